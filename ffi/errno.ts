@@ -1,0 +1,90 @@
+/**
+ * Error numbers of Linux and their words (errno(3), include/uapi/asm-generic/errno.h). The numbers are the same on
+ * x86-64 and arm64.
+ */
+const TABLE: Readonly<Record<number, readonly [name: string, words: string]>> = {
+  1: ["EPERM", "operation not permitted"],
+  2: ["ENOENT", "no such file or directory"],
+  3: ["ESRCH", "no such process"],
+  4: ["EINTR", "interrupted system call"],
+  5: ["EIO", "input/output error"],
+  6: ["ENXIO", "no such device or address"],
+  7: ["E2BIG", "argument list too long"],
+  8: ["ENOEXEC", "exec format error"],
+  9: ["EBADF", "bad file descriptor"],
+  10: ["ECHILD", "no child processes"],
+  11: ["EAGAIN", "resource temporarily unavailable"],
+  12: ["ENOMEM", "cannot allocate memory"],
+  13: ["EACCES", "permission denied"],
+  14: ["EFAULT", "bad address"],
+  15: ["ENOTBLK", "block device required"],
+  16: ["EBUSY", "device or resource busy"],
+  17: ["EEXIST", "file exists"],
+  18: ["EXDEV", "invalid cross-device link"],
+  19: ["ENODEV", "no such device"],
+  20: ["ENOTDIR", "not a directory"],
+  21: ["EISDIR", "is a directory"],
+  22: ["EINVAL", "invalid argument"],
+  23: ["ENFILE", "too many open files in system"],
+  24: ["EMFILE", "too many open files"],
+  25: ["ENOTTY", "inappropriate ioctl for device"],
+  26: ["ETXTBSY", "text file busy"],
+  27: ["EFBIG", "file too large"],
+  28: ["ENOSPC", "no space left on device"],
+  29: ["ESPIPE", "illegal seek"],
+  30: ["EROFS", "read-only file system"],
+  31: ["EMLINK", "too many links"],
+  32: ["EPIPE", "broken pipe"],
+  34: ["ERANGE", "numerical result out of range"],
+  35: ["EDEADLK", "resource deadlock avoided"],
+  36: ["ENAMETOOLONG", "file name too long"],
+  38: ["ENOSYS", "function not implemented"],
+  39: ["ENOTEMPTY", "directory not empty"],
+  40: ["ELOOP", "too many levels of symbolic links"],
+  61: ["ENODATA", "no data available"],
+  75: ["EOVERFLOW", "value too large for defined data type"],
+  87: ["EUSERS", "too many users"],
+  95: ["EOPNOTSUPP", "operation not supported"],
+  117: ["EUCLEAN", "structure needs cleaning"],
+  122: ["EDQUOT", "disk quota exceeded"],
+};
+
+export const EPERM = 1;
+export const ENOENT = 2;
+export const ESRCH = 3;
+export const EINTR = 4;
+export const EIO = 5;
+export const ENOEXEC = 8;
+export const EACCES = 13;
+export const EBUSY = 16;
+export const EEXIST = 17;
+export const ENODEV = 19;
+export const ENOTDIR = 20;
+export const EISDIR = 21;
+export const EINVAL = 22;
+export const ENOSPC = 28;
+export const ENOSYS = 38;
+export const ENOTEMPTY = 39;
+export const ELOOP = 40;
+export const ENODATA = 61;
+export const EOPNOTSUPP = 95;
+export const EDQUOT = 122;
+
+/** `"no such device (ENODEV)"` for 19; `"error 200"` for a number that is not in the table. */
+export function describeErrno(errno: number): string {
+  const known = TABLE[errno];
+  return known === undefined ? `error ${errno}` : `${known[1]} (${known[0]})`;
+}
+
+/** `"ENODEV"` for 19; `"E200"` for a number that is not in the table. */
+export function errnoName(errno: number): string {
+  return TABLE[errno]?.[0] ?? `E${errno}`;
+}
+
+/** A libc call that failed: which one, and why. */
+export class SystemCallError extends Error {
+  override readonly name = "SystemCallError";
+  constructor(readonly call: string, readonly errno: number) {
+    super(`${call}: ${describeErrno(errno)}`);
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * The one place that opens libc. Functions are not bound one by one: their addresses go into call tables (table.ts),
+ * which the walker (machine_code.ts) works through, here or in a child.
+ */
+import { MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE } from "./constants.ts";
+import { tableWalker } from "./machine_code.ts";
+
+/** Functions of libc that tables may call. Each returns an int, or a count that stays below 2 GiB. */
+const FUNCTIONS = [
+  "chdir",
+  "clone",
+  "close",
+  "copy_file_range",
+  "dup3",
+  "execve",
+  "fchdir",
+  "fchmod",
+  "fchmodat",
+  "fchown",
+  "fchownat",
+  "fcntl",
+  "flock",
+  "fsetxattr",
+  "fstat",
+  "ftruncate",
+  "futimens",
+  "getpid",
+  "getxattr",
+  "ioctl",
+  "isatty",
+  "kill",
+  "linkat",
+  "lgetxattr",
+  "lseek",
+  "lsetxattr",
+  "mkdirat",
+  "mknodat",
+  "mount",
+  "nanosleep",
+  "openat",
+  "pipe2",
+  "pivot_root",
+  "poll",
+  "prctl",
+  "pwrite",
+  "read",
+  "readlinkat",
+  "sethostname",
+  "setns",
+  "setrlimit",
+  "setsid",
+  "signal",
+  "sigprocmask",
+  "symlinkat",
+  "syscall",
+  "umask",
+  "umount2",
+  "unlinkat",
+  "unshare",
+  "utimensat",
+  "wait4",
+  "write",
+] as const;
+
+export type LibcFunction = (typeof FUNCTIONS)[number];
+
+const statics: Record<string, Deno.ForeignStatic<"pointer">> = { __errno_location: { type: "pointer" } };
+for (const name of FUNCTIONS) statics[name] = { type: "pointer" };
+
+const addresses = Deno.dlopen("libc.so.6", statics).symbols;
+const memory = Deno.dlopen("libc.so.6", {
+  mmap: { parameters: ["usize", "usize", "i32", "i32", "i32", "i64"], result: "pointer" },
+  mprotect: { parameters: ["pointer", "usize", "i32"], result: "i32" },
+  munmap: { parameters: ["usize", "usize"], result: "i32" },
+}).symbols;
+
+const MAP_FAILED = 2n ** 64n - 1n;
+
+/** The address of a libc function. */
+export function functionAddress(name: LibcFunction | "__errno_location"): number {
+  return Number(Deno.UnsafePointer.value(addresses[name] as Deno.PointerValue));
+}
+
+/** Maps memory (mmap(2)). @throws {Error} when the kernel refuses. */
+function map(size: number, protection: number, flags: number, fd: number): NonNullable<Deno.PointerValue> {
+  const pointer = memory.mmap(0n, BigInt(size), protection, flags, fd, 0n);
+  if (pointer === null || Deno.UnsafePointer.value(pointer) === MAP_FAILED) {
+    throw new Error(`cannot map ${size} bytes of memory (mmap)`);
+  }
+  return pointer;
+}
+
+/** Memory outside V8's heap: where it lies, and a view of it. */
+export interface MappedMemory {
+  readonly address: number;
+  readonly buffer: ArrayBuffer;
+}
+
+function viewOf(pointer: NonNullable<Deno.PointerValue>, size: number): MappedMemory {
+  return {
+    address: Number(Deno.UnsafePointer.value(pointer)),
+    buffer: Deno.UnsafePointerView.getArrayBuffer(pointer, size),
+  };
+}
+
+/**
+ * Anonymous memory that this process and its children share (mmap(2), MAP_SHARED), filled with zeros.
+ * @param size in bytes
+ */
+export function mapShared(size: number): MappedMemory {
+  return viewOf(map(size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1), size);
+}
+
+/**
+ * A file's content, read-only (mmap(2), MAP_PRIVATE). Reading beyond the end of a file that was truncated meanwhile
+ * kills the process with SIGBUS, so this is for files that nobody else writes.
+ * @param fd an open descriptor, which may be closed afterwards
+ * @param size in bytes, above 0
+ */
+export function mapFile(fd: number, size: number): MappedMemory {
+  return viewOf(map(size, PROT_READ, MAP_PRIVATE, fd), size);
+}
+
+/** Undoes mapShared and mapFile. The view must not be touched any more. */
+export function unmap(address: number, size: number): void {
+  memory.munmap(BigInt(address), BigInt(size));
+}
+
+const code = tableWalker();
+const codePointer = map(code.length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(codePointer, code.length)).set(code);
+// Written first, made executable afterwards: never both at once.
+if (memory.mprotect(codePointer, BigInt(code.length), PROT_READ | PROT_EXEC) !== 0) {
+  throw new Error("cannot make the table walker executable (mprotect); does a security module forbid it?");
+}
+
+/** The walker's own address, for clone(2). */
+export const walkerAddress = Number(Deno.UnsafePointer.value(codePointer));
+
+type Walker = { parameters: ["usize"]; result: "i32" };
+const walkerPointer = codePointer as Deno.PointerObject<Walker>;
+const signature: Walker = { parameters: ["usize"], result: "i32" };
+const walkHere = new Deno.UnsafeFnPointer(walkerPointer, signature);
+const walkElsewhere = new Deno.UnsafeFnPointer(walkerPointer, { ...signature, nonblocking: true });
+
+/** Walks the table at an address on this thread, the process's main one. Returns 0, or 1 if an entry failed. */
+export function walk(table: number): number {
+  return walkHere.call(BigInt(table));
+}
+
+/** The same on another thread, for tables with calls that wait. */
+export function walkBlocking(table: number): Promise<number> {
+  return walkElsewhere.call(BigInt(table));
+}

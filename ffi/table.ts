@@ -1,0 +1,176 @@
+import { Arena } from "./arena.ts";
+import { SYSTEM_CALLS } from "./constants.ts";
+import { SystemCallError } from "./errno.ts";
+import { functionAddress, type LibcFunction, walk, walkBlocking } from "./libc.ts";
+import {
+  ENTRY_ARGUMENTS,
+  ENTRY_ERRNO,
+  ENTRY_INDIRECT,
+  ENTRY_LEAST,
+  ENTRY_RESULT,
+  ENTRY_SIZE,
+  ENTRY_TOLERATED,
+  TABLE_ERRNO_LOCATION,
+  TABLE_FAILED,
+  TABLE_HEADER_SIZE,
+} from "./machine_code.ts";
+
+/** One entry of a table: what was called, and (after the walk) what came of it. */
+export class Call {
+  constructor(readonly table: CallTable, readonly index: number, readonly name: string) {}
+
+  get address(): number {
+    return this.table.entryAddress(this.index);
+  }
+
+  /** What the function returned; 0 if the walk did not get here. */
+  get result(): number {
+    return this.table.arena.word(this.address + ENTRY_RESULT);
+  }
+
+  /** errno of a call that failed, tolerated or not; else 0. */
+  get errno(): number {
+    return this.table.arena.word(this.address + ENTRY_ERRNO);
+  }
+
+  /** Replaces an argument while the walk has not got here: the parent's way to hand values to a waiting child. */
+  setArgument(position: number, value: number): void {
+    this.table.arena.setWord(this.address + ENTRY_ARGUMENTS + position * 8, value);
+  }
+}
+
+/**
+ * What a call can be given: an integer or address; text, which becomes a C string; or an earlier call of the same
+ * table, which stands for its result.
+ */
+export type Argument = number | bigint | string | Uint8Array | Call;
+
+export interface CallOptions {
+  /** The smallest result that is no failure. Default 0. */
+  readonly least?: number;
+  /** errno values (1 to 63) that are no failure. 0 stands for a result that is too small but not negative. */
+  readonly tolerate?: readonly number[];
+}
+
+/** The error numbers 0 to 63, all of them. */
+export const ANY_ERRNO: readonly number[] = Array.from({ length: 64 }, (_, errno) => errno);
+
+/**
+ * A list of libc calls for the walker, in the order in which they were added.
+ *
+ *     const table = new CallTable(arena, 2);
+ *     const fd = table.call("openat", [AT_FDCWD, "/", O_PATH]);
+ *     table.call("fchdir", [fd]);
+ *     table.run();
+ */
+export class CallTable {
+  readonly address: number;
+  readonly #calls: Call[] = [];
+
+  /** @param capacity how many calls the table can hold */
+  constructor(readonly arena: Arena, readonly capacity: number) {
+    this.address = arena.allocate(TABLE_HEADER_SIZE + (capacity + 1) * ENTRY_SIZE);
+    this.clear();
+  }
+
+  entryAddress(index: number): number {
+    return this.address + TABLE_HEADER_SIZE + index * ENTRY_SIZE;
+  }
+
+  /** Empties the table, to be filled and run anew. */
+  clear(): void {
+    this.#calls.length = 0;
+    this.arena.setWord(this.address + TABLE_FAILED, 0);
+    this.arena.setWord(this.address + TABLE_ERRNO_LOCATION, functionAddress("__errno_location"));
+    this.arena.setWord(this.entryAddress(0), 0);
+  }
+
+  get length(): number {
+    return this.#calls.length;
+  }
+
+  /**
+   * Adds a call.
+   * @param name a function of libc, or a system call that is made through syscall(2)
+   * @throws {RangeError} when the table is full
+   */
+  call(name: string, parameters: readonly Argument[], options: CallOptions = {}): Call {
+    const index = this.#calls.length;
+    if (index >= this.capacity) throw new RangeError(`a call table of ${this.capacity} entries is full`);
+    const number = SYSTEM_CALLS[name];
+    const values = number === undefined ? parameters : [number, ...parameters];
+    if (values.length > 6) throw new RangeError(`${name}: a table entry has room for six arguments`);
+    const { arena } = this;
+    const entry = this.entryAddress(index);
+    let indirect = 0;
+    for (let position = 0; position < 6; position++) {
+      const value = values[position] ?? 0;
+      let word: number | bigint;
+      if (value instanceof Call) {
+        indirect |= 1 << position;
+        word = value.address + ENTRY_RESULT;
+      } else if (typeof value === "string" || value instanceof Uint8Array) {
+        word = arena.string(value);
+      } else {
+        word = value;
+      }
+      arena.setWord(entry + ENTRY_ARGUMENTS + position * 8, word);
+    }
+    let tolerated = 0n;
+    for (const errno of options.tolerate ?? []) tolerated |= 1n << BigInt(errno);
+    arena.setWord(entry + ENTRY_INDIRECT, indirect);
+    arena.setWord(entry + ENTRY_LEAST, options.least ?? 0);
+    arena.setWord(entry + ENTRY_TOLERATED, tolerated);
+    arena.setWord(entry + ENTRY_RESULT, 0);
+    arena.setWord(entry + ENTRY_ERRNO, 0);
+    arena.setWord(entry, functionAddress(number === undefined ? name as LibcFunction : "syscall"));
+    arena.setWord(this.entryAddress(index + 1), 0);
+    const call = new Call(this, index, name);
+    this.#calls.push(call);
+    return call;
+  }
+
+  /** The call that the walk stopped at, if it stopped. */
+  get failure(): Call | undefined {
+    const address = this.arena.word(this.address + TABLE_FAILED);
+    if (address === 0) return undefined;
+    return this.#calls[(address - this.entryAddress(0)) / ENTRY_SIZE];
+  }
+
+  /** Makes the calls, on this thread. @throws {SystemCallError} for the first that fails */
+  run(): void {
+    if (walk(this.address) !== 0) throw this.#error();
+  }
+
+  /** Makes the calls on another thread, for calls that wait. @throws {SystemCallError} for the first that fails */
+  async runBlocking(): Promise<void> {
+    if (await walkBlocking(this.address) !== 0) throw this.#error();
+  }
+
+  #error(): SystemCallError {
+    const call = this.failure;
+    return call === undefined
+      ? new SystemCallError("call table", 0)
+      : new SystemCallError(call.name, call.errno);
+  }
+}
+
+let scratch: { arena: Arena; table: CallTable; mark: number } | undefined;
+
+/**
+ * One libc call, here and now.
+ * @returns its result
+ * @throws {SystemCallError} when the result is negative
+ */
+export function libcCall(name: string, ...parameters: Argument[]): number {
+  if (scratch === undefined) {
+    const arena = new Arena(1 << 18);
+    scratch = { arena, table: new CallTable(arena, 1), mark: 0 };
+    scratch.mark = arena.mark;
+  }
+  scratch.arena.rewind(scratch.mark);
+  scratch.table.clear();
+  const call = scratch.table.call(name, parameters);
+  scratch.table.run();
+  return call.result;
+}

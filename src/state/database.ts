@@ -1,0 +1,162 @@
+import { DatabaseSync } from "node:sqlite";
+import { HostError } from "../errors.ts";
+import { databasePath, type Paths } from "./paths.ts";
+
+/** The schema that this dhow writes, as PRAGMA user_version. Each entry brings a database from one version to the next. */
+const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE images (
+    id TEXT PRIMARY KEY,              -- sha256:… of the config
+    config TEXT NOT NULL,             -- the config, byte for byte
+    size INTEGER NOT NULL,            -- of all its layers, unpacked, in bytes
+    source TEXT                       -- the archive that "run" took it from; NULL when it was loaded
+  ) STRICT;
+  CREATE TABLE tags (
+    reference TEXT PRIMARY KEY,       -- name:tag
+    image TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE
+  ) STRICT;
+  CREATE TABLE layers (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    diff_id TEXT NOT NULL,            -- sha256:… of the uncompressed tar
+    size INTEGER NOT NULL DEFAULT 0,  -- sum of its files, in bytes
+    ready INTEGER NOT NULL DEFAULT 0,
+    owner TEXT NOT NULL               -- the process that unpacks it, while it is not ready (ProcessIdentity as JSON)
+  ) STRICT;
+  CREATE UNIQUE INDEX ready_layers ON layers (diff_id) WHERE ready = 1;
+  CREATE TABLE image_layers (
+    image TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,        -- 0 is the lowest
+    layer INTEGER NOT NULL REFERENCES layers (number),
+    PRIMARY KEY (image, position)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE containers (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    image TEXT,
+    owner TEXT NOT NULL               -- the process that answers for it (ProcessIdentity as JSON)
+  ) STRICT;
+  CREATE TABLE journal (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    container TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,
+    undo TEXT NOT NULL                -- one Undo as JSON
+  ) STRICT;
+  CREATE INDEX journal_of ON journal (container);
+  CREATE TABLE networks (
+    name TEXT PRIMARY KEY,
+    bridge TEXT NOT NULL,
+    subnet TEXT NOT NULL,             -- a.b.c.d/n
+    last_address INTEGER NOT NULL,    -- the address given out last, as a number
+    made TEXT                         -- what was changed on the host for it (JSON); NULL while it is not there
+  ) STRICT;
+  CREATE TABLE endpoints (
+    container TEXT PRIMARY KEY REFERENCES containers (id) ON DELETE CASCADE,
+    network TEXT NOT NULL REFERENCES networks (name),
+    address INTEGER NOT NULL,
+    UNIQUE (network, address)
+  ) STRICT, WITHOUT ROWID;
+  `,
+];
+
+/**
+ * dhow's database: names, addresses, references, and the journal of what must be undone. Write-ahead logging with
+ * synchronous=NORMAL: a commit survives any death of the process. It may be lost with the machine's power, but then all
+ * that the journal speaks of is gone as well, except for folders, which recovery finds by their names.
+ */
+export class Database {
+  readonly #connection: DatabaseSync;
+  readonly #statements = new Map<string, ReturnType<DatabaseSync["prepare"]>>();
+
+  private constructor(connection: DatabaseSync) {
+    this.#connection = connection;
+  }
+
+  /**
+   * Opens the database, makes it if it is not there, and brings its schema up to date.
+   * @throws {HostError} when it was written by a newer dhow, or cannot be opened
+   */
+  static open(paths: Paths): Database {
+    const path = databasePath(paths);
+    let connection: DatabaseSync;
+    try {
+      Deno.mkdirSync(paths.state, { recursive: true, mode: 0o711 });
+      connection = new DatabaseSync(path);
+      // twenty commands at once wait for each other rather than fail
+      connection.exec("PRAGMA busy_timeout = 30000; PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL");
+    } catch (cause) {
+      throw new HostError({
+        what: `cannot open the database "${path}"`,
+        why: cause instanceof Error ? cause.message : String(cause),
+        hint: "dhow needs to write there; --root DIR chooses another place",
+        cause,
+      });
+    }
+    const database = new Database(connection);
+    database.#migrate(path);
+    return database;
+  }
+
+  #version(): number {
+    return (this.#connection.prepare("PRAGMA user_version").get() as { user_version: number }).user_version;
+  }
+
+  #migrate(path: string): void {
+    if (this.#version() === MIGRATIONS.length) return;
+    this.#connection.exec("PRAGMA journal_mode = WAL");
+    this.transaction(() => {
+      const version = this.#version();
+      if (version > MIGRATIONS.length) {
+        throw new HostError({
+          what: `cannot use the database "${path}"`,
+          why: `its schema has version ${version}, this dhow knows versions up to ${MIGRATIONS.length}`,
+          hint: "use the newer dhow that wrote it, or another --root",
+        });
+      }
+      for (const migration of MIGRATIONS.slice(version)) this.#connection.exec(migration);
+      this.#connection.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
+    });
+  }
+
+  /**
+   * Runs `work` in one transaction that no other dhow command can interleave with; rolls back if it throws. `work` must
+   * not wait for anything.
+   */
+  transaction<T>(work: () => T): T {
+    this.#connection.exec("BEGIN IMMEDIATE");
+    try {
+      const result = work();
+      this.#connection.exec("COMMIT");
+      return result;
+    } catch (error) {
+      this.#connection.exec("ROLLBACK");
+      throw error;
+    }
+  }
+
+  #prepare(sql: string) {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#connection.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+
+  /** All rows of a query. */
+  all<Row>(sql: string, ...values: (string | number | null)[]): Row[] {
+    return this.#prepare(sql).all(...values) as Row[];
+  }
+
+  /** The first row of a query. */
+  get<Row>(sql: string, ...values: (string | number | null)[]): Row | undefined {
+    return this.#prepare(sql).get(...values) as Row | undefined;
+  }
+
+  /** A statement without rows. Returns the rowid that it inserted, if it did. */
+  run(sql: string, ...values: (string | number | null)[]): number {
+    return Number(this.#prepare(sql).run(...values).lastInsertRowid);
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+}

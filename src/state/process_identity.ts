@@ -1,0 +1,46 @@
+/**
+ * A process, named so that neither a reboot nor a reused pid can be mistaken for it.
+ */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Field 22 of /proc/PID/stat: clock ticks since boot (proc(5)). */
+  readonly startTime: number;
+  /** /proc/sys/kernel/random/boot_id. */
+  readonly bootId: string;
+}
+
+let bootId: string | undefined;
+
+function currentBootId(): string {
+  bootId ??= Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim();
+  return bootId;
+}
+
+/** State and start time of a process; undefined when there is none. */
+function readStat(pid: number): { state: string; startTime: number } | undefined {
+  let stat: string;
+  try {
+    stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
+  } catch (error) {
+    // ESRCH comes when the process ends between open and read
+    if (error instanceof Deno.errors.NotFound || (error as { code?: string }).code === "ESRCH") return undefined;
+    throw error;
+  }
+  // the second field is the program's name in parentheses, and may itself hold spaces and parentheses
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return { state: fields[0] ?? "", startTime: Number(fields[19]) };
+}
+
+/** Names a process that exists now. @throws {Error} when it does not */
+export function identify(pid: number): ProcessIdentity {
+  const stat = readStat(pid);
+  if (stat === undefined) throw new Error(`there is no process ${pid}`);
+  return { pid, startTime: stat.startTime, bootId: currentBootId() };
+}
+
+/** Whether the process still runs. A zombie does not: it holds nothing any more. */
+export function isAlive(identity: ProcessIdentity): boolean {
+  if (identity.bootId !== currentBootId()) return false;
+  const stat = readStat(identity.pid);
+  return stat !== undefined && stat.startTime === identity.startTime && stat.state !== "Z" && stat.state !== "X";
+}
