@@ -106,14 +106,18 @@ export const SIGNALS = {
   SIGSYS: 31,
 } as const;
 export type SignalName = keyof typeof SIGNALS;
-export const SIG_DFL = 0;
-export const SIG_IGN = 1;
 export const LAST_SIGNAL = 64;
 
 // prctl(2), setrlimit(2), close_range(2)
 export const PR_SET_PDEATHSIG = 1;
 export const RLIMIT_NOFILE = 7;
 export const CLOSE_RANGE_CLOEXEC = 4;
+
+// socket(2), netdevice(7)
+export const AF_INET = 2;
+export const SOCK_DGRAM = 2;
+export const SIOCSIFFLAGS = 0x8914;
+export const IFF_UP = 1;
 
 // mmap(2)
 export const PROT_READ = 1;

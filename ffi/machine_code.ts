@@ -86,7 +86,10 @@ const X86_64 = `
  * The bytes of a listing: on each line, the groups of hexadecimal digits up to the first run of two spaces.
  */
 function assemble(listing: string): Uint8Array<ArrayBuffer> {
-  const digits = listing.trim().split("\n").map((line) => line.trim().split("  ")[0]).join("").replaceAll(" ", "");
+  const digits = listing.trim().split("\n").map((line) => line.trim().split("  ")[0]).join("").replaceAll(
+    " ",
+    "",
+  );
   return Uint8Array.from(digits.match(/../g) ?? [], (pair) => parseInt(pair, 16));
 }
 

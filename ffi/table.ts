@@ -52,9 +52,6 @@ export interface CallOptions {
   readonly tolerate?: readonly number[];
 }
 
-/** The error numbers 0 to 63, all of them. */
-export const ANY_ERRNO: readonly number[] = Array.from({ length: 64 }, (_, errno) => errno);
-
 /**
  * A list of libc calls for the walker, in the order in which they were added.
  *

@@ -19,6 +19,7 @@ const MIGRATIONS: readonly string[] = [
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     diff_id TEXT NOT NULL,            -- sha256:… of the uncompressed tar
     size INTEGER NOT NULL DEFAULT 0,  -- sum of its files, in bytes
+    opaque INTEGER NOT NULL DEFAULT 0, -- 1: it hides all layers below it
     ready INTEGER NOT NULL DEFAULT 0,
     owner TEXT NOT NULL               -- the process that unpacks it, while it is not ready (ProcessIdentity as JSON)
   ) STRICT;
@@ -46,7 +47,9 @@ const MIGRATIONS: readonly string[] = [
     bridge TEXT NOT NULL,
     subnet TEXT NOT NULL,             -- a.b.c.d/n
     last_address INTEGER NOT NULL,    -- the address given out last, as a number
-    made TEXT                         -- what was changed on the host for it (JSON); NULL while it is not there
+    made TEXT,                        -- what was changed on the host for it (JSON); NULL while it is not there
+    idle_since INTEGER,               -- when its last container left, in ms since 1970
+    keeper TEXT                       -- the process that deletes it if it stays idle (ProcessIdentity as JSON)
   ) STRICT;
   CREATE TABLE endpoints (
     container TEXT PRIMARY KEY REFERENCES containers (id) ON DELETE CASCADE,

@@ -23,7 +23,9 @@ function readStat(pid: number): { state: string; startTime: number } | undefined
     stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
   } catch (error) {
     // ESRCH comes when the process ends between open and read
-    if (error instanceof Deno.errors.NotFound || (error as { code?: string }).code === "ESRCH") return undefined;
+    if (error instanceof Deno.errors.NotFound || (error as { code?: string }).code === "ESRCH") {
+      return undefined;
+    }
     throw error;
   }
   // the second field is the program's name in parentheses, and may itself hold spaces and parentheses
@@ -42,5 +44,6 @@ export function identify(pid: number): ProcessIdentity {
 export function isAlive(identity: ProcessIdentity): boolean {
   if (identity.bootId !== currentBootId()) return false;
   const stat = readStat(identity.pid);
-  return stat !== undefined && stat.startTime === identity.startTime && stat.state !== "Z" && stat.state !== "X";
+  return stat !== undefined && stat.startTime === identity.startTime && stat.state !== "Z" &&
+    stat.state !== "X";
 }

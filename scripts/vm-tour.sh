@@ -1,0 +1,161 @@
+#!/bin/dash
+# What happens inside the machine of scripts/vm-test, which copies this file there. busybox init calls it, first with
+# `prepare`, then with `tour`, and takes what it prints to the second serial line: `ok NAME`, `not ok NAME: WHY`, at last `end`.
+# Where it starts a shell on the host that is dash: busybox, which is the rest of this host, starts its own `ip` for `ip`, from its sh.
+# shellcheck disable=SC2086,SC2016 # $run is a list of words; what is quoted is for the inner sh
+set -u
+export PATH=/root:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+
+prepare() {
+  mount -t proc proc /proc
+  mount -t sysfs sys /sys
+  mount -t cgroup2 cgroup2 /sys/fs/cgroup
+  mkdir -p /dev/pts /dev/shm
+  mount -t devpts devpts /dev/pts
+  mount -t tmpfs tmpfs /dev/shm
+  mount -t tmpfs tmpfs /run
+  mount -t tmpfs tmpfs /tmp
+  hostname vm
+  echo "up"
+}
+
+# check NAME CODE PATTERN COMMAND...: the command exits with CODE, and a line of its output matches PATTERN.
+check() {
+  name=$1 want=$2 pattern=$3
+  shift 3
+  output=$(timeout 120 "$@" 2>&1 </dev/null)
+  code=$?
+  if [ "$code" != "$want" ]; then
+    echo "not ok $name: exit code $code, not $want, and said: $(one_line "$output")"
+  elif ! echo "$output" | grep -q -e "$pattern"; then
+    echo "not ok $name: no \"$pattern\" in what it said: $(one_line "$output")"
+  else
+    echo "ok $name"
+  fi
+}
+
+one_line() { echo "$1" | tr '\n' '|' | head -c 1000; }
+
+# What a container may not leave behind. `iptables-save` is called by its path: the second tour has none in PATH.
+snapshot() {
+  sort /proc/mounts
+  ls /sys/class/net /run/netns
+  $tools/xtables-nft-multi iptables-save | grep -e '^-' -e '^:.* - '
+  ls /var/lib/dhow/containers /run/dhow/containers 2>/dev/null
+  find /sys/fs/cgroup -type d | sort
+}
+
+# The bridge and the rules go a moment after the last container.
+check_nothing_left() {
+  tries=60
+  until snapshot >/tmp/after && cmp -s /tmp/before /tmp/after; do
+    tries=$((tries - 1))
+    if [ "$tries" = 0 ]; then
+      echo "not ok $1: $(one_line "$(diff /tmp/before /tmp/after | grep '^[-+]')")"
+      return
+    fi
+    sleep 0.5
+  done
+  echo "ok $1"
+}
+
+# An internet: a network namespace with a web server, which has no route to any container.
+make_internet() {
+  ip link set lo up
+  ip netns add internet
+  ip link add up0 type veth peer name eth0 netns internet
+  ip addr add 192.0.2.1/24 dev up0
+  ip link set up0 up
+  ip -n internet addr add 192.0.2.2/24 dev eth0
+  ip -n internet link set lo up
+  ip -n internet link set eth0 up
+  ip route add default via 192.0.2.2
+  mkdir /tmp/www
+  echo "hello from the internet" >/tmp/www/index.html
+  ip netns exec internet httpd -f -vv -p 80 -h /tmp/www 2>/tmp/www.log &
+}
+
+# The tour's steps without a network, the same on both hosts.
+without_network() {
+  run="dhow run --rm --network none"
+  check "$1: an archive runs" 0 '^hello$' $run ./busybox.tar echo hello
+  check "$1: load" 0 busybox dhow load -i busybox.tar
+  check "$1: images lists it" 0 '^busybox  *latest' dhow images
+  check "$1: the exit code is the command's" 3 '' $run busybox sh -c 'exit 3'
+  check "$1: a command that is not there is 127" 127 nosuch $run busybox nosuch
+  check "$1: a file that is not executable is 126" 126 /etc/passwd $run busybox /etc/passwd
+  check "$1: a signal is 128 and its number" 137 '' $run busybox sh -c 'kill -9 $$; sleep 5'
+  check "$1: the host name is chosen" 0 '^box$' $run --hostname box busybox hostname
+  check "$1: the command is process 1" 0 '^1$' $run busybox sh -c 'echo $$'
+  check "$1: /proc is the container's" 0 '^2$' $run busybox sh -c 'ls -d /proc/[0-9]* | wc -l'
+  check "$1: lo is its only link" 0 '^lo$' $run busybox ls /sys/class/net
+  check "$1: what is written in the image stays out of it" 1 '' $run busybox sh -c 'rm /bin/env && ls /bin/env 2>&1'
+  check "$1: and is there for the next" 0 /bin/env $run busybox ls /bin/env
+  check "$1: it runs in a cgroup of version 2" 0 cgroup.procs dash /root/vm-tour.sh in_a_cgroup
+  check_nothing_left "$1: nothing is left"
+}
+
+# Prints the cgroup.procs that has a running container in it.
+in_a_cgroup() {
+  dhow run --rm --network none busybox sleep 600 >/dev/null &
+  dhow=$!
+  tries=40
+  until find /sys/fs/cgroup -path '*dhow*' -name cgroup.procs -exec grep -l . {} + | grep . >&3; do
+    tries=$((tries - 1))
+    [ "$tries" -gt 0 ] || break
+    sleep 0.5
+  done 3>&1
+  kill -TERM "$dhow"
+  sleep 2
+  kill -KILL "$dhow" 2>/dev/null
+  dhow images >/dev/null # cleans up, should the first signal not have done
+}
+
+with_network() {
+  run="dhow run --rm"
+  # As on a host with ufw or docker: what nobody lets through is dropped.
+  iptables -P FORWARD DROP
+  check "bridge: the container has an address" 0 'inet 100\.100\.1\.' $run busybox ip addr show eth0
+  check "bridge: the gateway answers" 0 ' 0% packet loss' $run busybox ping -c 1 -W 10 100.100.1.1
+  check "bridge: the internet answers" 0 'hello from the internet' $run busybox wget -q -O - http://192.0.2.2/
+  check "bridge: it saw the host's address" 0 '192\.0\.2\.1\]*:' cat /tmp/www.log
+  check "bridge: two at once" 0 '^both$' dash -c '
+    dhow run --rm busybox ping -c 3 -W 10 192.0.2.2 & first=$!
+    dhow run --rm busybox ping -c 3 -W 10 192.0.2.2 && wait $first && echo both'
+  check "host: the container has the host's links" 0 up0 $run --network host busybox ls /sys/class/net
+  check_nothing_left "bridge: nothing is left"
+  check "bridge: dhow killed in the middle" 137 '' dash -c 'dhow run busybox sleep 600 & sleep 8; kill -9 $!; wait $!'
+  check "bridge: the next command cleans up" 0 '' dhow images
+  check_nothing_left "bridge: nothing is left of that either"
+}
+
+without_tools() {
+  run="dhow run --rm"
+  check "no tools: there is no ip, no iptables" 1 '^$' dash -c 'command -v ip || command -v iptables || command -v iptables-restore'
+  without_network "no tools"
+  check "no tools: --network host" 0 'hello from the internet' $run --network host busybox wget -q -O - http://192.0.2.2/
+  check "no tools: the bridge says what is missing" 125 'ip.*--network' $run busybox true
+  check "no tools: it says so on one line" 0 '^1$' dash -c 'dhow run --rm busybox true 2>&1 | wc -l'
+  check_nothing_left "no tools: nothing is left after that"
+}
+
+tour() {
+  cd /root || return
+  echo "# Linux $(uname -r), cgroup v2"
+  make_internet
+  tools=/usr/sbin
+  snapshot >/tmp/before
+  without_network none
+  with_network
+
+  # The same machine, as if it had been set up without these.
+  tools=/away
+  mkdir "$tools"
+  mv /usr/sbin/iptables* /usr/sbin/ip6tables* /usr/sbin/xtables* /usr/sbin/nft* "$tools/" 2>/dev/null
+  rm -f /bin/ip /sbin/ip /usr/sbin/ip /usr/bin/ip
+  rm -rf /var/lib/dhow /run/dhow
+  without_tools
+  echo end
+}
+
+"$1"

@@ -1,0 +1,73 @@
+import { resolve } from "@std/path";
+import { newId } from "../container/names.ts";
+import { isPath, onlyImage, readUsers, requireArchive } from "../container/image.ts";
+import { prepare, type RunnableImage } from "../container/prepare.ts";
+import { UsageError } from "../errors.ts";
+import { archivedFiles } from "../image/archived_files.ts";
+import { assertRunnableHere } from "../image/config.ts";
+import { openArchive } from "../image/docker_archive.ts";
+import { unpackedFiles } from "../image/unpacked_files.ts";
+import { imagineEndpoint } from "../network/endpoints.ts";
+import { type ArchivedLayer, explain } from "../plan/explain.ts";
+import { commandLine } from "../plan/shell.ts";
+import { pathsUnder } from "../state/paths.ts";
+import { type Command, type GlobalOptions, parse } from "./command.ts";
+import { print } from "./output.ts";
+import { readRunOptions, RUN_OPTIONS } from "./run_options.ts";
+import { openSession } from "./session.ts";
+
+export const command: Command = {
+  usage: "run [OPTIONS] IMAGE [COMMAND [ARG...]]",
+  summary:
+    "Print what run would do, as a shell script that does it. It changes nothing; an archive needs no root.",
+  options: [],
+  stopsAtFirst: true,
+  async run({ args, global }) {
+    const [verb, ...rest] = args;
+    if (verb !== "run") {
+      const why = verb === undefined ? "no command was given" : `"${verb}" cannot be explained`;
+      throw new UsageError({ what: "cannot explain", why, hint: "write: dhow explain run IMAGE" });
+    }
+    const parsed = parse("dhow explain run", RUN_OPTIONS, rest, true);
+    const options = readRunOptions({ ...parsed, global });
+    const id = newId();
+    const workFolder = `/tmp/dhow-${id.slice(0, 12)}`;
+    const { image, archive } = await inspect(options.image, global, `${workFolder}/layers`);
+    const endpoint = options.network === "bridge" ? imagineEndpoint(id, options.address) : undefined;
+    const plan = prepare({ id, options, image, endpoint, paths: pathsUnder(workFolder) });
+    print(explain({ title: commandLine("dhow", ...args), workFolder, archive, plan }));
+    return 0;
+  },
+};
+
+interface Inspected {
+  readonly image: RunnableImage;
+  readonly archive: { readonly path: string; readonly layers: readonly ArchivedLayer[] } | undefined;
+}
+
+/** Reads an image without putting anything into the store. */
+async function inspect(name: string, global: GlobalOptions, layersFolder: string): Promise<Inspected> {
+  if (!isPath(name)) {
+    const stored = Deno.uid() === 0 ? await inspectStored(name, global) : undefined;
+    if (stored !== undefined) return stored;
+    requireArchive(name);
+  }
+  const path = resolve(name);
+  using archive = openArchive(path);
+  const image = onlyImage(archive, name);
+  assertRunnableHere(image.config, name);
+  const layers = image.layers.map(({ name }, index) => ({ name, folder: `${layersFolder}/${index}` }));
+  const folders = layers.map(({ folder }) => folder).toReversed();
+  const users = await readUsers(archivedFiles(image.layers));
+  return { image: { config: image.config, layers: folders, ...users }, archive: { path, layers } };
+}
+
+async function inspectStored(name: string, global: GlobalOptions): Promise<Inspected | undefined> {
+  const { store } = await openSession(global, "explain");
+  const stored = store.find(name);
+  if (stored === undefined) return undefined;
+  assertRunnableHere(stored.config, name);
+  const layers = store.layerTrees(stored.id).map(({ path }) => path);
+  const users = await readUsers(unpackedFiles(layers));
+  return { image: { config: stored.config, layers, ...users }, archive: undefined };
+}

@@ -1,0 +1,34 @@
+import { DhowError } from "../errors.ts";
+
+const encoder = new TextEncoder();
+
+function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  const bytes = encoder.encode(text);
+  for (let done = 0; done < bytes.length;) done += stream.writeSync(bytes.subarray(done));
+}
+
+/** Writes to standard output. A reader that has gone away is not an error. */
+export function print(text: string): void {
+  try {
+    writeAll(Deno.stdout, text);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+}
+
+/**
+ * Reports an error on standard error, in one line.
+ * @param debug whether to show the stack and the causes as well
+ */
+export function printError(error: unknown, debug: boolean): void {
+  const isExpected = error instanceof DhowError;
+  const message = error instanceof Error ? error.message : String(error);
+  const line = isExpected
+    ? message
+    : `a bug in dhow: ${message}; run it again with --debug and report what it prints`;
+  writeAll(Deno.stderr, `dhow: ${line.replaceAll("\n", " ")}\n`);
+  if (!debug) return;
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    writeAll(Deno.stderr, `${cause.stack}\n`);
+  }
+}

@@ -1,0 +1,19 @@
+import { resolveImage } from "../container/image.ts";
+import { runContainer } from "../container/run.ts";
+import type { Command } from "./command.ts";
+import { readRunOptions, RUN_OPTIONS } from "./run_options.ts";
+import { openSession } from "./session.ts";
+
+export const command: Command = {
+  usage: "[OPTIONS] IMAGE [COMMAND [ARG...]]",
+  summary:
+    "Run a command in a new container. IMAGE is a name in the store, or the path of an archive of docker save.",
+  options: RUN_OPTIONS,
+  stopsAtFirst: true,
+  async run(invocation) {
+    const options = readRunOptions(invocation);
+    const session = await openSession(invocation.global, "run containers");
+    const image = await resolveImage(session.store, options.image);
+    return await runContainer(session, options, image);
+  },
+};

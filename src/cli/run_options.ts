@@ -1,0 +1,84 @@
+import type { NetworkMode, RunOptions } from "../container/options.ts";
+import { UsageError } from "../errors.ts";
+import type { Invocation, Option } from "./command.ts";
+
+/** The options of `run`, docker's. */
+export const RUN_OPTIONS: readonly Option[] = [
+  { name: "interactive", short: "i", help: "connect standard input" },
+  { name: "tty", short: "t", help: "give the container a terminal" },
+  { name: "rm", help: "remove the container when it ends (always done, so far)" },
+  { name: "name", value: "NAME", help: "name the container" },
+  { name: "hostname", value: "NAME", help: "its host name (default: its short id)" },
+  { name: "network", value: "MODE", help: "bridge (default), none or host" },
+  { name: "ip", value: "ADDRESS", help: "its address in the bridge's network" },
+  { name: "dns", value: "SERVER", repeats: true, help: "name server to use instead of the host's" },
+  { name: "entrypoint", value: "PROGRAM", help: "replace the image's entrypoint" },
+  {
+    name: "env",
+    short: "e",
+    value: "NAME=VALUE",
+    repeats: true,
+    help: "set a variable; without =VALUE pass the caller's on",
+  },
+  { name: "workdir", short: "w", value: "DIR", help: "working directory" },
+  { name: "user", short: "u", value: "USER[:GROUP]", help: "run as this user, by name or number" },
+  { name: "userns", help: "in a user namespace of its own, its root being the caller" },
+];
+
+const NETWORK_MODES: readonly string[] = ["bridge", "none", "host"] satisfies NetworkMode[];
+const isNetworkMode = (text: string): text is NetworkMode => NETWORK_MODES.includes(text);
+
+/** @throws {UsageError} when options contradict each other or have impossible values */
+export function readRunOptions({ options, args }: Invocation): RunOptions {
+  const wrong = (why: string, hint?: string) =>
+    new UsageError({ what: "cannot run a container", why, ...(hint === undefined ? {} : { hint }) });
+  const [image, ...command] = args;
+  if (image === undefined) throw wrong("no IMAGE was given", "see: dhow run --help");
+  const network = options.text("network") ?? "bridge";
+  if (!isNetworkMode(network)) {
+    throw wrong(
+      `there is no network ${JSON.stringify(network)}`,
+      `--network takes ${NETWORK_MODES.join(", ")}`,
+    );
+  }
+  const address = options.text("ip");
+  if (address !== undefined && network !== "bridge") throw wrong("--ip needs --network bridge");
+  const hostname = options.text("hostname");
+  if (hostname !== undefined && !/^[a-zA-Z0-9]([a-zA-Z0-9.-]{0,62})$/.test(hostname)) {
+    throw wrong(`${JSON.stringify(hostname)} is not a host name`, "it has up to 63 of a-z A-Z 0-9 . -");
+  }
+  const workingDir = options.text("workdir");
+  if (workingDir !== undefined && !workingDir.startsWith("/")) {
+    throw wrong(`the working directory ${JSON.stringify(workingDir)} is not an absolute path`);
+  }
+  for (const server of options.list("dns")) {
+    if (!/^[0-9a-fA-F.:]+$/.test(server)) {
+      throw wrong(`${JSON.stringify(server)} is not the address of a name server`);
+    }
+  }
+  return {
+    image,
+    command,
+    interactive: options.flag("interactive"),
+    terminal: options.flag("tty"),
+    name: options.text("name"),
+    hostname,
+    network,
+    address,
+    dns: options.list("dns"),
+    entrypoint: options.text("entrypoint"),
+    env: options.list("env").flatMap((entry) => readVariable(entry, wrong)),
+    workingDir,
+    user: options.text("user"),
+    userNamespace: options.flag("userns"),
+  };
+}
+
+/** `NAME=VALUE` as it is; `NAME` with the caller's value, or nothing if the caller has none. */
+function readVariable(entry: string, wrong: (why: string) => UsageError): string[] {
+  const name = entry.split("=", 1)[0] ?? "";
+  if (name === "") throw wrong(`${JSON.stringify(entry)} is not a variable`);
+  if (entry.includes("=")) return [entry];
+  const value = Deno.env.get(name);
+  return value === undefined ? [] : [`${name}=${value}`];
+}

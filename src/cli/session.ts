@@ -1,0 +1,39 @@
+import { resolve } from "@std/path";
+import { requireRoot } from "../container/host.ts";
+import { recover } from "../container/recover.ts";
+import { ImageStore } from "../image/store.ts";
+import { Database } from "../state/database.ts";
+import { type Paths, pathsUnder } from "../state/paths.ts";
+import type { GlobalOptions } from "./command.ts";
+
+/** What most commands work with. */
+export interface Session {
+  readonly paths: Paths;
+  readonly database: Database;
+  readonly store: ImageStore;
+  /** This dhow's own command line for `recover`. */
+  readonly recoverCommand: readonly string[];
+}
+
+/**
+ * Opens dhow's state, and cleans up after commands that were killed.
+ * @param what for the error when this is not root: `run containers`
+ */
+export async function openSession(global: GlobalOptions, what: string): Promise<Session> {
+  requireRoot(what);
+  const root = global.root === undefined ? undefined : resolve(global.root);
+  const paths = pathsUnder(root);
+  const database = Database.open(paths);
+  const store = new ImageStore(paths, database);
+  await recover(database, paths, store);
+  return { paths, database, store, recoverCommand: [...ownCommand(), ...rootOption(root), "recover"] };
+}
+
+function rootOption(root: string | undefined): string[] {
+  return root === undefined ? [] : ["--root", root];
+}
+
+/** How this program was started: as itself, or by `deno run` from its sources. */
+function ownCommand(): string[] {
+  return Deno.build.standalone ? [Deno.execPath()] : [Deno.execPath(), "run", "-A", Deno.mainModule];
+}

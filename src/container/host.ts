@@ -1,0 +1,65 @@
+import { hostsFile, resolvConf, RESOLVED_UPSTREAMS } from "../rootfs/etc_files.ts";
+import { formatAddress } from "../network/subnet.ts";
+import type { Endpoint } from "../network/steps.ts";
+import { HostError } from "../errors.ts";
+import { hostnameOf } from "./spec.ts";
+import type { RunOptions } from "./options.ts";
+
+/** @throws {HostError} when this process is not root's */
+export function requireRoot(verb: string): void {
+  const uid = Deno.uid();
+  if (uid === 0) return;
+  throw new HostError({
+    what: `cannot ${verb} as user ${uid}`,
+    why: "making namespaces, mounts and networks needs root",
+    hint: "use sudo, or become root",
+  });
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * RLIMIT_NOFILE as the caller had it: Deno raises its own soft limit when it starts, the parent's is what was inherited.
+ */
+export function openFilesLimit(): { soft: number; hard: number } {
+  const read = (pid: number) => {
+    const line = readIfThere(`/proc/${pid}/limits`)?.split("\n").find((line) =>
+      line.startsWith("Max open files")
+    );
+    const [soft, hard] = line?.slice("Max open files".length).trim().split(/\s+/).map(Number) ?? [];
+    return soft === undefined || hard === undefined || Number.isNaN(soft) || Number.isNaN(hard)
+      ? undefined
+      : { soft, hard };
+  };
+  const own = read(Deno.pid) ?? { soft: 1024, hard: 4096 };
+  const inherited = read(Deno.ppid) ?? { soft: 1024, hard: own.hard };
+  return { soft: Math.min(inherited.soft, own.hard), hard: own.hard };
+}
+
+/** The files below /etc that this container gets, by their names below its run folder. */
+export function etcFiles(
+  id: string,
+  options: RunOptions,
+  endpoint: Endpoint | undefined,
+): Record<string, string> {
+  const hostname = hostnameOf(id, options);
+  const isHost = options.network === "host";
+  const address = endpoint === undefined ? undefined : formatAddress(endpoint.address);
+  return {
+    hosts: (isHost ? readIfThere("/etc/hosts") : undefined) ?? hostsFile(hostname, address),
+    hostname: `${hostname}\n`,
+    "resolv.conf": resolvConf({
+      host: readIfThere("/etc/resolv.conf") ?? "",
+      upstreams: readIfThere(RESOLVED_UPSTREAMS),
+      dns: options.dns,
+      sharesLoopback: isHost,
+    }),
+  };
+}

@@ -1,0 +1,81 @@
+/**
+ * Making and deleting a bridge and rules costs more than the start of a container, and most containers are followed by
+ * another one. So the last container to leave a network does not delete it: a keeper does, a little later, if nobody
+ * came. The keeper sleeps in a call table, without JavaScript, and then becomes `dhow recover`. If it is killed, the
+ * next dhow command does its work.
+ */
+import { AT_FDCWD, O_RDWR } from "../../ffi/constants.ts";
+import { Arena } from "../../ffi/arena.ts";
+import { cloneWalking } from "../../ffi/process.ts";
+import { CallTable } from "../../ffi/table.ts";
+import { countEndpoints } from "../network/endpoints.ts";
+import type { Database } from "../state/database.ts";
+import { identify, isAlive, type ProcessIdentity } from "../state/process_identity.ts";
+
+/** How long an unused network stays. */
+const LINGER_SECONDS = 2;
+
+interface KeptRow {
+  readonly idle_since: number | null;
+  readonly keeper: string | null;
+}
+
+/** Whether a keeper will look after unused networks. */
+export function isKeeperAlive(database: Database): boolean {
+  const rows = database.all<KeptRow>("SELECT idle_since, keeper FROM networks WHERE keeper IS NOT NULL");
+  return rows.some(({ keeper }) => isAlive(JSON.parse(keeper as string) as ProcessIdentity));
+}
+
+/**
+ * To be called when a container has left a network.
+ * @param command this dhow's own command line for `recover`
+ */
+export function leaveNetworkBehind(database: Database, network: string, command: readonly string[]): void {
+  database.transaction(() => {
+    if (countEndpoints(database, network) > 0) return;
+    database.run("UPDATE networks SET idle_since = ? WHERE name = ?", Date.now(), network);
+    if (!isKeeperAlive(database)) startKeeper(database, network, command);
+  });
+}
+
+function startKeeper(database: Database, network: string, command: readonly string[]): void {
+  const pid = startSleeper(command);
+  database.run("UPDATE networks SET keeper = ? WHERE name = ?", JSON.stringify(identify(pid)), network);
+}
+
+/**
+ * The keeper's own work, once it is awake: which networks have been idle long enough. For one that has not, it leaves
+ * a new keeper.
+ */
+export function idleNetworks(database: Database, command: readonly string[]): string[] {
+  const rows = database.all<KeptRow & { name: string }>("SELECT * FROM networks WHERE made IS NOT NULL");
+  return rows.filter(({ name, idle_since }) => {
+    if (countEndpoints(database, name) > 0) return false;
+    if (Date.now() - (idle_since ?? 0) >= LINGER_SECONDS * 1000) return true;
+    database.transaction(() => startKeeper(database, name, command));
+    return false;
+  }).map(({ name }) => name);
+}
+
+function startSleeper(command: readonly string[]): number {
+  const arena = new Arena(256 * 1024);
+  try {
+    const table = new CallTable(arena, 16);
+    table.call("setsid", []);
+    table.call("chdir", ["/"]);
+    const nothing = table.call("openat", [AT_FDCWD, "/dev/null", O_RDWR]);
+    for (const fd of [0, 1, 2]) table.call("dup3", [nothing, fd, 0]);
+    table.call("close_range", [3, 0xffffffff, 0]);
+    const time = arena.allocate(16);
+    arena.setWord(time, LINGER_SECONDS);
+    table.call("nanosleep", [time, 0]);
+    const environment = ["PATH", "DENO_DIR", "HOME"].flatMap((name) => {
+      const value = Deno.env.get(name);
+      return value === undefined ? [] : [`${name}=${value}`];
+    });
+    table.call("execve", [command[0] ?? "", arena.strings(command), arena.strings(environment)]);
+    return cloneWalking(table, 0);
+  } finally {
+    arena.release(); // the child has its own mapping of it
+  }
+}

@@ -1,0 +1,51 @@
+import type { Database } from "../state/database.ts";
+import { TakenError, UsageError } from "../errors.ts";
+
+const ADJECTIVES =
+  "brave bright broad calm clear deft eager early fair fleet free fresh keen kind light lively lucky neat nimble proud quick quiet ready steady stout strong swift trim true warm"
+    .split(" ");
+const VESSELS =
+  "baghla barque boom brig caique canoe caravel clipper coble cog cutter dory felucca frigate galleon gondola jangada junk ketch knarr lugger pinnace prau punt sambuk schooner skiff sloop xebec yawl"
+    .split(" ");
+
+/** 64 hexadecimal digits from the kernel's random numbers, as docker's ids are. */
+export function newId(): string {
+  return [...crypto.getRandomValues(new Uint8Array(32))].map((byte) => byte.toString(16).padStart(2, "0"))
+    .join("");
+}
+
+const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
+
+/** @throws {UsageError} when docker would not take it as a container's name */
+export function checkName(name: string): void {
+  if (!NAME.test(name)) {
+    throw new UsageError({
+      what: `cannot use the name ${JSON.stringify(name)}`,
+      why: "a name has two or more of a-z A-Z 0-9 _ . - and begins with a letter or digit",
+    });
+  }
+}
+
+function isTaken(database: Database, name: string): boolean {
+  return database.get("SELECT 1 FROM containers WHERE name = ?", name) !== undefined;
+}
+
+/**
+ * The wanted name, or one that dhow makes up. Must run inside the transaction that takes it.
+ * @throws {TakenError} when another container has it
+ */
+export function settleName(database: Database, wanted: string | undefined): string {
+  if (wanted !== undefined) {
+    if (!isTaken(database, wanted)) return wanted;
+    throw new TakenError({
+      what: `cannot use the name "${wanted}"`,
+      why: "a container has it",
+      hint: "choose another with --name, or leave --name out",
+    });
+  }
+  const pick = (words: readonly string[]) => words[Math.floor(Math.random() * words.length)] as string;
+  for (let attempt = 0;; attempt++) {
+    const name = `${pick(ADJECTIVES)}_${pick(VESSELS)}${attempt === 0 ? "" : attempt}`;
+    if (!isTaken(database, name)) return name;
+  }
+}

@@ -1,0 +1,23 @@
+/** What a user can choose for a container, beside its image: the options of `run`. */
+export interface RunOptions {
+  /** What the user calls the image: a name in the store or the path of an archive. */
+  readonly image: string;
+  /** What follows IMAGE; replaces the image's Cmd when it is not empty. */
+  readonly command: readonly string[];
+  readonly interactive: boolean;
+  readonly terminal: boolean;
+  readonly name: string | undefined;
+  readonly hostname: string | undefined;
+  readonly network: NetworkMode;
+  readonly address: string | undefined;
+  readonly dns: readonly string[];
+  /** Replaces the image's Entrypoint and Cmd; an empty string removes the Entrypoint. */
+  readonly entrypoint: string | undefined;
+  /** `NAME=value`; these win over the image's. */
+  readonly env: readonly string[];
+  readonly workingDir: string | undefined;
+  readonly user: string | undefined;
+  readonly userNamespace: boolean;
+}
+
+export type NetworkMode = "bridge" | "host" | "none";

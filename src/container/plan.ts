@@ -1,0 +1,146 @@
+import { cgroupMountSteps, mountSteps } from "../rootfs/mounts.ts";
+import { overlaySteps, pivotSteps } from "../rootfs/overlay.ts";
+import { connectSteps, type Endpoint } from "../network/steps.ts";
+import type { Spec } from "../plan/oci.ts";
+import type { CgroupFolder, ChildStep, HostStep, NamespaceKind, Plan } from "../plan/step.ts";
+
+/** What a plan is made from: the container in the standard's words, and what the standard leaves out. */
+export interface PlanInput {
+  readonly spec: Spec;
+  /** The container's folder below the state folder: its writable layer. */
+  readonly stateFolder: string;
+  /** The container's folder below the run folder: its mount point and files. */
+  readonly runFolder: string;
+  /** Folders of the image's layers, top to bottom. */
+  readonly layers: readonly string[];
+  /** Files to write before the start, by path. */
+  readonly files: Readonly<Record<string, string>>;
+  readonly endpoint: Endpoint | undefined;
+  readonly cgroups: readonly CgroupFolder[];
+  /** Whether the program reads this process's standard input. */
+  readonly interactive: boolean;
+}
+
+/**
+ * A container's start, as a list of steps. Pure: it asks nothing of the system, and changes nothing.
+ */
+export function makePlan(input: PlanInput): Plan {
+  const { spec, stateFolder, runFolder, endpoint, cgroups } = input;
+  const inUserNamespace = spec.linux.uidMappings.length > 0;
+  const steps: HostStep[] = [
+    ...folderSteps(input),
+    {
+      do: "make-cgroups",
+      why: "make cgroups that hold the container's processes together",
+      folders: cgroups,
+    },
+    {
+      do: "start-child",
+      why: "start the container's first process in namespaces of its own",
+      namespaces: clonedNamespaces(spec),
+      steps: childSteps(input),
+    },
+    ...(inUserNamespace
+      ? [
+        {
+          do: "map-ids",
+          why: "make the caller the container's root",
+          uids: spec.linux.uidMappings,
+          gids: spec.linux.gidMappings,
+        } as const,
+      ]
+      : []),
+    { do: "join-cgroups", why: "put it into its cgroups", folders: cgroups },
+    ...(endpoint === undefined ? [] : connectSteps(endpoint)),
+    { do: "release-child", why: "let it go on" },
+  ];
+  return {
+    steps,
+    undo: [
+      { undo: "remove-tree", path: stateFolder },
+      { undo: "remove-tree", path: runFolder },
+      { undo: "remove-cgroups", folders: cgroups.map(({ parent, path }) => ({ parent, path })) },
+      ...(endpoint === undefined ? [] : [{ undo: "delete-link", link: endpoint.link } as const]),
+    ],
+  };
+}
+
+/** The cgroup namespace is missing here: it begins at the cgroup the process is in, so it is made after joining one. */
+function clonedNamespaces(spec: Spec): NamespaceKind[] {
+  return spec.linux.namespaces.flatMap(({ type }) => type === "cgroup" ? [] : [type]);
+}
+
+function folderSteps({ stateFolder, runFolder, spec, files }: PlanInput): HostStep[] {
+  const writable: HostStep[] = ["diff", "work"].map((name) => ({
+    do: "make-directory",
+    why: "make the writable layer and overlay's work folder",
+    path: `${stateFolder}/${name}`,
+    mode: 0o755,
+  }));
+  return [
+    ...writable,
+    { do: "make-directory", why: "make the mount point", path: spec.root.path, mode: 0o755 },
+    ...Object.entries(files).map(([path, text]): HostStep => ({
+      do: "write-file",
+      why: "write the container's files for /etc",
+      path: `${runFolder}/${path}`,
+      text,
+      mode: 0o644,
+    })),
+  ];
+}
+
+/** What the container's first process does before it becomes the image's program. */
+function childSteps({ spec, stateFolder, layers, interactive }: PlanInput): ChildStep[] {
+  const { process, linux } = spec;
+  const inUserNamespace = linux.uidMappings.length > 0;
+  const hasOwnNetwork = linux.namespaces.some(({ type }) => type === "network");
+  const openFiles = process.rlimits[0] ?? { soft: 1024, hard: 4096 };
+  return [
+    ...(inUserNamespace ? [{ op: "await-id-mapping", why: "wait for the id mapping" } as const] : []),
+    ...overlaySteps({
+      layers,
+      upper: `${stateFolder}/diff`,
+      work: `${stateFolder}/work`,
+      target: spec.root.path,
+      inUserNamespace,
+    }),
+    ...mountSteps(spec.mounts, inUserNamespace),
+    ...(hasOwnNetwork ? [{ op: "loopback-up", why: "bring its loopback interface up" } as const] : []),
+    ...Object.entries(linux.sysctl).map(([key, value]): ChildStep => ({
+      op: "set-sysctl",
+      why: `set ${key} in its network namespace`,
+      key,
+      value,
+    })),
+    { op: "set-hostname", why: "set its host name", hostname: spec.hostname },
+    { op: "new-session", why: "leave the caller's session" },
+    ...(process.terminal
+      ? [{ op: "open-terminal", why: "open a terminal of its own", uid: process.user.uid } as const]
+      : []),
+    { op: "await-release", why: "wait until network and cgroups are ready" },
+    { op: "unshare-cgroup", why: "make its own cgroup the top of what it sees" },
+    ...cgroupMountSteps(spec.mounts),
+    ...inputSteps(process.terminal, interactive),
+    ...pivotSteps(),
+    {
+      op: "reset-process",
+      why: "start with default signals, limits and no descriptors of dhow's",
+      openFiles,
+    },
+    { op: "change-directory", why: "go to the working directory", path: process.cwd },
+    {
+      op: "set-user",
+      why: "become the user",
+      uid: process.user.uid,
+      gid: process.user.gid,
+      groups: process.user.additionalGids,
+    },
+    { op: "execute", why: "become the program", args: process.args, env: process.env },
+  ];
+}
+
+function inputSteps(terminal: boolean, interactive: boolean): ChildStep[] {
+  if (terminal) return [{ op: "take-terminal", why: "take the terminal for input and output" }];
+  return interactive ? [] : [{ op: "close-input", why: "read nothing: -i was not given" }];
+}

@@ -1,0 +1,63 @@
+import type { ImageConfig } from "../image/config.ts";
+import { cgroupLayout } from "../limits/cgroup.ts";
+import type { Endpoint } from "../network/steps.ts";
+import type { Plan } from "../plan/step.ts";
+import { defaultMounts } from "../rootfs/mounts.ts";
+import { resolveUser } from "../security/user.ts";
+import { containerRun, containerState, type Paths } from "../state/paths.ts";
+import { etcFiles, openFilesLimit } from "./host.ts";
+import type { RunOptions } from "./options.ts";
+import { makePlan } from "./plan.ts";
+import { makeSpec } from "./spec.ts";
+
+/** An image as a container's start needs it. */
+export interface RunnableImage {
+  readonly config: ImageConfig;
+  /** Folders of its layers, top to bottom. */
+  readonly layers: readonly string[];
+  /** Its /etc/passwd and /etc/group; empty when it has none. */
+  readonly passwd: string;
+  readonly group: string;
+}
+
+/** Asks the host and the image for all that a plan depends on, changes nothing, and makes the plan. */
+export function prepare(
+  { id, options, image, endpoint, paths }: {
+    id: string;
+    options: RunOptions;
+    image: RunnableImage;
+    endpoint: Endpoint | undefined;
+    paths: Paths;
+  },
+): Plan {
+  const runFolder = containerRun(paths, id);
+  const cgroups = cgroupLayout(Deno.readTextFileSync("/proc/self/mountinfo"), id);
+  const user = resolveUser(options.user ?? image.config.user, image.passwd, image.group);
+  const files = etcFiles(id, options, endpoint);
+  const mounts = defaultMounts({
+    files: Object.fromEntries(Object.keys(files).map((name) => [`/etc/${name}`, `${runFolder}/${name}`])),
+    hasOwnNetwork: options.network !== "host",
+    inUserNamespace: options.userNamespace,
+    cgroupVersion: cgroups.version,
+  });
+  const spec = makeSpec({
+    id,
+    options,
+    config: image.config,
+    user,
+    openFiles: openFilesLimit(),
+    rootPath: `${runFolder}/merged`,
+    mounts,
+    caller: { uid: Deno.uid() ?? 0, gid: Deno.gid() ?? 0 },
+  });
+  return makePlan({
+    spec,
+    stateFolder: containerState(paths, id),
+    runFolder,
+    layers: image.layers,
+    files,
+    endpoint,
+    cgroups: cgroups.folders,
+    interactive: options.interactive,
+  });
+}

@@ -1,0 +1,55 @@
+import { log } from "../log.ts";
+import type { ImageStore } from "../image/store.ts";
+import { removeUnusedNetwork } from "../network/lifecycle.ts";
+import { removeTree } from "../plan/undo.ts";
+import type { Database } from "../state/database.ts";
+import { containerRun, containerState, type Paths } from "../state/paths.ts";
+import { isAlive, type ProcessIdentity } from "../state/process_identity.ts";
+import { undoAll } from "./journal.ts";
+import { isKeeperAlive } from "./keeper.ts";
+
+/**
+ * Undoes what killed dhow commands left behind: called at the start of every command, and cheap when there is nothing.
+ * What cannot be undone now is reported and kept on record for the next time.
+ */
+export async function recover(database: Database, paths: Paths, store: ImageStore): Promise<void> {
+  const containers = database.all<{ id: string; owner: string }>("SELECT id, owner FROM containers");
+  const dead = containers.filter(({ owner }) => !isAlive(JSON.parse(owner) as ProcessIdentity));
+  for (const { id } of dead) await attempt(() => undoAll(database, id, { quick: false }));
+  for (const network of database.all<{ name: string }>("SELECT name FROM networks WHERE made IS NOT NULL")) {
+    // a network that was left in order has somebody to remove it soon
+    if (dead.length === 0 && isKeeperAlive(database)) continue;
+    await attempt(() => removeUnusedNetwork(database, paths, network.name));
+  }
+  const known = new Set(containers.map(({ id }) => id));
+  for (const folder of [containerState(paths, ""), containerRun(paths, "")]) {
+    for (const id of foldersIn(folder)) {
+      // after a power cut the folder may have outlived its row; one that is new since the query has a row by now
+      if (known.has(id) || database.get("SELECT 1 FROM containers WHERE id = ?", id) !== undefined) continue;
+      await attempt(() => removeTree(`${folder}/${id}`));
+    }
+  }
+  await attempt(() => store.recover());
+}
+
+async function attempt(work: () => Promise<void> | void): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    const causes = error instanceof AggregateError ? error.errors : [error];
+    for (const cause of causes) {
+      log.warn(
+        `cannot clean up after a dhow that was killed: ${cause instanceof Error ? cause.message : cause}`,
+      );
+    }
+  }
+}
+
+function foldersIn(path: string): string[] {
+  try {
+    return [...Deno.readDirSync(path)].map(({ name }) => name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}

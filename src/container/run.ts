@@ -1,0 +1,118 @@
+import { exitCode, type ExitStatus } from "../../ffi/process.ts";
+import { log } from "../log.ts";
+import { allocateEndpoint, DEFAULT_NETWORK } from "../network/endpoints.ts";
+import { makeNetwork } from "../network/lifecycle.ts";
+import { execute } from "../plan/executor.ts";
+import { stepDone } from "../plan/fault.ts";
+import type { Plan } from "../plan/step.ts";
+import type { Database } from "../state/database.ts";
+import type { Paths } from "../state/paths.ts";
+import { identify } from "../state/process_identity.ts";
+import { recordUndo, undoAll } from "./journal.ts";
+import { leaveNetworkBehind } from "./keeper.ts";
+import { checkName, newId, settleName } from "./names.ts";
+import type { RunOptions } from "./options.ts";
+import { prepare, type RunnableImage } from "./prepare.ts";
+import { SignalForwarder } from "./signals.ts";
+import { RawTerminal, requireTerminal, TerminalRelay } from "./terminal.ts";
+
+export interface RunContext {
+  readonly database: Database;
+  readonly paths: Paths;
+  /** This dhow's own command line for `recover`. */
+  readonly recoverCommand: readonly string[];
+}
+
+/**
+ * Runs a container in the foreground, from taking its name to removing its last folder.
+ * @returns the exit code of its program, or 128 + the signal that ended it
+ * @throws {DhowError} when it cannot be started; nothing of it is left then
+ */
+export async function runContainer(
+  context: RunContext,
+  options: RunOptions,
+  image: RunnableImage & { readonly id: string },
+): Promise<number> {
+  const { database } = context;
+  if (options.name !== undefined) checkName(options.name);
+  if (options.terminal && options.interactive) requireTerminal();
+  let relay: TerminalRelay | undefined;
+  const signals = new SignalForwarder((signal) => {
+    if (signal === "SIGWINCH") relay?.copySize();
+    if (signal === "SIGHUP") relay?.hangUp();
+  });
+  const id = newId();
+  try {
+    const plan = register(context, id, options, image);
+    stepDone();
+    let status: ExitStatus;
+    let terminal: RawTerminal | undefined;
+    try {
+      const child = await execute(plan.steps, {
+        record: (undo) => recordUndo(database, id, [undo]),
+        makeNetwork: (setup) => makeNetwork(database, context.paths, setup),
+        terminalOpened: (master) => {
+          relay = new TerminalRelay(master);
+          relay.copySize();
+          if (options.interactive) terminal = new RawTerminal();
+        },
+      });
+      signals.begin(child.pid);
+      const output = relay?.output();
+      if (options.interactive) relay?.input();
+      status = await child.ended;
+      signals.end();
+      await output;
+    } finally {
+      signals.end();
+      terminal?.restore();
+      await remove(context, id, options);
+    }
+    return exitCode(status);
+  } finally {
+    signals.release();
+  }
+}
+
+/** Takes a name and an address, and writes down what will have to be undone: all in one transaction, before any of it. */
+function register(
+  { database, paths }: RunContext,
+  id: string,
+  options: RunOptions,
+  image: RunnableImage & { readonly id: string },
+): Plan {
+  return database.transaction(() => {
+    const name = settleName(database, options.name);
+    const owner = JSON.stringify(identify(Deno.pid));
+    database.run(
+      "INSERT INTO containers (id, name, image, owner) VALUES (?, ?, ?, ?)",
+      id,
+      name,
+      image.id,
+      owner,
+    );
+    const endpoint = options.network === "bridge"
+      ? allocateEndpoint(database, id, options.address, (text) => log.info(text))
+      : undefined;
+    const plan = prepare({ id, options, image, endpoint, paths });
+    recordUndo(database, id, plan.undo);
+    return plan;
+  });
+}
+
+/** Takes back all that was made for the container. A failure here is reported, and never hides how the program ended. */
+async function remove(
+  { database, recoverCommand }: RunContext,
+  id: string,
+  options: RunOptions,
+): Promise<void> {
+  try {
+    await undoAll(database, id, { quick: true });
+    if (options.network === "bridge") leaveNetworkBehind(database, DEFAULT_NETWORK, recoverCommand);
+  } catch (error) {
+    const causes = error instanceof AggregateError ? error.errors : [error];
+    for (const cause of causes) {
+      log.warn(`${cause instanceof Error ? cause.message : cause}; the next dhow command tries again`);
+    }
+  }
+}

@@ -1,0 +1,95 @@
+import { ImageError } from "../errors.ts";
+import type { ImageConfig } from "../image/config.ts";
+import type { Mount, OciNamespace, Spec } from "../plan/oci.ts";
+import type { ResolvedUser } from "../security/user.ts";
+import type { RunOptions } from "./options.ts";
+
+/** Where programs lie if the image does not say: docker's default. */
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+export interface SpecInput {
+  readonly id: string;
+  readonly options: RunOptions;
+  readonly config: ImageConfig;
+  readonly user: ResolvedUser;
+  /** RLIMIT_NOFILE as it was before Deno raised it. */
+  readonly openFiles: { readonly soft: number; readonly hard: number };
+  readonly rootPath: string;
+  readonly mounts: readonly Mount[];
+  /** Whose uid and gid the container's root is on the host, with a user namespace. */
+  readonly caller: { readonly uid: number; readonly gid: number };
+}
+
+export function shortId(id: string): string {
+  return id.slice(0, 12);
+}
+
+export function hostnameOf(id: string, options: RunOptions): string {
+  return options.hostname ?? shortId(id);
+}
+
+/**
+ * Puts image config and command line together, by docker's rules.
+ * @throws {ImageError} when neither names a program to run
+ */
+export function makeSpec(input: SpecInput): Spec {
+  const { id, options, config, user, caller } = input;
+  const ownNetwork = options.network !== "host";
+  const namespaces: OciNamespace[] = ["mount", "uts", "ipc", "pid", "cgroup"];
+  if (ownNetwork) namespaces.push("network");
+  if (options.userNamespace) namespaces.push("user");
+  const mapping = (hostID: number) => options.userNamespace ? [{ containerID: 0, hostID, size: 1 }] : [];
+  return {
+    ociVersion: "1.2.0",
+    process: {
+      terminal: options.terminal,
+      user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
+      args: commandLine(options, config),
+      env: environment(options, config, hostnameOf(id, options), user.home),
+      cwd: options.workingDir ?? (config.workingDir || "/"),
+      rlimits: [{ type: "RLIMIT_NOFILE", ...input.openFiles }],
+    },
+    root: { path: input.rootPath },
+    hostname: hostnameOf(id, options),
+    mounts: input.mounts,
+    linux: {
+      namespaces: namespaces.map((type) => ({ type })),
+      uidMappings: mapping(caller.uid),
+      gidMappings: mapping(caller.gid),
+      sysctl: ownNetwork && !options.userNamespace ? DEFAULT_SYSCTLS : {},
+      cgroupsPath: `/dhow/${id}`,
+    },
+  };
+}
+
+/** So that a program can open port 80 and send pings without being root: docker's defaults since 20.10. */
+const DEFAULT_SYSCTLS: Readonly<Record<string, string>> = {
+  "net.ipv4.ip_unprivileged_port_start": "0",
+  "net.ipv4.ping_group_range": "0 2147483647",
+};
+
+function commandLine(options: RunOptions, config: ImageConfig): readonly string[] {
+  const args = options.entrypoint === undefined
+    ? [...config.entrypoint, ...(options.command.length > 0 ? options.command : config.cmd)]
+    : [...(options.entrypoint === "" ? [] : [options.entrypoint]), ...options.command];
+  if (args.length === 0 || args[0] === "") {
+    throw new ImageError({
+      what: `cannot run image ${JSON.stringify(options.image)}`,
+      why: "it does not say which command to run",
+      hint: "give one after the image's name",
+    });
+  }
+  return args;
+}
+
+/** Later ones replace earlier ones of the same name, in the earlier one's place. */
+function environment(options: RunOptions, config: ImageConfig, hostname: string, home: string): string[] {
+  const defaults = [`PATH=${DEFAULT_PATH}`, `HOSTNAME=${hostname}`];
+  if (options.terminal) defaults.push("TERM=xterm");
+  const entries = new Map<string, string>();
+  for (const entry of [...defaults, ...config.env, ...options.env]) {
+    entries.set(entry.split("=", 1)[0] ?? "", entry);
+  }
+  if (!entries.has("HOME")) entries.set("HOME", `HOME=${home}`);
+  return [...entries.values()];
+}

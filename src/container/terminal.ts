@@ -1,0 +1,164 @@
+import { Arena } from "../../ffi/arena.ts";
+import { SIGNALS, TCGETS, TCSETS, TCSETSW, TIOCGWINSZ, TIOCSWINSZ } from "../../ffi/constants.ts";
+import { EINTR, EIO, SystemCallError } from "../../ffi/errno.ts";
+import { cloneWalking, makePipe } from "../../ffi/process.ts";
+import { CallTable, libcCall } from "../../ffi/table.ts";
+import { UsageError } from "../errors.ts";
+
+const STDIN = 0;
+const STDOUT = 1;
+/** struct termios of the kernel (asm-generic/termbits.h): four flag words, a line discipline, 19 control characters. */
+const TERMIOS_SIZE = 36;
+/** struct winsize: rows, columns, and two that nobody uses. */
+const WINSIZE_SIZE = 8;
+const BUFFER_SIZE = 64 * 1024;
+
+/**
+ * This process's terminal in raw mode: every key goes to the container (termios(3), cfmakeraw). Restored by `restore`,
+ * and by a guard process of its own if this process dies without calling it, by whatever signal.
+ */
+export class RawTerminal {
+  readonly #arena = new Arena(4096);
+  readonly #saved: number;
+  #guard: { readonly pid: number; readonly pipe: number } | undefined;
+
+  constructor() {
+    this.#saved = this.#arena.allocate(TERMIOS_SIZE);
+    libcCall("ioctl", STDIN, TCGETS, this.#saved);
+    this.#guard = this.#startGuard();
+    const raw = this.#arena.allocate(TERMIOS_SIZE);
+    const offset = raw - this.#arena.address;
+    const start = this.#saved - this.#arena.address;
+    this.#arena.bytes.copyWithin(offset, start, start + TERMIOS_SIZE);
+    this.#clear(raw, 0o2753); // IGNBRK BRKINT PARMRK ISTRIP INLCR IGNCR ICRNL IXON
+    this.#clear(raw + 4, 0o1); // OPOST
+    this.#clear(raw + 8, 0o60 | 0o400); // CSIZE PARENB
+    this.#set(raw + 8, 0o60); // CS8
+    this.#clear(raw + 12, 0o100113); // ECHO ECHONL ICANON ISIG IEXTEN
+    const VTIME = 5;
+    const VMIN = 6;
+    this.#arena.bytes[offset + 17 + VMIN] = 1;
+    this.#arena.bytes[offset + 17 + VTIME] = 0;
+    libcCall("ioctl", STDIN, TCSETSW, raw);
+  }
+
+  #clear(address: number, bits: number): void {
+    this.#arena.setInt(address, this.#arena.int(address) & ~bits);
+  }
+
+  #set(address: number, bits: number): void {
+    this.#arena.setInt(address, this.#arena.int(address) | bits);
+  }
+
+  /** A child that waits for the end of a pipe, which comes with the end of this process, and restores the terminal. */
+  #startGuard(): { pid: number; pipe: number } {
+    const { reader, writer } = makePipe();
+    const arena = new Arena(256 * 1024);
+    const table = new CallTable(arena, 16);
+    table.call("close", [writer]);
+    const ignore = arena.allocate(152); // struct sigaction of glibc
+    arena.setWord(ignore, 1); // SIG_IGN
+    // SIGTTOU comes to a process in the background that sets the terminal's mode; the others may end this process
+    for (const signal of ["SIGTTOU", "SIGINT", "SIGHUP", "SIGTERM", "SIGQUIT"] as const) {
+      table.call("sigaction", [SIGNALS[signal], ignore, 0]);
+    }
+    table.call("read", [reader, arena.allocate(1), 1], { tolerate: [EINTR] });
+    table.call("ioctl", [STDIN, TCSETS, arena.data(this.#savedBytes())]);
+    const pid = cloneWalking(table, 0);
+    arena.release(); // the child has its own mapping of it
+    libcCall("close", reader);
+    return { pid, pipe: writer };
+  }
+
+  #savedBytes(): Uint8Array {
+    const start = this.#saved - this.#arena.address;
+    return this.#arena.bytes.slice(start, start + TERMIOS_SIZE);
+  }
+
+  restore(): void {
+    if (this.#guard === undefined) return;
+    libcCall("ioctl", STDIN, TCSETSW, this.#saved);
+    // killed, not told: it must not touch the terminal once the caller's shell has it back
+    libcCall("kill", this.#guard.pid, SIGNALS.SIGKILL);
+    libcCall("wait4", this.#guard.pid, 0, 0, 0);
+    libcCall("close", this.#guard.pipe);
+    this.#guard = undefined;
+  }
+}
+
+/** @throws {UsageError} when standard input is not a terminal */
+export function requireTerminal(): void {
+  if (Deno.stdin.isTerminal()) return;
+  throw new UsageError({
+    what: "cannot give the container this terminal",
+    why: "standard input is not a terminal",
+    hint: "leave out -t",
+  });
+}
+
+/** Copies between this process's standard streams and the master of a container's terminal. */
+export class TerminalRelay {
+  constructor(readonly master: number) {}
+
+  /** What losing this terminal means to the container: its own one is gone as well (tty_ioctl(4), TIOCVHANGUP is root's). */
+  hangUp(): void {
+    libcCall("close", this.master);
+  }
+
+  /** Gives the container's terminal the size of this one; does nothing when there is none. */
+  copySize(): void {
+    const arena = new Arena(4096);
+    try {
+      const size = arena.allocate(WINSIZE_SIZE);
+      for (const fd of [STDIN, STDOUT]) {
+        const table = new CallTable(arena, 2);
+        table.call("ioctl", [fd, TIOCGWINSZ, size]);
+        table.call("ioctl", [this.master, TIOCSWINSZ, size]);
+        try {
+          table.run();
+          return;
+        } catch (error) {
+          if (!(error instanceof SystemCallError)) throw error;
+        }
+      }
+    } finally {
+      arena.release();
+    }
+  }
+
+  /** Resolves when all that the container wrote has been written to standard output, and its last program has let go. */
+  output(): Promise<void> {
+    return copy(this.master, STDOUT);
+  }
+
+  /** Feeds standard input to the container until its end. */
+  async input(): Promise<void> {
+    await copy(STDIN, this.master);
+  }
+}
+
+/** Copies bytes until the end (read(2), write(2)); EIO is how a terminal's master reports it. */
+async function copy(from: number, to: number): Promise<void> {
+  const arena = new Arena(BUFFER_SIZE + 8192);
+  const buffer = arena.allocate(BUFFER_SIZE);
+  const reading = new CallTable(arena, 1);
+  const read = reading.call("read", [from, buffer, BUFFER_SIZE], { tolerate: [EINTR, EIO] });
+  const writing = new CallTable(arena, 1);
+  try {
+    while (true) {
+      await reading.runBlocking();
+      const length = read.result;
+      if (length < 0 && read.errno === EINTR) continue;
+      if (length <= 0) return;
+      for (let done = 0; done < length;) {
+        writing.clear();
+        const written = writing.call("write", [to, buffer + done, length - done], { tolerate: [EINTR, EIO] });
+        await writing.runBlocking();
+        if (written.result < 0 && written.errno === EIO) return;
+        done += Math.max(written.result, 0);
+      }
+    }
+  } finally {
+    arena.release();
+  }
+}

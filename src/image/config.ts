@@ -1,0 +1,154 @@
+import { ImageError } from "../errors.ts";
+
+/** What dhow uses of an image's config (OCI image-spec, config.md; docker's is the same where it matters). */
+export interface ImageConfig {
+  readonly architecture: string;
+  readonly variant?: string;
+  readonly os: string;
+  /** RFC 3339, as the image has it. */
+  readonly created?: string;
+  /** `NAME=value`, in order. */
+  readonly env: readonly string[];
+  readonly entrypoint: readonly string[];
+  readonly cmd: readonly string[];
+  /** Empty when the image has none: then it is `/`. */
+  readonly workingDir: string;
+  /** `user`, `user:group`, names or numbers; empty for root. */
+  readonly user: string;
+  /** `80/tcp`, ... */
+  readonly exposedPorts: readonly string[];
+  readonly stopSignal?: string;
+  /** sha256 of each layer's uncompressed tar, lowest layer first. */
+  readonly diffIds: readonly string[];
+}
+
+/** Configs and manifests larger than this are refused, as containers/image does. */
+export const MAX_JSON_SIZE = 4 << 20;
+
+/** Layers of one image. Overlay itself stops at 500 (OVL_MAX_STACK), docker at 127. */
+const MAX_LAYERS = 500;
+
+/** What a sha256 digest looks like in OCI's notation (image-spec, descriptor.md). */
+export const DIGEST = /^sha256:[0-9a-f]{64}$/;
+
+/**
+ * Reads one member of a parsed JSON document at a time and refuses what is not of the type it should be. `null` counts as absent:
+ * docker writes `"Cmd": null`.
+ */
+class Members {
+  readonly #object: Record<string, unknown>;
+
+  constructor(value: unknown, readonly where: string, readonly subject: string) {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) this.#refuse(where, "an object");
+    this.#object = value as Record<string, unknown>;
+  }
+
+  #refuse(where: string, expected: string): never {
+    throw new ImageError({ what: `cannot use ${this.subject}`, why: `${where} is not ${expected}` });
+  }
+
+  #at(key: string): { value: unknown; where: string } {
+    // own members only: "constructor" and the like are no part of the document
+    const value = Object.hasOwn(this.#object, key) ? this.#object[key] : undefined;
+    return { value: value ?? undefined, where: this.where === "it" ? key : `${this.where}.${key}` };
+  }
+
+  text(key: string): string | undefined {
+    const { value, where } = this.#at(key);
+    if (value === undefined) return undefined;
+    if (typeof value !== "string") this.#refuse(where, "a string");
+    // every one of these ends up in a C string sooner or later
+    if (value.includes("\0")) this.#refuse(where, "free of NUL characters");
+    return value;
+  }
+
+  texts(key: string): string[] {
+    const { value, where } = this.#at(key);
+    if (value === undefined) return [];
+    if (!Array.isArray(value) || !value.every((item) => typeof item === "string" && !item.includes("\0"))) {
+      this.#refuse(where, "a list of strings without NUL characters");
+    }
+    return value;
+  }
+
+  keys(key: string): string[] {
+    const { value } = this.#at(key);
+    return value === undefined ? [] : Object.keys(this.members(key).#object);
+  }
+
+  members(key: string): Members {
+    const { value, where } = this.#at(key);
+    return new Members(value ?? {}, where, this.subject);
+  }
+}
+
+/**
+ * @param text the config, as found in an archive or a store
+ * @param subject how errors name it: `the config of image "busybox"`
+ * @throws {ImageError} when it is no JSON, or something that dhow uses is missing or of the wrong type
+ */
+export function parseImageConfig(text: string, subject: string): ImageConfig {
+  const refuse = (why: string): never => {
+    throw new ImageError({ what: `cannot use ${subject}`, why });
+  };
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch (cause) {
+    throw new ImageError({ what: `cannot use ${subject}`, why: "it is not JSON", cause });
+  }
+  const config = new Members(document, "it", subject);
+  const os = config.text("os") ?? refuse("os is missing");
+  if (os !== "linux") refuse(`it is for ${JSON.stringify(os)}, not for linux`);
+  const architecture = config.text("architecture") || refuse("architecture is missing");
+  const rootfs = config.members("rootfs");
+  const diffIds = rootfs.texts("diff_ids");
+  if ((rootfs.text("type") ?? "layers") !== "layers") refuse("rootfs.type is not layers");
+  if (diffIds.length === 0) refuse("rootfs.diff_ids is missing or empty");
+  if (diffIds.length > MAX_LAYERS) {
+    refuse(`it has ${diffIds.length} layers, more than the ${MAX_LAYERS} that Linux can stack`);
+  }
+  for (const id of diffIds) {
+    if (!DIGEST.test(id)) {
+      refuse(`rootfs.diff_ids holds ${JSON.stringify(id.slice(0, 100))}, which is no sha256 digest`);
+    }
+  }
+  const process = config.members("config");
+  const variant = config.text("variant");
+  const created = config.text("created");
+  const stopSignal = process.text("StopSignal");
+  return {
+    architecture,
+    ...(variant ? { variant } : {}),
+    os,
+    ...(created ? { created } : {}),
+    env: process.texts("Env"),
+    entrypoint: process.texts("Entrypoint"),
+    cmd: process.texts("Cmd"),
+    workingDir: process.text("WorkingDir") ?? "",
+    user: process.text("User") ?? "",
+    exposedPorts: process.keys("ExposedPorts"),
+    ...(stopSignal ? { stopSignal } : {}),
+    diffIds,
+  };
+}
+
+/** Go's names of the CPUs that dhow runs on, which are the ones in image configs. */
+const GO_ARCHITECTURES: Readonly<Record<string, string>> = { x86_64: "amd64", aarch64: "arm64" };
+
+/**
+ * Checks that an image's programs can run on this machine's CPU.
+ * @param name how errors name the image
+ * @throws {ImageError} when they are for another one
+ */
+export function assertRunnableHere(config: ImageConfig, name: string): void {
+  const here = GO_ARCHITECTURES[Deno.build.arch];
+  if (config.architecture === here) return;
+  const platform = [config.os, config.architecture, ...(config.variant === undefined ? [] : [config.variant])]
+    .join("/");
+  throw new ImageError({
+    what: `cannot run image ${JSON.stringify(name)}`,
+    why: `it is for ${platform}, this machine is linux/${here}`,
+    hint: `save the image for this machine: docker pull --platform linux/${here} ...`,
+  });
+}

@@ -1,0 +1,51 @@
+import { HostError } from "../errors.ts";
+import type { CgroupFolder } from "../plan/step.ts";
+
+/** One mounted cgroup hierarchy (cgroups(7)). */
+interface Hierarchy {
+  readonly mountPoint: string;
+  readonly version: 1 | 2;
+  readonly options: readonly string[];
+}
+
+/** The cgroup hierarchies in a /proc/PID/mountinfo (proc(5)). */
+export function hierarchies(mountinfo: string): Hierarchy[] {
+  const found = new Map<string, Hierarchy>();
+  for (const line of mountinfo.split("\n")) {
+    const [before = "", after = ""] = line.split(" - ");
+    const [type, , superOptions = ""] = after.split(" ");
+    if (type !== "cgroup" && type !== "cgroup2") continue;
+    const [, , device = "", , mountPoint = ""] = before.split(" ");
+    // the same hierarchy may be mounted in several places; the last mount is the one on top
+    found.set(device, { mountPoint, version: type === "cgroup" ? 1 : 2, options: superOptions.split(",") });
+  }
+  return [...found.values()];
+}
+
+/** Which cgroups a container is put into, on this host. */
+export interface CgroupLayout {
+  /** 2 when the unified hierarchy is the only one; a hybrid host counts as 1. */
+  readonly version: 1 | 2;
+  readonly folders: readonly CgroupFolder[];
+}
+
+/**
+ * A folder for the container in every hierarchy, below a folder of dhow's own.
+ * @throws {HostError} when no hierarchy is mounted
+ */
+export function cgroupLayout(mountinfo: string, id: string): CgroupLayout {
+  const mounted = hierarchies(mountinfo);
+  if (mounted.length === 0) {
+    throw new HostError({
+      what: "cannot make the container's cgroup",
+      why: "no cgroup file system is mounted on this host",
+      hint: "mount it with: mount -t cgroup2 cgroup2 /sys/fs/cgroup",
+    });
+  }
+  const folders = mounted.map(({ mountPoint, options }) => {
+    const parent = `${mountPoint}/dhow`;
+    const inherit = options.includes("cpuset") ? ["cpuset.cpus", "cpuset.mems"] : [];
+    return { parent, path: `${parent}/${id}`, inherit };
+  });
+  return { version: mounted.some(({ version }) => version === 1) ? 1 : 2, folders };
+}

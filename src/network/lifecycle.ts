@@ -1,0 +1,108 @@
+import { join } from "@std/path";
+import { hostLinks } from "../plan/links.ts";
+import { findProgram, runIp, runIptablesRestore, runProgram } from "../plan/program.ts";
+import { stepDone } from "../plan/fault.ts";
+import { requireProgram } from "../plan/program.ts";
+import type { NetworkSetup } from "../plan/step.ts";
+import type { Database } from "../state/database.ts";
+import type { Paths } from "../state/paths.ts";
+import { countEndpoints, networkRow } from "./endpoints.ts";
+import { removalRules } from "./rules.ts";
+import { chainName } from "./steps.ts";
+
+/** What was changed on the host for a network, as the database keeps it. Written down before it is changed. */
+interface Made {
+  /** Values of sysctls that dhow changed and should put back. */
+  readonly sysctls: readonly { readonly path: string; readonly before: string }[];
+  /** The links that the host had then, without dhow's own. */
+  readonly links: readonly string[];
+}
+
+/** Holds a network still: one dhow command at a time makes or removes it. Released when the process ends. */
+function withNetworkLock<T>(paths: Paths, work: () => Promise<T>): Promise<T> {
+  Deno.mkdirSync(paths.run, { recursive: true, mode: 0o711 });
+  const file = Deno.openSync(join(paths.run, "network.lock"), { create: true, write: true });
+  file.lockSync(true);
+  return work().finally(() => file.close());
+}
+
+function readSysctl(path: string): string | undefined {
+  try {
+    return Deno.readTextFileSync(path).trim();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined; // a kernel without IPv6
+    throw error;
+  }
+}
+
+/** Makes the bridge and the rules of a network, unless they are there. */
+export async function makeNetwork(database: Database, paths: Paths, setup: NetworkSetup): Promise<void> {
+  await withNetworkLock(paths, async () => {
+    const row = networkRow(database, setup.name);
+    const links = hostLinks();
+    if (row?.made !== null && row !== undefined && links.includes(setup.bridge)) return;
+    // looked for before anything is changed
+    requireProgram("ip");
+    requireProgram("iptables-restore");
+    const changed = setup.sysctls.filter(({ path, value }) =>
+      !path.includes(setup.bridge) && readSysctl(path) !== value
+    );
+    const made: Made = {
+      sysctls: changed.map(({ path }) => ({ path, before: readSysctl(path) ?? "" })),
+      links: links.filter((link) => !link.startsWith("veth")),
+    };
+    const text = JSON.stringify(made);
+    database.transaction(() => database.run("UPDATE networks SET made = ? WHERE name = ?", text, setup.name));
+    stepDone();
+    // somebody deleted the bridge; the rules may still be there
+    if (row !== undefined && row.made !== null) await removeRules(setup.bridge);
+    await Promise.all([
+      runIp(setup.bridgeCommands, `cannot make the bridge ${setup.bridge}`),
+      runIptablesRestore(setup.rules, `cannot set up NAT for ${setup.bridge}`),
+    ]);
+    stepDone();
+    for (const { path, value } of setup.sysctls) {
+      const present = readSysctl(path);
+      if (present !== undefined && present !== value) Deno.writeTextFileSync(path, value);
+      stepDone();
+    }
+  });
+}
+
+/**
+ * Removes the bridge and the rules of a network that no container uses, and puts back what was changed for it.
+ * Harmless when another dhow did it already.
+ */
+export async function removeUnusedNetwork(database: Database, paths: Paths, name: string): Promise<void> {
+  await withNetworkLock(paths, async () => {
+    const row = networkRow(database, name);
+    if (row === undefined || row.made === null || countEndpoints(database, name) > 0) return;
+    const made = JSON.parse(row.made) as Made;
+    const removeBridge = async () => {
+      if (!hostLinks().includes(row.bridge)) return;
+      await runIp([`link delete ${row.bridge}`], `cannot delete the bridge ${row.bridge}`);
+    };
+    await Promise.all([removeBridge(), removeRules(row.bridge)]);
+    restoreSysctls(made, row.bridge);
+    database.transaction(() => database.run("UPDATE networks SET made = NULL WHERE name = ?", name));
+  });
+}
+
+/** Takes out a bridge's chains and the jumps to them, as far as they are there. */
+async function removeRules(bridge: string): Promise<void> {
+  const save = findProgram("iptables-save");
+  if (save === undefined) return; // then no rule was ever made either
+  const present = await runProgram(save, [], { what: "cannot read the firewall's rules" });
+  const removal = removalRules(present, chainName(bridge));
+  if (removal !== "") await runIptablesRestore(removal, `cannot remove the NAT rules of ${bridge}`);
+}
+
+/**
+ * Puts sysctls back, but not under the feet of somebody else: when the host has got links since then (docker0, a VPN),
+ * their owner may rely on forwarding without having had to switch it on.
+ */
+function restoreSysctls({ sysctls, links }: Made, bridge: string): void {
+  const others = hostLinks().filter((link) => !link.startsWith("veth") && link !== bridge);
+  if (others.some((link) => !links.includes(link))) return;
+  for (const { path, before } of sysctls) Deno.writeTextFileSync(path, before);
+}

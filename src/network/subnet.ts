@@ -1,0 +1,97 @@
+/** An IPv4 address as a number, and ranges of them in CIDR notation. */
+
+/** @returns undefined when the text is not four numbers from 0 to 255 */
+export function parseAddress(text: string): number | undefined {
+  if (!/^\d{1,3}(\.\d{1,3}){3}$/.test(text)) return undefined;
+  const parts = text.split(".").map(Number);
+  if (parts.some((part) => part > 255)) return undefined;
+  return parts.reduce((address, part) => address * 256 + part, 0);
+}
+
+export function formatAddress(address: number): string {
+  return [24, 16, 8, 0].map((shift) => Math.floor(address / 2 ** shift) % 256).join(".");
+}
+
+export interface Subnet {
+  /** The first address, the network's own. */
+  readonly first: number;
+  /** How many bits of an address name the network. */
+  readonly prefix: number;
+}
+
+export function parseSubnet(text: string): Subnet {
+  const [address = "", prefix = ""] = text.split("/");
+  const first = parseAddress(address);
+  if (first === undefined) throw new RangeError(`not a subnet: "${text}"`);
+  return { first, prefix: Number(prefix) };
+}
+
+export function formatSubnet({ first, prefix }: Subnet): string {
+  return `${formatAddress(first)}/${prefix}`;
+}
+
+const sizeOf = (subnet: Subnet) => 2 ** (32 - subnet.prefix);
+
+/** The last address, for broadcasts. */
+export function lastOf(subnet: Subnet): number {
+  return subnet.first + sizeOf(subnet) - 1;
+}
+
+/** The first usable address: dhow gives it to the bridge. */
+export function gatewayOf(subnet: Subnet): number {
+  return subnet.first + 1;
+}
+
+export function contains(subnet: Subnet, address: number): boolean {
+  return address >= subnet.first && address <= lastOf(subnet);
+}
+
+export function overlaps(one: Subnet, other: Subnet): boolean {
+  return one.first <= lastOf(other) && other.first <= lastOf(one);
+}
+
+/**
+ * The ranges that a host routes somewhere, from /proc/net/route (proc(5): addresses are hexadecimal, in the byte order
+ * of the machine). The default route is left out.
+ */
+export function routedSubnets(procNetRoute: string): Subnet[] {
+  const fromHex = (hex: string) =>
+    (hex.match(/../g) ?? []).reverse().reduce((address, byte) => address * 256 + parseInt(byte, 16), 0);
+  return procNetRoute.trim().split("\n").slice(1).flatMap((line) => {
+    const fields = line.trim().split(/\s+/);
+    const mask = fromHex(fields[7] ?? "");
+    if (mask === 0) return [];
+    const prefix = mask.toString(2).split("1").length - 1;
+    return [{ first: fromHex(fields[1] ?? ""), prefix }];
+  });
+}
+
+/** The default network's candidates: 100.100.1.0/24, as in the tutorial, and those after it (RFC 6598's shared range). */
+function* candidates(): Generator<Subnet> {
+  for (let third = 1; third <= 255; third++) {
+    yield { first: parseAddress("100.100.0.0")! + third * 256, prefix: 24 };
+  }
+}
+
+/** The first candidate that the host does not route; undefined when it routes them all. */
+export function freeSubnet(taken: readonly Subnet[]): Subnet | undefined {
+  for (const candidate of candidates()) {
+    if (!taken.some((subnet) => overlaps(subnet, candidate))) return candidate;
+  }
+  return undefined;
+}
+
+/**
+ * The next free address after the one given out last, going round, so that a freed address rests before it is given
+ * again. @returns undefined when all are taken
+ */
+export function nextAddress(subnet: Subnet, last: number, taken: ReadonlySet<number>): number | undefined {
+  const lowest = gatewayOf(subnet) + 1;
+  const highest = lastOf(subnet) - 1;
+  const count = highest - lowest + 1;
+  for (let step = 1; step <= count; step++) {
+    const address = lowest + (Math.max(last, lowest - 1) - lowest + step) % count;
+    if (!taken.has(address)) return address;
+  }
+  return undefined;
+}

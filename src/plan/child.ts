@@ -1,0 +1,395 @@
+/**
+ * Turns the child's steps into entries of its call table (ffi/table.ts): what the container's first process does between
+ * clone(2) and execve(2).
+ *
+ * Inside the container's root nothing is done by path alone. `openat2` resolves a path below the root's descriptor,
+ * without leaving it and (unless a step says otherwise) without following any link; the mount then goes onto the
+ * descriptor that came back, so nothing can be swapped in between (CVE-2021-30465, CVE-2024-45310).
+ */
+import {
+  AF_INET,
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_RECURSIVE,
+  CLONE_NEWCGROUP,
+  FSCONFIG_CMD_CREATE,
+  FSCONFIG_SET_STRING,
+  FSMOUNT_CLOEXEC,
+  FSOPEN_CLOEXEC,
+  IFF_UP,
+  LAST_SIGNAL,
+  MNT_DETACH,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
+  MOUNT_ATTR_RDONLY,
+  MOVE_MOUNT_F_EMPTY_PATH,
+  MOVE_MOUNT_T_EMPTY_PATH,
+  MS_PRIVATE,
+  MS_REC,
+  O_CLOEXEC,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_NOCTTY,
+  O_PATH,
+  O_RDONLY,
+  O_RDWR,
+  O_WRONLY,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
+  PR_SET_PDEATHSIG,
+  RESOLVE_IN_ROOT,
+  RESOLVE_NO_MAGICLINKS,
+  RESOLVE_NO_SYMLINKS,
+  RLIMIT_NOFILE,
+  S_IFCHR,
+  SIGNALS,
+  SIOCSIFFLAGS,
+  SOCK_DGRAM,
+  TIOCGPTPEER,
+  TIOCSCTTY,
+  TIOCSPTLCK,
+} from "../../ffi/constants.ts";
+import { Arena } from "../../ffi/arena.ts";
+import { EACCES, EEXIST, EINVAL, ENOENT, ENOTDIR, EROFS } from "../../ffi/errno.ts";
+import { type Argument, Call, type CallOptions, CallTable } from "../../ffi/table.ts";
+import { type ChildStep, type MountAttribute, overlayOptions } from "./step.ts";
+
+/** Descriptors of this process that the child meets its parent through. */
+export interface Meeting {
+  /** The child writes a byte when it waits, and reads one when it may go on. */
+  readonly ready: { readonly reader: number; readonly writer: number };
+  readonly go: { readonly reader: number; readonly writer: number };
+}
+
+/** A child that is ready to be cloned. */
+export interface ChildProgram {
+  readonly table: CallTable;
+  /** Which step a call belongs to. */
+  readonly stepOf: (call: Call) => ChildStep | undefined;
+  /** The call that opened the terminal's master, whose result is the child's descriptor of it. */
+  readonly terminal: Call | undefined;
+  /** The attempts to execute the program, one for each place where it may lie. */
+  readonly attempts: readonly Call[];
+}
+
+const ATTRIBUTES: Readonly<Record<MountAttribute, number>> = {
+  ro: MOUNT_ATTR_RDONLY,
+  nosuid: MOUNT_ATTR_NOSUID,
+  nodev: MOUNT_ATTR_NODEV,
+  noexec: MOUNT_ATTR_NOEXEC,
+};
+
+const attributeBits = (attributes: readonly MountAttribute[]) =>
+  attributes.reduce((bits, attribute) => bits | ATTRIBUTES[attribute], 0);
+
+/** More entries than any container needs: about 12 a mount, and one for each place in PATH. */
+const CAPACITY = 4096;
+
+/** @param stopAfter fault injection: after this many calls the child reports as if ready, and waits for ever */
+export function compileChild(
+  steps: readonly ChildStep[],
+  meeting: Meeting,
+  stopAfter?: number,
+): ChildProgram {
+  const texts = JSON.stringify(steps).length;
+  const arena = new Arena(2 * 1024 * 1024 + 4 * texts);
+  const table = new CallTable(arena, CAPACITY);
+  const compiler = new Compiler(table, meeting, stopAfter);
+  compiler.begin();
+  const owners: ChildStep[] = [];
+  for (const step of steps) {
+    compiler.compile(step);
+    while (owners.length < table.length) owners.push(step);
+  }
+  return {
+    table,
+    stepOf: (call) => owners[call.index],
+    terminal: compiler.terminal,
+    attempts: compiler.attempts,
+  };
+}
+
+class Compiler {
+  terminal: Call | undefined;
+  attempts: Call[] = [];
+  #root: Call | undefined;
+  #slave: Call | undefined;
+
+  constructor(
+    readonly table: CallTable,
+    readonly meeting: Meeting,
+    readonly stopAfter: number | undefined,
+  ) {}
+
+  get arena(): Arena {
+    return this.table.arena;
+  }
+
+  call(name: string, args: readonly Argument[], options?: CallOptions): Call {
+    const call = this.table.call(name, args, options);
+    if (call.index + 1 === this.stopAfter) {
+      const { ready, go } = this.meeting;
+      this.table.call("write", [ready.writer, "!", 1]);
+      this.table.call("read", [go.reader, this.arena.allocate(1), 1], { least: 2 });
+    }
+    return call;
+  }
+
+  /** What comes before every step. */
+  begin(): void {
+    const { ready, go } = this.meeting;
+    // A copy of the other ends would keep the child from noticing that its parent is gone.
+    this.call("close", [ready.reader]);
+    this.call("close", [go.writer]);
+    this.call("prctl", [PR_SET_PDEATHSIG, SIGNALS.SIGKILL, 0, 0, 0]);
+    this.call("umask", [0]);
+  }
+
+  #how(flags: number, mode: number, resolve: number): number {
+    const how = this.arena.allocate(24);
+    this.arena.setWord(how, flags | O_CLOEXEC);
+    this.arena.setWord(how + 8, mode);
+    this.arena.setWord(how + 16, resolve | RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+    return how;
+  }
+
+  /** Opens a path below the container's root (openat2(2)). */
+  #open(inRoot: string, flags: number, { mode = 0, followLinks = false, options = {} as CallOptions } = {}) {
+    if (this.#root === undefined) throw new Error("open-root must come before steps inside the root");
+    const relative = inRoot.replace(/^\/+/, "") || ".";
+    const how = this.#how(flags, mode, followLinks ? 0 : RESOLVE_NO_SYMLINKS);
+    return this.call("openat2", [this.#root, relative, how, 24], options);
+  }
+
+  #parent(inRoot: string, followLinks = false): { folder: Call; name: string } {
+    const cut = inRoot.lastIndexOf("/");
+    const folder = this.#open(inRoot.slice(0, cut) || "/", O_PATH | O_DIRECTORY, { followLinks });
+    return { folder, name: inRoot.slice(cut + 1) };
+  }
+
+  /** Makes the folders of a path that are missing. */
+  #makeDirectories(inRoot: string, mode: number, followLinks = false): void {
+    const names = inRoot.split("/").filter((name) => name !== "");
+    names.forEach((_, index) => {
+      const { folder, name } = this.#parent(`/${names.slice(0, index + 1).join("/")}`, followLinks);
+      this.call("mkdirat", [folder, name, index === names.length - 1 ? mode : 0o755], { tolerate: [EEXIST] });
+    });
+  }
+
+  /** Puts a mount that hangs nowhere yet onto an open descriptor (move_mount(2)). */
+  #attach(mount: Call, target: Call): void {
+    this.call("move_mount", [mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH]);
+  }
+
+  #setAttributes(mount: Call, attributes: readonly MountAttribute[], recursive: boolean): void {
+    if (attributes.length === 0) return;
+    // struct mount_attr { u64 attr_set, attr_clr, propagation, userns_fd }
+    const attr = this.arena.allocate(32);
+    this.arena.setWord(attr, attributeBits(attributes));
+    for (const offset of [8, 16, 24]) this.arena.setWord(attr + offset, 0);
+    this.call("mount_setattr", [mount, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), attr, 32]);
+  }
+
+  #makeFile(inRoot: string, followLinks: boolean): void {
+    // O_EXCL: whatever lies there already is not opened, it may be a device or a fifo
+    const flags = O_CREAT | O_EXCL | O_WRONLY;
+    this.#open(inRoot, flags, { mode: 0o644, followLinks, options: { tolerate: [EEXIST] } });
+  }
+
+  #writeFile(inRoot: string, text: string): void {
+    const file = this.#open(inRoot, O_WRONLY);
+    this.call("write", [file, text, text.length], { least: text.length });
+    this.call("close", [file]);
+  }
+
+  #awaitParent(): void {
+    this.call("write", [this.meeting.ready.writer, "+", 1]);
+    this.call("read", [this.meeting.go.reader, this.arena.allocate(1), 1], { least: 1 });
+  }
+
+  compile(step: ChildStep): void {
+    switch (step.op) {
+      case "await-id-mapping":
+      case "await-release":
+        return this.#awaitParent();
+      case "make-mounts-private":
+        this.call("mount", [0, "/", 0, MS_REC | MS_PRIVATE, 0]);
+        return;
+      case "mount-overlay": {
+        this.call("chdir", [step.layersFolder]);
+        this.call("mount", ["overlay", step.target, "overlay", 0, overlayOptions(step)]);
+        return;
+      }
+      case "open-root":
+        this.#root = this.call("openat", [AT_FDCWD, step.path, O_PATH | O_DIRECTORY | O_CLOEXEC]);
+        return;
+      case "mount": {
+        this.#makeDirectories(step.inRoot, 0o755);
+        const target = this.#open(step.inRoot, O_PATH | O_DIRECTORY);
+        const context = this.call("fsopen", [step.type, FSOPEN_CLOEXEC]);
+        for (const [key, value] of [["source", step.type] as const, ...step.options]) {
+          this.call("fsconfig", [context, FSCONFIG_SET_STRING, key, value, 0]);
+        }
+        this.call("fsconfig", [context, FSCONFIG_CMD_CREATE, 0, 0, 0]);
+        const mount = this.call("fsmount", [context, FSMOUNT_CLOEXEC, attributeBits(step.attributes)]);
+        return this.#attach(mount, target);
+      }
+      case "make-directory":
+        return this.#makeDirectories(step.inRoot, step.mode);
+      case "make-device": {
+        const { folder, name } = this.#parent(step.inRoot);
+        // makedev(3) for minors below 256
+        this.call("mknodat", [folder, name, S_IFCHR | step.mode, step.major * 256 + step.minor]);
+        return;
+      }
+      case "make-symlink": {
+        const { folder, name } = this.#parent(step.inRoot);
+        this.call("symlinkat", [step.target, folder, name]);
+        return;
+      }
+      case "bind": {
+        const { folder } = this.#folderOf(step.inRoot);
+        this.#makeDirectories(folder, 0o755, step.followLinks);
+        if (step.kind === "file") this.#makeFile(step.inRoot, step.followLinks);
+        else this.#makeDirectories(step.inRoot, 0o755, step.followLinks);
+        const recursion = step.recursive ? AT_RECURSIVE : 0;
+        const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursion;
+        const tree = this.call("open_tree", [AT_FDCWD, step.source, flags]);
+        this.#setAttributes(tree, step.attributes, step.recursive);
+        const directory = step.kind === "directory" ? O_DIRECTORY : 0;
+        const target = this.#open(step.inRoot, O_PATH | directory, { followLinks: step.followLinks });
+        return this.#attach(tree, target);
+      }
+      case "set-sysctl":
+        return this.#writeFile(`/proc/sys/${step.key.replaceAll(".", "/")}`, step.value);
+      case "loopback-up": {
+        // netdevice(7): struct ifreq is 40 bytes, its flags come after 16 bytes of name
+        const request = this.arena.allocate(40);
+        this.arena.bytes.set(new TextEncoder().encode("lo"), request - this.arena.address);
+        this.arena.setWord(request + 16, IFF_UP);
+        const socket = this.call("socket", [AF_INET, SOCK_DGRAM | O_CLOEXEC, 0]);
+        this.call("ioctl", [socket, SIOCSIFFLAGS, request]);
+        this.call("close", [socket]);
+        return;
+      }
+      case "set-hostname":
+        this.call("sethostname", [step.hostname, new TextEncoder().encode(step.hostname).length]);
+        return;
+      case "open-terminal":
+        return this.#openTerminal(step.uid);
+      case "unshare-cgroup":
+        this.call("unshare", [CLONE_NEWCGROUP]);
+        return;
+      case "pivot-root":
+        if (this.#root === undefined) throw new Error("open-root must come before pivot-root");
+        this.call("fchdir", [this.#root]);
+        // pivot_root(2), notes: with the same folder twice the old root comes to lie on top of the new one
+        this.call("pivot_root", [".", "."]);
+        this.call("umount2", [".", MNT_DETACH]);
+        this.call("chdir", ["/"]);
+        return;
+      case "new-session":
+        this.call("setsid", []);
+        return;
+      case "take-terminal":
+        if (this.#slave === undefined) throw new Error("open-terminal must come before take-terminal");
+        this.call("ioctl", [this.#slave, TIOCSCTTY, 0]);
+        for (const fd of [0, 1, 2]) this.call("dup3", [this.#slave, fd, 0]);
+        return;
+      case "close-input": {
+        const nothing = this.#open("/dev/null", O_RDONLY);
+        this.call("dup3", [nothing, 0, 0]);
+        return;
+      }
+      case "reset-process":
+        return this.#resetProcess(step.openFiles);
+      case "set-user":
+        this.call("setgroups", [step.groups.length, this.arena.integers(step.groups)]);
+        this.call("setresgid", [step.gid, step.gid, step.gid]);
+        this.call("setresuid", [step.uid, step.uid, step.uid]);
+        // changing the user cleared it (prctl(2))
+        this.call("prctl", [PR_SET_PDEATHSIG, SIGNALS.SIGKILL, 0, 0, 0]);
+        return;
+      case "change-directory": {
+        // after pivot_root, so that links can lead nowhere but into the container; made if missing, as docker does
+        const names = step.path.split("/").filter((name) => name !== "");
+        names.forEach((_, index) => {
+          const folder = `/${names.slice(0, index + 1).join("/")}`;
+          this.call("mkdirat", [AT_FDCWD, folder, 0o755], { tolerate: [EEXIST, EROFS] });
+        });
+        this.call("chdir", [step.path]);
+        return;
+      }
+      case "execute":
+        return this.#execute(step.args, step.env);
+    }
+  }
+
+  #folderOf(inRoot: string): { folder: string } {
+    return { folder: inRoot.slice(0, inRoot.lastIndexOf("/")) || "/" };
+  }
+
+  /**
+   * A new terminal in the container's own devpts. Its other end is found with TIOCGPTPEER, not by a path, and becomes
+   * /dev/console through its descriptor (CVE-2025-52565).
+   */
+  #openTerminal(uid: number): void {
+    const master = this.#open("/dev/pts/ptmx", O_RDWR | O_NOCTTY);
+    this.terminal = master;
+    const unlocked = this.arena.integers([0]);
+    this.call("ioctl", [master, TIOCSPTLCK, unlocked]);
+    const slave = this.call("ioctl", [master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC]);
+    this.#slave = slave;
+    this.call("fchown", [slave, uid, -1]);
+    this.#makeFile("/dev/console", false);
+    const console = this.call("open_tree", [
+      slave,
+      "",
+      AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC,
+    ]);
+    this.#attach(console, this.#open("/dev/console", O_PATH));
+  }
+
+  /** Takes back what a child inherits from Deno, and what of dhow's it must not see. */
+  #resetProcess(openFiles: { soft: number; hard: number }): void {
+    const defaultAction = this.arena.allocate(152); // struct sigaction of glibc; zeros are SIG_DFL
+    for (let signal = 1; signal <= LAST_SIGNAL; signal++) {
+      if (signal === SIGNALS.SIGKILL || signal === SIGNALS.SIGSTOP) continue;
+      // glibc keeps 32 and 33 to itself
+      this.call("sigaction", [signal, defaultAction, 0], { tolerate: [EINVAL] });
+    }
+    const noSignals = this.arena.allocate(128);
+    const SIG_SETMASK = 2;
+    this.call("sigprocmask", [SIG_SETMASK, noSignals, 0]);
+    const limit = this.arena.allocate(16);
+    this.arena.setWord(limit, openFiles.soft);
+    this.arena.setWord(limit + 8, openFiles.hard);
+    this.call("setrlimit", [RLIMIT_NOFILE, limit]);
+    this.call("close_range", [3, 0xffffffff, 0]);
+    this.call("umask", [0o022]);
+  }
+
+  #execute(args: readonly string[], env: readonly string[]): void {
+    const argv = this.arena.strings(args);
+    const envp = this.arena.strings(env);
+    const places = executablePlaces(args[0] ?? "", env);
+    places.forEach((place, index) => {
+      const isLast = index === places.length - 1;
+      const attempt = this.call("execve", [place, argv, envp], {
+        tolerate: isLast ? [] : [ENOENT, ENOTDIR, EACCES],
+      });
+      this.attempts.push(attempt);
+    });
+  }
+}
+
+/**
+ * Where a program may lie, as execvp(3) looks for it: by its path if the name has a slash, else in the folders of PATH.
+ */
+export function executablePlaces(program: string, env: readonly string[]): string[] {
+  if (program.includes("/")) return [program];
+  const path = env.find((entry) => entry.startsWith("PATH="))?.slice("PATH=".length) ?? "";
+  return path.split(":").map((folder) => folder === "" ? `./${program}` : `${folder}/${program}`);
+}

@@ -1,0 +1,269 @@
+import {
+  CLONE_NEWIPC,
+  CLONE_NEWNET,
+  CLONE_NEWNS,
+  CLONE_NEWPID,
+  CLONE_NEWUSER,
+  CLONE_NEWUTS,
+  O_CLOEXEC,
+} from "../../ffi/constants.ts";
+import { Arena } from "../../ffi/arena.ts";
+import { EEXIST, ENOENT, SystemCallError } from "../../ffi/errno.ts";
+import { AT_FDCWD, O_WRONLY } from "../../ffi/constants.ts";
+import { type ExitStatus, waitForExit } from "../../ffi/process.ts";
+import { cloneWalking, makePipe } from "../../ffi/process.ts";
+import { CallTable, libcCall } from "../../ffi/table.ts";
+import { HostError } from "../errors.ts";
+import { identify } from "../state/process_identity.ts";
+import { type ChildProgram, compileChild } from "./child.ts";
+import { explainChildFailure, explainHostFailure } from "./failure.ts";
+import { childStopsAfter, killSelf, stepDone } from "./fault.ts";
+import { runIp } from "./program.ts";
+import {
+  type CgroupFolder,
+  CHILD,
+  type HostStep,
+  type NamespaceKind,
+  type NetworkSetup,
+  type Undo,
+} from "./step.ts";
+
+const CLONE_FLAGS: Readonly<Record<NamespaceKind, number>> = {
+  mount: CLONE_NEWNS,
+  uts: CLONE_NEWUTS,
+  ipc: CLONE_NEWIPC,
+  pid: CLONE_NEWPID,
+  network: CLONE_NEWNET,
+  user: CLONE_NEWUSER,
+};
+
+/** What the executor needs from the parts of dhow above it. */
+export interface Surroundings {
+  /** Writes an undo down, durably, before this returns. */
+  record(undo: Undo): void;
+  /** Makes a network's bridge and rules, if they are not there. */
+  makeNetwork(setup: NetworkSetup): Promise<void>;
+  /** The child's terminal is open: `fd` is this process's descriptor of its master. */
+  terminalOpened(fd: number): void;
+}
+
+/** A container's first process, while its program runs. */
+export interface RunningChild {
+  readonly pid: number;
+  /** Resolves when it has ended and was reaped. @throws {DhowError} when its program could not be executed */
+  readonly ended: Promise<ExitStatus>;
+}
+
+/**
+ * Runs the steps of a plan in their order. When one fails, the child is ended and reaped before the error is thrown;
+ * the rest is for the journal to undo.
+ */
+export async function execute(steps: readonly HostStep[], around: Surroundings): Promise<RunningChild> {
+  const execution = new Execution(around);
+  try {
+    for (const step of steps) {
+      try {
+        await execution.perform(step);
+      } catch (error) {
+        throw explainHostFailure(step, error);
+      }
+      stepDone();
+    }
+    return execution.running();
+  } catch (error) {
+    await execution.abandon();
+    throw error;
+  }
+}
+
+class Execution {
+  #child: { pid: number; program: ChildProgram; exit: Promise<ExitStatus> } | undefined;
+  #pipes: { ready: ReturnType<typeof makePipe>; go: ReturnType<typeof makePipe> } | undefined;
+  /** Work that goes on beside the steps, to be over before the child is released. */
+  readonly #background: Promise<void>[] = [];
+
+  constructor(readonly around: Surroundings) {}
+
+  async perform(step: HostStep): Promise<void> {
+    switch (step.do) {
+      case "make-directory":
+        return Deno.mkdirSync(step.path, { recursive: true, mode: step.mode });
+      case "write-file":
+        return Deno.writeTextFileSync(step.path, step.text, { mode: step.mode });
+      case "make-cgroups":
+        return step.folders.forEach(makeCgroup);
+      case "start-child":
+        return this.#startChild(step);
+      case "map-ids": {
+        await this.#awaitChild();
+        const { pid } = this.#started();
+        const map = (mappings: typeof step.uids) =>
+          mappings.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}\n`).join("");
+        Deno.writeTextFileSync(`/proc/${pid}/uid_map`, map(step.uids));
+        Deno.writeTextFileSync(`/proc/${pid}/gid_map`, map(step.gids));
+        return this.#letGo();
+      }
+      case "join-cgroups": {
+        const joined = joinCgroups(step.folders, this.#started().pid);
+        joined.catch(() => {}); // reported when the child is released, or not at all if another step failed first
+        this.#background.push(joined);
+        return;
+      }
+      case "make-network":
+        return await this.around.makeNetwork(step.setup);
+      case "ip": {
+        const { pid } = this.#started();
+        const commands = step.commands.map((command) => command.replaceAll(CHILD, String(pid)));
+        return await runIp(commands, `cannot ${step.why}`, step.namespace === "container" ? pid : undefined);
+      }
+      case "release-child":
+        await this.#awaitChild();
+        await Promise.all(this.#background);
+        this.#takeTerminal();
+        return this.#letGo();
+    }
+  }
+
+  #startChild(step: Extract<HostStep, { do: "start-child" }>): void {
+    const ready = makePipe();
+    const go = makePipe();
+    this.#pipes = { ready, go };
+    const program = compileChild(step.steps, { ready, go }, childStopsAfter());
+    const flags = step.namespaces.reduce((bits, kind) => bits | CLONE_FLAGS[kind], 0);
+    const pid = cloneWalking(program.table, flags);
+    // The child waits for a byte that only comes after this is written down, and ends if this process ends before.
+    this.around.record({ undo: "kill", ...identify(pid) });
+    this.#child = { pid, program, exit: waitForExit(pid) };
+    libcCall("close", ready.writer);
+    libcCall("close", go.reader);
+  }
+
+  #started() {
+    if (this.#child === undefined) throw new Error("start-child must come first");
+    return this.#child;
+  }
+
+  /** Waits until the child says that it waits; throws its error if it ended instead. */
+  async #awaitChild(): Promise<void> {
+    const { program, exit } = this.#started();
+    const arena = new Arena(4096);
+    try {
+      const byte = arena.allocate(1);
+      const table = new CallTable(arena, 1);
+      const read = table.call("read", [this.#pipes?.ready.reader ?? -1, byte, 1]);
+      await table.runBlocking();
+      if (read.result === 1) {
+        if (arena.bytes[byte - arena.address] === "!".charCodeAt(0)) killSelf();
+        return;
+      }
+    } finally {
+      arena.release();
+    }
+    throw explainChildFailure(program, await exit);
+  }
+
+  #letGo(): void {
+    libcCall("write", this.#pipes?.go.writer ?? -1, "+", 1);
+  }
+
+  #takeTerminal(): void {
+    const { pid, program } = this.#started();
+    if (program.terminal === undefined) return;
+    const pidfd = libcCall("pidfd_open", pid, 0);
+    try {
+      this.around.terminalOpened(libcCall("pidfd_getfd", pidfd, program.terminal.result, 0));
+    } finally {
+      libcCall("close", pidfd);
+    }
+  }
+
+  #closePipes(): void {
+    if (this.#pipes === undefined) return;
+    libcCall("close", this.#pipes.ready.reader);
+    libcCall("close", this.#pipes.go.writer);
+    this.#pipes = undefined;
+  }
+
+  running(): RunningChild {
+    const { pid, program, exit } = this.#started();
+    this.#closePipes();
+    const ended = exit.then((status) => {
+      if (program.table.failure !== undefined) throw explainChildFailure(program, status);
+      return status;
+    });
+    return { pid, ended };
+  }
+
+  /** After a failed step: the child, which waits, sees its pipe closed and ends. */
+  async abandon(): Promise<void> {
+    this.#closePipes();
+    await Promise.allSettled(this.#background);
+    if (this.#child !== undefined) {
+      libcCall("kill", this.#child.pid, 9);
+      await this.#child.exit;
+    }
+  }
+}
+
+const MAKE_CGROUP_ATTEMPTS = 10;
+
+function makeCgroup({ parent, path, inherit }: CgroupFolder): void {
+  for (let attempt = 1;; attempt++) {
+    try {
+      for (const folder of [parent, path]) {
+        makeFolder(folder);
+        for (const file of inherit) inheritCgroupFile(folder, file);
+      }
+      return;
+    } catch (error) {
+      // another dhow, whose last container just ended, removed the parent in between
+      if (!isErrno(error, ENOENT) || attempt === MAKE_CGROUP_ATTEMPTS) throw error;
+    }
+  }
+}
+
+function makeFolder(path: string): void {
+  try {
+    libcCall("mkdirat", AT_FDCWD, path, 0o755);
+  } catch (error) {
+    if (!isErrno(error, EEXIST)) throw error;
+  }
+}
+
+/** cpuset of cgroup v1 starts empty, and nothing can join it until it has what its parent has (cpuset(7)). */
+function inheritCgroupFile(folder: string, file: string): void {
+  const own = `${folder}/${file}`;
+  if (Deno.readTextFileSync(own).trim() !== "") return;
+  Deno.writeTextFileSync(own, Deno.readTextFileSync(`${folder}/../${file}`).trim());
+}
+
+function isErrno(error: unknown, errno: number): boolean {
+  return (error instanceof SystemCallError && error.errno === errno) ||
+    (errno === ENOENT && error instanceof Deno.errors.NotFound);
+}
+
+/**
+ * Moves a process into cgroups, on another thread: the kernel lets the first such write after a pause wait for all
+ * CPUs, several milliseconds.
+ */
+async function joinCgroups(folders: readonly CgroupFolder[], pid: number): Promise<void> {
+  const arena = new Arena(64 * 1024);
+  try {
+    const table = new CallTable(arena, folders.length * 3);
+    for (const { path } of folders) {
+      const file = table.call("openat", [AT_FDCWD, `${path}/cgroup.procs`, O_WRONLY | O_CLOEXEC]);
+      table.call("write", [file, String(pid), String(pid).length]);
+      table.call("close", [file]);
+    }
+    await table.runBlocking();
+  } catch (error) {
+    if (!(error instanceof SystemCallError)) throw error;
+    throw new HostError({
+      what: "cannot move the container into its cgroups",
+      why: error.message,
+      cause: error,
+    });
+  } finally {
+    arena.release();
+  }
+}

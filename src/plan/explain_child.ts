@@ -1,0 +1,148 @@
+/**
+ * The child's steps as the shell commands of its init script. The order is the same; where dhow works on descriptors,
+ * the script works on paths, as the tutorial does, after it has looked that no link of the image is in the way.
+ */
+import { commandLine, quote } from "./shell.ts";
+import { type ChildStep, overlayOptions } from "./step.ts";
+
+/** Where the container's root is while it is being made. */
+const ROOT = "$root";
+
+const inside = (path: string) => `"${ROOT}"${quote(path)}`;
+
+/** Folders of a path, from the top: /a/b/c gives /a and /a/b. */
+function foldersAbove(path: string): string[] {
+  const names = path.split("/").filter((name) => name !== "").slice(0, -1);
+  return names.map((_, index) => `/${names.slice(0, index + 1).join("/")}`);
+}
+
+function mountOptions(
+  attributes: readonly string[],
+  options: readonly (readonly [string, string])[],
+): string {
+  const words = [...attributes, ...options.map(([key, value]) => `${key}=${value}`)];
+  return words.length === 0 ? "defaults" : words.join(",");
+}
+
+/** One step's commands. The last three steps make one command together: see `lastCommand`. */
+export function explainChildStep(step: ChildStep): string[] {
+  switch (step.op) {
+    case "await-id-mapping":
+    case "await-release":
+      // its pid on the host is what the host's /proc, which is still mounted, calls it
+      return [
+        "read -r pid _ </proc/self/stat",
+        'echo "$pid" >"$work/ready"',
+        'read -r answer <"$work/go"',
+        '[ "$answer" = go ] || exit 125',
+      ];
+    case "make-mounts-private":
+      return ["mount --make-rprivate /"];
+    case "mount-overlay":
+      return [
+        commandLine("cd", step.layersFolder),
+        commandLine("mount", "-t", "overlay", "overlay", "-o", overlayOptions(step), step.target),
+      ];
+    case "open-root":
+      return [`root=${quote(step.path)}`];
+    case "mount": {
+      const options = mountOptions(step.attributes, step.options);
+      const guard = foldersAbove(step.inRoot).length === 0 ? [`refuse_link ${inside(step.inRoot)}`] : [];
+      return [
+        ...guard,
+        `mkdir -p ${inside(step.inRoot)}`,
+        `${commandLine("mount", "-t", step.type, "-o", options, step.type)} ${inside(step.inRoot)}`,
+      ];
+    }
+    case "make-directory":
+      return [`mkdir -p -m ${step.mode.toString(8)} ${inside(step.inRoot)}`];
+    case "make-device":
+      return [`mknod -m ${step.mode.toString(8)} ${inside(step.inRoot)} c ${step.major} ${step.minor}`];
+    case "make-symlink":
+      return [`ln -s ${quote(step.target)} ${inside(step.inRoot)}`];
+    case "bind": {
+      const target = inside(step.inRoot);
+      const guards = foldersAbove(step.inRoot).flatMap((folder) => [
+        `refuse_link ${inside(folder)}`,
+        `mkdir -p ${inside(folder)}`,
+      ]);
+      // a link here is replaced in the writable layer; dhow follows it inside the container's root
+      const place = step.kind === "file" ? [`rm -f ${target}`, `touch ${target}`] : [`mkdir -p ${target}`];
+      const bind = `mount ${step.recursive ? "--rbind" : "--bind"} ${quote(step.source)} ${target}`;
+      const attributes = step.attributes.length === 0
+        ? []
+        : [`mount -o remount,bind,${step.attributes.join(",")} ${target}`];
+      const isInFreshFolder = step.inRoot.startsWith("/dev/");
+      return [...(isInFreshFolder ? [`touch ${target}`] : [...guards, ...place]), bind, ...attributes];
+    }
+    case "set-sysctl":
+      return [`echo ${quote(step.value)} >/proc/sys/${step.key.replaceAll(".", "/")}`];
+    case "loopback-up":
+      return ["ip link set lo up"];
+    case "set-hostname":
+      return [commandLine("hostname", step.hostname)];
+    case "open-terminal":
+      return ["# (dhow opens a terminal in the container's /dev/pts here; this script keeps the one it has)"];
+    case "take-terminal":
+    case "new-session":
+      return ["# (dhow does this with setsid and ioctl; this script stays in its session)"];
+    case "unshare-cgroup":
+      return ["# (done by unshare --cgroup, because this process was in its cgroup from the start)"];
+    case "close-input":
+      return ["exec </dev/null"];
+    case "pivot-root":
+      return PIVOT;
+    case "reset-process":
+      return ["umask 022", `ulimit -Sn ${step.openFiles.soft}`];
+    case "change-directory":
+      return foldersAbove(`${step.path}/x`).flatMap((folder) => [
+        `refuse_link ./${quote(folder.slice(1))}`,
+        `[ -d ./${quote(folder.slice(1))} ] || mkdir ./${quote(folder.slice(1))}`,
+      ]);
+    case "set-user":
+    case "execute":
+      return [];
+  }
+}
+
+/**
+ * pivot_root(8) takes the host's programs away with the host's root. So this shell first moves into a second view of
+ * the host's tree, which it keeps until its last command.
+ */
+const PIVOT = [
+  `exec 7</ 8<"$root" # descriptors of the host's root and of the container's`,
+  `mkdir "$tools" "$root/.pivot_root"`,
+  `mount --rbind / "$tools"`,
+  "export root",
+  `exec chroot "$tools" sh -eu "$work/last"`,
+];
+
+/** The first lines of the script that goes on after PIVOT. */
+export const AFTER_PIVOT = [
+  `chroot /proc/self/fd/7 pivot_root "$root" "$root/.pivot_root"`,
+  `umount -l /proc/self/fd/8/.pivot_root`,
+  `rmdir /proc/self/fd/8/.pivot_root`,
+  `cd -P /proc/self/fd/8`,
+  `exec 7<&- 8<&-`,
+];
+
+/** What becomes the program: its variables, user, root and working directory, in one chain of commands. */
+export function lastCommand(steps: readonly ChildStep[]): string[] {
+  const find = <K extends ChildStep["op"]>(op: K) =>
+    steps.find((step): step is Extract<ChildStep, { op: K }> => step.op === op);
+  const user = find("set-user");
+  const program = find("execute");
+  const folder = find("change-directory");
+  if (user === undefined || program === undefined || folder === undefined) {
+    throw new Error("a plan for a child ends with change-directory, set-user and execute");
+  }
+  const groups = user.groups.length === 0 ? ["--clear-groups"] : [`--groups=${user.groups.join(",")}`];
+  return [
+    `setpriv=$(command -v setpriv) unshare=$(command -v unshare)`,
+    `exec env -i --default-signal ${program.env.map(quote).join(" ")} \\`,
+    `  "$setpriv" ${commandLine(`--regid=${user.gid}`, ...groups)} \\`,
+    `  "$unshare" --root=. ${commandLine(`--wd=${folder.path}`, `--setuid=${user.uid}`)} -- ${
+      commandLine(...program.args)
+    }`,
+  ];
+}

@@ -1,0 +1,164 @@
+/**
+ * Errors of steps, in words: what failed, on what, why, and what to do.
+ */
+import {
+  describeErrno,
+  EACCES,
+  EDQUOT,
+  ELOOP,
+  ENODEV,
+  ENOENT,
+  ENOSPC,
+  ENOTDIR,
+  EPERM,
+  SystemCallError,
+} from "../../ffi/errno.ts";
+import { EINVAL } from "../../ffi/errno.ts";
+import type { ExitStatus } from "../../ffi/process.ts";
+import type { Call } from "../../ffi/table.ts";
+import {
+  CommandError,
+  DhowError,
+  EXIT_NOT_EXECUTABLE,
+  EXIT_NOT_FOUND,
+  type Explanation,
+  HostError,
+  ImageError,
+} from "../errors.ts";
+import type { ChildProgram } from "./child.ts";
+import type { ChildStep, HostStep } from "./step.ts";
+
+const NO_SPACE_HINT = "free some space, or choose another place with --root DIR";
+
+function isNoSpace(error: unknown): boolean {
+  return (error instanceof SystemCallError && [ENOSPC, EDQUOT].includes(error.errno)) ||
+    ["ENOSPC", "EDQUOT"].includes((error as { code?: string }).code ?? "");
+}
+
+/** Wraps what a host step threw. Errors that are explained already pass through. */
+export function explainHostFailure(step: HostStep, error: unknown): unknown {
+  if (error instanceof DhowError || !(error instanceof Error)) return error;
+  const why = error instanceof SystemCallError ? describeErrno(error.errno) : error.message;
+  const explained = (what: string, hint?: string) =>
+    new HostError({ what, why, cause: error, ...(hint === undefined ? {} : { hint }) });
+  switch (step.do) {
+    case "make-directory":
+    case "write-file":
+      return explained(`cannot make "${step.path}"`, isNoSpace(error) ? NO_SPACE_HINT : undefined);
+    case "make-cgroups":
+      return explained(
+        "cannot make the container's cgroup",
+        "see that /sys/fs/cgroup is mounted and writable",
+      );
+    case "start-child":
+      return explained(
+        `cannot make the container's namespaces (${step.namespaces.join(", ")})`,
+        error instanceof SystemCallError && error.errno === EINVAL
+          ? "the kernel lacks one of them, or does not allow it here"
+          : undefined,
+      );
+    case "map-ids":
+      return explained("cannot map the user namespace's ids");
+    default:
+      return explained(`cannot ${step.why}`);
+  }
+}
+
+/** Why a child that walked a table did not come to run its program. */
+export function explainChildFailure(program: ChildProgram, status: ExitStatus): DhowError {
+  const failed = program.table.failure;
+  if (failed === undefined) {
+    const how = "signal" in status ? `signal ${status.signal}` : `code ${status.code}`;
+    return new HostError({
+      what: "the container's first process ended before its program started",
+      why: how,
+    });
+  }
+  const step = program.stepOf(failed);
+  if (step === undefined) {
+    return new HostError({
+      what: `cannot prepare the container (${failed.name})`,
+      why: describeErrno(failed.errno),
+    });
+  }
+  if (step.op === "execute") return explainExecuteFailure(step, program.attempts);
+  return explainStepFailure(step, failed);
+}
+
+function explainExecuteFailure(
+  step: Extract<ChildStep, { op: "execute" }>,
+  attempts: readonly Call[],
+): DhowError {
+  const name = step.args[0] ?? "";
+  // Found in one place but not executable weighs more than not found in the others, as for execvp(3).
+  const telling = attempts.find((attempt) => ![ENOENT, ENOTDIR].includes(attempt.errno));
+  if (telling !== undefined) {
+    const why = describeErrno(telling.errno);
+    const hint = telling.errno === EACCES
+      ? "is it a file with execute permission for the container's user?"
+      : "is it a program for this machine's CPU?";
+    return new CommandError(
+      { what: `cannot execute "${name}" in the container`, why, hint },
+      EXIT_NOT_EXECUTABLE,
+    );
+  }
+  const path = step.env.find((entry) => entry.startsWith("PATH="))?.slice("PATH=".length) ?? "";
+  const why = name.includes("/")
+    ? `no such file in the image, or the interpreter that it names is missing`
+    : `not found in the image's PATH (${path})`;
+  return new CommandError({ what: `cannot find the command "${name}"`, why }, EXIT_NOT_FOUND);
+}
+
+function explainStepFailure(step: ChildStep, failed: Call): DhowError {
+  const why = describeErrno(failed.errno);
+  const explanation = (what: string, hint?: string): Explanation => ({
+    what,
+    why: `${why} in ${failed.name}`,
+    ...(hint === undefined ? {} : { hint }),
+  });
+  const host = (what: string, hint?: string) => new HostError(explanation(what, hint));
+  switch (step.op) {
+    case "mount-overlay": {
+      const hints: Record<number, string> = {
+        [ENODEV]: "load the module with: modprobe overlay",
+        [EPERM]: "the kernel does not allow overlay mounts here",
+        [EINVAL]: "does the file system below it support overlay? see the last lines of: dmesg",
+        [ENOSPC]: NO_SPACE_HINT,
+      };
+      return host(`cannot mount overlay on "${step.target}"`, hints[failed.errno]);
+    }
+    case "mount":
+    case "make-directory":
+    case "make-device":
+    case "make-symlink":
+    case "bind": {
+      if (failed.errno === ENOSPC) {
+        return host(`cannot make "${step.inRoot}" in the container`, NO_SPACE_HINT);
+      }
+      const isImagesFault = [ELOOP, ENOTDIR].includes(failed.errno) ||
+        (failed.name === "openat2" && failed.errno === ENOENT);
+      if (isImagesFault) {
+        const what = `cannot mount over "${step.inRoot}" of the image`;
+        return new ImageError({
+          what,
+          why: `it, or a folder above it, is a link or of the wrong type (${why})`,
+        });
+      }
+      const hint = step.op === "mount" && failed.errno === ENODEV
+        ? `the kernel does not know the file system ${step.type}`
+        : undefined;
+      return host(`cannot set up "${step.inRoot}" in the container`, hint);
+    }
+    case "change-directory":
+      return new ImageError(explanation(`cannot change to the working directory "${step.path}"`));
+    case "set-user":
+      return host(
+        `cannot become user ${step.uid}:${step.gid} in the container`,
+        failed.errno === EINVAL
+          ? "the user namespace does not map these ids; leave out --userns or --user"
+          : undefined,
+      );
+    default:
+      return host(`cannot ${step.why}`);
+  }
+}

@@ -1,0 +1,105 @@
+import { CLONE_NEWNET, O_CLOEXEC } from "../../ffi/constants.ts";
+import { AT_FDCWD, O_RDONLY } from "../../ffi/constants.ts";
+import { libcCall } from "../../ffi/table.ts";
+import { HostError } from "../errors.ts";
+
+/** Where administrators' programs lie, in case PATH lacks them (as after `su` without a dash). */
+const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin"];
+
+/** The path of a program of the host; undefined when it is not installed. */
+export function findProgram(name: string): string | undefined {
+  const folders = (Deno.env.get("PATH") ?? "").split(":").filter((folder) => folder.startsWith("/"));
+  for (const folder of [...folders, ...SYSTEM_FOLDERS]) {
+    try {
+      if (Deno.statSync(`${folder}/${name}`).isFile) return `${folder}/${name}`;
+    } catch {
+      // not in this folder, or the folder cannot be read
+    }
+  }
+  return undefined;
+}
+
+/** @throws {HostError} when the program is not installed */
+export function requireProgram(name: "ip" | "iptables-restore" | "iptables-save"): string {
+  const path = findProgram(name);
+  if (path !== undefined) return path;
+  const tool = name === "ip" ? "ip" : "iptables";
+  const debianPackage = name === "ip" ? "iproute2" : "iptables";
+  throw new HostError({
+    what: `cannot set up the network`,
+    why: `this host has no "${tool}" command`,
+    hint:
+      `install it (Debian: apt-get install ${debianPackage}), or run with --network none or --network host`,
+  });
+}
+
+/**
+ * Runs a program of the host with `input` on its standard input.
+ * @param networkOf run it in the network namespace of this process
+ * @returns its standard output
+ * @throws {HostError} when it fails; the message holds what it printed
+ */
+export async function runProgram(
+  path: string,
+  args: string[],
+  { input = "", what, networkOf }: { input?: string; what: string; networkOf?: number },
+): Promise<string> {
+  const spawn = () =>
+    new Deno.Command(path, { args, stdin: "piped", stdout: "piped", stderr: "piped" }).spawn();
+  const process = networkOf === undefined ? spawn() : inNetworkOf(networkOf, spawn);
+  const feed = async () => {
+    const writer = process.stdin.getWriter();
+    try {
+      await writer.write(new TextEncoder().encode(input));
+      await writer.close();
+    } catch (error) {
+      // a program that fails early does not read its input; its exit code tells
+      if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    }
+  };
+  const [{ success, stdout, stderr }] = await Promise.all([process.output(), feed()]);
+  if (!success) {
+    const said = new TextDecoder().decode(stderr).trim().split("\n").filter((line) => line !== "").join("; ");
+    throw new HostError({ what, why: `${path} ${args.join(" ")} said: ${said || "nothing"}` });
+  }
+  return new TextDecoder().decode(stdout);
+}
+
+/**
+ * Calls `work` while this thread, from which Deno starts programs, is in another process's network namespace
+ * (setns(2)).
+ */
+function inNetworkOf<T>(pid: number, work: () => T): T {
+  const own = libcCall("openat", AT_FDCWD, "/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+  try {
+    const other = libcCall("openat", AT_FDCWD, `/proc/${pid}/ns/net`, O_RDONLY | O_CLOEXEC);
+    try {
+      libcCall("setns", other, CLONE_NEWNET);
+      try {
+        return work();
+      } finally {
+        libcCall("setns", own, CLONE_NEWNET);
+      }
+    } finally {
+      libcCall("close", other);
+    }
+  } finally {
+    libcCall("close", own);
+  }
+}
+
+/** Makes changes to links, addresses and routes: one `ip` process for all of them (ip(8), -batch). */
+export async function runIp(commands: readonly string[], what: string, networkOf?: number): Promise<void> {
+  const options = { input: commands.join("\n") + "\n", what };
+  await runProgram(
+    requireProgram("ip"),
+    ["-batch", "-"],
+    networkOf === undefined ? options : { ...options, networkOf },
+  );
+}
+
+/** Changes firewall rules, all or none of a table's (iptables-restore(8)), beside the rules that are there. */
+export async function runIptablesRestore(rules: string, what: string): Promise<void> {
+  // -w: wait for another program that changes the rules
+  await runProgram(requireProgram("iptables-restore"), ["-w", "--noflush"], { input: rules, what });
+}

@@ -1,0 +1,150 @@
+/**
+ * What a step of a container's start is. Steps are data: they are made without touching the system, run by the
+ * executor (host steps) and by the child's call table (child steps), and printed as shell commands by explain.
+ */
+
+/** A range of user or group ids of a user namespace (user_namespaces(7)), worded as in the OCI runtime specification. */
+export interface IdMapping {
+  readonly containerID: number;
+  readonly hostID: number;
+  readonly size: number;
+}
+
+export type NamespaceKind = "mount" | "uts" | "ipc" | "pid" | "network" | "user";
+
+/** A folder in one cgroup hierarchy. */
+export interface CgroupFolder {
+  /** dhow's own folder below the hierarchy's mount point, shared by its containers. */
+  readonly parent: string;
+  /** The container's folder below it. */
+  readonly path: string;
+  /** Files that must be copied down before a process can join (cpuset of cgroup v1). */
+  readonly inherit: readonly string[];
+}
+
+/** `{child}` in a command stands for the pid of the container's first process. */
+export const CHILD = "{child}";
+
+/** What a network's bridge and rules are made of; see src/network. */
+export interface NetworkSetup {
+  readonly name: string;
+  readonly bridge: string;
+  readonly bridgeCommands: readonly string[];
+  readonly rules: string;
+  /** Files below /proc/sys to set when they do not hold the value yet. */
+  readonly sysctls: readonly { readonly path: string; readonly value: string }[];
+}
+
+/** A step on the host, outside of the container. */
+export type HostStep =
+  & { readonly why: string }
+  & (
+    | { readonly do: "make-directory"; readonly path: string; readonly mode: number }
+    | { readonly do: "write-file"; readonly path: string; readonly text: string; readonly mode: number }
+    | { readonly do: "make-cgroups"; readonly folders: readonly CgroupFolder[] }
+    | {
+      readonly do: "start-child";
+      readonly namespaces: readonly NamespaceKind[];
+      readonly steps: readonly ChildStep[];
+    }
+    | { readonly do: "map-ids"; readonly uids: readonly IdMapping[]; readonly gids: readonly IdMapping[] }
+    | { readonly do: "join-cgroups"; readonly folders: readonly CgroupFolder[] }
+    | { readonly do: "make-network"; readonly setup: NetworkSetup }
+    | { readonly do: "ip"; readonly namespace: "host" | "container"; readonly commands: readonly string[] }
+    | { readonly do: "release-child" }
+  );
+
+/** Attributes of a mount (mount_setattr(2)). */
+export type MountAttribute = "ro" | "nosuid" | "nodev" | "noexec";
+
+/**
+ * A step of the container's first process. Paths named `inRoot` lie below the container's root and are resolved there,
+ * never on the host, and never through a symbolic link of the image unless the step says so.
+ */
+export type ChildStep =
+  & { readonly why: string }
+  & (
+    | { readonly op: "await-id-mapping" }
+    | { readonly op: "make-mounts-private" }
+    | {
+      readonly op: "mount-overlay";
+      /** Top to bottom, relative to `layersFolder`, because the kernel takes one page of options. */
+      readonly lower: readonly string[];
+      readonly layersFolder: string;
+      readonly upper: string;
+      readonly work: string;
+      readonly target: string;
+      readonly options: readonly string[];
+    }
+    | { readonly op: "open-root"; readonly path: string }
+    | {
+      readonly op: "mount";
+      readonly type: string;
+      readonly inRoot: string;
+      readonly attributes: readonly MountAttribute[];
+      readonly options: readonly (readonly [key: string, value: string])[];
+    }
+    | { readonly op: "make-directory"; readonly inRoot: string; readonly mode: number }
+    | {
+      readonly op: "make-device";
+      readonly inRoot: string;
+      readonly major: number;
+      readonly minor: number;
+      readonly mode: number;
+    }
+    | { readonly op: "make-symlink"; readonly inRoot: string; readonly target: string }
+    | {
+      readonly op: "bind";
+      readonly source: string;
+      readonly inRoot: string;
+      readonly kind: "file" | "directory";
+      /** Whether links of the image on the way are followed, inside its root: /etc/resolv.conf is one in many images. */
+      readonly followLinks: boolean;
+      readonly recursive: boolean;
+      readonly attributes: readonly MountAttribute[];
+    }
+    | { readonly op: "set-sysctl"; readonly key: string; readonly value: string }
+    | { readonly op: "loopback-up" }
+    | { readonly op: "set-hostname"; readonly hostname: string }
+    | { readonly op: "open-terminal"; readonly uid: number }
+    | { readonly op: "await-release" }
+    | { readonly op: "unshare-cgroup" }
+    | { readonly op: "pivot-root" }
+    | { readonly op: "new-session" }
+    | { readonly op: "take-terminal" }
+    | { readonly op: "close-input" }
+    | { readonly op: "reset-process"; readonly openFiles: { readonly soft: number; readonly hard: number } }
+    | {
+      readonly op: "set-user";
+      readonly uid: number;
+      readonly gid: number;
+      readonly groups: readonly number[];
+    }
+    | { readonly op: "change-directory"; readonly path: string }
+    | { readonly op: "execute"; readonly args: readonly string[]; readonly env: readonly string[] }
+  );
+
+/** The reverse of a step, as the journal keeps it. Undoing what was not done, or twice, must be harmless. */
+export type Undo =
+  | { readonly undo: "remove-tree"; readonly path: string }
+  | { readonly undo: "remove-cgroups"; readonly folders: readonly { parent: string; path: string }[] }
+  | { readonly undo: "delete-link"; readonly link: string }
+  | { readonly undo: "kill"; readonly pid: number; readonly startTime: number; readonly bootId: string };
+
+/** A container's start, and how to take back all that it leaves on the host. */
+export interface Plan {
+  readonly steps: readonly HostStep[];
+  /** In the order of the steps; carried out from the last to the first. */
+  readonly undo: readonly Undo[];
+}
+
+/** The options of an overlay mount. Colons and commas in paths are escaped, as overlayfs wants them. */
+export function overlayOptions(step: Extract<ChildStep, { op: "mount-overlay" }>): string {
+  const escape = (path: string) => path.replace(/[\\:,]/g, "\\$&");
+  return [
+    `lowerdir=${step.lower.map(escape).join(":")}`,
+    `upperdir=${escape(step.upper)}`,
+    `workdir=${escape(step.work)}`,
+    ...step.options,
+  ].join(",");
+}

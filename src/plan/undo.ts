@@ -1,0 +1,88 @@
+import { libcCall } from "../../ffi/table.ts";
+import { Arena } from "../../ffi/arena.ts";
+import { EBUSY, EINTR, ENOENT, ESRCH, SystemCallError } from "../../ffi/errno.ts";
+import { AT_FDCWD, AT_REMOVEDIR, SIGNALS } from "../../ffi/constants.ts";
+import { CallTable } from "../../ffi/table.ts";
+import { isAlive, type ProcessIdentity } from "../state/process_identity.ts";
+import { hostLinks } from "./links.ts";
+import { runIp } from "./program.ts";
+import type { Undo } from "./step.ts";
+
+/**
+ * Carries out one undo. What is gone already is no error: it may never have been made.
+ * @param quick the container ended by itself: what the kernel takes away with its namespaces is left to the kernel
+ */
+export async function carryOut(undo: Undo, { quick }: { quick: boolean }): Promise<void> {
+  switch (undo.undo) {
+    case "remove-tree":
+      return removeTree(undo.path);
+    case "remove-cgroups":
+      for (const folder of undo.folders) await removeCgroup(folder);
+      return;
+    case "delete-link":
+      if (!quick && hostLinks().includes(undo.link)) {
+        await runIp([`link delete ${undo.link}`], `cannot delete the link ${undo.link}`);
+      }
+      return;
+    case "kill":
+      return await killProcess(undo);
+  }
+}
+
+/** Removes a folder and all below it. Links are removed, not followed. */
+export function removeTree(path: string): void {
+  try {
+    Deno.removeSync(path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+function removeFolder(path: string, tolerated: readonly number[]): boolean {
+  try {
+    libcCall("unlinkat", AT_FDCWD, path, AT_REMOVEDIR);
+    return true;
+  } catch (error) {
+    if (error instanceof SystemCallError && tolerated.includes(error.errno)) return error.errno === ENOENT;
+    throw error;
+  }
+}
+
+const CGROUP_EMPTY_WITHIN_MS = 5000;
+
+/** Removes a container's cgroup, and dhow's folder above it when it was the last. */
+async function removeCgroup({ parent, path }: { parent: string; path: string }): Promise<void> {
+  const deadline = performance.now() + CGROUP_EMPTY_WITHIN_MS;
+  // A cgroup stays busy for a moment after its last process has ended, and cgroup v1 has no event for that.
+  while (!removeFolder(path, [ENOENT, EBUSY])) {
+    if (performance.now() > deadline) throw new SystemCallError(`rmdir "${path}"`, EBUSY);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  removeFolder(parent, [ENOENT, EBUSY]);
+}
+
+/** Kills a process that need not be a child of this one, and waits until it is gone. */
+async function killProcess(process: ProcessIdentity): Promise<void> {
+  if (!isAlive(process)) return;
+  let pidfd: number;
+  try {
+    pidfd = libcCall("pidfd_open", process.pid, 0);
+  } catch (error) {
+    if (error instanceof SystemCallError && error.errno === ESRCH) return;
+    throw error;
+  }
+  const arena = new Arena(4096);
+  try {
+    // only now is it certain that the descriptor means that process, and not another one with its pid
+    if (!isAlive(process)) return;
+    libcCall("pidfd_send_signal", pidfd, SIGNALS.SIGKILL, 0, 0);
+    const POLLIN = 1;
+    const request = arena.integers([pidfd, POLLIN]);
+    const table = new CallTable(arena, 1);
+    table.call("poll", [request, 1, -1], { tolerate: [EINTR] });
+    while (isAlive(process)) await table.runBlocking();
+  } finally {
+    libcCall("close", pidfd);
+    arena.release();
+  }
+}

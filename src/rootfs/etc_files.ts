@@ -1,0 +1,50 @@
+/** The files below /etc that a container gets from its surroundings rather than from its image. */
+
+/** hosts(5), as docker writes it. */
+export function hostsFile(hostname: string, address: string | undefined): string {
+  const lines = [
+    "127.0.0.1\tlocalhost",
+    "::1\tlocalhost ip6-localhost ip6-loopback",
+    "fe00::\tip6-localnet",
+    "ff00::\tip6-mcastprefix",
+    "ff02::1\tip6-allnodes",
+    "ff02::2\tip6-allrouters",
+  ];
+  if (address !== undefined) lines.push(`${address}\t${hostname}`);
+  return lines.join("\n") + "\n";
+}
+
+/** Where systemd-resolved lists the servers that it asks itself (systemd-resolved.service(8)). */
+export const RESOLVED_UPSTREAMS = "/run/systemd/resolve/resolv.conf";
+const RESOLVED_STUB = "127.0.0.53";
+/** What docker falls back to when the host has only servers that a container cannot reach. */
+const PUBLIC_SERVERS = ["8.8.8.8", "8.8.4.4"];
+
+export interface ResolvConfSources {
+  /** The host's /etc/resolv.conf; empty when there is none. */
+  readonly host: string;
+  /** The content of RESOLVED_UPSTREAMS; undefined when there is none. */
+  readonly upstreams: string | undefined;
+  /** Servers given with --dns: they replace the host's. */
+  readonly dns: readonly string[];
+  /** Whether the container sees the host's loopback, where local resolvers listen. */
+  readonly sharesLoopback: boolean;
+}
+
+/**
+ * resolv.conf(5) of a container: the host's, with servers that it can reach. A server on the host's loopback is left
+ * out; systemd-resolved's stub is replaced by its upstreams.
+ */
+export function resolvConf({ host, upstreams, dns, sharesLoopback }: ResolvConfSources): string {
+  const lines = (text: string) => text.split("\n").map((line) => line.trim());
+  const serversOf = (text: string) =>
+    lines(text).flatMap((line) => /^nameserver\s+(\S+)/.exec(line)?.slice(1) ?? []);
+  const isLoopback = (server: string) => server.startsWith("127.") || server === "::1";
+  const base = !sharesLoopback && serversOf(host).includes(RESOLVED_STUB) && upstreams !== undefined
+    ? upstreams
+    : host;
+  const servers = sharesLoopback ? serversOf(base) : serversOf(base).filter((server) => !isLoopback(server));
+  const chosen = dns.length > 0 ? dns : servers.length > 0 || sharesLoopback ? servers : PUBLIC_SERVERS;
+  const others = lines(base).filter((line) => /^(search|domain|options|sortlist)\s/.test(line));
+  return [...chosen.map((server) => `nameserver ${server}`), ...others].join("\n") + "\n";
+}

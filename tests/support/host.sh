@@ -1,0 +1,146 @@
+#!/bin/sh
+# A host machine for one test: its own network, mounts, processes, cgroups and host name, joined to an internet of its own.
+#
+#   host.sh hold     prints the pid of the host's first process once all is ready, and holds the host until standard input
+#                    ends. That is also what happens when the test process is killed, so nothing can stay behind.
+#   host.sh enter COMMAND...   inside the host: joins its cgroups, then becomes the command
+set -eu
+
+# Paths of this process's cgroups below the host machine's mounts, one a line.
+own_cgroups() {
+  while read -r _ _ _ root point rest; do
+    type=${rest##* - }
+    case "$type" in
+      "cgroup2 "*) own=$(sed -n 's/^0:://p' /proc/self/cgroup) ;;
+      "cgroup "*)
+        controllers=$(basename "$point")
+        own=$(awk -F : -v want="$controllers" '{ sub(/^name=/, "", $2) } $2 == want { print $3 }' /proc/self/cgroup)
+        ;;
+      *) continue ;;
+    esac
+    [ "$root" = / ] || own=${own#"$root"}
+    # a bind mount of another branch, or a hierarchy under another name
+    [ -d "$point$own" ] && echo "$point${own%/}"
+  done </proc/self/mountinfo
+}
+
+hold() {
+  trap '' HUP INT TERM PIPE # the end of standard input is what ends this, and then it cleans up
+  name=dhow-test-$$
+  cgroups=$(own_cgroups | sort -u)
+  for parent in $cgroups; do
+    mkdir "$parent/$name" 2>/dev/null || continue
+    for file in cpuset.cpus cpuset.mems; do
+      [ ! -e "$parent/$file" ] || cat "$parent/$file" >"$parent/$name/$file" 2>/dev/null || true
+    done
+  done
+  (
+    trap - HUP INT TERM PIPE
+    for parent in $cgroups; do
+      [ ! -d "$parent/$name" ] || echo 0 >"$parent/$name/cgroup.procs"
+    done
+    exec setpriv --pdeathsig KILL unshare --mount --net --uts --ipc --cgroup --pid --fork --kill-child sh "$0" boot
+  ) &
+  machine=$!
+  cat >/dev/null
+  kill -KILL "$machine" 2>/dev/null || true
+  wait "$machine" || true
+  for parent in $cgroups; do
+    [ ! -d "$parent/$name" ] || remove_cgroup "$parent/$name"
+  done
+}
+
+# A killed process leaves its cgroup a moment after it is gone from its parent's sight.
+remove_cgroup() {
+  tries=100
+  until find "$1" -depth -type d -exec rmdir {} + 2>/dev/null || [ ! -d "$1" ]; do
+    tries=$((tries - 1))
+    [ "$tries" -gt 0 ] || return 0
+    sleep 0.05
+  done
+}
+
+# private DIR: from here on, changes below DIR stay in the host.
+private() {
+  key=$(echo "$1" | tr / _)
+  mkdir "/run/host/upper$key" "/run/host/work$key"
+  mount -t overlay -o "lowerdir=$1,upperdir=/run/host/upper$key,workdir=/run/host/work$key" overlay "$1"
+}
+
+# The hierarchies that the machine has, seen from the host's cgroup namespace.
+mount_cgroups() {
+  points=$(sed -nE 's/^([^ ]+ ){4}(\/sys\/fs\/cgroup[^ ]*) .* - (cgroup2?) [^ ]+ (.*)$/\3 \4 \2/p' /proc/self/mountinfo)
+  mount -t sysfs sysfs /sys
+  case "$points" in *" /sys/fs/cgroup/"*) mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup ;; esac
+  echo "$points" | while read -r type options point; do
+    # what names the hierarchy: the controllers, or name=...
+    options=$(echo "$options" | tr , '\n' | grep -vE '^(rw|ro|xattr|clone_children|release_agent=.*)$' | paste -sd ,)
+    mkdir -p "$point"
+    if [ "$type" = cgroup ]; then mount -t cgroup -o "$options" cgroup "$point"; else mount -t cgroup2 cgroup2 "$point"; fi
+  done
+  # With cgroup v2, only a cgroup without processes can hand controllers to its children.
+  if [ -e /sys/fs/cgroup/cgroup.procs ]; then
+    mkdir /sys/fs/cgroup/init.scope
+    echo 0 >/sys/fs/cgroup/init.scope/cgroup.procs
+  fi
+}
+
+boot() {
+  read -r pid _ </proc/self/stat # the pid outside: /proc is still the machine's
+  mount -t proc proc /proc
+  mount -t tmpfs -o mode=755 tmpfs /run
+  mkdir /run/lock /run/host /run/host/files
+  private /etc
+  private /usr
+  private /var/lib
+  mkdir -p /var/lib/dhow
+  mount -t tmpfs -o mode=755 tmpfs /var/lib/dhow # overlay takes no overlay as its upper layer
+  mount_cgroups
+  hostname testhost
+  rm -f /etc/resolv.conf
+  echo "nameserver 203.0.113.53" >/etc/resolv.conf
+  printf '127.0.0.1 localhost\n127.0.1.1 testhost\n' >/etc/hosts
+
+  ip link set lo up
+  unshare --net sh "$0" internet
+  echo 1 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6 # it would get addresses and routes by itself, at any time
+  ip addr add 198.51.100.2/24 dev eth0
+  ip link set eth0 up
+  ip route add default via 198.51.100.1
+  until [ "$(cat /sys/class/net/eth0/operstate)" = up ]; do sleep 0.01; done
+  echo "$pid"
+  trap '' CHLD # inherited by sleep, for which the kernel then reaps orphans
+  exec sleep infinity >/dev/null 2>&1
+}
+
+# Servers on 203.0.113.0/24. It has no route to the range of the containers: only what was masqueraded gets an answer.
+internet() {
+  ip link add uplink type veth peer name eth0 netns 1
+  ip link set lo up
+  ip addr add 203.0.113.53/32 dev lo
+  ip addr add 203.0.113.80/32 dev lo
+  ip addr add 198.51.100.1/24 dev uplink
+  ip link set uplink up
+  mkdir -p /run/host/www/cgi-bin
+  echo "hello from the internet" >/run/host/www/index.html
+  # shellcheck disable=SC2016 # expanded when the server runs it
+  printf '#!/bin/sh\nprintf "\\r\\n%%s\\n" "$REMOTE_ADDR"\n' >/run/host/www/cgi-bin/address
+  chmod +x /run/host/www/cgi-bin/address
+  # Both return when they listen.
+  busybox httpd -p 203.0.113.80:80 -h /run/host/www
+  dnsmasq --conf-file=/dev/null --user=root --pid-file= --no-resolv --no-hosts --bind-interfaces \
+    --listen-address=203.0.113.53 --address=/web.example.test/203.0.113.80 --address=/ns.example.test/203.0.113.53
+}
+
+enter() {
+  if [ -e /sys/fs/cgroup/init.scope ]; then
+    echo 0 >/sys/fs/cgroup/init.scope/cgroup.procs
+  else
+    for procs in /sys/fs/cgroup/*/cgroup.procs; do
+      [ ! -e "$procs" ] || echo 0 >"$procs"
+    done
+  fi
+  exec "$@"
+}
+
+"$@"

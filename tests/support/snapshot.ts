@@ -1,0 +1,118 @@
+import { eventually } from "./eventually.ts";
+import type { Host } from "./host.ts";
+import { succeed } from "./process.ts";
+
+/** What dhow can leave on a host, as lines under headings. Equal snapshots: nothing was left. */
+export type Snapshot = Readonly<Record<string, readonly string[]>>;
+
+/** Folders in which dhow keeps things, and those in /run that are none of its doing. */
+const FOLDERS = ["/var/lib/dhow", "/run"];
+const NOT_DHOWS = /^\/run\/(host|netns|xtables\.lock)$|^\/var\/lib\/dhow\/dhow\.db(-wal|-shm)?$/;
+
+/** Empty tables and chains with the policy ACCEPT are what any use of iptables leaves; they change nothing. */
+function rules(saved: string): string[] {
+  const lines: string[] = [];
+  let table = "";
+  for (const line of saved.split("\n")) {
+    if (line.startsWith("*")) table = line.slice(1);
+    else if (line.startsWith("-")) lines.push(`${table}: ${line}`);
+    else if (line.startsWith(":") && !/ ACCEPT \[/.test(line)) lines.push(`${table}: ${line.replace(/ \[.*$/, "")}`);
+  }
+  return lines;
+}
+
+/** What varies by itself: numbers of interfaces and namespaces, timers, counters, the tests' own pace. */
+function links(text: string): string[] {
+  return text.split("\n").map((line) =>
+    line.replace(/^\d+: /, "").replace(/@if\d+/, "").replace(/link-netnsid \d+ /, "").replace(/ +$/, "")
+  ).filter((line) => line !== "");
+}
+
+function mounts(pid: number): string[] {
+  return Deno.readTextFileSync(`/proc/${pid}/mountinfo`).trimEnd().split("\n").map((line) => {
+    const [, , , root, point, options, ...rest] = line.split(" ");
+    return `${point} ${root} ${options} ${rest.slice(rest.indexOf("-") + 1).join(" ")}`;
+  });
+}
+
+/** Paths of all files below a folder, relative to it. Symbolic links are not followed. */
+function filesBelow(folder: string, keep: (path: string) => boolean, prefix = ""): string[] {
+  const paths: string[] = [];
+  let entries: Deno.DirEntry[];
+  try {
+    entries = [...Deno.readDirSync(`${folder}/${prefix}`)];
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+  for (const entry of entries) {
+    const path = `${prefix}${entry.name}`;
+    if (!keep(path)) continue;
+    paths.push(entry.isDirectory ? `${path}/` : path);
+    if (entry.isDirectory) paths.push(...filesBelow(folder, keep, `${path}/`));
+  }
+  return paths;
+}
+
+/** The state of a host that dhow must leave as it found it. */
+export async function snapshot(host: Host): Promise<Snapshot> {
+  // The machine's own programs in the host's network: they are there even when the host lacks them.
+  const sections = (await succeed([
+    "nsenter", "--target", `${host.pid}`, "--net", "--", "sh", "-euc",
+    `
+    ip -details link
+    echo ---
+    ip -oneline address | sed 's/^[0-9]*: //'
+    echo ---
+    ip route show table all
+    ip rule
+    echo ---
+    iptables-save
+    ip6tables-save
+    echo ---
+    if command -v nft >/dev/null; then nft --stateless list ruleset | grep -E 'table|chain' || true; fi
+    echo ---
+    cat /proc/sys/net/ipv4/ip_forward
+    `,
+  ])).split("---\n"); // deno-fmt-ignore
+  const [link = "", address = "", route = "", saved = "", , forward = ""] = sections;
+  const files = FOLDERS.flatMap((folder) =>
+    filesBelow(host.path(folder), (path) => !NOT_DHOWS.test(`${folder}/${path}`)).map((path) => `${folder}/${path}`)
+  );
+  const cgroups = filesBelow(host.path("/sys/fs/cgroup"), () => true).filter((path) => path.endsWith("/"));
+  return {
+    mounts: mounts(host.pid).sort(),
+    links: links(link),
+    addresses: address.trimEnd().split("\n"),
+    routes: route.trimEnd().split("\n").sort(),
+    rules: rules(saved),
+    "ip_forward": [forward.trim()],
+    cgroups: cgroups.sort(),
+    files: files.sort(),
+    processes: host.processes().map(({ command }) => command).sort(),
+  };
+}
+
+/** A line for each difference, as diff prints them; empty when there is none. */
+export function differences(before: Snapshot, after: Snapshot): string[] {
+  const lines: string[] = [];
+  for (const heading of Object.keys(before)) {
+    const left = [...before[heading] ?? []];
+    const added: string[] = [];
+    for (const line of after[heading] ?? []) {
+      const index = left.indexOf(line);
+      if (index === -1) added.push(line);
+      else left.splice(index, 1);
+    }
+    lines.push(...left.map((line) => `${heading}: - ${line}`), ...added.map((line) => `${heading}: + ${line}`));
+  }
+  return lines;
+}
+
+/** Waits until the host is as it was: the kernel takes a moment to remove the links of a namespace that has ended. */
+export async function sameAgain(host: Host, before: Snapshot): Promise<void> {
+  await eventually(async () => {
+    const found = differences(before, await snapshot(host));
+    if (found.length > 0) throw new Error(`the host is not as it was before:\n${found.join("\n")}`);
+  });
+}
