@@ -6,7 +6,11 @@ import loglevel from "loglevel";
 export const log = loglevel.getLogger("dhow");
 
 log.methodFactory = (level) => (...messages: unknown[]) => {
-  const prefix = level === "warn" ? "warning: " : "";
+  const prefix = level === "warn"
+    ? "warning: "
+    : level === "debug"
+    ? `[${performance.now().toFixed(1)} ms] `
+    : "";
   const text = messages.map(String).join(" ");
   Deno.stderr.writeSync(new TextEncoder().encode(`dhow: ${prefix}${text}\n`));
 };

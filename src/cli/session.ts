@@ -2,6 +2,7 @@ import { resolve } from "@std/path";
 import { requireRoot } from "../container/host.ts";
 import { recover } from "../container/recover.ts";
 import { ImageStore } from "../image/store.ts";
+import { log } from "../log.ts";
 import { Database } from "../state/database.ts";
 import { type Paths, pathsUnder } from "../state/paths.ts";
 import type { GlobalOptions } from "./command.ts";
@@ -21,11 +22,14 @@ export interface Session {
  */
 export async function openSession(global: GlobalOptions, what: string): Promise<Session> {
   requireRoot(what);
+  log.debug("open the database");
   const root = global.root === undefined ? undefined : resolve(global.root);
   const paths = pathsUnder(root);
   const database = Database.open(paths);
   const store = new ImageStore(paths, database);
+  log.debug("look for what killed commands left behind");
   await recover(database, paths, store);
+  log.debug("ready");
   return { paths, database, store, recoverCommand: [...ownCommand(), ...rootOption(root), "recover"] };
 }
 

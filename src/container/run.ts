@@ -43,6 +43,7 @@ export async function runContainer(
   });
   const id = newId();
   try {
+    log.debug("take a name and an address, write down what will have to be undone");
     const plan = register(context, id, options, image);
     stepDone();
     let status: ExitStatus;
@@ -57,6 +58,7 @@ export async function runContainer(
           if (options.interactive) terminal = new RawTerminal();
         },
       });
+      log.debug("wait for the program's end");
       signals.begin(child.pid);
       const output = relay?.output();
       if (options.interactive) relay?.input();
@@ -66,7 +68,9 @@ export async function runContainer(
     } finally {
       signals.end();
       terminal?.restore();
+      log.debug("take back all that was made");
       await remove(context, id, options);
+      log.debug("done");
     }
     return exitCode(status);
   } finally {

@@ -10,8 +10,7 @@ import { LayerUnpacker } from "./layer_unpacker.ts";
 import { TarError } from "./tar_fields.ts";
 
 /** A few of these are under way at once: one is read while others are hashed and written. */
-const CHUNK_SIZE = Number(Deno.env.get("CS") ?? 2<<20);
-const CHUNKS = Number(Deno.env.get("CN") ?? 4);
+const T = globalThis as unknown as { cs: number; cn: number };
 
 export interface UnpackedLayer {
   /** Sum of the files' sizes, in bytes. */
@@ -35,19 +34,19 @@ export async function unpackLayer(
   trash: string,
   signal: AbortSignal,
 ): Promise<UnpackedLayer> {
-  const arena = new Arena(CHUNKS * CHUNK_SIZE);
+  const arena = new Arena(T.cn * T.cs);
   const unpacker = new LayerUnpacker(root, trash);
   const digester = sha256();
-  const chunks = Array.from({ length: CHUNKS }, (_, index) => ({
-    address: arena.address + index * CHUNK_SIZE,
-    bytes: arena.bytes.subarray(index * CHUNK_SIZE, (index + 1) * CHUNK_SIZE),
+  const chunks = Array.from({ length: T.cn }, (_, index) => ({
+    address: arena.address + index * T.cs,
+    bytes: arena.bytes.subarray(index * T.cs, (index + 1) * T.cs),
     idle: Promise.resolve() as Promise<unknown>,
   }));
   try {
     const stream = openLayer(blob);
     for (let index = 0;; index++) {
       signal.throwIfAborted();
-      const chunk = chunks[index % CHUNKS]!;
+      const chunk = chunks[index % T.cn]!;
       await chunk.idle;
       const count = await stream.read(chunk.bytes);
       if (count === 0) break;

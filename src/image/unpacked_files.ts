@@ -28,7 +28,13 @@ class UnpackedLayer implements LayerView<string> {
     if (info === undefined) return undefined;
     if (info.isDirectory) return { kind: "directory", directory: path, opaque: isOpaque(path) };
     if (info.isSymlink) return { kind: "symlink", target: encodeText(Deno.readLinkSync(path)) };
-    if (info.isFile) return { kind: "file", size: info.size, read: () => Deno.readFile(path) };
+    if (info.isFile) {
+      return {
+        kind: "file",
+        size: info.size,
+        read: () => Promise.resolve(Deno.readFileSync(path)),
+      };
+    }
     return { kind: info.isCharDevice && info.rdev === 0 ? "whiteout" : "other" };
   }
 }

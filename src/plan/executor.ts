@@ -14,6 +14,7 @@ import { type ExitStatus, waitForExit } from "../../ffi/process.ts";
 import { cloneWalking, makePipe } from "../../ffi/process.ts";
 import { CallTable, libcCall } from "../../ffi/table.ts";
 import { HostError } from "../errors.ts";
+import { log } from "../log.ts";
 import { identify } from "../state/process_identity.ts";
 import { type ChildProgram, compileChild } from "./child.ts";
 import { explainChildFailure, explainHostFailure } from "./failure.ts";
@@ -63,6 +64,7 @@ export async function execute(steps: readonly HostStep[], around: Surroundings):
   try {
     for (const step of steps) {
       try {
+        log.debug(step.why);
         await execution.perform(step);
       } catch (error) {
         throw explainHostFailure(step, error);

@@ -185,6 +185,7 @@ function hostCommands(step: HostStep): string[] {
     case "make-network": {
       const { bridgeCommands, rules, sysctls } = step.setup;
       return [
+        ...script("rules-to-remove", removal(rules)),
         ...bridgeCommands.map((command) => `ip ${command}`),
         "iptables-restore --noflush <<'END'",
         ...rules.trimEnd().split("\n"),
@@ -220,9 +221,7 @@ function finish(plan: Plan): string[] {
       '[ -z "${helper:-}" ] || kill "$helper" 2>/dev/null || true',
       ...(network === undefined ? [] : [
         `ip link delete ${network.bridge} 2>/dev/null || true`,
-        "iptables-restore --noflush <<'END' 2>/dev/null || true",
-        ...removal(network.rules),
-        "END",
+        'iptables-restore --noflush <"$work/rules-to-remove" 2>/dev/null || true',
         'for entry in $changed; do [ ! -e "${entry%%=*}" ] || echo "${entry#*=}" >"${entry%%=*}"; done',
       ]),
       ...undo,

@@ -120,9 +120,9 @@ const PIVOT = [
 /** The first lines of the script that goes on after PIVOT. */
 export const AFTER_PIVOT = [
   `chroot /proc/self/fd/7 pivot_root "$root" "$root/.pivot_root"`,
+  `cd -P /proc/self/fd/8 2>/dev/null # it lies outside of this shell's own root, which cd remarks on`,
   `umount -l /proc/self/fd/8/.pivot_root`,
-  `rmdir /proc/self/fd/8/.pivot_root`,
-  `cd -P /proc/self/fd/8`,
+  `rmdir .pivot_root`,
   `exec 7<&- 8<&-`,
 ];
 

@@ -1,0 +1,70 @@
+import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import { busyboxOutput, busyboxShell } from "../support/containers.ts";
+import type { Host } from "../support/host.ts";
+import { busyboxArchive } from "../support/images.ts";
+import { systemTest } from "../support/system_test.ts";
+
+const KINDS = ["mnt", "uts", "ipc", "pid", "net", "cgroup", "user"] as const;
+const LIST = `for kind in ${KINDS.join(" ")}; do readlink /proc/self/ns/$kind; done`;
+
+async function namespaces(host: Host, flags: readonly string[]): Promise<{ host: string[]; container: string[] }> {
+  const lines = (text: string) => text.trim().split("\n");
+  return {
+    host: lines(await host.shell(LIST)),
+    container: lines(await busyboxShell(host, LIST, flags)),
+  };
+}
+
+/** Which kinds of namespace the container does not share with its host. */
+async function ownKinds(host: Host, ...flags: string[]): Promise<string[]> {
+  const found = await namespaces(host, flags);
+  return KINDS.filter((_, index) => found.host[index] !== found.container[index]);
+}
+
+systemTest("a container has its own mount, uts, ipc, pid, net and cgroup namespaces", async (host) => {
+  assertEquals(await ownKinds(host), ["mnt", "uts", "ipc", "pid", "net", "cgroup"]);
+});
+
+systemTest("--userns adds a user namespace", async (host) => {
+  assertEquals(await ownKinds(host, "--userns"), [...KINDS]);
+});
+
+systemTest("--network host leaves the network namespace to the host", async (host) => {
+  assertEquals(await ownKinds(host, "--network", "host"), ["mnt", "uts", "ipc", "pid", "cgroup"]);
+});
+
+systemTest("--userns maps the container's root to the caller, and nobody else", async (host) => {
+  const maps = await busyboxShell(host, "cat /proc/self/uid_map /proc/self/gid_map; id", ["--userns"]);
+  const [uids = "", gids = "", id = ""] = maps.split("\n");
+  assertEquals([uids, gids].map((line) => line.trim().split(/ +/).join(" ")), ["0 0 1", "0 0 1"]);
+  assertMatch(id, /^uid=0\(root\) gid=0\(root\)/);
+});
+
+systemTest("with --userns the root of the container has no power over the host", async (host) => {
+  const dates = await busyboxShell(host, "date -s 2000-01-01 2>&1 || echo refused", ["--userns"]);
+  assertMatch(dates, /refused/);
+});
+
+systemTest("the container's program is process 1, and sees only the container's processes", async (host) => {
+  assertEquals(await busyboxShell(host, "echo $$"), "1\n");
+  const seen = await busyboxOutput(host, ["sh", "-c", "ls /proc | grep -c '^[0-9]'; echo"]);
+  assertEquals(Number(seen.trim()) <= 3, true, `it sees ${seen.trim()} processes`); // sh, ls, grep
+});
+
+systemTest("two containers share nothing but the kernel", async (host) => {
+  const [one, other] = await Promise.all([busyboxShell(host, LIST), busyboxShell(host, LIST)]);
+  const kinds = KINDS.filter((_, index) => one.split("\n")[index] === other.split("\n")[index]);
+  assertEquals(kinds, ["user"]);
+});
+
+systemTest("a container's cgroup is its own in each hierarchy of the host, and looks like the root from inside", async (host) => {
+  const inside = await busyboxOutput(host, ["cat", "/proc/self/cgroup"]);
+  for (const line of inside.trim().split("\n")) assertMatch(line, /^\d+:[^:]*:\/$/);
+  await using running = host.spawnDhow(["run", "-i", "--network", "none", await busyboxArchive(), "sh", "-c", "echo up; cat"]);
+  await running.stdout.until(/up/);
+  const process = host.processes().find(({ command }) => command === "cat" || command.startsWith("sh -c echo up; cat"));
+  const outside = await host.succeed(["cat", `/proc/${process?.pid}/cgroup`]);
+  assertNotEquals(outside.trim(), "");
+  for (const line of outside.trim().split("\n")) assertMatch(line, /^\d+:[^:]*:\/dhow\/[0-9a-f]{12,64}$/);
+  await running.output();
+});
