@@ -8,7 +8,8 @@ import { mapShared, unmap } from "./libc.ts";
 export class Arena {
   readonly address: number;
   readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly #view: DataView;
+  readonly #unsigned: Uint32Array<ArrayBuffer>;
+  readonly #signed: Int32Array<ArrayBuffer>;
   #used = 0;
 
   /** @param size in bytes; untouched pages cost nothing */
@@ -16,7 +17,8 @@ export class Arena {
     const { address, buffer } = mapShared(size);
     this.address = address;
     this.bytes = new Uint8Array(buffer);
-    this.#view = new DataView(buffer);
+    this.#unsigned = new Uint32Array(buffer);
+    this.#signed = new Int32Array(buffer);
   }
 
   /**
@@ -82,29 +84,38 @@ export class Arena {
     return array;
   }
 
-  /** Writes a 64-bit word; numbers must be integers that a double holds exactly. */
-  setWord(address: number, value: number | bigint): void {
+  /** Sets bytes to zero. */
+  clear(address: number, size: number): void {
     const offset = address - this.address;
+    this.bytes.fill(0, offset, offset + size);
+  }
+
+  /** Writes a 64-bit word, at an address divisible by 4; numbers must be integers that a double holds exactly. */
+  setWord(address: number, value: number | bigint): void {
+    const index = (address - this.address) / 4;
     if (typeof value === "bigint") {
-      this.#view.setBigInt64(offset, BigInt.asIntN(64, value), true);
+      this.#unsigned[index] = Number(BigInt.asUintN(32, value));
+      this.#unsigned[index + 1] = Number(BigInt.asUintN(32, value >> 32n));
     } else {
-      this.#view.setUint32(offset, value % 4294967296, true);
-      this.#view.setInt32(offset + 4, Math.floor(value / 4294967296), true);
+      // storing into the array takes a number modulo 2 ** 32
+      this.#unsigned[index] = value;
+      this.#signed[index + 1] = Math.floor(value / 4294967296);
     }
   }
 
   /** Reads a 64-bit signed word that a double holds exactly. */
   word(address: number): number {
-    const offset = address - this.address;
-    return this.#view.getInt32(offset + 4, true) * 4294967296 + this.#view.getUint32(offset, true);
+    const index = (address - this.address) / 4;
+    return (this.#signed[index + 1] as number) * 4294967296 + (this.#unsigned[index] as number);
   }
 
+  /** Writes a 32-bit integer, at an address divisible by 4. */
   setInt(address: number, value: number): void {
-    this.#view.setUint32(address - this.address, value, true);
+    this.#unsigned[(address - this.address) / 4] = value;
   }
 
   int(address: number): number {
-    return this.#view.getInt32(address - this.address, true);
+    return this.#signed[(address - this.address) / 4] as number;
   }
 
   /** Gives the memory back. Nothing may use the arena afterwards. */

@@ -106,7 +106,6 @@ export const SIGNALS = {
   SIGSYS: 31,
 } as const;
 export type SignalName = keyof typeof SIGNALS;
-export const LAST_SIGNAL = 64;
 
 // prctl(2), setrlimit(2), close_range(2)
 export const PR_SET_PDEATHSIG = 1;

@@ -78,9 +78,16 @@ const memory = Deno.dlopen("libc.so.6", {
 
 const MAP_FAILED = 2n ** 64n - 1n;
 
+const known = new Map<string, number>();
+
 /** The address of a libc function. */
 export function functionAddress(name: LibcFunction | "__errno_location"): number {
-  return Number(Deno.UnsafePointer.value(addresses[name] as Deno.PointerValue));
+  let address = known.get(name);
+  if (address === undefined) {
+    address = Number(Deno.UnsafePointer.value(addresses[name] as Deno.PointerValue));
+    known.set(name, address);
+  }
+  return address;
 }
 
 /** Maps memory (mmap(2)). @throws {Error} when the kernel refuses. */

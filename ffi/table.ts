@@ -95,33 +95,36 @@ export class CallTable {
     const index = this.#calls.length;
     if (index >= this.capacity) throw new RangeError(`a call table of ${this.capacity} entries is full`);
     const number = SYSTEM_CALLS[name];
-    const values = number === undefined ? parameters : [number, ...parameters];
-    if (values.length > 6) throw new RangeError(`${name}: a table entry has room for six arguments`);
+    const first = number === undefined ? 0 : 1;
+    if (first + parameters.length > 6) {
+      throw new RangeError(`${name}: a table entry has room for six arguments`);
+    }
     const { arena } = this;
     const entry = this.entryAddress(index);
+    // everything that is 0, and the end of the table after this entry
+    arena.clear(entry, ENTRY_SIZE + 8);
+    if (number !== undefined) arena.setWord(entry + ENTRY_ARGUMENTS, number);
     let indirect = 0;
-    for (let position = 0; position < 6; position++) {
-      const value = values[position] ?? 0;
-      let word: number | bigint;
-      if (value instanceof Call) {
-        indirect |= 1 << position;
-        word = value.address + ENTRY_RESULT;
-      } else if (typeof value === "string" || value instanceof Uint8Array) {
-        word = arena.string(value);
+    let at = entry + ENTRY_ARGUMENTS + first * 8;
+    for (let position = 0; position < parameters.length; position++, at += 8) {
+      const value = parameters[position]!;
+      if (typeof value === "number" || typeof value === "bigint") {
+        if (value !== 0) arena.setWord(at, value);
+      } else if (value instanceof Call) {
+        indirect |= 1 << (first + position);
+        arena.setWord(at, value.address + ENTRY_RESULT);
       } else {
-        word = value;
+        arena.setWord(at, arena.string(value));
       }
-      arena.setWord(entry + ENTRY_ARGUMENTS + position * 8, word);
     }
-    let tolerated = 0n;
-    for (const errno of options.tolerate ?? []) tolerated |= 1n << BigInt(errno);
-    arena.setWord(entry + ENTRY_INDIRECT, indirect);
-    arena.setWord(entry + ENTRY_LEAST, options.least ?? 0);
-    arena.setWord(entry + ENTRY_TOLERATED, tolerated);
-    arena.setWord(entry + ENTRY_RESULT, 0);
-    arena.setWord(entry + ENTRY_ERRNO, 0);
+    if (indirect !== 0) arena.setWord(entry + ENTRY_INDIRECT, indirect);
+    if (options.least !== undefined) arena.setWord(entry + ENTRY_LEAST, options.least);
+    if (options.tolerate !== undefined) {
+      let tolerated = 0n;
+      for (const errno of options.tolerate) tolerated |= 1n << BigInt(errno);
+      arena.setWord(entry + ENTRY_TOLERATED, tolerated);
+    }
     arena.setWord(entry, functionAddress(number === undefined ? name as LibcFunction : "syscall"));
-    arena.setWord(this.entryAddress(index + 1), 0);
     const call = new Call(this, index, name);
     this.#calls.push(call);
     return call;

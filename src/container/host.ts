@@ -43,6 +43,16 @@ export function openFilesLimit(): { soft: number; hard: number } {
   return { soft: Math.min(inherited.soft, own.hard), hard: own.hard };
 }
 
+/** The signals that this process ignores, and that a program would inherit: Deno's SIGPIPE, and what nohup(1) adds. */
+export function ignoredSignals(): number[] {
+  const mask = BigInt(
+    `0x${/^SigIgn:\s*([0-9a-f]+)/m.exec(readIfThere("/proc/self/status") ?? "")?.[1] ?? "0"}`,
+  );
+  return Array.from({ length: 64 }, (_, bit) => bit + 1).filter((signal) =>
+    (mask >> BigInt(signal - 1)) & 1n
+  );
+}
+
 /** The files below /etc that this container gets, by their names below its run folder. */
 export function etcFiles(
   id: string,

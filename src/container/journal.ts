@@ -3,13 +3,15 @@ import type { Undo } from "../plan/step.ts";
 import type { Database } from "../state/database.ts";
 
 /**
- * Writes down what must be undone for a container, in a transaction of its own unless one is open already. Durable
- * against any death of the process when it returns.
+ * Writes down one more thing that must be undone for a container. Durable against any death of the process when it
+ * returns.
  */
-export function recordUndo(database: Database, container: string, undo: readonly Undo[]): void {
-  for (const entry of undo) {
-    database.run("INSERT INTO journal (container, undo) VALUES (?, ?)", container, JSON.stringify(entry));
-  }
+export function recordUndo(database: Database, container: string, undo: Undo): void {
+  database.run(
+    "UPDATE containers SET undo = json_insert(undo, '$[#]', json(?)) WHERE id = ?",
+    JSON.stringify(undo),
+    container,
+  );
 }
 
 /**
@@ -24,14 +26,12 @@ export async function undoAll(
   container: string,
   { quick }: { quick: boolean },
 ): Promise<void> {
-  const rows = database.all<{ undo: string }>(
-    "SELECT undo FROM journal WHERE container = ? ORDER BY sequence DESC",
-    container,
-  );
+  const row = database.get<{ undo: string }>("SELECT undo FROM containers WHERE id = ?", container);
+  const journal = JSON.parse(row?.undo ?? "[]") as Undo[];
   const failures: unknown[] = [];
-  for (const { undo } of rows) {
+  for (const undo of journal.toReversed()) {
     try {
-      await carryOut(JSON.parse(undo) as Undo, { quick });
+      await carryOut(undo, { quick });
     } catch (error) {
       failures.push(error);
     }

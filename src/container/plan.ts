@@ -1,4 +1,4 @@
-import { cgroupMountSteps, mountSteps } from "../rootfs/mounts.ts";
+import { mountSteps } from "../rootfs/mounts.ts";
 import { overlaySteps, pivotSteps } from "../rootfs/overlay.ts";
 import { connectSteps, type Endpoint } from "../network/steps.ts";
 import type { Spec } from "../plan/oci.ts";
@@ -17,6 +17,8 @@ export interface PlanInput {
   readonly files: Readonly<Record<string, string>>;
   readonly endpoint: Endpoint | undefined;
   readonly cgroups: readonly CgroupFolder[];
+  /** Numbers of the signals that this process ignores, which its children would inherit. */
+  readonly ignoredSignals: readonly number[];
   /** Whether the program reads this process's standard input. */
   readonly interactive: boolean;
 }
@@ -50,7 +52,6 @@ export function makePlan(input: PlanInput): Plan {
         } as const,
       ]
       : []),
-    { do: "join-cgroups", why: "put it into its cgroups", folders: cgroups },
     ...(endpoint === undefined ? [] : connectSteps(endpoint)),
     { do: "release-child", why: "let it go on" },
   ];
@@ -91,13 +92,17 @@ function folderSteps({ stateFolder, runFolder, spec, files }: PlanInput): HostSt
 }
 
 /** What the container's first process does before it becomes the image's program. */
-function childSteps({ spec, stateFolder, layers, interactive }: PlanInput): ChildStep[] {
+function childSteps(
+  { spec, stateFolder, layers, cgroups, interactive, ignoredSignals }: PlanInput,
+): ChildStep[] {
   const { process, linux } = spec;
   const inUserNamespace = linux.uidMappings.length > 0;
   const hasOwnNetwork = linux.namespaces.some(({ type }) => type === "network");
   const openFiles = process.rlimits[0] ?? { soft: 1024, hard: 4096 };
   return [
     ...(inUserNamespace ? [{ op: "await-id-mapping", why: "wait for the id mapping" } as const] : []),
+    { op: "join-cgroups", why: "join its cgroups", folders: cgroups },
+    { op: "unshare-cgroup", why: "make its own cgroup the top of what it sees" },
     ...overlaySteps({
       layers,
       upper: `${stateFolder}/diff`,
@@ -118,14 +123,13 @@ function childSteps({ spec, stateFolder, layers, interactive }: PlanInput): Chil
     ...(process.terminal
       ? [{ op: "open-terminal", why: "open a terminal of its own", uid: process.user.uid } as const]
       : []),
-    { op: "await-release", why: "wait until network and cgroups are ready" },
-    { op: "unshare-cgroup", why: "make its own cgroup the top of what it sees" },
-    ...cgroupMountSteps(spec.mounts),
+    { op: "await-release", why: "wait until its network is ready" },
     ...inputSteps(process.terminal, interactive),
     ...pivotSteps(),
     {
       op: "reset-process",
       why: "start with default signals, limits and no descriptors of dhow's",
+      ignoredSignals,
       openFiles,
     },
     { op: "change-directory", why: "go to the working directory", path: process.cwd },

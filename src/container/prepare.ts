@@ -5,7 +5,7 @@ import type { Plan } from "../plan/step.ts";
 import { defaultMounts } from "../rootfs/mounts.ts";
 import { resolveUser } from "../security/user.ts";
 import { containerRun, containerState, type Paths } from "../state/paths.ts";
-import { etcFiles, openFilesLimit } from "./host.ts";
+import { etcFiles, ignoredSignals, openFilesLimit } from "./host.ts";
 import type { RunOptions } from "./options.ts";
 import { makePlan } from "./plan.ts";
 import { makeSpec } from "./spec.ts";
@@ -58,6 +58,7 @@ export function prepare(
     files,
     endpoint,
     cgroups: cgroups.folders,
+    ignoredSignals: ignoredSignals(),
     interactive: options.interactive,
   });
 }

@@ -50,7 +50,7 @@ export async function runContainer(
     let terminal: RawTerminal | undefined;
     try {
       const child = await execute(plan.steps, {
-        record: (undo) => recordUndo(database, id, [undo]),
+        record: (undo) => recordUndo(database, id, undo),
         makeNetwork: (setup) => makeNetwork(database, context.paths, setup),
         terminalOpened: (master) => {
           relay = new TerminalRelay(master);
@@ -89,7 +89,7 @@ function register(
     const name = settleName(database, options.name);
     const owner = JSON.stringify(identify(Deno.pid));
     database.run(
-      "INSERT INTO containers (id, name, image, owner) VALUES (?, ?, ?, ?)",
+      "INSERT INTO containers (id, name, image, owner, undo) VALUES (?, ?, ?, ?, '[]')",
       id,
       name,
       image.id,
@@ -99,7 +99,7 @@ function register(
       ? allocateEndpoint(database, id, options.address, (text) => log.info(text))
       : undefined;
     const plan = prepare({ id, options, image, endpoint, paths });
-    recordUndo(database, id, plan.undo);
+    database.run("UPDATE containers SET undo = ? WHERE id = ?", JSON.stringify(plan.undo), id);
     return plan;
   });
 }

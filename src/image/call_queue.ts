@@ -81,6 +81,16 @@ export class CallQueue {
     return this.#filling!.table.call(name, parameters, options);
   }
 
+  /** The address of a C string that lives until the calls of the group were made. It holds no NUL. */
+  string(text: ByteString): number {
+    const { arena } = this;
+    const address = arena.allocate(text.length + 1, 1);
+    const offset = address - arena.address;
+    for (let index = 0; index < text.length; index++) arena.bytes[offset + index] = text.charCodeAt(index);
+    arena.bytes[offset + text.length] = 0;
+    return address;
+  }
+
   /** Memory that lives until the calls of the group were made. */
   get arena(): Arena {
     return this.#filling!.arena;

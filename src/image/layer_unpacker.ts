@@ -29,6 +29,9 @@ const DIRECTORY_MODE_MEANWHILE = 0o700;
 /** Attributes with these names are overlay's own language; an image must not speak it. */
 const OVERLAY_XATTRS = ["trusted.overlay.", "user.overlay."];
 
+/** The value of trusted.overlay.opaque: "y". */
+const OPAQUE = Uint8Array.of(0x79);
+
 /** A file whose data are being written. */
 interface OpenFile {
   readonly placement: Placement;
@@ -57,6 +60,7 @@ export class LayerUnpacker {
   #parent: Directory | undefined;
   #trashed = 0;
   readonly #supported = new Map<string, boolean>();
+  readonly #umask = Deno.umask();
 
   readonly #stream = new TarStream({
     entry: (entry) => this.#unpack(entry),
@@ -77,6 +81,9 @@ export class LayerUnpacker {
     this.#parentFd = open(root);
     this.#linkFd = open(root);
     this.#fileFd = open(root);
+    // without a group of its own to hand down, as a folder with setgid would
+    libcCall("fchown", this.#rootFd, 0, 0);
+    libcCall("fchmod", this.#rootFd, DIRECTORY_MODE_MEANWHILE);
   }
 
   /** Whether the layer's root hides all lower layers. Overlay looks at no root for that, so whoever mounts has to. */
@@ -103,9 +110,13 @@ export class LayerUnpacker {
   async finish(): Promise<void> {
     this.#stream.finish();
     const pending: Directory[] = [this.#tree.root];
+    this.#finishDirectory(this.#tree.root, ".", this.#tree.root);
     for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
-      this.#finishDirectory(directory);
-      for (const child of directory.children.values()) if (child.kind === "directory") pending.push(child);
+      for (const [name, child] of directory.children) {
+        if (child.kind !== "directory") continue;
+        this.#finishDirectory(directory, name, child);
+        pending.push(child);
+      }
     }
     await this.#queue.flush();
   }
@@ -136,30 +147,35 @@ export class LayerUnpacker {
 
   /** Makes whatever has no data. */
   #make(placement: Placement, entry: TarEntry): void {
-    this.#begin(placement, entry.name);
-    const { name, node, target } = placement;
-    if (node.kind === "directory") this.#mkdir(name);
-    else if (node.kind === "whiteout") {
-      this.#queue.call("mknodat", [this.#parentFd, toBytes(name), S_IFCHR, 0]);
-    } else if (target !== undefined) this.#link(placement, target);
-    else if (node.kind === "symlink") this.#symlink(name, entry);
-    else this.#mknod(name, entry);
+    const name = this.#begin(placement, entry.name);
+    const { node, target } = placement;
+    if (node.kind === "directory") {
+      this.#queue.call("mkdirat", [this.#parentFd, name, DIRECTORY_MODE_MEANWHILE]);
+    } else if (node.kind === "whiteout") this.#queue.call("mknodat", [this.#parentFd, name, S_IFCHR, 0]);
+    else if (target !== undefined) this.#link(placement.parent, name, target);
+    else if (node.kind === "symlink") this.#symlink(placement, name, entry);
+    else this.#mknod(placement, name, entry);
   }
 
   #makeDirectory(placement: Placement): void {
-    this.#begin(placement, placement.name);
-    this.#mkdir(placement.name);
+    const name = this.#begin(placement, placement.name);
+    this.#queue.call("mkdirat", [this.#parentFd, name, DIRECTORY_MODE_MEANWHILE]);
   }
 
-  /** Starts the calls that put something in its place: its folder open, what the layer itself had there gone. */
-  #begin({ parent, name, replaced }: Placement, entryName: ByteString): void {
+  /**
+   * Starts the calls that put something in its place: its folder open, what the layer itself had there gone.
+   * @returns the address of its name
+   */
+  #begin({ parent, name, replaced }: Placement, entryName: ByteString): number {
     this.#queue.begin(entryName);
     this.#open(parent);
+    const address = this.#queue.string(name);
     if (replaced?.kind === "directory") {
-      this.#queue.call("renameat", [this.#parentFd, toBytes(name), this.#trashFd, String(this.#trashed++)]);
+      this.#queue.call("renameat", [this.#parentFd, address, this.#trashFd, String(this.#trashed++)]);
     } else if (replaced !== undefined) {
-      this.#queue.call("unlinkat", [this.#parentFd, toBytes(name), 0]);
+      this.#queue.call("unlinkat", [this.#parentFd, address, 0]);
     }
+    return address;
   }
 
   /** Puts a directory's descriptor where calls expect the parent's. */
@@ -176,37 +192,42 @@ export class LayerUnpacker {
     arena.setWord(how, O_DIRECTORY | O_CLOEXEC);
     arena.setWord(how + 8, 0);
     arena.setWord(how + 16, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
-    const opened = this.#queue.call("openat2", [this.#rootFd, toBytes(pathOf(directory)), how, 24]);
+    const opened = this.#queue.call("openat2", [
+      this.#rootFd,
+      this.#queue.string(pathOf(directory)),
+      how,
+      24,
+    ]);
     this.#queue.call("dup3", [opened, fd, O_CLOEXEC]);
     this.#queue.call("close", [opened]);
   }
 
-  #mkdir(name: ByteString): void {
-    this.#queue.call("mkdirat", [this.#parentFd, toBytes(name), DIRECTORY_MODE_MEANWHILE]);
-  }
-
-  #link({ parent, name }: Placement, target: NonNullable<Placement["target"]>): void {
+  #link(parent: Directory, name: number, target: NonNullable<Placement["target"]>): void {
     if (target.parent !== parent) this.#openAt(target.parent, this.#linkFd);
     const from = target.parent === parent ? this.#parentFd : this.#linkFd;
     // without AT_SYMLINK_FOLLOW: a link to a symlink is a second name of the symlink
-    this.#queue.call("linkat", [from, toBytes(target.name), this.#parentFd, toBytes(name), 0]);
+    this.#queue.call("linkat", [from, this.#queue.string(target.name), this.#parentFd, name, 0]);
   }
 
-  #symlink(name: ByteString, entry: TarEntry): void {
-    this.#queue.call("symlinkat", [toBytes(entry.link), this.#parentFd, toBytes(name)]);
-    this.#queue.call("fchownat", [this.#parentFd, toBytes(name), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW]);
-    this.#queue.call("utimensat", [this.#parentFd, toBytes(name), this.#times(entry), AT_SYMLINK_NOFOLLOW]);
-    this.#setXattrs(name, entry);
+  #symlink(placement: Placement, name: number, entry: TarEntry): void {
+    this.#queue.call("symlinkat", [this.#queue.string(entry.link), this.#parentFd, name]);
+    if (!isRoots(entry)) this.#own(name, entry);
+    this.#queue.call("utimensat", [this.#parentFd, name, this.#times(entry), AT_SYMLINK_NOFOLLOW]);
+    this.#setXattrs(placement.name, entry);
   }
 
-  #mknod(name: ByteString, entry: TarEntry): void {
+  #mknod(placement: Placement, name: number, entry: TarEntry): void {
     const type = entry.type === "char" ? S_IFCHR : entry.type === "block" ? S_IFBLK : S_IFIFO;
-    this.#queue.call("mknodat", [this.#parentFd, toBytes(name), type, makeDevice(entry.major, entry.minor)]);
-    this.#queue.call("fchownat", [this.#parentFd, toBytes(name), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW]);
+    this.#queue.call("mknodat", [this.#parentFd, name, type, makeDevice(entry.major, entry.minor)]);
+    this.#own(name, entry);
     // chown clears setuid and setgid, so the mode comes after it
-    this.#queue.call("fchmodat", [this.#parentFd, toBytes(name), entry.mode, 0]);
-    this.#queue.call("utimensat", [this.#parentFd, toBytes(name), this.#times(entry), AT_SYMLINK_NOFOLLOW]);
-    this.#setXattrs(name, entry);
+    this.#queue.call("fchmodat", [this.#parentFd, name, entry.mode, 0]);
+    this.#queue.call("utimensat", [this.#parentFd, name, this.#times(entry), AT_SYMLINK_NOFOLLOW]);
+    this.#setXattrs(placement.name, entry);
+  }
+
+  #own(name: number, { uid, gid }: TarEntry): void {
+    this.#queue.call("fchownat", [this.#parentFd, name, uid, gid, AT_SYMLINK_NOFOLLOW]);
   }
 
   #writeData(position: number, count: number): void {
@@ -223,10 +244,10 @@ export class LayerUnpacker {
   }
 
   #create(file: OpenFile, isShort: boolean): void {
-    this.#begin(file.placement, file.entry.name);
+    const name = this.#begin(file.placement, file.entry.name);
     const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-    // nobody else reads it before it has its owner and mode
-    file.fd = this.#queue.call("openat", [this.#parentFd, toBytes(file.placement.name), flags, 0o600]);
+    const mode = this.#comesRight(file.entry) ? file.entry.mode : 0o600;
+    file.fd = this.#queue.call("openat", [this.#parentFd, name, flags, mode]);
     if (isShort) return;
     this.#queue.call("dup3", [file.fd, this.#fileFd, O_CLOEXEC]);
     this.#queue.call("close", [file.fd]);
@@ -258,23 +279,31 @@ export class LayerUnpacker {
     const { entry, placement } = file;
     const fd = file.fd!;
     if (entry.sparse !== undefined) this.#queue.call("ftruncate", [fd, entry.sparse.size]);
-    this.#queue.call("fchown", [fd, entry.uid, entry.gid]);
-    this.#queue.call("fchmod", [fd, entry.mode]);
+    if (!this.#comesRight(entry)) {
+      this.#queue.call("fchown", [fd, entry.uid, entry.gid]);
+      this.#queue.call("fchmod", [fd, entry.mode]);
+    }
     this.#queue.call("futimens", [fd, this.#times(entry)]);
     if (fd !== this.#fileFd) this.#queue.call("close", [fd]);
     this.#setXattrs(placement.name, entry);
   }
 
-  #finishDirectory(directory: Directory): void {
-    const { entry, opaque } = directory;
-    this.#queue.begin(entry?.name ?? directory.name);
-    this.#open(directory);
-    this.#queue.call("fchown", [this.#parentFd, entry?.uid ?? 0, entry?.gid ?? 0]);
-    this.#queue.call("fchmod", [this.#parentFd, entry?.mode ?? 0o755]);
-    if (opaque) this.#queue.call("fsetxattr", [this.#parentFd, "trusted.overlay.opaque", "y", 1, 0]);
-    if (entry === undefined) return;
-    this.#queue.call("futimens", [this.#parentFd, this.#times(entry)]);
-    this.#setXattrs(".", entry);
+  /** Whether a file has its owner and mode from its first moment, as most have. */
+  #comesRight(entry: TarEntry): boolean {
+    return isRoots(entry) && (entry.mode & (this.#umask | 0o7000)) === 0;
+  }
+
+  #finishDirectory(parent: Directory, name: ByteString, { entry, opaque }: Directory): void {
+    this.#queue.begin(entry?.name ?? name);
+    this.#open(parent);
+    const address = this.#queue.string(name);
+    if (entry !== undefined && !isRoots(entry)) this.#own(address, entry);
+    this.#queue.call("fchmodat", [this.#parentFd, address, entry?.mode ?? 0o755, 0]);
+    if (entry !== undefined) {
+      this.#queue.call("utimensat", [this.#parentFd, address, this.#times(entry), AT_SYMLINK_NOFOLLOW]);
+      this.#setXattrs(name, entry);
+    }
+    if (opaque) this.#setXattr(name, "trusted.overlay.opaque", OPAQUE);
   }
 
   /** A file's extended attributes. They come after its owner and mode: changing those takes away its capabilities. */
@@ -285,10 +314,15 @@ export class LayerUnpacker {
       if (key.startsWith("user.") && entry.type !== "file" && entry.type !== "directory") continue;
       if (!this.#isSupported(key)) continue;
       this.#queue.begin(entry.name);
-      const path = toBytes(`/proc/self/fd/${this.#parentFd}/${name}`);
-      const address = this.#queue.arena.data(value);
-      this.#queue.call("lsetxattr", [path, toBytes(key), address, value.length, 0]);
+      this.#setXattr(name, key, value);
     }
+  }
+
+  /** There is no setxattrat(2) before Linux 6.13; /proc stands in for it. */
+  #setXattr(name: ByteString, key: ByteString, value: Uint8Array): void {
+    const path = this.#queue.string(`/proc/self/fd/${this.#parentFd}/${name}`);
+    const address = this.#queue.arena.data(value);
+    this.#queue.call("lsetxattr", [path, this.#queue.string(key), address, value.length, 0]);
   }
 
   /** Whether the file system keeps such attributes at all. Where it does not, they are left out, as docker does. */
@@ -319,6 +353,10 @@ export class LayerUnpacker {
     }
     return times;
   }
+}
+
+function isRoots({ uid, gid }: TarEntry): boolean {
+  return uid === 0 && gid === 0;
 }
 
 /** makedev(3) of glibc. */

@@ -44,9 +44,9 @@ export interface TarEntry {
   /** Bytes of data that follow the header in the archive; they are padded to whole blocks. */
   readonly size: number;
   /** How the data lie in a file with holes. */
-  readonly sparse?: SparseMap;
+  readonly sparse: SparseMap | undefined;
   /** Extended attributes by name (`security.capability`). */
-  readonly xattrs?: ReadonlyMap<ByteString, Uint8Array>;
+  readonly xattrs: ReadonlyMap<ByteString, Uint8Array> | undefined;
 }
 
 /** Size of the file that an entry stands for. */
@@ -168,7 +168,7 @@ export class TarDecoder {
   }
 
   #entry(bytes: Uint8Array, start: number, flag: string): TarEntry | undefined {
-    const pax = { ...this.#global, ...this.#pax };
+    const pax = this.#pax === undefined ? this.#global : { ...this.#global, ...this.#pax };
     const name = pax.sparse?.name ?? pax.path ?? this.#longName ?? headerName(bytes, start);
     const link = pax.linkpath ?? this.#longLink ??
       byteString(bytes, start + 157, fieldEnd(bytes, start + 157, 100));
@@ -209,7 +209,8 @@ export class TarDecoder {
       minor: isDevice ? checkRange(readNumber(bytes, start + 337, 8), MAX_MINOR, "device number") : 0,
       // only files have data, whatever the header of a link or a directory says
       size: type === "file" ? size : 0,
-      ...(pax.xattrs === undefined ? {} : { xattrs: pax.xattrs }),
+      sparse: undefined,
+      xattrs: pax.xattrs,
     };
     if (type !== "file") return entry;
     if (flag === "S") return this.#awaitSparseMap(oldSparseMap(bytes, start), entry);

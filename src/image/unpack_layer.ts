@@ -10,7 +10,8 @@ import { LayerUnpacker } from "./layer_unpacker.ts";
 import { TarError } from "./tar_fields.ts";
 
 /** A few of these are under way at once: one is read while others are hashed and written. */
-const T = globalThis as unknown as { cs: number; cn: number };
+const CHUNK_SIZE = 2 << 20;
+const CHUNKS = 4;
 
 export interface UnpackedLayer {
   /** Sum of the files' sizes, in bytes. */
@@ -34,19 +35,19 @@ export async function unpackLayer(
   trash: string,
   signal: AbortSignal,
 ): Promise<UnpackedLayer> {
-  const arena = new Arena(T.cn * T.cs);
+  const arena = new Arena(CHUNKS * CHUNK_SIZE);
   const unpacker = new LayerUnpacker(root, trash);
   const digester = sha256();
-  const chunks = Array.from({ length: T.cn }, (_, index) => ({
-    address: arena.address + index * T.cs,
-    bytes: arena.bytes.subarray(index * T.cs, (index + 1) * T.cs),
+  const chunks = Array.from({ length: CHUNKS }, (_, index) => ({
+    address: arena.address + index * CHUNK_SIZE,
+    bytes: arena.bytes.subarray(index * CHUNK_SIZE, (index + 1) * CHUNK_SIZE),
     idle: Promise.resolve() as Promise<unknown>,
   }));
   try {
     const stream = openLayer(blob);
     for (let index = 0;; index++) {
       signal.throwIfAborted();
-      const chunk = chunks[index % T.cn]!;
+      const chunk = chunks[index % CHUNKS]!;
       await chunk.idle;
       const count = await stream.read(chunk.bytes);
       if (count === 0) break;

@@ -30,7 +30,7 @@ export interface CgroupLayout {
 }
 
 /**
- * A folder for the container in every hierarchy, below a folder of dhow's own.
+ * A folder for the container in every hierarchy that counts, below a folder of dhow's own.
  * @throws {HostError} when no hierarchy is mounted
  */
 export function cgroupLayout(mountinfo: string, id: string): CgroupLayout {
@@ -42,10 +42,13 @@ export function cgroupLayout(mountinfo: string, id: string): CgroupLayout {
       hint: "mount it with: mount -t cgroup2 cgroup2 /sys/fs/cgroup",
     });
   }
-  const folders = mounted.map(({ mountPoint, options }) => {
+  const version = mounted.some((hierarchy) => hierarchy.version === 1) ? 1 : 2;
+  // on a hybrid host the unified hierarchy has no controllers, and nothing of dhow's to do
+  const used = mounted.filter((hierarchy) => hierarchy.version === version);
+  const folders = used.map(({ mountPoint, options }): CgroupFolder => {
     const parent = `${mountPoint}/dhow`;
     const inherit = options.includes("cpuset") ? ["cpuset.cpus", "cpuset.mems"] : [];
-    return { parent, path: `${parent}/${id}`, inherit };
+    return { parent, path: `${parent}/${id}`, inherit, joinFile: version === 1 ? "tasks" : "cgroup.procs" };
   });
-  return { version: mounted.some(({ version }) => version === 1) ? 1 : 2, folders };
+  return { version, folders };
 }

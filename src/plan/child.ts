@@ -17,7 +17,6 @@ import {
   FSMOUNT_CLOEXEC,
   FSOPEN_CLOEXEC,
   IFF_UP,
-  LAST_SIGNAL,
   MNT_DETACH,
   MOUNT_ATTR_NODEV,
   MOUNT_ATTR_NOEXEC,
@@ -52,7 +51,7 @@ import {
   TIOCSPTLCK,
 } from "../../ffi/constants.ts";
 import { Arena } from "../../ffi/arena.ts";
-import { EACCES, EEXIST, EINVAL, ENOENT, ENOTDIR, EROFS } from "../../ffi/errno.ts";
+import { EACCES, EEXIST, ENOENT, ENOTDIR, EROFS } from "../../ffi/errno.ts";
 import { type Argument, Call, type CallOptions, CallTable } from "../../ffi/table.ts";
 import { type ChildStep, type MountAttribute, overlayOptions } from "./step.ts";
 
@@ -279,6 +278,13 @@ class Compiler {
         return;
       case "open-terminal":
         return this.#openTerminal(step.uid);
+      case "join-cgroups":
+        for (const { path, joinFile } of step.folders) {
+          const file = this.call("openat", [AT_FDCWD, `${path}/${joinFile}`, O_WRONLY | O_CLOEXEC]);
+          this.call("write", [file, "0", 1], { least: 1 });
+          this.call("close", [file]);
+        }
+        return;
       case "unshare-cgroup":
         this.call("unshare", [CLONE_NEWCGROUP]);
         return;
@@ -304,7 +310,7 @@ class Compiler {
         return;
       }
       case "reset-process":
-        return this.#resetProcess(step.openFiles);
+        return this.#resetProcess(step.ignoredSignals, step.openFiles);
       case "set-user":
         this.call("setgroups", [step.groups.length, this.arena.integers(step.groups)]);
         this.call("setresgid", [step.gid, step.gid, step.gid]);
@@ -353,13 +359,10 @@ class Compiler {
   }
 
   /** Takes back what a child inherits from Deno, and what of dhow's it must not see. */
-  #resetProcess(openFiles: { soft: number; hard: number }): void {
+  #resetProcess(ignoredSignals: readonly number[], openFiles: { soft: number; hard: number }): void {
     const defaultAction = this.arena.allocate(152); // struct sigaction of glibc; zeros are SIG_DFL
-    for (let signal = 1; signal <= LAST_SIGNAL; signal++) {
-      if (signal === SIGNALS.SIGKILL || signal === SIGNALS.SIGSTOP) continue;
-      // glibc keeps 32 and 33 to itself
-      this.call("sigaction", [signal, defaultAction, 0], { tolerate: [EINVAL] });
-    }
+    // those that dhow catches, execve(2) resets
+    for (const signal of ignoredSignals) this.call("sigaction", [signal, defaultAction, 0]);
     const noSignals = this.arena.allocate(128);
     const SIG_SETMASK = 2;
     this.call("sigprocmask", [SIG_SETMASK, noSignals, 0]);

@@ -5,15 +5,13 @@ import {
   CLONE_NEWPID,
   CLONE_NEWUSER,
   CLONE_NEWUTS,
-  O_CLOEXEC,
 } from "../../ffi/constants.ts";
 import { Arena } from "../../ffi/arena.ts";
 import { EEXIST, ENOENT, SystemCallError } from "../../ffi/errno.ts";
-import { AT_FDCWD, O_WRONLY } from "../../ffi/constants.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
 import { type ExitStatus, waitForExit } from "../../ffi/process.ts";
 import { cloneWalking, makePipe } from "../../ffi/process.ts";
 import { CallTable, libcCall } from "../../ffi/table.ts";
-import { HostError } from "../errors.ts";
 import { log } from "../log.ts";
 import { identify } from "../state/process_identity.ts";
 import { type ChildProgram, compileChild } from "./child.ts";
@@ -81,8 +79,6 @@ export async function execute(steps: readonly HostStep[], around: Surroundings):
 class Execution {
   #child: { pid: number; program: ChildProgram; exit: Promise<ExitStatus> } | undefined;
   #pipes: { ready: ReturnType<typeof makePipe>; go: ReturnType<typeof makePipe> } | undefined;
-  /** Work that goes on beside the steps, to be over before the child is released. */
-  readonly #background: Promise<void>[] = [];
 
   constructor(readonly around: Surroundings) {}
 
@@ -105,12 +101,6 @@ class Execution {
         Deno.writeTextFileSync(`/proc/${pid}/gid_map`, map(step.gids));
         return this.#letGo();
       }
-      case "join-cgroups": {
-        const joined = joinCgroups(step.folders, this.#started().pid);
-        joined.catch(() => {}); // reported when the child is released, or not at all if another step failed first
-        this.#background.push(joined);
-        return;
-      }
       case "make-network":
         return await this.around.makeNetwork(step.setup);
       case "ip": {
@@ -120,7 +110,6 @@ class Execution {
       }
       case "release-child":
         await this.#awaitChild();
-        await Promise.all(this.#background);
         this.#takeTerminal();
         return this.#letGo();
     }
@@ -199,7 +188,6 @@ class Execution {
   /** After a failed step: the child, which waits, sees its pipe closed and ends. */
   async abandon(): Promise<void> {
     this.#closePipes();
-    await Promise.allSettled(this.#background);
     if (this.#child !== undefined) {
       libcCall("kill", this.#child.pid, 9);
       await this.#child.exit;
@@ -242,30 +230,4 @@ function inheritCgroupFile(folder: string, file: string): void {
 function isErrno(error: unknown, errno: number): boolean {
   return (error instanceof SystemCallError && error.errno === errno) ||
     (errno === ENOENT && error instanceof Deno.errors.NotFound);
-}
-
-/**
- * Moves a process into cgroups, on another thread: the kernel lets the first such write after a pause wait for all
- * CPUs, several milliseconds.
- */
-async function joinCgroups(folders: readonly CgroupFolder[], pid: number): Promise<void> {
-  const arena = new Arena(64 * 1024);
-  try {
-    const table = new CallTable(arena, folders.length * 3);
-    for (const { path } of folders) {
-      const file = table.call("openat", [AT_FDCWD, `${path}/cgroup.procs`, O_WRONLY | O_CLOEXEC]);
-      table.call("write", [file, String(pid), String(pid).length]);
-      table.call("close", [file]);
-    }
-    await table.runBlocking();
-  } catch (error) {
-    if (!(error instanceof SystemCallError)) throw error;
-    throw new HostError({
-      what: "cannot move the container into its cgroups",
-      why: error.message,
-      cause: error,
-    });
-  } finally {
-    arena.release();
-  }
 }

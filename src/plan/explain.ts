@@ -105,7 +105,7 @@ function startCommands(plan: Plan, namespaces: readonly NamespaceKind[]): string
   return [
     "(",
     ...indent([
-      ...cgroups.map(({ path }) => `echo 0 >${quote(`${path}/cgroup.procs`)}`),
+      ...cgroups.map(({ path, joinFile }) => `echo 0 >${quote(`${path}/${joinFile}`)}`),
       `exec ${commandLine("unshare", ...flags, "--cgroup", "--fork", "--kill-child", "sh")} "$work/init"`,
     ]),
     ") && code=0 || code=$?",
@@ -180,8 +180,6 @@ function hostCommands(step: HostStep): string[] {
         'read -r child <"$work/ready"',
       ];
     }
-    case "join-cgroups":
-      return ["# (done below, before unshare)"];
     case "make-network": {
       const { bridgeCommands, rules, sysctls } = step.setup;
       return [

@@ -86,8 +86,9 @@ export function explainChildStep(step: ChildStep): string[] {
     case "take-terminal":
     case "new-session":
       return ["# (dhow does this with setsid and ioctl; this script stays in its session)"];
+    case "join-cgroups":
     case "unshare-cgroup":
-      return ["# (done by unshare --cgroup, because this process was in its cgroup from the start)"];
+      return ["# (done already: this process was in its cgroups before unshare --cgroup)"];
     case "close-input":
       return ["exec </dev/null"];
     case "pivot-root":

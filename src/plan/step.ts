@@ -20,6 +20,11 @@ export interface CgroupFolder {
   readonly path: string;
   /** Files that must be copied down before a process can join (cpuset of cgroup v1). */
   readonly inherit: readonly string[];
+  /**
+   * The file that a process writes 0 to in order to join. `tasks` where there is one (cgroup v1): it moves one thread,
+   * for which the kernel need not stop the forks of all others as it does for `cgroup.procs`, several milliseconds.
+   */
+  readonly joinFile: "tasks" | "cgroup.procs";
 }
 
 /** `{child}` in a command stands for the pid of the container's first process. */
@@ -48,7 +53,6 @@ export type HostStep =
       readonly steps: readonly ChildStep[];
     }
     | { readonly do: "map-ids"; readonly uids: readonly IdMapping[]; readonly gids: readonly IdMapping[] }
-    | { readonly do: "join-cgroups"; readonly folders: readonly CgroupFolder[] }
     | { readonly do: "make-network"; readonly setup: NetworkSetup }
     | { readonly do: "ip"; readonly namespace: "host" | "container"; readonly commands: readonly string[] }
     | { readonly do: "release-child" }
@@ -108,12 +112,18 @@ export type ChildStep =
     | { readonly op: "set-hostname"; readonly hostname: string }
     | { readonly op: "open-terminal"; readonly uid: number }
     | { readonly op: "await-release" }
+    | { readonly op: "join-cgroups"; readonly folders: readonly CgroupFolder[] }
     | { readonly op: "unshare-cgroup" }
     | { readonly op: "pivot-root" }
     | { readonly op: "new-session" }
     | { readonly op: "take-terminal" }
     | { readonly op: "close-input" }
-    | { readonly op: "reset-process"; readonly openFiles: { readonly soft: number; readonly hard: number } }
+    | {
+      readonly op: "reset-process";
+      /** Numbers of the signals that dhow itself ignores. */
+      readonly ignoredSignals: readonly number[];
+      readonly openFiles: { readonly soft: number; readonly hard: number };
+    }
     | {
       readonly op: "set-user";
       readonly uid: number;

@@ -91,15 +91,10 @@ function mountStep({ destination, type, source, options }: Mount): ChildStep {
 }
 
 /**
- * The steps for all mounts that do not depend on the container's cgroup, with the devices right after /dev.
+ * The steps for all mounts, with the devices right after /dev.
  */
 export function mountSteps(mounts: readonly Mount[], inUserNamespace: boolean): ChildStep[] {
-  return mounts.filter(({ type }) => type !== "cgroup2").flatMap((mount) =>
+  return mounts.flatMap((mount) =>
     mount.destination === "/dev" ? [mountStep(mount), ...deviceSteps(inUserNamespace)] : [mountStep(mount)]
   );
-}
-
-/** The mounts that show the container's own cgroup, and so come after it was joined. */
-export function cgroupMountSteps(mounts: readonly Mount[]): ChildStep[] {
-  return mounts.filter(({ type }) => type === "cgroup2").map(mountStep);
 }

@@ -34,14 +34,9 @@ const MIGRATIONS: readonly string[] = [
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
     image TEXT,
-    owner TEXT NOT NULL               -- the process that answers for it (ProcessIdentity as JSON)
-  ) STRICT;
-  CREATE TABLE journal (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-    container TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,
-    undo TEXT NOT NULL                -- one Undo as JSON
-  ) STRICT;
-  CREATE INDEX journal_of ON journal (container);
+    owner TEXT NOT NULL,              -- the process that answers for it (ProcessIdentity as JSON)
+    undo TEXT NOT NULL                -- the journal: what must be undone for it (a JSON array of Undo), first step first
+  ) STRICT, WITHOUT ROWID;
   CREATE TABLE networks (
     name TEXT PRIMARY KEY,
     bridge TEXT NOT NULL,
@@ -85,6 +80,8 @@ export class Database {
       connection = new DatabaseSync(path);
       // twenty commands at once wait for each other rather than fail
       connection.exec("PRAGMA busy_timeout = 30000; PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL");
+      // the first to open the database reads the whole log: it must stay short (default: 1000 pages)
+      connection.exec("PRAGMA wal_autocheckpoint = 100");
     } catch (cause) {
       throw new HostError({
         what: `cannot open the database "${path}"`,
