@@ -1,0 +1,70 @@
+import { join } from "@std/path";
+import { DHOW } from "./host.ts";
+import { archive, type ImageOptions } from "./image.ts";
+import { type Output, run, Running } from "./process.ts";
+import { skip } from "./system_test.ts";
+
+/** A store of dhow's in a temporary folder, and a place for files beside it. */
+export class Store implements Disposable {
+  readonly folder = Deno.makeTempDirSync({ prefix: "dhow-test-" });
+  readonly root = join(this.folder, "root");
+
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.folder, { recursive: true });
+  }
+
+  /** The path of a file beside the store. */
+  file(name: string): string {
+    return join(this.folder, name);
+  }
+
+  write(name: string, content: Uint8Array): string {
+    Deno.writeFileSync(this.file(name), content);
+    return this.file(name);
+  }
+
+  command(...args: string[]): string[] {
+    return [DHOW, "--root", this.root, ...args];
+  }
+
+  dhow(...args: string[]): Promise<Output> {
+    return run(this.command(...args));
+  }
+
+  start(...args: string[]): Running {
+    return new Running(this.command(...args));
+  }
+
+  /** Loads an archive that is made for it. */
+  load(options: ImageOptions): Promise<Output> {
+    return this.dhow("load", "-i", this.write("image.tar", archive(options)));
+  }
+
+  /** Loads an image; returns its layers' folders, lowest first, if each was new. */
+  async layers(options: ImageOptions): Promise<string[]> {
+    const { code, stderr } = await this.load(options);
+    if (code !== 0) throw new Error(`load failed: ${stderr}`);
+    return this.layerFolders();
+  }
+
+  /** All that lies in the layers folder, the oldest first. */
+  layerFolders(): string[] {
+    const layers = join(this.root, "layers");
+    try {
+      const names = Array.from(Deno.readDirSync(layers), ({ name }) => name);
+      return names.sort((a, b) => parseInt(a) - parseInt(b)).map((name) => join(layers, name));
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return [];
+      throw error;
+    }
+  }
+}
+
+/** A test with a store of its own, for what needs root but no network. */
+export function storeTest(name: string, test: (store: Store) => Promise<void>): void {
+  Deno.test(name, async () => {
+    if (Deno.uid() !== 0) return skip(name, "needs root");
+    using store = new Store();
+    await test(store);
+  });
+}
