@@ -136,12 +136,16 @@ export const TIOCSWINSZ = 0x5414;
 export const TIOCSPTLCK = 0x40045431;
 export const TIOCGPTPEER = 0x5441;
 
-/** Calls that are made through syscall(2): glibc has no wrapper before 2.36, or one that a child of clone(2) must not use. */
+/**
+ * Calls that are made through syscall(2): glibc 2.31, which comes with the oldest kernels that dhow runs on, has no
+ * function for them, or one that a child of clone(2) must not use.
+ */
 export const SYSTEM_CALLS: Readonly<Record<string, number>> = {
   // glibc's wrappers of these make every thread that it remembers do the same; a child has only copies of those records
   setgroups: ARM64 ? 159 : 116,
   setresuid: ARM64 ? 147 : 117,
   setresgid: ARM64 ? 149 : 119,
+  mknodat: ARM64 ? 33 : 259,
   pidfd_send_signal: 424,
   open_tree: 428,
   move_mount: 429,

@@ -21,7 +21,6 @@ const FUNCTIONS = [
   "fcntl",
   "flock",
   "fsetxattr",
-  "fstat",
   "ftruncate",
   "futimens",
   "getpid",
@@ -34,7 +33,6 @@ const FUNCTIONS = [
   "lseek",
   "lsetxattr",
   "mkdirat",
-  "mknodat",
   "mount",
   "nanosleep",
   "openat",
@@ -138,6 +136,15 @@ export function unmap(address: number, size: number): void {
 const code = tableWalker();
 const codePointer = map(code.length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(codePointer, code.length)).set(code);
+if (Deno.build.arch === "aarch64") {
+  // An arm64 CPU may still execute what its instruction cache holds from before the write. Linux puts that right in
+  // mprotect, but does not promise to, and once left anonymous memory out. Deno links libgcc_s, so it is there.
+  const { symbols } = Deno.dlopen("libgcc_s.so.1", {
+    __clear_cache: { parameters: ["usize", "usize"], result: "void" },
+  });
+  const start = Deno.UnsafePointer.value(codePointer);
+  symbols.__clear_cache(start, start + BigInt(code.length));
+}
 // Written first, made executable afterwards: never both at once.
 if (memory.mprotect(codePointer, BigInt(code.length), PROT_READ | PROT_EXEC) !== 0) {
   throw new Error("cannot make the table walker executable (mprotect); does a security module forbid it?");

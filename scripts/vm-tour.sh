@@ -2,7 +2,7 @@
 # What happens inside the machine of scripts/vm-test, which copies this file there. busybox init calls it, first with
 # `prepare`, then with `tour`, and takes what it prints to the second serial line: `ok NAME`, `not ok NAME: WHY`, at last `end`.
 # Where it starts a shell on the host that is dash: busybox, which is the rest of this host, starts its own `ip` for `ip`, from its sh.
-# shellcheck disable=SC2086,SC2016 # $run is a list of words; what is quoted is for the inner sh
+# shellcheck disable=SC2086,SC2046,SC2016 # $run and the like are lists of words; what is quoted is for the inner sh
 set -u
 export PATH=/root:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 
@@ -77,38 +77,38 @@ make_internet() {
 
 # The tour's steps without a network, the same on both hosts.
 without_network() {
-  run="dhow run --rm --network none"
-  check "$1: an archive runs" 0 '^hello$' $run ./busybox.tar echo hello
+  alone="dhow run --rm --network none"
+  check "$1: an archive runs" 0 '^hello$' $alone ./busybox.tar echo hello
   check "$1: load" 0 busybox dhow load -i busybox.tar
   check "$1: images lists it" 0 '^busybox  *latest' dhow images
-  check "$1: the exit code is the command's" 3 '' $run busybox sh -c 'exit 3'
-  check "$1: a command that is not there is 127" 127 nosuch $run busybox nosuch
-  check "$1: a file that is not executable is 126" 126 /etc/passwd $run busybox /etc/passwd
-  check "$1: a signal is 128 and its number" 137 '' $run busybox sh -c 'kill -9 $$; sleep 5'
-  check "$1: the host name is chosen" 0 '^box$' $run --hostname box busybox hostname
-  check "$1: the command is process 1" 0 '^1$' $run busybox sh -c 'echo $$'
-  check "$1: /proc is the container's" 0 '^2$' $run busybox sh -c 'ls -d /proc/[0-9]* | wc -l'
-  check "$1: lo is its only link" 0 '^lo$' $run busybox ls /sys/class/net
-  check "$1: what is written in the image stays out of it" 1 '' $run busybox sh -c 'rm /bin/env && ls /bin/env 2>&1'
-  check "$1: and is there for the next" 0 /bin/env $run busybox ls /bin/env
-  check "$1: it runs in a cgroup of version 2" 0 cgroup.procs dash /root/vm-tour.sh in_a_cgroup
+  check "$1: the exit code is the command's" 3 '' $alone busybox sh -c 'exit 3'
+  check "$1: a command that is not there is 127" 127 nosuch $alone busybox nosuch
+  check "$1: a file that is not executable is 126" 126 /etc/passwd $alone busybox /etc/passwd
+  check "$1: the host name is chosen" 0 '^box$' $alone --hostname box busybox hostname
+  check "$1: the command is process 1" 0 '^1$' $alone busybox sh -c 'echo $$'
+  check "$1: /proc is the container's" 0 '^3$' $alone busybox sh -c 'ls -d /proc/[0-9]* | wc -l'
+  check "$1: lo is its only link" 0 '^lo$' $alone busybox ls /sys/class/net
+  check "$1: what is written in the image stays out of it" 1 '' $alone busybox sh -c 'rm /bin/env && ls /bin/env 2>&1'
+  check "$1: and is there for the next" 0 /bin/env $alone busybox ls /bin/env
+  check "$1: in a cgroup of version 2; killed there, it is 128 and the signal" 137 cgroup.procs \
+    dash /root/vm-tour.sh kill_in_cgroup
   check_nothing_left "$1: nothing is left"
 }
 
-# Prints the cgroup.procs that has a running container in it.
-in_a_cgroup() {
-  dhow run --rm --network none busybox sleep 600 >/dev/null &
+# Finds the cgroup of a running container, kills what is in it, and ends with dhow's exit code.
+kill_in_cgroup() {
+  dhow run --rm --network none busybox sleep 600 &
   dhow=$!
-  tries=40
-  until find /sys/fs/cgroup -path '*dhow*' -name cgroup.procs -exec grep -l . {} + | grep . >&3; do
+  tries=60
+  until procs=$(find /sys/fs/cgroup -path '*dhow*' -name cgroup.procs -exec grep -l . {} + | grep .) &&
+    grep -qx sleep "/proc/$(cat "$procs")/comm"; do
     tries=$((tries - 1))
     [ "$tries" -gt 0 ] || break
     sleep 0.5
-  done 3>&1
-  kill -TERM "$dhow"
-  sleep 2
-  kill -KILL "$dhow" 2>/dev/null
-  dhow images >/dev/null # cleans up, should the first signal not have done
+  done
+  echo "$procs"
+  kill -KILL $(cat $procs)
+  wait "$dhow"
 }
 
 with_network() {

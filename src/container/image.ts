@@ -1,7 +1,7 @@
 import { resolve } from "@std/path";
 import { ImageError } from "../errors.ts";
 import { assertRunnableHere } from "../image/config.ts";
-import { type ArchiveImage, type ImageArchive, openArchive } from "../image/docker_archive.ts";
+import type { ArchiveImage, ImageArchive } from "../image/docker_archive.ts";
 import type { ImageFiles } from "../image/image_files.ts";
 import { unpackedFiles } from "../image/unpacked_files.ts";
 import type { ImageStore, StoredImage } from "../image/store.ts";
@@ -38,6 +38,7 @@ export function isPath(name: string): boolean {
 async function loadArchive(store: ImageStore, name: string): Promise<StoredImage> {
   requireArchive(name);
   const path = resolve(name);
+  const { openArchive } = await import("../image/docker_archive.ts");
   using archive = openArchive(path);
   const image = onlyImage(archive, name);
   assertRunnableHere(image.config, name);

@@ -1,5 +1,6 @@
 import { join } from "@std/path";
 import { ImageError } from "../errors.ts";
+import { stepDone } from "../plan/fault.ts";
 import type { Database } from "../state/database.ts";
 import { layersFolder, type Paths } from "../state/paths.ts";
 import { identify, isAlive, type ProcessIdentity } from "../state/process_identity.ts";
@@ -7,7 +8,6 @@ import { type ImageConfig, parseImageConfig } from "./config.ts";
 import type { ArchiveImage, LayerBlob } from "./docker_archive.ts";
 import { interruptible } from "./interrupt.ts";
 import { formatReference, parseReference } from "./reference.ts";
-import { unpackLayer } from "./unpack_layer.ts";
 
 /** An image in the store. */
 export interface StoredImage {
@@ -99,7 +99,13 @@ export class ImageStore {
   /** Writes down that a layer is about to be made, so that it is removed should this process die. */
   #reserve(layer: LayerBlob): number {
     const owner = JSON.stringify(identify(Deno.pid));
-    return this.database.run("INSERT INTO layers (diff_id, owner) VALUES (?, ?)", layer.diffId, owner);
+    const number = this.database.run(
+      "INSERT INTO layers (diff_id, owner) VALUES (?, ?)",
+      layer.diffId,
+      owner,
+    );
+    stepDone();
+    return number;
   }
 
   async #unpack(layer: LayerBlob, number: number, signal: AbortSignal): Promise<void> {
@@ -109,7 +115,11 @@ export class ImageStore {
     Deno.mkdirSync(this.#layers, { recursive: true, mode: 0o700 });
     Deno.mkdirSync(root);
     Deno.mkdirSync(trash, { mode: 0o700 });
+    stepDone();
+    // loaded only now: most runs find all layers in the store
+    const { unpackLayer } = await import("./unpack_layer.ts");
     const { size, isOpaque } = await unpackLayer(layer, root, trash, signal);
+    stepDone();
     Deno.removeSync(trash, { recursive: true });
     this.database.run(
       "UPDATE layers SET size = ?, opaque = ? WHERE number = ?",
@@ -149,6 +159,7 @@ export class ImageStore {
       }
       return true;
     });
+    stepDone();
     if (isComplete) { for (const diffId of taken) unpacked.delete(diffId); }
     return isComplete;
   }

@@ -86,9 +86,9 @@ export class TarStream {
 
   /** Call it when all was fed. @throws {TarError} when something is missing */
   finish(): void {
-    // an archive without an end mark is fine, GNU tar and Go say; the padding of the last file may be missing too
+    // an archive without an end mark is fine, GNU tar and Go say
     const isComplete = this.#ended ||
-      (this.#offset > 0 && this.#data === 0 && this.#partial === undefined && this.#skip < BLOCK &&
+      (this.#offset > 0 && this.#data === 0 && this.#partial === undefined && this.#skip === 0 &&
         this.#decoder.betweenEntries);
     if (!isComplete) throw new TarError(this.#offset === 0 ? "it is empty" : "it is truncated");
   }

@@ -43,6 +43,7 @@ export async function unpackLayer(
     bytes: arena.bytes.subarray(index * CHUNK_SIZE, (index + 1) * CHUNK_SIZE),
     idle: Promise.resolve() as Promise<unknown>,
   }));
+  let hashed = Promise.resolve();
   try {
     const stream = openLayer(blob);
     for (let index = 0;; index++) {
@@ -52,7 +53,8 @@ export async function unpackLayer(
       const count = await stream.read(chunk.bytes);
       if (count === 0) break;
       const bytes = chunk.bytes.subarray(0, count);
-      chunk.idle = Promise.all([digester.update(bytes), unpacker.feed(chunk.address, bytes)]);
+      hashed = digester.update(bytes);
+      chunk.idle = Promise.all([hashed, unpacker.feed(chunk.address, bytes)]);
       chunk.idle.catch(() => {}); // heard of when its turn comes
     }
     await unpacker.finish();
@@ -69,7 +71,8 @@ export async function unpackLayer(
   } catch (error) {
     throw explained(error, blob, root);
   } finally {
-    await Promise.allSettled(chunks.map((chunk) => chunk.idle));
+    // other threads may still be at it; memory must not go away under them
+    await hashed;
     await unpacker.release();
     arena.release();
   }

@@ -1,6 +1,7 @@
 import { join } from "@std/path";
 import { hostLinks } from "../plan/links.ts";
 import { findProgram, runIp, runIptablesRestore, runProgram } from "../plan/program.ts";
+import { deleteLink } from "../plan/undo.ts";
 import { stepDone } from "../plan/fault.ts";
 import { requireProgram } from "../plan/program.ts";
 import type { NetworkSetup } from "../plan/step.ts";
@@ -78,11 +79,7 @@ export async function removeUnusedNetwork(database: Database, paths: Paths, name
     const row = networkRow(database, name);
     if (row === undefined || row.made === null || countEndpoints(database, name) > 0) return;
     const made = JSON.parse(row.made) as Made;
-    const removeBridge = async () => {
-      if (!hostLinks().includes(row.bridge)) return;
-      await runIp([`link delete ${row.bridge}`], `cannot delete the bridge ${row.bridge}`);
-    };
-    await Promise.all([removeBridge(), removeRules(row.bridge)]);
+    await Promise.all([deleteLink(row.bridge), removeRules(row.bridge)]);
     restoreSysctls(made, row.bridge);
     database.transaction(() => database.run("UPDATE networks SET made = NULL WHERE name = ?", name));
   });

@@ -115,6 +115,8 @@ class Compiler {
   attempts: Call[] = [];
   #root: Call | undefined;
   #slave: Call | undefined;
+  /** Whether the child has let go of the pipes to its parent. */
+  #isAlone = false;
 
   constructor(
     readonly table: CallTable,
@@ -128,7 +130,7 @@ class Compiler {
 
   call(name: string, args: readonly Argument[], options?: CallOptions): Call {
     const call = this.table.call(name, args, options);
-    if (call.index + 1 === this.stopAfter) {
+    if (call.index + 1 === this.stopAfter && !this.#isAlone) {
       const { ready, go } = this.meeting;
       this.table.call("write", [ready.writer, "!", 1]);
       this.table.call("read", [go.reader, this.arena.allocate(1), 1], { least: 2 });
@@ -370,6 +372,7 @@ class Compiler {
     this.arena.setWord(limit, openFiles.soft);
     this.arena.setWord(limit + 8, openFiles.hard);
     this.call("setrlimit", [RLIMIT_NOFILE, limit]);
+    this.#isAlone = true;
     this.call("close_range", [3, 0xffffffff, 0]);
     this.call("umask", [0o022]);
   }

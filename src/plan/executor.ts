@@ -177,7 +177,8 @@ class Execution {
 
   running(): RunningChild {
     const { pid, program, exit } = this.#started();
-    this.#closePipes();
+    if (childStopsAfter() === undefined) this.#closePipes();
+    else this.#awaitChild().catch(() => {}); // fault injection: it may still stop after its release
     const ended = exit.then((status) => {
       if (program.table.failure !== undefined) throw explainChildFailure(program, status);
       return status;

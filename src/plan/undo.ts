@@ -20,12 +20,21 @@ export async function carryOut(undo: Undo, { quick }: { quick: boolean }): Promi
       for (const folder of undo.folders) await removeCgroup(folder);
       return;
     case "delete-link":
-      if (!quick && hostLinks().includes(undo.link)) {
-        await runIp([`link delete ${undo.link}`], `cannot delete the link ${undo.link}`);
-      }
+      if (!quick) await deleteLink(undo.link);
       return;
     case "kill":
       return await killProcess(undo);
+  }
+}
+
+/** Deletes a network interface of the host, if it is there. */
+export async function deleteLink(link: string): Promise<void> {
+  if (!hostLinks().includes(link)) return;
+  try {
+    await runIp([`link delete ${link}`], `cannot delete the link ${link}`);
+  } catch (error) {
+    // the kernel may have destroyed it in between, with the network namespace of its other end
+    if (hostLinks().includes(link)) throw error;
   }
 }
 

@@ -5,9 +5,11 @@ import { succeed } from "./process.ts";
 /** What dhow can leave on a host, as lines under headings. Equal snapshots: nothing was left. */
 export type Snapshot = Readonly<Record<string, readonly string[]>>;
 
-/** Folders in which dhow keeps things, and those in /run that are none of its doing. */
-const FOLDERS = ["/var/lib/dhow", "/run"];
-const NOT_DHOWS = /^\/run\/(host|netns|xtables\.lock)$|^\/var\/lib\/dhow\/dhow\.db(-wal|-shm)?$/;
+/** What lies below dhow's folders and /run as long as the host lives, and what is none of dhow's doing. */
+const PERMANENT = new RegExp(
+  "^/run/(host|netns|xtables\\.lock|dhow/|dhow/containers/|dhow/.*\\.lock)$|" +
+    "^/var/lib/dhow/(dhow\\.db.*|layers/|containers/|.*\\.lock)$",
+);
 
 /** Empty tables and chains with the policy ACCEPT are what any use of iptables leaves; they change nothing. */
 function rules(saved: string): string[] {
@@ -35,23 +37,30 @@ function mounts(pid: number): string[] {
   });
 }
 
-/** Paths of all files below a folder, relative to it. Symbolic links are not followed. */
-function filesBelow(folder: string, keep: (path: string) => boolean, prefix = ""): string[] {
+/** Paths of all that lies below a folder; those of folders end with a slash. Symbolic links are not followed. */
+function filesBelow(host: Host, folder: string, skip: readonly string[] = []): string[] {
   const paths: string[] = [];
-  let entries: Deno.DirEntry[];
   try {
-    entries = [...Deno.readDirSync(`${folder}/${prefix}`)];
+    for (const entry of Deno.readDirSync(host.path(folder))) {
+      const path = `${folder}${entry.name}`;
+      if (skip.includes(path)) continue;
+      paths.push(entry.isDirectory ? `${path}/` : path);
+      if (entry.isDirectory) paths.push(...filesBelow(host, `${path}/`, skip));
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error; // it went while we looked
+  }
+  return paths;
+}
+
+/** The folders of unpacked layers. */
+function layersOf(host: Host): string[] {
+  try {
+    return [...Deno.readDirSync(host.path("/var/lib/dhow/layers"))].map(({ name }) => name).sort();
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return [];
     throw error;
   }
-  for (const entry of entries) {
-    const path = `${prefix}${entry.name}`;
-    if (!keep(path)) continue;
-    paths.push(entry.isDirectory ? `${path}/` : path);
-    if (entry.isDirectory) paths.push(...filesBelow(folder, keep, `${path}/`));
-  }
-  return paths;
 }
 
 /** The state of a host that dhow must leave as it found it. */
@@ -76,10 +85,10 @@ export async function snapshot(host: Host): Promise<Snapshot> {
     `,
   ])).split("---\n"); // deno-fmt-ignore
   const [link = "", address = "", route = "", saved = "", , forward = ""] = sections;
-  const files = FOLDERS.flatMap((folder) =>
-    filesBelow(host.path(folder), (path) => !NOT_DHOWS.test(`${folder}/${path}`)).map((path) => `${folder}/${path}`)
-  );
-  const cgroups = filesBelow(host.path("/sys/fs/cgroup"), () => true).filter((path) => path.endsWith("/"));
+  const files = [
+    ...filesBelow(host, "/run/", ["/run/host"]),
+    ...filesBelow(host, "/var/lib/dhow/", ["/var/lib/dhow/layers"]),
+  ];
   return {
     mounts: mounts(host.pid).sort(),
     links: links(link),
@@ -87,16 +96,20 @@ export async function snapshot(host: Host): Promise<Snapshot> {
     routes: route.trimEnd().split("\n").sort(),
     rules: rules(saved),
     "ip_forward": [forward.trim()],
-    cgroups: cgroups.sort(),
-    files: files.sort(),
+    cgroups: filesBelow(host, "/sys/fs/cgroup/").filter((path) => path.endsWith("/")).sort(),
+    files: files.filter((path) => !PERMANENT.test(path)).sort(),
+    layers: layersOf(host),
     processes: host.processes().map(({ command }) => command).sort(),
   };
 }
 
-/** A line for each difference, as diff prints them; empty when there is none. */
-export function differences(before: Snapshot, after: Snapshot): string[] {
+/**
+ * A line for each difference, as diff prints them; empty when there is none.
+ * @param ignored headings that may differ
+ */
+export function differences(before: Snapshot, after: Snapshot, ignored: readonly string[] = []): string[] {
   const lines: string[] = [];
-  for (const heading of Object.keys(before)) {
+  for (const heading of Object.keys(before).filter((heading) => !ignored.includes(heading))) {
     const left = [...before[heading] ?? []];
     const added: string[] = [];
     for (const line of after[heading] ?? []) {
@@ -110,9 +123,9 @@ export function differences(before: Snapshot, after: Snapshot): string[] {
 }
 
 /** Waits until the host is as it was: the kernel takes a moment to remove the links of a namespace that has ended. */
-export async function sameAgain(host: Host, before: Snapshot): Promise<void> {
+export async function sameAgain(host: Host, before: Snapshot, ignored: readonly string[] = []): Promise<void> {
   await eventually(async () => {
-    const found = differences(before, await snapshot(host));
+    const found = differences(before, await snapshot(host), ignored);
     if (found.length > 0) throw new Error(`the host is not as it was before:\n${found.join("\n")}`);
   });
 }
