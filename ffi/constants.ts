@@ -141,6 +141,8 @@ export const TIOCGPTPEER = 0x5441;
  * function for them, or one that a child of clone(2) must not use.
  */
 export const SYSTEM_CALLS: Readonly<Record<string, number>> = {
+  // glibc's wrapper keeps signals 32 and 33 to itself
+  rt_sigaction: ARM64 ? 134 : 13,
   // glibc's wrappers of these make every thread that it remembers do the same; a child has only copies of those records
   setgroups: ARM64 ? 159 : 116,
   setresuid: ARM64 ? 147 : 117,

@@ -81,10 +81,11 @@ export function* readTar(range: FileRange): Generator<LocatedEntry, void> {
     position += wanted;
     if (entry === undefined) continue;
     if (entry === END) return;
-    if (entry.size > range.size - position) {
+    const padded = Math.ceil(entry.size / BLOCK) * BLOCK;
+    if (padded > range.size - position) {
       throw new TarError(`it is truncated: ${quoteName(entry.name)} is cut`);
     }
     yield { entry, offset: range.offset + position };
-    position = Math.min(position + Math.ceil(entry.size / BLOCK) * BLOCK, range.size);
+    position += padded;
   }
 }

@@ -362,9 +362,9 @@ class Compiler {
 
   /** Takes back what a child inherits from Deno, and what of dhow's it must not see. */
   #resetProcess(ignoredSignals: readonly number[], openFiles: { soft: number; hard: number }): void {
-    const defaultAction = this.arena.allocate(152); // struct sigaction of glibc; zeros are SIG_DFL
+    const defaultAction = this.arena.allocate(32); // struct sigaction of the kernel; zeros are SIG_DFL
     // those that dhow catches, execve(2) resets
-    for (const signal of ignoredSignals) this.call("sigaction", [signal, defaultAction, 0]);
+    for (const signal of ignoredSignals) this.call("rt_sigaction", [signal, defaultAction, 0, 8]);
     const noSignals = this.arena.allocate(128);
     const SIG_SETMASK = 2;
     this.call("sigprocmask", [SIG_SETMASK, noSignals, 0]);

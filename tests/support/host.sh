@@ -109,8 +109,8 @@ boot() {
   ip route add default via 198.51.100.1
   until [ "$(cat /sys/class/net/eth0/operstate)" = up ]; do sleep 0.01; done
   echo "$pid"
-  trap '' CHLD # inherited by sleep, for which the kernel then reaps orphans
-  exec sleep infinity >/dev/null 2>&1
+  # The first process gets the orphans; for one that ignores SIGCHLD the kernel reaps them.
+  exec env --ignore-signal=CHLD --default-signal=INT,QUIT sleep infinity >/dev/null 2>&1
 }
 
 # Servers on 203.0.113.0/24. It has no route to the range of the containers: only what was masqueraded gets an answer.

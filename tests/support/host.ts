@@ -18,6 +18,11 @@ export interface HostProcess {
   readonly command: string;
 }
 
+export interface HostRunOptions extends RunOptions {
+  /** A folder of the host. */
+  readonly cwd?: string;
+}
+
 /**
  * A host machine for one test (host.sh): its own network, mounts, processes, cgroups, /etc, /run and /var/lib, and an internet
  * to which it is connected. All of it goes when this object is disposed of, or when the test process dies.
@@ -73,8 +78,8 @@ export class Host implements AsyncDisposable {
     return ["nsenter", "--target", `${this.pid}`, ...namespaces, "--", "sh", SCRIPT, "enter", ...argv];
   }
 
-  run(argv: readonly string[], options?: RunOptions): Promise<Output> {
-    return run(this.enter(argv), options);
+  run(argv: readonly string[], { cwd = "/", ...options }: HostRunOptions = {}): Promise<Output> {
+    return run(this.enter(["env", "--chdir", cwd, ...argv]), options);
   }
 
   succeed(argv: readonly string[], options?: RunOptions): Promise<string> {
@@ -91,7 +96,7 @@ export class Host implements AsyncDisposable {
     await this.shell(`cd /usr && rm -f ${programs.flatMap((name) => [`bin/${name}`, `sbin/${name}`]).join(" ")}`);
   }
 
-  dhow(args: readonly string[], options?: RunOptions): Promise<Output> {
+  dhow(args: readonly string[], options?: HostRunOptions): Promise<Output> {
     return this.run([DHOW, ...args], options);
   }
 

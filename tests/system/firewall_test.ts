@@ -1,0 +1,123 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { assertSuccess } from "../support/containers.ts";
+import { HOST_ADDRESS, type Host, WEB_NAME } from "../support/host.ts";
+import { busyboxArchive } from "../support/images.ts";
+import { systemTest } from "../support/system_test.ts";
+
+/** What docker and ufw leave in a host's tables, in short. */
+const FOREIGN_RULES = `*filter
+:INPUT DROP [0:0]
+:FORWARD DROP [0:0]
+:OUTPUT ACCEPT [0:0]
+:DOCKER - [0:0]
+:DOCKER-USER - [0:0]
+:ufw-before-forward - [0:0]
+-A INPUT -i lo -j ACCEPT
+-A INPUT -i eth0 -j ACCEPT
+-A FORWARD -j DOCKER-USER
+-A FORWARD -o docker0 -j DOCKER
+-A FORWARD -i docker0 ! -o docker0 -j ACCEPT
+-A FORWARD -j ufw-before-forward
+-A FORWARD -m comment --comment "with  spaces" -j LOG
+-A DOCKER-USER -j RETURN
+-A ufw-before-forward -s 192.0.2.0/24 -j REJECT
+COMMIT
+*nat
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+:DOCKER - [0:0]
+-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
+COMMIT
+`;
+
+async function savedRules(host: Host): Promise<string[]> {
+  const saved = await host.succeed(["iptables-save"]);
+  return saved.split("\n").filter((line) => /^[:*-]/.test(line)).map((line) => line.replace(/ \[.*/, ""));
+}
+
+const isForeign = (line: string) => !/dhow/i.test(line);
+
+async function whoAsks(host: Host): Promise<string> {
+  const output = await host.dhow(["run", await busyboxArchive(), "wget", "-T", "5", "-qO-", `http://${WEB_NAME}/cgi-bin/address`]);
+  assertSuccess(output);
+  return output.stdout;
+}
+
+systemTest("with the policy DROP of FORWARD, and docker's and ufw's rules, containers reach the internet", async (host) => {
+  await host.succeed(["iptables-restore"], { stdin: FOREIGN_RULES });
+  assertEquals(await whoAsks(host), `${HOST_ADDRESS}\n`);
+  await host.shell("iptables -P FORWARD ACCEPT; iptables -P INPUT ACCEPT; iptables -F; iptables -X; iptables -t nat -F; iptables -t nat -X");
+});
+
+systemTest("foreign rules stay as they are, in their order, while a container runs and afterwards", async (host) => {
+  await host.succeed(["iptables-restore"], { stdin: FOREIGN_RULES });
+  const before = await savedRules(host);
+  await using running = host.spawnDhow(["run", "-i", await busyboxArchive(), "sh", "-c", "echo up; cat"]);
+  await running.stdout.until(/up/);
+  const during = await savedRules(host);
+  assertEquals(during.filter(isForeign), before);
+  assertEquals(during.length > before.length, true, "dhow has rules of its own");
+  await running.output();
+  await host.shell("iptables -P FORWARD ACCEPT; iptables -P INPUT ACCEPT; iptables -F; iptables -X; iptables -t nat -F; iptables -t nat -X");
+});
+
+systemTest("dhow's rules are in chains of its own, made once for all containers", async (host) => {
+  const archive = await busyboxArchive();
+  await using one = host.spawnDhow(["run", "-i", archive, "sh", "-c", "echo up; cat"]);
+  await one.stdout.until(/up/);
+  const rules = await savedRules(host);
+  for (const line of rules.filter((line) => line.startsWith("-A") && !isForeign(line))) {
+    assertMatch(line, /^-A DHOW-\S+ |^-A (FORWARD|POSTROUTING) .*-j DHOW-\S+$/);
+  }
+  await using other = host.spawnDhow(["run", "-i", archive, "sh", "-c", "echo up; cat"]);
+  await other.stdout.until(/up/);
+  assertEquals(await savedRules(host), rules);
+  await Promise.all([one.output(), other.output()]);
+});
+
+systemTest("rules that somebody flushed are not missed by the next container", async (host) => {
+  const archive = await busyboxArchive();
+  await using running = host.spawnDhow(["run", "-i", archive, "sh", "-c", "echo up; cat"]);
+  await running.stdout.until(/up/);
+  await host.shell("iptables -F; iptables -t nat -F; iptables -X; iptables -t nat -X");
+  await running.output();
+  assertEquals(await whoAsks(host), `${HOST_ADDRESS}\n`);
+});
+
+systemTest("a bridge that somebody deleted is made anew for the next container", async (host) => {
+  const archive = await busyboxArchive();
+  await using running = host.spawnDhow(["run", "-i", archive, "sh", "-c", "echo up; cat"]);
+  await running.stdout.until(/up/);
+  await host.shell("ip link delete dhow0");
+  await running.output();
+  assertEquals(await whoAsks(host), `${HOST_ADDRESS}\n`);
+});
+
+systemTest("a bridge named dhow0 that is not dhow's is left alone", async (host) => {
+  await host.shell("ip link add dhow0 type bridge; ip addr add 192.0.2.1/24 dev dhow0; ip link set dhow0 up");
+  assertEquals(await whoAsks(host), `${HOST_ADDRESS}\n`);
+  assertMatch(await host.shell("ip addr show dhow0"), /inet 192\.0\.2\.1\/24/);
+  await host.shell("ip link delete dhow0");
+});
+
+systemTest("forwarding is switched on while it is needed, and off again", async (host) => {
+  const forward = async () => (await host.shell("cat /proc/sys/net/ipv4/ip_forward")).trim();
+  assertEquals(await forward(), "0");
+  await using running = host.spawnDhow(["run", "-i", await busyboxArchive(), "sh", "-c", "echo up; cat"]);
+  await running.stdout.until(/up/);
+  assertEquals(await forward(), "1");
+  await running.output(); // and off again, as after every test
+});
+
+systemTest("forwarding that was on stays on", async (host) => {
+  await host.shell("echo 1 >/proc/sys/net/ipv4/ip_forward");
+  assertEquals(await whoAsks(host), `${HOST_ADDRESS}\n`);
+  await host.dhow(["recover"]);
+  assertEquals(await host.shell("cat /proc/sys/net/ipv4/ip_forward"), "1\n");
+  await host.shell("while ip link show dhow0 >/dev/null 2>&1; do sleep 0.1; done");
+  assertEquals(await host.shell("cat /proc/sys/net/ipv4/ip_forward"), "1\n");
+  await host.shell("echo 0 >/proc/sys/net/ipv4/ip_forward");
+});

@@ -1,0 +1,115 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { assertSuccess, busyboxOutput, runArchive } from "../support/containers.ts";
+import { busyboxArchive, busyboxLayer, busyboxWith } from "../support/images.ts";
+import { archive } from "../support/image.ts";
+import type { Host } from "../support/host.ts";
+import { systemTest } from "../support/system_test.ts";
+
+const CONFIG = { Cmd: ["cat", "/etc/passwd", "/file"] };
+const LAYERS = [
+  [...busyboxLayer(), { path: "etc/passwd", content: "passwd\n" }, { path: "file", content: "below\n" }],
+  [{ path: "file", content: "above\n" }],
+];
+
+async function output(host: Host, image: Uint8Array, command: string[] = []): Promise<string> {
+  const result = await runArchive(host, image, command);
+  assertSuccess(result);
+  return result.stdout;
+}
+
+systemTest("an archive of docker save runs", async (host) => {
+  const seen = await busyboxOutput(host, ["cat", "/etc/passwd", "/var/www/index.html"]);
+  assertMatch(seen, /^root:x:0:0:root[^]*hello from a container\n$/);
+});
+
+for (const layout of ["legacy", "oci"] as const) {
+  for (const gzip of [false, true]) {
+    systemTest(`an archive in the ${layout} layout with ${gzip ? "gzip" : "plain"} layers runs`, async (host) => {
+      assertEquals(await output(host, archive({ layers: LAYERS, config: CONFIG, layout, gzip })), "passwd\nabove\n");
+    });
+  }
+}
+
+systemTest("a path is taken as it is written, relative to the working directory too", async (host) => {
+  const path = await host.write("image.tar", archive({ layers: LAYERS, config: CONFIG }));
+  for (const name of ["./image.tar", "../files/image.tar", path]) {
+    const result = await host.dhow(["run", "--network", "none", name], { cwd: host.file("") });
+    assertEquals([result.stdout, result.stderr], ["passwd\nabove\n", ""]);
+  }
+});
+
+systemTest("what was loaded is listed, and runs by its name, with and without the tag", async (host) => {
+  const path = await host.write("image.tar", archive({ layers: LAYERS, config: CONFIG, tags: ["app:1.2", "app:latest"] }));
+  const loaded = await host.dhow(["load", "-i", path]);
+  assertEquals([loaded.code, loaded.stdout, loaded.stderr], [0, "Loaded image: app:1.2\nLoaded image: app:latest\n", ""]);
+  const { stdout: table } = await host.dhow(["images"]);
+  assertMatch(table, /^REPOSITORY +TAG +IMAGE ID +CREATED +SIZE\n/);
+  assertMatch(table, /^app +1\.2 +[0-9a-f]{12} +.+ +\d\S+\n?/m);
+  assertMatch(table, /^app +latest +[0-9a-f]{12} /m);
+  for (const name of ["app", "app:latest", "app:1.2"]) {
+    const result = await host.dhow(["run", "--network", "none", name]);
+    assertEquals([result.stdout, result.stderr], ["passwd\nabove\n", ""]);
+  }
+  const { stdout: ids } = await host.dhow(["images", "-q"]);
+  assertMatch(ids, /^[0-9a-f]{12}\n/);
+  const byId = await host.dhow(["run", "--network", "none", ids.slice(0, 12)]);
+  assertEquals(byId.stdout, "passwd\nabove\n");
+});
+
+systemTest("load reads standard input, and -q says only what was loaded", async (host) => {
+  const { code, stdout } = await host.dhow(["load", "-q"], { stdin: archive({ layers: LAYERS, config: CONFIG }) });
+  assertEquals([code, stdout], [0, "Loaded image: test:latest\n"]);
+});
+
+systemTest("a name moves to the image that was loaded last", async (host) => {
+  for (const word of ["first", "second"]) {
+    const path = await host.write("image.tar", archive({ layers: LAYERS, config: { Cmd: ["echo", word] } }));
+    await host.dhow(["load", "-i", path]);
+  }
+  assertEquals((await host.dhow(["run", "--network", "none", "test"])).stdout, "second\n");
+});
+
+systemTest("a layer is unpacked once, however many images share it and however often they run", async (host) => {
+  const layers = () => [...Deno.readDirSync(host.path("/var/lib/dhow/layers"))].length;
+  await output(host, archive({ layers: LAYERS, config: CONFIG }));
+  assertEquals(layers(), 2);
+  await output(host, archive({ layers: LAYERS, config: CONFIG }));
+  await output(host, archive({ layers: LAYERS, config: { Cmd: ["true"] }, tags: ["other:latest"], layout: "oci" }));
+  assertEquals(layers(), 2);
+});
+
+systemTest("an archive that was replaced by another is read anew", async (host) => {
+  for (const word of ["first", "second"]) {
+    const image = archive({ layers: LAYERS, config: { Cmd: ["echo", word] } });
+    assertEquals(await output(host, image), `${word}\n`);
+  }
+});
+
+systemTest("an archive of several images loads them all; to run it one must be chosen", async (host) => {
+  const one = archive({ layers: LAYERS, config: CONFIG, tags: ["one:latest", "two:latest"] });
+  const path = await host.write("image.tar", one);
+  await host.dhow(["load", "-i", path]);
+  const { stdout } = await host.dhow(["images"]);
+  assertEquals([/^one /m.test(stdout), /^two /m.test(stdout)], [true, true]);
+});
+
+systemTest("an image without a name can be run by its id", async (host) => {
+  const path = await host.write("image.tar", busyboxWith({ Cmd: ["echo", "nameless"] }, { tags: [] }));
+  const { stdout } = await host.dhow(["load", "-i", path]);
+  const [, id = ""] = stdout.match(/^Loaded image ID: (sha256:[0-9a-f]{64})\n$/) ?? [];
+  assertEquals((await host.dhow(["run", "--network", "none", id])).stdout, "nameless\n");
+  assertMatch((await host.dhow(["images"])).stdout, /^<none> +<none> /m);
+});
+
+systemTest("an image without shell, /etc or /tmp runs its program", async (host) => {
+  const layers = [[busyboxLayer()[1]!]]; // the program alone
+  assertEquals(await output(host, archive({ layers }), ["/bin/busybox", "echo", "alone"]), "alone\n");
+});
+
+systemTest("--root keeps everything below one folder", async (host) => {
+  const flags = ["--root", host.file("elsewhere")];
+  const result = await host.dhow([...flags, "run", await busyboxArchive(), "ping", "-c", "1", "-W", "5", "web.example.test"]);
+  assertSuccess(result);
+  assertEquals((await host.dhow(["images", "-q"])).stdout, "");
+  assertEquals([...Deno.readDirSync(host.path("/run"))].some(({ name }) => name === "dhow"), false);
+});
