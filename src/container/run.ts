@@ -59,14 +59,12 @@ export async function runContainer(
         },
       });
       log.debug("wait for the program's end");
-      signals.begin(child.pid);
+      signals.begin(child.signal);
       const output = relay?.output();
       if (options.interactive) relay?.input();
       status = await child.ended;
-      signals.end();
       await output;
     } finally {
-      signals.end();
       terminal?.restore();
       log.debug("take back all that was made");
       await remove(context, id, options);

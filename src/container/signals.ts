@@ -1,6 +1,4 @@
 import { SIGNALS } from "../../ffi/constants.ts";
-import { ESRCH, SystemCallError } from "../../ffi/errno.ts";
-import { libcCall } from "../../ffi/table.ts";
 import { log } from "../log.ts";
 
 /**
@@ -27,7 +25,7 @@ const PATIENCE = 3;
  * before there is a program to pass them to are kept for it.
  */
 export class SignalForwarder {
-  #pid: number | undefined;
+  #target: ((signal: number) => void) | undefined;
   #requests = 0;
   readonly #early: Forwarded[] = [];
   readonly #listeners = new Map<Forwarded, () => void>();
@@ -44,42 +42,29 @@ export class SignalForwarder {
     }
   }
 
-  /** From now on the program is process `pid`. */
-  begin(pid: number): void {
-    this.#pid = pid;
+  /** From now on there is a program. @param target sends it a signal by number */
+  begin(target: (signal: number) => void): void {
+    this.#target = target;
     const ending = this.#early.find((signal) => ["SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP"].includes(signal));
     if (ending !== undefined) {
       // it has had no chance to install a handler, and would ignore the signal
       log.info(`${ending} came while the container was being made: ending it`);
-      this.#send(SIGNALS.SIGKILL);
+      target(SIGNALS.SIGKILL);
     }
   }
 
   #forward(signal: Forwarded): void {
-    if (this.#pid === undefined) {
+    if (this.#target === undefined) {
       this.#early.push(signal);
       return;
     }
     if (signal === "SIGINT" || signal === "SIGTERM") this.#requests++;
     if (this.#requests >= PATIENCE) {
       log.info(`the program ignored ${PATIENCE - 1} requests to end: killing it`);
-      this.#send(SIGNALS.SIGKILL);
+      this.#target(SIGNALS.SIGKILL);
     } else {
-      this.#send(SIGNALS[signal]);
+      this.#target(SIGNALS[signal]);
     }
-  }
-
-  #send(signal: number): void {
-    try {
-      libcCall("kill", this.#pid ?? 0, signal);
-    } catch (error) {
-      if (!(error instanceof SystemCallError && error.errno === ESRCH)) throw error;
-    }
-  }
-
-  /** The program has ended: what comes now must not go to a process that got its pid. Signals are still held back. */
-  end(): void {
-    this.#pid = undefined;
   }
 
   release(): void {

@@ -5,9 +5,10 @@ import {
   CLONE_NEWPID,
   CLONE_NEWUSER,
   CLONE_NEWUTS,
+  SIGNALS,
 } from "../../ffi/constants.ts";
 import { Arena } from "../../ffi/arena.ts";
-import { EEXIST, ENOENT, SystemCallError } from "../../ffi/errno.ts";
+import { EEXIST, ENOENT, ESRCH, SystemCallError } from "../../ffi/errno.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { type ExitStatus, waitForExit } from "../../ffi/process.ts";
 import { cloneWalking, makePipe } from "../../ffi/process.ts";
@@ -48,7 +49,8 @@ export interface Surroundings {
 
 /** A container's first process, while its program runs. */
 export interface RunningChild {
-  readonly pid: number;
+  /** Sends it a signal; does nothing once it has ended (pidfd_send_signal(2): never to another process with its pid). */
+  readonly signal: (signal: number) => void;
   /** Resolves when it has ended and was reaped. @throws {DhowError} when its program could not be executed */
   readonly ended: Promise<ExitStatus>;
 }
@@ -77,7 +79,7 @@ export async function execute(steps: readonly HostStep[], around: Surroundings):
 }
 
 class Execution {
-  #child: { pid: number; program: ChildProgram; exit: Promise<ExitStatus> } | undefined;
+  #child: { pid: number; pidfd: number; program: ChildProgram; exit: Promise<ExitStatus> } | undefined;
   #pipes: { ready: ReturnType<typeof makePipe>; go: ReturnType<typeof makePipe> } | undefined;
 
   constructor(readonly around: Surroundings) {}
@@ -124,7 +126,7 @@ class Execution {
     const pid = cloneWalking(program.table, flags);
     // The child waits for a byte that only comes after this is written down, and ends if this process ends before.
     this.around.record({ undo: "kill", ...identify(pid) });
-    this.#child = { pid, program, exit: waitForExit(pid) };
+    this.#child = { pid, pidfd: libcCall("pidfd_open", pid, 0), program, exit: waitForExit(pid) };
     libcCall("close", ready.writer);
     libcCall("close", go.reader);
   }
@@ -158,14 +160,9 @@ class Execution {
   }
 
   #takeTerminal(): void {
-    const { pid, program } = this.#started();
+    const { pidfd, program } = this.#started();
     if (program.terminal === undefined) return;
-    const pidfd = libcCall("pidfd_open", pid, 0);
-    try {
-      this.around.terminalOpened(libcCall("pidfd_getfd", pidfd, program.terminal.result, 0));
-    } finally {
-      libcCall("close", pidfd);
-    }
+    this.around.terminalOpened(libcCall("pidfd_getfd", pidfd, program.terminal.result, 0));
   }
 
   #closePipes(): void {
@@ -176,23 +173,31 @@ class Execution {
   }
 
   running(): RunningChild {
-    const { pid, program, exit } = this.#started();
+    const { pidfd, program, exit } = this.#started();
     if (childStopsAfter() === undefined) this.#closePipes();
     else this.#awaitChild().catch(() => {}); // fault injection: it may still stop after its release
     const ended = exit.then((status) => {
       if (program.table.failure !== undefined) throw explainChildFailure(program, status);
       return status;
     });
-    return { pid, ended };
+    return { signal: (signal) => signalProcess(pidfd, signal), ended };
   }
 
   /** After a failed step: the child, which waits, sees its pipe closed and ends. */
   async abandon(): Promise<void> {
     this.#closePipes();
     if (this.#child !== undefined) {
-      libcCall("kill", this.#child.pid, 9);
+      signalProcess(this.#child.pidfd, SIGNALS.SIGKILL);
       await this.#child.exit;
     }
+  }
+}
+
+function signalProcess(pidfd: number, signal: number): void {
+  try {
+    libcCall("pidfd_send_signal", pidfd, signal, 0, 0);
+  } catch (error) {
+    if (!isErrno(error, ESRCH)) throw error;
   }
 }
 

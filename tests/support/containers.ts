@@ -10,14 +10,18 @@ import type { Output, RunOptions } from "./process.ts";
 export async function runBusybox(
   host: Host,
   command: readonly string[],
-  flags: readonly string[] = [],
+  flags?: readonly string[],
   options?: RunOptions,
 ): Promise<Output> {
-  return await host.dhow(["run", "--network", "none", ...flags, await busyboxArchive(), ...command], options);
+  return await host.dhow(["run", "--network", "none", ...(flags ?? []), await busyboxArchive(), ...command], options);
 }
 
 /** What such a container prints; it must succeed, and dhow must have nothing to say. */
-export async function busyboxOutput(host: Host, command: readonly string[], flags?: readonly string[]): Promise<string> {
+export async function busyboxOutput(
+  host: Host,
+  command: readonly string[],
+  flags?: readonly string[],
+): Promise<string> {
   const output = await runBusybox(host, command, flags);
   assertSuccess(output);
   return output.stdout;

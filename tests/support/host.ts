@@ -93,7 +93,9 @@ export class Host implements AsyncDisposable {
 
   /** Takes programs away from the host: names, or patterns of sh. */
   async hide(...programs: string[]): Promise<void> {
-    await this.shell(`cd /usr && rm -f ${programs.flatMap((name) => [`bin/${name}`, `sbin/${name}`]).join(" ")}`);
+    await this.shell(
+      `cd /usr && rm -f ${programs.flatMap((name) => [`bin/${name}`, `sbin/${name}`]).join(" ")}`,
+    );
   }
 
   dhow(args: readonly string[], options?: HostRunOptions): Promise<Output> {
@@ -125,6 +127,15 @@ export class Host implements AsyncDisposable {
       }
     }
     return processes;
+  }
+
+  /** The pid of the process whose command begins like this; waits until there is one. */
+  pidOf(command: string): Promise<number> {
+    return eventually(() => {
+      const process = this.processes().find((each) => each.command.startsWith(command));
+      if (process === undefined) throw new Error(`no process of the host is: ${command}`);
+      return process.pid;
+    });
   }
 }
 

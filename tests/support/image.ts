@@ -56,11 +56,18 @@ export function archive(options: ImageOptions): Uint8Array {
     history: tars.map(() => ({ created: "2024-01-01T00:00:00Z", created_by: "by hand" })),
   });
   const tags = options.tags ?? ["test:latest"];
-  return tar(options.layout === "oci" ? ociEntries(config, layers, tags, options.gzip) : legacyEntries(config, layers, tags));
+  return tar(
+    options.layout === "oci"
+      ? ociEntries(config, layers, tags, options.gzip)
+      : legacyEntries(config, layers, tags),
+  );
 }
 
 function manifest(config: string, layers: readonly string[], tags: readonly string[]): TarEntry {
-  return { path: "manifest.json", content: JSON.stringify([{ Config: config, RepoTags: tags, Layers: layers }]) };
+  return {
+    path: "manifest.json",
+    content: JSON.stringify([{ Config: config, RepoTags: tags, Layers: layers }]),
+  };
 }
 
 function legacyEntries(config: Blob, layers: readonly Blob[], tags: readonly string[]): TarEntry[] {
@@ -79,7 +86,12 @@ function legacyEntries(config: Blob, layers: readonly Blob[], tags: readonly str
   ];
 }
 
-function ociEntries(config: Blob, layers: readonly Blob[], tags: readonly string[], gzip = false): TarEntry[] {
+function ociEntries(
+  config: Blob,
+  layers: readonly Blob[],
+  tags: readonly string[],
+  gzip = false,
+): TarEntry[] {
   const descriptor = (mediaType: string, { digest, bytes }: Blob) => ({
     mediaType,
     digest: `sha256:${digest}`,

@@ -39,8 +39,36 @@ export function busyboxLayer(commands: readonly string[] = COMMANDS): TarEntry[]
   ];
 }
 
-const COMMANDS = ["cat", "dd", "echo", "env", "false", "find", "id", "kill", "ls", "mount", "ping", "ps", "pwd", "sh"]
-  .concat(["sleep", "sort", "stat", "touch", "true", "wc", "wget", "readlink", "hostname", "grep", "head", "ip"]);
+const COMMANDS = [
+  "cat",
+  "dd",
+  "echo",
+  "env",
+  "false",
+  "find",
+  "id",
+  "kill",
+  "ls",
+  "mount",
+  "ping",
+  "ps",
+  "pwd",
+  "sh",
+]
+  .concat([
+    "sleep",
+    "sort",
+    "stat",
+    "touch",
+    "true",
+    "wc",
+    "wget",
+    "readlink",
+    "hostname",
+    "grep",
+    "head",
+    "ip",
+  ]);
 
 /** An archive of busybox with a config of its own. */
 export function busyboxWith(config: ProcessConfig, options: Partial<ImageOptions> = {}): Uint8Array {

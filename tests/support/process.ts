@@ -134,7 +134,12 @@ export class Running implements AsyncDisposable {
     const ended = Promise.all([this.#child.status, this.stdout.end(), this.stderr.end()]);
     const soFar = () => `its stdout: ${this.stdout.text}\nits stderr: ${this.stderr.text}`;
     const [status] = await within(ended, () => `the end of: ${this.argv.join(" ")}\n${soFar()}`);
-    return { code: status.code, stdout: this.stdout.text, stderr: this.stderr.text, bytes: this.stdout.bytes };
+    return {
+      code: status.code,
+      stdout: this.stdout.text,
+      stderr: this.stderr.text,
+      bytes: this.stdout.bytes,
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

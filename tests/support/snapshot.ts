@@ -18,7 +18,9 @@ function rules(saved: string): string[] {
   for (const line of saved.split("\n")) {
     if (line.startsWith("*")) table = line.slice(1);
     else if (line.startsWith("-")) lines.push(`${table}: ${line}`);
-    else if (line.startsWith(":") && !/ ACCEPT \[/.test(line)) lines.push(`${table}: ${line.replace(/ \[.*$/, "")}`);
+    else if (line.startsWith(":") && !/ ACCEPT \[/.test(line)) {
+      lines.push(`${table}: ${line.replace(/ \[.*$/, "")}`);
+    }
   }
   return lines;
 }
@@ -67,7 +69,13 @@ function layersOf(host: Host): string[] {
 export async function snapshot(host: Host): Promise<Snapshot> {
   // The machine's own programs in the host's network: they are there even when the host lacks them.
   const sections = (await succeed([
-    "nsenter", "--target", `${host.pid}`, "--net", "--", "sh", "-euc",
+    "nsenter",
+    "--target",
+    `${host.pid}`,
+    "--net",
+    "--",
+    "sh",
+    "-euc",
     `
     ip -details link
     echo ---
@@ -117,13 +125,20 @@ export function differences(before: Snapshot, after: Snapshot, ignored: readonly
       if (index === -1) added.push(line);
       else left.splice(index, 1);
     }
-    lines.push(...left.map((line) => `${heading}: - ${line}`), ...added.map((line) => `${heading}: + ${line}`));
+    lines.push(
+      ...left.map((line) => `${heading}: - ${line}`),
+      ...added.map((line) => `${heading}: + ${line}`),
+    );
   }
   return lines;
 }
 
 /** Waits until the host is as it was: the kernel takes a moment to remove the links of a namespace that has ended. */
-export async function sameAgain(host: Host, before: Snapshot, ignored: readonly string[] = []): Promise<void> {
+export async function sameAgain(
+  host: Host,
+  before: Snapshot,
+  ignored: readonly string[] = [],
+): Promise<void> {
   await eventually(async () => {
     const found = differences(before, await snapshot(host), ignored);
     if (found.length > 0) throw new Error(`the host is not as it was before:\n${found.join("\n")}`);

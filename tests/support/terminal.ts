@@ -1,5 +1,13 @@
 import { Arena } from "../../ffi/arena.ts";
-import { AT_FDCWD, O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDWR, TIOCSPTLCK, TIOCSWINSZ } from "../../ffi/constants.ts";
+import {
+  AT_FDCWD,
+  O_CLOEXEC,
+  O_NOCTTY,
+  O_NONBLOCK,
+  O_RDWR,
+  TIOCSPTLCK,
+  TIOCSWINSZ,
+} from "../../ffi/constants.ts";
 import { makePipe } from "../../ffi/process.ts";
 import { CallTable, libcCall } from "../../ffi/table.ts";
 import { within } from "./eventually.ts";
@@ -10,7 +18,13 @@ const TIOCGPTN = 0x80045430;
 const POLLIN = 1;
 
 /** What a key sends. */
-export const KEYS = { enter: "\r", controlC: "\x03", controlD: "\x04", controlZ: "\x1a", controlBackslash: "\x1c" } as const;
+export const KEYS = {
+  enter: "\r",
+  controlC: "\x03",
+  controlD: "\x04",
+  controlZ: "\x1a",
+  controlBackslash: "\x1c",
+} as const;
 
 /**
  * A terminal (pty(7)) with a command running in it, in a session of its own: what a person has in front of them. The screen is
@@ -77,7 +91,10 @@ export class Terminal implements AsyncDisposable {
     while (true) {
       const match = this.#screen.slice(from).match(pattern);
       if (match !== null) return match;
-      await within(this.#changed.promise, () => `${pattern}; on the screen is: ${JSON.stringify(this.#screen)}`);
+      await within(
+        this.#changed.promise,
+        () => `${pattern}; on the screen is: ${JSON.stringify(this.#screen)}`,
+      );
     }
   }
 
@@ -85,7 +102,9 @@ export class Terminal implements AsyncDisposable {
   async type(text: string, answer?: RegExp): Promise<void> {
     const from = this.#screen.length;
     const bytes = new TextEncoder().encode(text);
-    libcCall("write", this.#master, bytes, bytes.length);
+    const mark = this.#arena.mark;
+    libcCall("write", this.#master, this.#arena.data(bytes), bytes.length);
+    this.#arena.rewind(mark);
     if (answer !== undefined) await this.see(answer, from);
   }
 

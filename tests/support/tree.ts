@@ -50,6 +50,7 @@ async function setAttributes(at: (path: string) => string): Promise<void> {
     private: "700",
     fifo: "622",
     "dir/larger": "0",
+    "dir/empty file": "666",
   };
   for (const [path, mode] of Object.entries(modes)) await succeed(["chmod", mode, at(path)]);
   const value = Uint8Array.of(0, 1, 10, 61, 255);

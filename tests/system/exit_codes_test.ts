@@ -11,10 +11,8 @@ systemTest("dhow ends with the exit code of the program", async (host) => {
 });
 
 systemTest("a program that a signal ended gives 128 and the signal's number", async (host) => {
-  await using running = host.spawnDhow(["run", "--network", "none", await busyboxArchive(), "sh", "-c", "echo up; sleep 1000"]);
-  await running.stdout.until(/up/);
-  const program = host.processes().find(({ command }) => command.startsWith("sh -c echo up"));
-  await host.succeed(["kill", "-KILL", `${program?.pid}`]);
+  await using running = host.spawnDhow(["run", "--network", "none", await busyboxArchive(), "sleep", "1000"]);
+  await host.succeed(["kill", "-KILL", `${await host.pidOf("sleep 1000")}`]);
   const { code, stderr } = await running.output();
   assertEquals([code, stderr], [137, ""]);
 });
@@ -25,13 +23,18 @@ systemTest("a child of the program that a signal ended is the shell's affair", a
 });
 
 systemTest("a program that is not in the image gives 127, and says where it was looked for", async (host) => {
-  assertFailure(await runBusybox(host, ["no-such-program"]), 127, /no-such-program/, /not found|no such file/i);
+  assertFailure(
+    await runBusybox(host, ["no-such-program"]),
+    127,
+    /no-such-program/,
+    /not found|no such file/i,
+  );
   assertFailure(await runBusybox(host, ["/no/such/program"]), 127, /\/no\/such\/program/);
 });
 
 systemTest("a file that cannot be executed gives 126", async (host) => {
   assertFailure(await runBusybox(host, ["/etc/passwd"]), 126, /\/etc\/passwd/, /permission denied/);
-  assertFailure(await runBusybox(host, ["/etc"]), 126, /\/etc"?:/, /directory|permission/);
+  assertFailure(await runBusybox(host, ["/etc"]), 126, /"\/etc"/, /directory|permission/);
 });
 
 systemTest("a program whose interpreter is missing is told from a program that is missing", async (host) => {

@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { assertSuccess } from "../support/containers.ts";
-import { HOST_ADDRESS, type Host, WEB_NAME } from "../support/host.ts";
+import { type Host, HOST_ADDRESS, WEB_NAME } from "../support/host.ts";
 import { busyboxArchive } from "../support/images.ts";
 import { systemTest } from "../support/system_test.ts";
 
@@ -41,28 +41,46 @@ async function savedRules(host: Host): Promise<string[]> {
 const isForeign = (line: string) => !/dhow/i.test(line);
 
 async function whoAsks(host: Host): Promise<string> {
-  const output = await host.dhow(["run", await busyboxArchive(), "wget", "-T", "5", "-qO-", `http://${WEB_NAME}/cgi-bin/address`]);
+  const output = await host.dhow([
+    "run",
+    await busyboxArchive(),
+    "wget",
+    "-T",
+    "5",
+    "-qO-",
+    `http://${WEB_NAME}/cgi-bin/address`,
+  ]);
   assertSuccess(output);
   return output.stdout;
 }
 
-systemTest("with the policy DROP of FORWARD, and docker's and ufw's rules, containers reach the internet", async (host) => {
-  await host.succeed(["iptables-restore"], { stdin: FOREIGN_RULES });
-  assertEquals(await whoAsks(host), `${HOST_ADDRESS}\n`);
-  await host.shell("iptables -P FORWARD ACCEPT; iptables -P INPUT ACCEPT; iptables -F; iptables -X; iptables -t nat -F; iptables -t nat -X");
-});
+systemTest(
+  "with the policy DROP of FORWARD, and docker's and ufw's rules, containers reach the internet",
+  async (host) => {
+    await host.succeed(["iptables-restore"], { stdin: FOREIGN_RULES });
+    assertEquals(await whoAsks(host), `${HOST_ADDRESS}\n`);
+    await host.shell(
+      "iptables -P FORWARD ACCEPT; iptables -P INPUT ACCEPT; iptables -F; iptables -X; iptables -t nat -F; iptables -t nat -X",
+    );
+  },
+);
 
-systemTest("foreign rules stay as they are, in their order, while a container runs and afterwards", async (host) => {
-  await host.succeed(["iptables-restore"], { stdin: FOREIGN_RULES });
-  const before = await savedRules(host);
-  await using running = host.spawnDhow(["run", "-i", await busyboxArchive(), "sh", "-c", "echo up; cat"]);
-  await running.stdout.until(/up/);
-  const during = await savedRules(host);
-  assertEquals(during.filter(isForeign), before);
-  assertEquals(during.length > before.length, true, "dhow has rules of its own");
-  await running.output();
-  await host.shell("iptables -P FORWARD ACCEPT; iptables -P INPUT ACCEPT; iptables -F; iptables -X; iptables -t nat -F; iptables -t nat -X");
-});
+systemTest(
+  "foreign rules stay as they are, in their order, while a container runs and afterwards",
+  async (host) => {
+    await host.succeed(["iptables-restore"], { stdin: FOREIGN_RULES });
+    const before = await savedRules(host);
+    await using running = host.spawnDhow(["run", "-i", await busyboxArchive(), "sh", "-c", "echo up; cat"]);
+    await running.stdout.until(/up/);
+    const during = await savedRules(host);
+    assertEquals(during.filter(isForeign), before);
+    assertEquals(during.length > before.length, true, "dhow has rules of its own");
+    await running.output();
+    await host.shell(
+      "iptables -P FORWARD ACCEPT; iptables -P INPUT ACCEPT; iptables -F; iptables -X; iptables -t nat -F; iptables -t nat -X",
+    );
+  },
+);
 
 systemTest("dhow's rules are in chains of its own, made once for all containers", async (host) => {
   const archive = await busyboxArchive();

@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { eventually } from "../support/eventually.ts";
 import type { Host, RunningInHost } from "../support/host.ts";
 import { busyboxArchive } from "../support/images.ts";
 import { differences, sameAgain, type Snapshot, snapshot } from "../support/snapshot.ts";
@@ -28,8 +29,8 @@ systemTest("nothing is left of a container that ended by itself", async (host) =
 
 systemTest("nothing is left of a container whose program a signal ended", async (host) => {
   const { before, running } = await start(host);
-  const program = host.processes().find(({ command }) => command.startsWith("sh -c trap"));
-  await host.succeed(["kill", "-KILL", `${program?.pid}`]);
+  const program = await host.pidOf("sh -c trap");
+  await host.succeed(["kill", "-KILL", `${program}`]);
   assertEquals((await running.output()).code, 137);
   await sameAgain(host, before);
 });
@@ -43,35 +44,59 @@ systemTest("when dhow is killed its container ends with it, and the next command
   await sameAgain(host, before);
 });
 
-systemTest("when dhow and the container's program are killed at once, the next command cleans up", async (host) => {
-  const { before, running } = await start(host);
-  const program = host.processes().find(({ command }) => command.startsWith("sh -c trap"));
-  await host.succeed(["kill", "-KILL", `${await running.hostPid()}`, `${program?.pid}`]);
-  await running.output();
-  await host.dhow(["images"]);
-  await sameAgain(host, before);
-});
+systemTest(
+  "when dhow and the container's program are killed at once, the next command cleans up",
+  async (host) => {
+    const { before, running } = await start(host);
+    const program = await host.pidOf("sh -c trap");
+    await host.succeed(["kill", "-KILL", `${await running.hostPid()}`, `${program}`]);
+    await running.output();
+    await host.dhow(["images"]);
+    await sameAgain(host, before);
+  },
+);
 
 systemTest("processes that the program left behind end with it", async (host) => {
   const archive = await busyboxArchive();
-  const { code, stdout } = await host.dhow(["run", archive, "sh", "-c", "sleep 1000 & setsid sleep 1001 & echo done"]);
+  const { code, stdout } = await host.dhow([
+    "run",
+    archive,
+    "sh",
+    "-c",
+    "sleep 1000 & setsid sleep 1001 & echo done",
+  ]);
   assertEquals([code, stdout], [0, "done\n"]);
   assertEquals(host.processes().filter(({ command }) => command.startsWith("sleep 100")), []);
 });
 
 systemTest("a container that is busy with its own mounts and files is removed as well", async (host) => {
-  const script = "mkdir -p /a/b && mount -t tmpfs t /a/b 2>/dev/null; head -c 1000000 /dev/zero >/a/file; chmod 0 /a; true";
+  const script =
+    "mkdir -p /a/b && mount -t tmpfs t /a/b 2>/dev/null; head -c 1000000 /dev/zero >/a/file; chmod 0 /a; true";
   const { code } = await host.dhow(["run", await busyboxArchive(), "sh", "-c", script]);
   assertEquals(code, 0);
 });
 
 systemTest("one container's end leaves the others, and the network that they share", async (host) => {
   const { running } = await start(host);
-  const { code } = await host.dhow(["run", await busyboxArchive(), "ping", "-c", "1", "-W", "5", "web.example.test"]);
+  const { code } = await host.dhow([
+    "run",
+    await busyboxArchive(),
+    "ping",
+    "-c",
+    "1",
+    "-W",
+    "5",
+    "web.example.test",
+  ]);
   assertEquals(code, 0);
-  const links = await host.shell("ls /sys/class/net");
-  assertEquals(links.split("\n").filter((name) => name.startsWith("dhow")).length, 1);
-  assertEquals(links.split("\n").filter((name) => name.startsWith("veth")).length, 1);
+  await eventually(async () => {
+    const links = (await host.shell("ls /sys/class/net")).split("\n");
+    assertEquals(
+      links.filter((name) => /^(dhow|veth)/.test(name)).length,
+      2,
+      "the bridge, and one container's link",
+    );
+  });
   await running.kill("TERM");
   await running.output();
 });

@@ -11,26 +11,31 @@ systemTest("the test's internet answers by name, and tells who asked", async (ho
   assertEquals(answer, `${HOST_ADDRESS}\n`);
 });
 
-systemTest("a snapshot shows a mount, a link, a rule, a cgroup, a file and a process that were left", async (host) => {
-  const before = await snapshot(host);
-  await host.shell(`
+systemTest(
+  "a snapshot shows a mount, a link, a rule, a cgroup, a file and a process that were left",
+  async (host) => {
+    const before = await snapshot(host);
+    await host.shell(`
     mkdir /run/dhow && mount -t tmpfs tmpfs /run/dhow && touch /run/dhow/file
     ip link add left type bridge
     iptables -A FORWARD -i left -j ACCEPT
     mkdir "$(find /sys/fs/cgroup -maxdepth 1 -type d | tail -n 1)/left"
   `);
-  await using sleeper = host.spawn(["sleep", "1000"]);
-  await sleeper.hostPid();
-  const found = differences(before, await snapshot(host)).join("\n");
-  for (const sign of ["mounts: + /run/dhow", "links: + left", "rules: + filter: -A FORWARD -i left"]) {
-    assertStringIncludes(found, sign);
-  }
-  assertMatch(found, /cgroups: \+ .*left/);
-  assertMatch(found, /files: \+ \/run\/dhow\/file/);
-  assertMatch(found, /processes: \+ sleep 1000/);
-  await host.shell("umount /run/dhow; rmdir /run/dhow; ip link del left; iptables -D FORWARD -i left -j ACCEPT");
-  await host.shell("find /sys/fs/cgroup -name left -type d -exec rmdir {} +");
-});
+    await using sleeper = host.spawn(["sleep", "1000"]);
+    await sleeper.hostPid();
+    const found = differences(before, await snapshot(host)).join("\n");
+    for (const sign of ["mounts: + /run/dhow", "links: + left", "rules: + filter: -A FORWARD -i left"]) {
+      assertStringIncludes(found, sign);
+    }
+    assertMatch(found, /cgroups: \+ .*left/);
+    assertMatch(found, /files: \+ \/run\/dhow\/file/);
+    assertMatch(found, /processes: \+ sleep 1000/);
+    await host.shell(
+      "umount /run/dhow; rmdir /run/dhow; ip link del left; iptables -D FORWARD -i left -j ACCEPT",
+    );
+    await host.shell("find /sys/fs/cgroup -name left -type d -exec rmdir {} +");
+  },
+);
 
 systemTest("a host goes when the test that holds it is killed", async () => {
   const module = new URL("../support/host.ts", import.meta.url).href;

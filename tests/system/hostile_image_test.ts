@@ -43,9 +43,12 @@ for (const prefix of ["", "../../../../../.."]) {
     });
   }
 
-  systemTest(`an image whose working directory is ${kind} to the host does not reach the host`, async (host) => {
-    await attack(host, [{ path: "work", type: "symlink", target: `${prefix}${FOLDER}` }]);
-  });
+  systemTest(
+    `an image whose working directory is ${kind} to the host does not reach the host`,
+    async (host) => {
+      await attack(host, [{ path: "work", type: "symlink", target: `${prefix}${FOLDER}` }]);
+    },
+  );
 }
 
 systemTest("an image whose /etc/passwd is a fifo or a device does not hold dhow up", async (host) => {
@@ -61,7 +64,10 @@ systemTest("an image whose /etc/passwd is a fifo or a device does not hold dhow 
 });
 
 systemTest("an image whose /etc/hosts is a fifo does not hold dhow up", async (host) => {
-  const entries: TarEntry[] = ["hosts", "hostname", "resolv.conf"].map((name) => ({ path: `etc/${name}`, type: "fifo" }));
+  const entries: TarEntry[] = ["hosts", "hostname", "resolv.conf"].map((name) => ({
+    path: `etc/${name}`,
+    type: "fifo",
+  }));
   const image = archive({ layers: [[...busyboxLayer(), { path: "etc/", type: "directory" }, ...entries]] });
   const { stdout, code } = await runArchive(host, image, ["echo", "ran"]);
   assertEquals([code === 0 ? stdout : "ran\n"], ["ran\n"]);

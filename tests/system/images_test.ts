@@ -24,9 +24,15 @@ systemTest("an archive of docker save runs", async (host) => {
 
 for (const layout of ["legacy", "oci"] as const) {
   for (const gzip of [false, true]) {
-    systemTest(`an archive in the ${layout} layout with ${gzip ? "gzip" : "plain"} layers runs`, async (host) => {
-      assertEquals(await output(host, archive({ layers: LAYERS, config: CONFIG, layout, gzip })), "passwd\nabove\n");
-    });
+    systemTest(
+      `an archive in the ${layout} layout with ${gzip ? "gzip" : "plain"} layers runs`,
+      async (host) => {
+        assertEquals(
+          await output(host, archive({ layers: LAYERS, config: CONFIG, layout, gzip })),
+          "passwd\nabove\n",
+        );
+      },
+    );
   }
 }
 
@@ -39,9 +45,16 @@ systemTest("a path is taken as it is written, relative to the working directory 
 });
 
 systemTest("what was loaded is listed, and runs by its name, with and without the tag", async (host) => {
-  const path = await host.write("image.tar", archive({ layers: LAYERS, config: CONFIG, tags: ["app:1.2", "app:latest"] }));
+  const path = await host.write(
+    "image.tar",
+    archive({ layers: LAYERS, config: CONFIG, tags: ["app:1.2", "app:latest"] }),
+  );
   const loaded = await host.dhow(["load", "-i", path]);
-  assertEquals([loaded.code, loaded.stdout, loaded.stderr], [0, "Loaded image: app:1.2\nLoaded image: app:latest\n", ""]);
+  assertEquals([loaded.code, loaded.stdout, loaded.stderr], [
+    0,
+    "Loaded image: app:1.2\nLoaded image: app:latest\n",
+    "",
+  ]);
   const { stdout: table } = await host.dhow(["images"]);
   assertMatch(table, /^REPOSITORY +TAG +IMAGE ID +CREATED +SIZE\n/);
   assertMatch(table, /^app +1\.2 +[0-9a-f]{12} +.+ +\d\S+\n?/m);
@@ -57,7 +70,9 @@ systemTest("what was loaded is listed, and runs by its name, with and without th
 });
 
 systemTest("load reads standard input, and -q says only what was loaded", async (host) => {
-  const { code, stdout } = await host.dhow(["load", "-q"], { stdin: archive({ layers: LAYERS, config: CONFIG }) });
+  const { code, stdout } = await host.dhow(["load", "-q"], {
+    stdin: archive({ layers: LAYERS, config: CONFIG }),
+  });
   assertEquals([code, stdout], [0, "Loaded image: test:latest\n"]);
 });
 
@@ -69,14 +84,20 @@ systemTest("a name moves to the image that was loaded last", async (host) => {
   assertEquals((await host.dhow(["run", "--network", "none", "test"])).stdout, "second\n");
 });
 
-systemTest("a layer is unpacked once, however many images share it and however often they run", async (host) => {
-  const layers = () => [...Deno.readDirSync(host.path("/var/lib/dhow/layers"))].length;
-  await output(host, archive({ layers: LAYERS, config: CONFIG }));
-  assertEquals(layers(), 2);
-  await output(host, archive({ layers: LAYERS, config: CONFIG }));
-  await output(host, archive({ layers: LAYERS, config: { Cmd: ["true"] }, tags: ["other:latest"], layout: "oci" }));
-  assertEquals(layers(), 2);
-});
+systemTest(
+  "a layer is unpacked once, however many images share it and however often they run",
+  async (host) => {
+    const layers = () => [...Deno.readDirSync(host.path("/var/lib/dhow/layers"))].length;
+    await output(host, archive({ layers: LAYERS, config: CONFIG }));
+    assertEquals(layers(), 2);
+    await output(host, archive({ layers: LAYERS, config: CONFIG }));
+    await output(
+      host,
+      archive({ layers: LAYERS, config: { Cmd: ["true"] }, tags: ["other:latest"], layout: "oci" }),
+    );
+    assertEquals(layers(), 2);
+  },
+);
 
 systemTest("an archive that was replaced by another is read anew", async (host) => {
   for (const word of ["first", "second"]) {
@@ -108,7 +129,17 @@ systemTest("an image without shell, /etc or /tmp runs its program", async (host)
 
 systemTest("--root keeps everything below one folder", async (host) => {
   const flags = ["--root", host.file("elsewhere")];
-  const result = await host.dhow([...flags, "run", await busyboxArchive(), "ping", "-c", "1", "-W", "5", "web.example.test"]);
+  const result = await host.dhow([
+    ...flags,
+    "run",
+    await busyboxArchive(),
+    "ping",
+    "-c",
+    "1",
+    "-W",
+    "5",
+    "web.example.test",
+  ]);
   assertSuccess(result);
   assertEquals((await host.dhow(["images", "-q"])).stdout, "");
   assertEquals([...Deno.readDirSync(host.path("/run"))].some(({ name }) => name === "dhow"), false);

@@ -7,7 +7,10 @@ import { systemTest } from "../support/system_test.ts";
 const KINDS = ["mnt", "uts", "ipc", "pid", "net", "cgroup", "user"] as const;
 const LIST = `for kind in ${KINDS.join(" ")}; do readlink /proc/self/ns/$kind; done`;
 
-async function namespaces(host: Host, flags: readonly string[]): Promise<{ host: string[]; container: string[] }> {
+async function namespaces(
+  host: Host,
+  flags: readonly string[],
+): Promise<{ host: string[]; container: string[] }> {
   const lines = (text: string) => text.trim().split("\n");
   return {
     host: lines(await host.shell(LIST)),
@@ -67,14 +70,28 @@ systemTest("two containers share nothing but the kernel", async (host) => {
   await Promise.all([one.output(), other.output()]);
 });
 
-systemTest("a container's cgroup is its own in each hierarchy of the host, and looks like the root from inside", async (host) => {
-  const inside = await busyboxOutput(host, ["cat", "/proc/self/cgroup"]);
-  for (const line of inside.trim().split("\n")) assertMatch(line, /^\d+:[^:]*:\/$/);
-  await using running = host.spawnDhow(["run", "-i", "--network", "none", await busyboxArchive(), "sh", "-c", "echo up; cat"]);
-  await running.stdout.until(/up/);
-  const process = host.processes().find(({ command }) => command === "cat" || command.startsWith("sh -c echo up; cat"));
-  const outside = await host.succeed(["cat", `/proc/${process?.pid}/cgroup`]);
-  assertNotEquals(outside.trim(), "");
-  for (const line of outside.trim().split("\n")) assertMatch(line, /^\d+:[^:]*:\/dhow\/[0-9a-f]{12,64}$/);
-  await running.output();
-});
+systemTest(
+  "a container's cgroup is its own in each hierarchy of the host, and looks like the root from inside",
+  async (host) => {
+    const inside = await busyboxOutput(host, ["cat", "/proc/self/cgroup"]);
+    for (const line of inside.trim().split("\n")) assertMatch(line, /^\d+:[^:]*:\/$/);
+    await using running = host.spawnDhow([
+      "run",
+      "-i",
+      "--network",
+      "none",
+      await busyboxArchive(),
+      "sh",
+      "-c",
+      "echo up; cat",
+    ]);
+    await running.stdout.until(/up/);
+    const process = host.processes().find(({ command }) =>
+      command === "cat" || command.startsWith("sh -c echo up; cat")
+    );
+    const outside = await host.succeed(["cat", `/proc/${process?.pid}/cgroup`]);
+    assertNotEquals(outside.trim(), "");
+    for (const line of outside.trim().split("\n")) assertMatch(line, /^\d+:[^:]*:\/dhow\/[0-9a-f]{12,64}$/);
+    await running.output();
+  },
+);

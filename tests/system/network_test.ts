@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertSuccess } from "../support/containers.ts";
-import { HOST_ADDRESS, type Host, WEB_ADDRESS, WEB_NAME } from "../support/host.ts";
+import { type Host, HOST_ADDRESS, WEB_ADDRESS, WEB_NAME } from "../support/host.ts";
 import { busyboxArchive } from "../support/images.ts";
 import { differences, sameAgain, snapshot } from "../support/snapshot.ts";
 import { systemTest } from "../support/system_test.ts";
@@ -15,7 +15,10 @@ async function bridged(host: Host, script: string, flags: readonly string[] = []
 const WHO_ASKS = `wget -qO- http://${WEB_NAME}/cgi-bin/address`;
 
 systemTest("a container reaches a server by name, and the server sees the host's address", async (host) => {
-  assertEquals(await bridged(host, `ping -c 1 -W 5 ${WEB_NAME} >/dev/null; ${WHO_ASKS}`), `${HOST_ADDRESS}\n`);
+  assertEquals(
+    await bridged(host, `ping -c 1 -W 5 ${WEB_NAME} >/dev/null; ${WHO_ASKS}`),
+    `${HOST_ADDRESS}\n`,
+  );
 });
 
 systemTest("a container has eth0 with its address, lo, and a default route to the bridge", async (host) => {
@@ -39,7 +42,10 @@ systemTest("containers and the host reach each other by their addresses", async 
 
 systemTest("--network none has lo and nothing else", async (host) => {
   const before = await snapshot(host);
-  const seen = await bridged(host, "ls /sys/class/net; ping -c 1 -W 5 127.0.0.1 >/dev/null; ip route", ["--network", "none"]);
+  const seen = await bridged(host, "ls /sys/class/net; ping -c 1 -W 5 127.0.0.1 >/dev/null; ip route", [
+    "--network",
+    "none",
+  ]);
   assertEquals(seen, "lo\n");
   assertEquals(differences(before, await snapshot(host), ["layers"]), []);
 });
@@ -49,27 +55,30 @@ systemTest("--network host has the host's links, address and name", async (host)
   assertEquals(seen, `eth0\nlo\n${HOST_ADDRESS}\ntesthost\n`);
 });
 
-systemTest("twenty containers that start at once have twenty addresses, and all reach the internet", async (host) => {
-  const archive = await busyboxArchive();
-  await host.dhow(["run", "--network", "none", archive, "true"]);
-  const before = await snapshot(host);
-  const command = `${WHO_ASKS} && hostname -i && read line`; // they wait for each other
-  const all = Array.from({ length: 20 }, () => host.spawnDhow(["run", "-i", archive, "sh", "-c", command]));
-  try {
-    const addresses = await Promise.all(all.map(async ({ stdout }) => {
-      const [, client, address] = await stdout.until(/^(.*)\n(100\.100\.1\.\d+)\n/);
-      assertEquals(client, HOST_ADDRESS);
-      return address;
-    }));
-    assertEquals(new Set(addresses).size, 20, addresses.join(" "));
-    await Promise.all(all.map((running) => running.write("\n")));
-    const outputs = await Promise.all(all.map((running) => running.output()));
-    outputs.forEach(assertSuccess);
-  } finally {
-    await Promise.all(all.map((running) => running[Symbol.asyncDispose]()));
-  }
-  await sameAgain(host, before);
-});
+systemTest(
+  "twenty containers that start at once have twenty addresses, and all reach the internet",
+  async (host) => {
+    const archive = await busyboxArchive();
+    await host.dhow(["run", "--network", "none", archive, "true"]);
+    const before = await snapshot(host);
+    const command = `${WHO_ASKS} && hostname -i && read line`; // they wait for each other
+    const all = Array.from({ length: 20 }, () => host.spawnDhow(["run", "-i", archive, "sh", "-c", command]));
+    try {
+      const addresses = await Promise.all(all.map(async ({ stdout }) => {
+        const [, client, address] = await stdout.until(/^(.*)\n(100\.100\.1\.\d+)\n/);
+        assertEquals(client, HOST_ADDRESS);
+        return address;
+      }));
+      assertEquals(new Set(addresses).size, 20, addresses.join(" "));
+      await Promise.all(all.map((running) => running.write("\n")));
+      const outputs = await Promise.all(all.map((running) => running.output()));
+      outputs.forEach(assertSuccess);
+    } finally {
+      await Promise.all(all.map((running) => running[Symbol.asyncDispose]()));
+    }
+    await sameAgain(host, before);
+  },
+);
 
 systemTest("--ip chooses the address", async (host) => {
   assertEquals(await bridged(host, "hostname -i", ["--ip", "100.100.1.77"]), "100.100.1.77\n");
@@ -81,13 +90,16 @@ systemTest("an address that has become free is not given again at once", async (
   assert(first !== second, `both had ${first}`);
 });
 
-systemTest("when the host routes 100.100.1.0/24 already, the next range is taken, and dhow says so", async (host) => {
-  await host.shell("ip route add 100.100.1.0/24 via 198.51.100.1");
-  const output = await host.dhow(["run", await busyboxArchive(), "sh", "-c", `hostname -i; ${WHO_ASKS}`]);
-  assertMatch(output.stdout, /^100\.100\.2\.\d+\n198\.51\.100\.2\n$/);
-  assertMatch(output.stderr, /100\.100\.1\.0\/24.*100\.100\.2\.0\/24/);
-  await host.shell("ip route del 100.100.1.0/24");
-});
+systemTest(
+  "when the host routes 100.100.1.0/24 already, the next range is taken, and dhow says so",
+  async (host) => {
+    await host.shell("ip route add 100.100.1.0/24 via 198.51.100.1");
+    const output = await host.dhow(["run", await busyboxArchive(), "sh", "-c", `hostname -i; ${WHO_ASKS}`]);
+    assertMatch(output.stdout, /^100\.100\.2\.\d+\n198\.51\.100\.2\n$/);
+    assertMatch(output.stderr, /100\.100\.1\.0\/24.*100\.100\.2\.0\/24/);
+    await host.shell("ip route del 100.100.1.0/24");
+  },
+);
 
 systemTest("a host without a name server or a route still runs a container on the bridge", async (host) => {
   await host.shell("ip route del default; rm /etc/resolv.conf");

@@ -6,8 +6,17 @@ import type { Host } from "../support/host.ts";
 import { systemTest } from "../support/system_test.ts";
 import type { TarEntry } from "../support/tar.ts";
 
-async function shell(host: Host, layers: readonly (readonly TarEntry[])[], script: string, flags: string[] = []): Promise<string> {
-  const result = await runArchive(host, archive({ layers: [busyboxLayer(), ...layers] }), ["sh", "-euc", script], flags);
+async function shell(
+  host: Host,
+  layers: readonly (readonly TarEntry[])[],
+  script: string,
+  flags: string[] = [],
+): Promise<string> {
+  const result = await runArchive(host, archive({ layers: [busyboxLayer(), ...layers] }), [
+    "sh",
+    "-euc",
+    script,
+  ], flags);
   assertSuccess(result);
   return result.stdout;
 }
@@ -26,7 +35,10 @@ for (const flags of [[], ["--userns"]]) {
 
   systemTest(`whiteouts hide what is below them, and only that${how}`, async (host) => {
     const layers: TarEntry[][] = [
-      [{ path: "a/", type: "directory" }, { path: "a/gone", content: "" }, { path: "a/kept", content: "" }, { path: "b", content: "" }],
+      [{ path: "a/", type: "directory" }, { path: "a/gone", content: "" }, { path: "a/kept", content: "" }, {
+        path: "b",
+        content: "",
+      }],
       [{ path: "a/.wh.gone", content: "" }, { path: ".wh.b", content: "" }],
       [{ path: "b/", type: "directory" }, { path: "b/new", content: "" }],
     ];
@@ -35,8 +47,14 @@ for (const flags of [[], ["--userns"]]) {
 
   systemTest(`an opaque folder hides all that is below it${how}`, async (host) => {
     const layers: TarEntry[][] = [
-      [{ path: "a/", type: "directory" }, { path: "a/old", content: "" }, { path: "a/sub/", type: "directory" }, { path: "a/sub/old", content: "" }],
-      [{ path: "a/", type: "directory" }, { path: "a/.wh..wh..opq", content: "" }, { path: "a/new", content: "" }],
+      [{ path: "a/", type: "directory" }, { path: "a/old", content: "" }, {
+        path: "a/sub/",
+        type: "directory",
+      }, { path: "a/sub/old", content: "" }],
+      [{ path: "a/", type: "directory" }, { path: "a/.wh..wh..opq", content: "" }, {
+        path: "a/new",
+        content: "",
+      }],
       [{ path: "a/newer", content: "" }],
     ];
     assertEquals(await shell(host, layers, "find /a | sort", flags), "/a\n/a/new\n/a/newer\n");
@@ -53,16 +71,23 @@ systemTest("files have the owners, modes, times and links of the image", async (
     { path: "zero", type: "character", major: 1, minor: 5, mode: 0o644 },
   ]];
   const format = "%n %F %a %u:%g %Y %h %t,%T";
-  const seen = await shell(host, layers, `cd /; stat -c '${format}' suid sticky hard pipe zero | sort; readlink soft`);
-  assertEquals(seen, [
-    "hard regular empty file 4751 12:34 1000000000 2 0,0",
-    "pipe fifo 600 0:0 1700000000 1 0,0",
-    "sticky directory 3770 1:2 1700000000 2 0,0",
-    "suid regular empty file 4751 12:34 1000000000 2 0,0",
-    "zero character special file 644 0:0 1700000000 1 1,5",
-    "../../etc/passwd",
-    "",
-  ].join("\n"));
+  const seen = await shell(
+    host,
+    layers,
+    `cd /; stat -c '${format}' suid sticky hard pipe zero | sort; readlink soft`,
+  );
+  assertEquals(
+    seen,
+    [
+      "hard regular empty file 4751 12:34 1000000000 2 0,0",
+      "pipe fifo 600 0:0 1700000000 1 0,0",
+      "sticky directory 3770 1:2 1700000000 2 0,0",
+      "suid regular empty file 4751 12:34 1000000000 2 0,0",
+      "zero character special file 644 0:0 1700000000 1 1,5",
+      "../../etc/passwd",
+      "",
+    ].join("\n"),
+  );
 });
 
 systemTest("a container can change, rename, delete and replace files of every layer", async (host) => {
@@ -74,11 +99,19 @@ systemTest("a container can change, rename, delete and replace files of every la
   assertEquals(await shell(host, layers, script), "1x\n31x\nfive\nfour\none\n");
 });
 
-systemTest("containers that run at once have the same layers below, and do not see each other's changes", async (host) => {
-  const script = "echo $0 >/mine; cat /mine";
-  const archivePath = await busyboxArchive();
-  const outputs = await Promise.all(["one", "two", "three"].map((word) =>
-    host.dhow(["run", "--network", "none", archivePath, "sh", "-c", script, word])
-  ));
-  assertEquals(outputs.map(({ stdout }) => stdout), ["one\n", "two\n", "three\n"]);
-});
+systemTest(
+  "containers that run at once have the same layers below, and do not see each other's changes",
+  async (host) => {
+    const script = "echo $0 >/mine; cat /mine";
+    const archivePath = await busyboxArchive();
+    const outputs = await Promise.all(
+      ["one", "two", "three"].map((word) =>
+        host.dhow(["run", "--network", "none", archivePath, "sh", "-c", script, word])
+      ),
+    );
+    assertEquals(
+      outputs.map(({ stdout }) => stdout),
+      ["one\n", "two\n", "three\n"],
+    );
+  },
+);

@@ -6,7 +6,12 @@ import { busyboxWith } from "../support/images.ts";
 import { systemTest } from "../support/system_test.ts";
 
 /** What a container of an image with such a config prints. */
-async function output(host: Host, config: ProcessConfig, command: string[] = [], flags: string[] = []): Promise<string> {
+async function output(
+  host: Host,
+  config: ProcessConfig,
+  command: string[] = [],
+  flags: string[] = [],
+): Promise<string> {
   const result = await runArchive(host, busyboxWith(config), command, flags);
   assertSuccess(result);
   return result.stdout;
@@ -34,35 +39,49 @@ systemTest("--entrypoint replaces entrypoint and command of the image", async (h
 
 systemTest("arguments reach the program as they are", async (host) => {
   const words = ["", " two  spaces ", "$HOME", "*", "'\"", "line\nbreak", "ü€𝄞", "--rm", "-e", "007"];
-  const printed = await output(host, { Entrypoint: ["sh", "-c", 'for a in "$@"; do echo "<$a>"; done', "sh"] }, words);
+  const printed = await output(host, {
+    Entrypoint: ["sh", "-c", 'for a in "$@"; do echo "<$a>"; done', "sh"],
+  }, words);
   assertEquals(printed, words.map((word) => `<${word}>\n`).join(""));
 });
 
 systemTest("the image's environment is there, and -e adds to it and overrides it", async (host) => {
   const config = { Env: ["PATH=/bin", "KEPT=yes", "CHANGED=no", "EMPTY="], Cmd: ["env"] };
-  const lines = (await output(host, config, [], ["-e", "CHANGED=a=b", "-e", "NEW=x y"])).trim().split("\n").sort();
+  const lines = (await output(host, config, [], ["-e", "CHANGED=a=b", "-e", "NEW=x y"])).trim().split("\n")
+    .sort();
   const named = lines.filter((line) => /^(PATH|KEPT|CHANGED|EMPTY|NEW|HOME)=/.test(line));
   assertEquals(named, ["CHANGED=a=b", "EMPTY=", "HOME=/root", "KEPT=yes", "NEW=x y", "PATH=/bin"]);
 });
 
-systemTest("-e NAME passes the caller's value on, and nothing else of the caller's environment is passed", async (host) => {
-  const path = await host.write("image.tar", busyboxWith({ Cmd: ["env"] }));
-  const env = { SECRET: "of the host", WANTED: "yes" };
-  const { stdout } = await host.dhow(["run", "--network", "none", "-e", "WANTED", "-e", "ABSENT", path], { env });
-  const names = stdout.trim().split("\n").map((line) => line.split("=")[0]).sort();
-  assertEquals(names, ["HOME", "HOSTNAME", "PATH", "WANTED"]);
-});
+systemTest(
+  "-e NAME passes the caller's value on, and nothing else of the caller's environment is passed",
+  async (host) => {
+    const path = await host.write("image.tar", busyboxWith({ Cmd: ["env"] }));
+    const env = { SECRET: "of the host", WANTED: "yes" };
+    const { stdout } = await host.dhow(["run", "--network", "none", "-e", "WANTED", "-e", "ABSENT", path], {
+      env,
+    });
+    const names = stdout.trim().split("\n").map((line) => line.split("=")[0]).sort();
+    assertEquals(names, ["HOME", "HOSTNAME", "PATH", "WANTED"]);
+  },
+);
 
 systemTest("an image without PATH gets the usual one", async (host) => {
-  assertMatch(await output(host, { Cmd: ["env"] }), /^PATH=\/usr\/local\/sbin:\/usr\/local\/bin:\/usr\/sbin:\/usr\/bin:\/sbin:\/bin$/m);
+  assertMatch(
+    await output(host, { Cmd: ["env"] }),
+    /^PATH=\/usr\/local\/sbin:\/usr\/local\/bin:\/usr\/sbin:\/usr\/bin:\/sbin:\/bin$/m,
+  );
 });
 
-systemTest("the program starts in the image's working directory, or in that of -w, made if missing", async (host) => {
-  assertEquals(await output(host, { Cmd: ["pwd"] }), "/\n");
-  assertEquals(await output(host, { Cmd: ["pwd"], WorkingDir: "/tmp" }), "/tmp\n");
-  assertEquals(await output(host, { Cmd: ["pwd"], WorkingDir: "/made/on/the/way" }), "/made/on/the/way\n");
-  assertEquals(await output(host, { Cmd: ["pwd"], WorkingDir: "/tmp" }, [], ["-w", "/bin"]), "/bin\n");
-});
+systemTest(
+  "the program starts in the image's working directory, or in that of -w, made if missing",
+  async (host) => {
+    assertEquals(await output(host, { Cmd: ["pwd"] }), "/\n");
+    assertEquals(await output(host, { Cmd: ["pwd"], WorkingDir: "/tmp" }), "/tmp\n");
+    assertEquals(await output(host, { Cmd: ["pwd"], WorkingDir: "/made/on/the/way" }), "/made/on/the/way\n");
+    assertEquals(await output(host, { Cmd: ["pwd"], WorkingDir: "/tmp" }, [], ["-w", "/bin"]), "/bin\n");
+  },
+);
 
 systemTest("the image's user is found in its own passwd and group files", async (host) => {
   const command = ["sh", "-c", "id -u; id -g; id -G; echo $HOME"];

@@ -14,10 +14,12 @@ const DEVICES: Readonly<Record<string, string>> = {
 
 systemTest("/proc, /sys, /dev and their parts are mounted, and nothing of the host is", async (host) => {
   const mounts = await busyboxShell(host, "cat /proc/self/mounts");
-  const found = new Map(mounts.trim().split("\n").map((line) => {
-    const [, point = "", type = "", options = ""] = line.split(" ");
-    return [point, { type, options: options.split(",") }];
-  }));
+  const found = new Map(
+    mounts.trim().split("\n").map((line) => {
+      const [, point = "", type = "", options = ""] = line.split(" ");
+      return [point, { type, options: options.split(",") }];
+    }),
+  );
   const types = (point: string) => found.get(point)?.type;
   assertEquals(types("/"), "overlay");
   assertEquals(types("/proc"), "proc");
@@ -51,8 +53,15 @@ systemTest("the old root is gone: neither its mounts nor its processes can be re
 
 systemTest("/dev has the usual devices, open to everybody", async (host) => {
   const names = Object.keys(DEVICES);
-  const seen = await busyboxOutput(host, ["stat", "-c", "%n %F %t,%T %a %u:%g", ...names.map((name) => `/dev/${name}`)]);
-  const expected = names.map((name) => `/dev/${name} character special file ${DEVICES[name]} 666 0:0\n`).join("");
+  const seen = await busyboxOutput(host, [
+    "stat",
+    "-c",
+    "%n %F %t,%T %a %u:%g",
+    ...names.map((name) => `/dev/${name}`),
+  ]);
+  const expected = names.map((name) => `/dev/${name} character special file ${DEVICES[name]} 666 0:0\n`).join(
+    "",
+  );
   assertEquals(seen, expected);
 });
 
@@ -73,8 +82,21 @@ systemTest("the devices work", async (host) => {
 systemTest("/dev has nothing but these devices, links and mount points", async (host) => {
   const names = (await busyboxOutput(host, ["ls", "/dev"])).trim().split("\n").sort();
   assertEquals(names, [
-    "core", "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout", "tty",
-    "urandom", "zero",
+    "core",
+    "fd",
+    "full",
+    "mqueue",
+    "null",
+    "ptmx",
+    "pts",
+    "random",
+    "shm",
+    "stderr",
+    "stdin",
+    "stdout",
+    "tty",
+    "urandom",
+    "zero",
   ]); // deno-fmt-ignore
 });
 
@@ -116,17 +138,24 @@ systemTest("/sys shows the container's network and cannot be written to", async 
 });
 
 systemTest("the host name is the short id of the container, or what --hostname says", async (host) => {
-  const random = await busyboxShell(host, "hostname; cat /proc/sys/kernel/hostname /etc/hostname; echo $HOSTNAME");
+  const random = await busyboxShell(
+    host,
+    "hostname; cat /proc/sys/kernel/hostname /etc/hostname; echo $HOSTNAME",
+  );
   const names = new Set(random.trim().split("\n"));
   assertEquals(names.size, 1);
   assertMatch([...names][0] ?? "", /^[0-9a-f]{12}$/);
-  const chosen = await busyboxShell(host, "hostname; cat /etc/hostname; echo $HOSTNAME", ["--hostname", "my-docker"]);
+  const chosen = await busyboxShell(host, "hostname; cat /etc/hostname; echo $HOSTNAME", [
+    "--hostname",
+    "my-docker",
+  ]);
   assertEquals(chosen, "my-docker\nmy-docker\nmy-docker\n");
   assertEquals(await host.shell("hostname"), "testhost\n");
 });
 
 systemTest("what a container writes is gone with it, and never reaches the image", async (host) => {
-  const script = "ls /written 2>&1; cat /etc/passwd | wc -l; echo x >/written; echo more >>/etc/passwd; rm -r /bin";
+  const script =
+    "ls /written 2>&1; cat /etc/passwd | wc -l; echo x >/written; echo more >>/etc/passwd; rm -r /bin";
   const first = await runBusybox(host, ["sh", "-c", script]);
   const second = await runBusybox(host, ["sh", "-c", script]);
   assertEquals(second.stdout, first.stdout);

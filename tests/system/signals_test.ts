@@ -62,7 +62,8 @@ systemTest("a signal while the container starts ends dhow, and nothing is left",
   await host.dhow(["run", "--network", "none", archive, "true"]);
   // from before dhow can know of signals to after the program has started
   for (const delay of ["0.01", "0.03", "0.05", "0.07", "0.1"]) {
-    const script = `${DHOW} run ${archive} sleep 1000 & pid=$!; sleep ${delay}; kill -TERM $pid; sleep 0.3; kill -KILL $pid; wait $pid`;
+    const script =
+      `${DHOW} run ${archive} sleep 1000 & pid=$!; sleep ${delay}; kill -TERM $pid; sleep 0.3; kill -KILL $pid; wait $pid`;
     const { code } = await host.run(["sh", "-c", script]);
     assertEquals([137, 143, 125].includes(code), true, `exit code ${code}`);
     await host.dhow(["images"]);

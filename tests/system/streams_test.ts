@@ -17,12 +17,15 @@ systemTest("with -i the program reads what dhow reads, byte for byte", async (ho
 });
 
 systemTest("without -i standard input is empty", async (host) => {
-  const { stdout, code } = await runBusybox(host, ["sh", "-c", "readlink /proc/self/fd/0; wc -c"], [], { stdin: "not for you" });
+  const { stdout, code } = await runBusybox(host, ["sh", "-c", "readlink /proc/self/fd/0; wc -c"], [], {
+    stdin: "not for you",
+  });
   assertEquals([stdout, code], ["/dev/null\n0\n", 0]);
 });
 
 systemTest("much output is not lost and does not fill memory", async (host) => {
-  const script = `${DHOW} run --network none ${await busyboxArchive()} dd if=/dev/zero bs=1M count=200 2>/dev/null | wc -c`;
+  const script =
+    `${DHOW} run --network none ${await busyboxArchive()} dd if=/dev/zero bs=1M count=200 2>/dev/null | wc -c`;
   assertEquals(await host.shell(script), `${200 * 1024 * 1024}\n`);
 });
 
@@ -30,7 +33,11 @@ systemTest("a program that writes to a closed pipe is ended by SIGPIPE", async (
   const archive = await busyboxArchive();
   // not as process 1, to which the kernel delivers no signal that it does not handle
   const command = `sh -c 'yes; echo "code $?" >&2; true'`;
-  const { stdout, stderr } = await host.run(["sh", "-c", `${DHOW} run --network none ${archive} ${command} | head -n 1`]);
+  const { stdout, stderr } = await host.run([
+    "sh",
+    "-c",
+    `${DHOW} run --network none ${archive} ${command} | head -n 1`,
+  ]);
   assertEquals([stdout, stderr], ["y\n", "code 141\n"]);
 });
 
@@ -56,12 +63,16 @@ systemTest("the program has the signals of a fresh process: none ignored, none b
   assertMatch(seen, /^SigBlk:\t0{16}\nSigIgn:\t0000000[01][08]0000000\n$/);
 });
 
-systemTest("the program has the host's limit of open files, not the one that dhow raised for itself", async (host) => {
-  const archive = await busyboxArchive();
-  const script = `ulimit -Sn 321; ulimit -Hn; ${DHOW} run --network none ${archive} sh -c 'ulimit -Sn; ulimit -Hn'`;
-  const [hard, soft, hardInside] = (await host.shell(script)).trim().split("\n");
-  assertEquals([soft, hardInside], ["321", hard]);
-});
+systemTest(
+  "the program has the host's limit of open files, not the one that dhow raised for itself",
+  async (host) => {
+    const archive = await busyboxArchive();
+    const script =
+      `ulimit -Sn 321; ulimit -Hn; ${DHOW} run --network none ${archive} sh -c 'ulimit -Sn; ulimit -Hn'`;
+    const [hard, soft, hardInside] = (await host.shell(script)).trim().split("\n");
+    assertEquals([soft, hardInside], ["321", hard]);
+  },
+);
 
 systemTest("the program has no open file but its three streams", async (host) => {
   const archive = await busyboxArchive();

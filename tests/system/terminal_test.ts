@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { eventually } from "../support/eventually.ts";
 import { DHOW, type Host } from "../support/host.ts";
 import { busyboxArchive } from "../support/images.ts";
@@ -6,7 +6,8 @@ import { systemTest } from "../support/system_test.ts";
 import { KEYS, Terminal } from "../support/terminal.ts";
 
 const HOST_PROMPT = /# $/;
-const PROMPT = /\/ # (\x1b\[6n)?$/;
+/** The shell asks the terminal where its cursor is. */
+const PROMPT = new RegExp("/ # (\u001b\\[6n)?$");
 
 /** A terminal in which somebody has started a shell on the host, and from there one in a container. */
 async function shellInContainer(host: Host, flags = "-it"): Promise<{ terminal: Terminal; modes: string }> {
@@ -23,22 +24,26 @@ async function restored(terminal: Terminal, modes: string): Promise<void> {
   await terminal.type("echo back at $(hostname)\r", /back at testhost\r\n/);
 }
 
-function dhowPid(host: Host): number {
-  const found = host.processes().find(({ command }) => command.startsWith(`${DHOW} run -`));
-  assert(found !== undefined, "dhow runs");
-  return found.pid;
+function dhowPid(host: Host): Promise<number> {
+  return host.pidOf(`${DHOW} run -`);
 }
 
-systemTest("-it gives the container a terminal of its own, and puts the caller's into raw mode meanwhile", async (host) => {
-  const { terminal, modes } = await shellInContainer(host);
-  await using _ = terminal;
-  assertStringIncludes(await terminal.modes(), "-icanon");
-  await terminal.type("tty; [ -t 0 ] && [ -t 1 ] && [ -t 2 ] && echo all three\r", /\/dev\/(pts\/0|console)\r\n[^]*all three\r\n/);
-  await terminal.type("ls -l /dev/console /dev/pts; echo $TERM\r", /crw[^]*\/dev\/console[^]*xterm\r\n/);
-  await terminal.type("exit 3\r", HOST_PROMPT);
-  await terminal.type("echo code $?\r", /code 3\r\n/);
-  await restored(terminal, modes);
-});
+systemTest(
+  "-it gives the container a terminal of its own, and puts the caller's into raw mode meanwhile",
+  async (host) => {
+    const { terminal, modes } = await shellInContainer(host);
+    await using _ = terminal;
+    assertStringIncludes(await terminal.modes(), "-icanon");
+    await terminal.type(
+      "tty; [ -t 0 ] && [ -t 1 ] && [ -t 2 ] && echo all three\r",
+      /\/dev\/(pts\/0|console)\r\n[^]*all three\r\n/,
+    );
+    await terminal.type("ls -l /dev/console /dev/pts; echo $TERM\r", /crw[^]*\/dev\/console[^]*xterm\r\n/);
+    await terminal.type("exit 3\r", HOST_PROMPT);
+    await terminal.type("echo code $?\r", /code 3\r\n/);
+    await restored(terminal, modes);
+  },
+);
 
 systemTest("the size of the terminal is the caller's, and follows it", async (host) => {
   const { terminal } = await shellInContainer(host);
@@ -53,7 +58,7 @@ systemTest("the size of the terminal is the caller's, and follows it", async (ho
 systemTest("Ctrl-C ends what the shell runs, not the container and not dhow", async (host) => {
   const { terminal, modes } = await shellInContainer(host);
   await using _ = terminal;
-  await terminal.type("echo start; sleep 1000\r", /start\r\n/);
+  await terminal.type("sh -c 'echo start\"\"ed; sleep 1000; exit'\r", /started\r\n/);
   await terminal.type(KEYS.controlC, PROMPT);
   await terminal.type("echo still here $?\r", /still here 130\r\n/);
   await terminal.type(KEYS.controlD, HOST_PROMPT);
@@ -63,10 +68,14 @@ systemTest("Ctrl-C ends what the shell runs, not the container and not dhow", as
 systemTest("job control works in the shell: Ctrl-Z stops, fg goes on", async (host) => {
   const { terminal } = await shellInContainer(host);
   await using _ = terminal;
-  await terminal.type("sleep 1000\r", /sleep 1000\r\n/);
+  // keys have their effect once the job runs, not when it has been typed
+  await terminal.type(
+    'sh -c \'trap "echo back again" CONT; echo start""ed; while :; do sleep 1; done\'\r',
+    /started\r\n/,
+  );
   await terminal.type(KEYS.controlZ, /Stopped[^]*# /);
-  await terminal.type("jobs\r", /Stopped\s+sleep 1000/);
-  await terminal.type("fg\r", /sleep 1000\r\n/);
+  await terminal.type("jobs\r", /Stopped\s+sh -c/);
+  await terminal.type("fg\r", /back again\r\n/);
   await terminal.type(KEYS.controlC, PROMPT);
   await terminal.type("jobs; echo none\r", /jobs; echo none\r\nnone\r\n/);
   await terminal.type("exit\r", HOST_PROMPT);
@@ -96,28 +105,52 @@ systemTest("much output on the terminal arrives complete", async (host) => {
 
 systemTest("the last output of a program that ends at once is not lost", async (host) => {
   const archive = await busyboxArchive();
-  await using terminal = new Terminal(host, [DHOW, "run", "-it", "--network", "none", archive, "seq", "1", "5000"]);
+  await using terminal = new Terminal(host, [
+    DHOW,
+    "run",
+    "-it",
+    "--network",
+    "none",
+    archive,
+    "seq",
+    "1",
+    "5000",
+  ]);
   assertEquals(await terminal.exitCode(), 0);
   await terminal.see(/\n5000\r\n/);
 });
 
-for (const signal of ["TERM", "HUP", "INT"]) {
+for (const signal of ["TERM", "INT"]) {
   systemTest(`the terminal is restored when SIG${signal} to dhow ends the program`, async (host) => {
     const { terminal, modes } = await shellInContainer(host);
     await using _ = terminal;
     await terminal.type(`trap 'echo got it; exit 4' ${signal}; echo ready\r`, /\r\nready\r\n/);
-    await host.succeed(["kill", `-${signal}`, `${dhowPid(host)}`]);
+    await host.succeed(["kill", `-${signal}`, `${await dhowPid(host)}`]);
     await terminal.type("\r", /got it/);
     await terminal.see(HOST_PROMPT);
     await restored(terminal, modes);
   });
 }
 
+systemTest(
+  "SIGHUP to dhow hangs the container's terminal up, and leaves the caller's in order",
+  async (host) => {
+    const { terminal, modes } = await shellInContainer(host);
+    await using _ = terminal;
+    const from = terminal.screen.length;
+    await host.succeed(["kill", "-HUP", `${await dhowPid(host)}`]);
+    await terminal.type("\r"); // a key that may come before the shell has ended
+    await terminal.see(HOST_PROMPT, from);
+    await restored(terminal, modes);
+    assertEquals(/error|at async/i.test(terminal.screen.slice(from)), false, terminal.screen.slice(from));
+  },
+);
+
 systemTest("the terminal is restored when dhow is killed", async (host) => {
   const { terminal, modes } = await shellInContainer(host);
   await using _ = terminal;
   assertNotEquals(await terminal.modes(), modes);
-  await host.succeed(["kill", "-KILL", `${dhowPid(host)}`]);
+  await host.succeed(["kill", "-KILL", `${await dhowPid(host)}`]);
   await terminal.see(/Killed[^]*# $/);
   await restored(terminal, modes);
   await host.dhow(["images"]);
@@ -127,13 +160,19 @@ systemTest("the terminal is restored when the container cannot start", async (ho
   await using terminal = new Terminal(host, ["sh"]);
   await terminal.see(HOST_PROMPT);
   const modes = await terminal.modes();
-  await terminal.type(`${DHOW} run -it --network none ${await busyboxArchive()} no-such-program\r`, /no-such-program[^]*# $/);
+  await terminal.type(
+    `${DHOW} run -it --network none ${await busyboxArchive()} no-such-program\r`,
+    /no-such-program[^]*# $/,
+  );
   await terminal.type("echo code $?\r", /code 127\r\n/);
   await restored(terminal, modes);
 });
 
-systemTest("-t without a terminal to give is an error, as it is with docker; -i alone is not", async (host) => {
-  const archive = await busyboxArchive();
-  const { code, stderr } = await host.dhow(["run", "-it", "--network", "none", archive, "tty"]);
-  assertEquals([code, /^dhow: .*terminal.*\n$/.test(stderr)], [125, true], stderr);
-});
+systemTest(
+  "-t without a terminal to give is an error, as it is with docker; -i alone is not",
+  async (host) => {
+    const archive = await busyboxArchive();
+    const { code, stderr } = await host.dhow(["run", "-it", "--network", "none", archive, "tty"]);
+    assertEquals([code, /^dhow: .*terminal.*\n$/.test(stderr)], [125, true], stderr);
+  },
+);

@@ -1,0 +1,76 @@
+import type { TarEntry } from "./tar.ts";
+
+const long = "x".repeat(150);
+
+/** Layers, lowest first, with everything in them that decides about which file a path stands for. */
+export const LAYERED: readonly (readonly TarEntry[])[] = [
+  [
+    { path: "etc/passwd", content: "lowest" },
+    { path: "etc/group", content: "group" },
+    { path: "etc/gone", content: "gone" },
+    { path: "etc/empty", content: "" },
+    { path: "folder/hidden", content: "hidden" },
+    { path: "opaque/hidden", content: "hidden" },
+    { path: "usr/lib/real", content: "real" },
+    { path: "was-folder/file", content: "file" },
+    { path: "was-file", content: "file" },
+    { path: "twice", content: "lowest" },
+    { path: "block/deep", content: "below a file" },
+    { path: "long", content: "long", pax: { path: long } },
+    { path: "hard", type: "hardlink", target: "etc/group" },
+  ],
+  [
+    { path: "etc/passwd", content: "middle" },
+    { path: "lib", type: "symlink", target: "usr/lib" },
+    { path: "absolute", type: "symlink", target: "/usr/lib/real" },
+    { path: "usr/up", type: "symlink", target: "../../../../etc/passwd" },
+    { path: "through", type: "symlink", target: "lib/../../etc/group" },
+    { path: "loop", type: "symlink", target: "loop" },
+    { path: "dangling", type: "symlink", target: "nowhere" },
+    { path: "was-folder", content: "file now" },
+    { path: "twice", content: "middle" },
+    { path: "block", content: "a file" },
+  ],
+  [
+    { path: "etc/.wh.gone" },
+    { path: ".wh.folder" },
+    { path: "opaque/.wh..wh..opq" },
+    { path: "opaque/new", content: "new" },
+    { path: ".wh.was-file" },
+    { path: "was-file/inside", content: "inside" },
+    { path: "block/new", content: "new" },
+    { path: "dev", type: "character", major: 1, minor: 3 },
+  ],
+];
+
+/** Paths, and what a container reads there; undefined: no file. */
+export const PATHS: readonly (readonly [path: string, content: string | undefined])[] = [
+  ["/etc/passwd", "middle"],
+  ["etc//./passwd", "middle"],
+  ["/etc/group", "group"],
+  ["/etc/../../etc/group", "group"],
+  ["/etc/empty", ""],
+  ["/etc/gone", undefined],
+  ["/etc/missing", undefined],
+  ["/etc", undefined],
+  ["/", undefined],
+  ["/etc/passwd/x", undefined],
+  ["/folder/hidden", undefined],
+  ["/opaque/hidden", undefined],
+  ["/opaque/new", "new"],
+  ["/lib/real", "real"],
+  ["/absolute", "real"],
+  ["/usr/up", "middle"],
+  ["/through", "group"],
+  ["/loop", undefined],
+  ["/dangling", undefined],
+  ["/was-folder", "file now"],
+  ["/was-folder/file", undefined],
+  ["/was-file/inside", "inside"],
+  ["/twice", "middle"],
+  ["/block/new", "new"],
+  ["/block/deep", undefined],
+  ["/dev", undefined],
+  ["/hard", "group"],
+  [`/${long}`, "long"],
+];

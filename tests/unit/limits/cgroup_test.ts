@@ -1,0 +1,110 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { HostError } from "../../../src/errors.ts";
+import { cgroupLayout, hierarchies } from "../../../src/limits/cgroup.ts";
+
+const ROOT =
+  "26 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n22 26 0:20 / /sys rw,nosuid shared:7 - sysfs sysfs rw\n";
+const TMPFS = "27 22 0:23 / /sys/fs/cgroup ro,nosuid shared:9 - tmpfs tmpfs ro,mode=755\n";
+const line = (id: number, device: string, path: string, type: string, options: string) =>
+  `${id} 27 ${device} / ${path} rw,nosuid,nodev,noexec,relatime shared:${id} - ${type} ${type} rw,${options}\n`;
+
+const V2 = ROOT +
+  "28 22 0:24 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot\n";
+const V1 = ROOT + TMPFS +
+  line(29, "0:25", "/sys/fs/cgroup/systemd", "cgroup", "xattr,name=systemd") +
+  line(30, "0:26", "/sys/fs/cgroup/cpu,cpuacct", "cgroup", "cpu,cpuacct") +
+  line(31, "0:27", "/sys/fs/cgroup/cpuset", "cgroup", "cpuset") +
+  line(32, "0:28", "/sys/fs/cgroup/memory", "cgroup", "memory");
+const HYBRID = V1 + line(33, "0:29", "/sys/fs/cgroup/unified", "cgroup2", "nsdelegate");
+
+const paths = (mountinfo: string) => cgroupLayout(mountinfo, "id").folders.map(({ path }) => path);
+
+Deno.test("on cgroup v2 a container has one folder, below one of dhow's own", () => {
+  assertEquals(cgroupLayout(V2, "id"), {
+    version: 2,
+    folders: [{
+      parent: "/sys/fs/cgroup/dhow",
+      path: "/sys/fs/cgroup/dhow/id",
+      inherit: [],
+      joinFile: "cgroup.procs",
+    }],
+  });
+});
+
+Deno.test("on cgroup v1 a container has a folder in every hierarchy, named ones too", () => {
+  assertEquals(cgroupLayout(V1, "id").version, 1);
+  assertEquals(paths(V1), [
+    "/sys/fs/cgroup/systemd/dhow/id",
+    "/sys/fs/cgroup/cpu,cpuacct/dhow/id",
+    "/sys/fs/cgroup/cpuset/dhow/id",
+    "/sys/fs/cgroup/memory/dhow/id",
+  ]);
+});
+
+Deno.test("only cpuset needs its parent's values before anything can join", () => {
+  const inheriting = cgroupLayout(V1, "id").folders.filter(({ inherit }) => inherit.length > 0);
+  assertEquals(inheriting.map(({ path, inherit }) => [path, inherit]), [
+    ["/sys/fs/cgroup/cpuset/dhow/id", ["cpuset.cpus", "cpuset.mems"]],
+  ]);
+  const together = ROOT + line(29, "0:25", "/cg", "cgroup", "cpuset,cpu");
+  assertEquals(cgroupLayout(together, "id").folders[0]?.inherit.length, 2);
+});
+
+Deno.test("a v1 hierarchy is joined by the file that moves one thread", () => {
+  for (const { joinFile } of cgroupLayout(V1, "id").folders) assertEquals(joinFile, "tasks");
+});
+
+Deno.test("a hybrid host counts as v1, and its empty unified hierarchy is left alone", () => {
+  assertEquals(cgroupLayout(HYBRID, "id").version, 1);
+  assertEquals(paths(HYBRID), paths(V1));
+});
+
+Deno.test("a host without cgroups is told how to mount them", () => {
+  for (const mountinfo of ["", ROOT, ROOT + TMPFS]) {
+    assertThrows(() => cgroupLayout(mountinfo, "id"), HostError, "mount -t cgroup2");
+  }
+});
+
+Deno.test("a hierarchy that is mounted in two places counts once", () => {
+  const twice = V1 + line(40, "0:28", "/mnt/memory", "cgroup", "memory");
+  assertEquals(hierarchies(twice).length, hierarchies(V1).length);
+});
+
+Deno.test("mounts with any number of optional fields are read", () => {
+  const mountinfo = "28 22 0:24 / /a rw - cgroup2 none rw\n" +
+    "29 22 0:25 / /b rw shared:9 master:1 propagate_from:2 unbindable - cgroup2 none rw\n";
+  assertEquals(hierarchies(mountinfo).map(({ mountPoint }) => mountPoint), ["/a", "/b"]);
+});
+
+Deno.test("a file system that only looks like a cgroup's is none", () => {
+  const mountinfo =
+    "28 22 0:24 / /cgroup rw - tmpfs cgroup rw\n29 22 0:25 / /x rw - ext4 cgroup2 rw,cgroup\n";
+  assertEquals(hierarchies(mountinfo), []);
+});
+
+Deno.test("a mount point with a space in it is read as it is", () => {
+  const mountinfo = "28 22 0:24 / /my\\040cgroups rw - cgroup2 none rw\n";
+  assertEquals(hierarchies(mountinfo)[0]?.mountPoint, "/my cgroups");
+});
+
+Deno.test("hierarchies that a later mount hides do not count", () => {
+  // on the root of the tmpfs that has them (the second number is the mount below)
+  const onTop = V1 + "50 27 0:40 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw\n";
+  assertEquals(cgroupLayout(onTop, "id").version, 2);
+  assertEquals(paths(onTop), ["/sys/fs/cgroup/dhow/id"]);
+});
+
+Deno.test("a root directory that was mounted after /sys hides nothing", () => {
+  // as an initramfs leaves it: /sys was moved below the real root, which has the higher number
+  const mountinfo =
+    "22 60 0:20 / /sys rw - sysfs sysfs rw\n28 22 0:24 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n" +
+    "60 1 8:1 / / rw - ext4 /dev/sda1 rw\n";
+  assertEquals(paths(mountinfo), ["/sys/fs/cgroup/dhow/id"]);
+});
+
+Deno.test("each container has folders of its own below the same parents", () => {
+  const [one, other] = ["a", "b"].map((id) => cgroupLayout(V1, id).folders);
+  assertEquals(one?.map(({ parent }) => parent), other?.map(({ parent }) => parent));
+  const all = [...one ?? [], ...other ?? []].map(({ path }) => path);
+  assert(new Set(all).size === all.length);
+});

@@ -1,0 +1,148 @@
+import { assert, assertEquals } from "@std/assert";
+import type { ChildStep } from "../../../src/plan/step.ts";
+import { defaultMounts, mountSteps } from "../../../src/rootfs/mounts.ts";
+
+const USUAL = { files: {}, hasOwnNetwork: true, inUserNamespace: false, cgroupVersion: 2 } as const;
+
+const mountsBy = (choice: Partial<Parameters<typeof defaultMounts>[0]>) =>
+  new Map(defaultMounts({ ...USUAL, ...choice }).map((mount) => [mount.destination, mount]));
+
+type Step<Op extends ChildStep["op"]> = Extract<ChildStep, { op: Op }>;
+const only = <Op extends ChildStep["op"]>(steps: readonly ChildStep[], op: Op) =>
+  steps.filter((step): step is Step<Op> => step.op === op);
+
+Deno.test("every container has the file systems that the OCI specification lists", () => {
+  const types = Object.fromEntries([...mountsBy({})].map(([path, { type }]) => [path, type]));
+  assertEquals(types, {
+    "/proc": "proc",
+    "/dev": "tmpfs",
+    "/dev/pts": "devpts",
+    "/dev/shm": "tmpfs",
+    "/dev/mqueue": "mqueue",
+    "/sys": "sysfs",
+    "/sys/fs/cgroup": "cgroup2",
+  });
+});
+
+Deno.test("a folder is mounted before what lies inside it", () => {
+  for (const cgroupVersion of [1, 2] as const) {
+    const order = defaultMounts({ ...USUAL, cgroupVersion }).map(({ destination }) => destination);
+    for (const [index, path] of order.entries()) {
+      const inside = order.findIndex((other) => other.startsWith(`${path}/`));
+      assert(inside === -1 || inside > index, `${order[inside]} comes before ${path}`);
+    }
+  }
+});
+
+Deno.test("with cgroup v1 the container sees no cgroups", () => {
+  assert(!mountsBy({ cgroupVersion: 1 }).has("/sys/fs/cgroup"));
+});
+
+Deno.test("what shows the host's kernel is read-only, and nothing but /dev can hold devices", () => {
+  for (const choice of [{}, { inUserNamespace: true }, { hasOwnNetwork: false, inUserNamespace: true }]) {
+    const mounts = mountsBy(choice);
+    for (const path of ["/sys", "/sys/fs/cgroup"]) {
+      const mount = mounts.get(path);
+      assert(mount === undefined || mount.options.includes("ro"), path);
+    }
+    for (const [path, { options }] of mounts) {
+      assert(options.includes("nosuid"), path);
+      if (!["/dev", "/dev/pts"].includes(path)) assert(options.includes("nodev"), path);
+    }
+  }
+});
+
+Deno.test("a user namespace does without the group tty, which it need not map", () => {
+  assert(mountsBy({}).get("/dev/pts")?.options.includes("gid=5"));
+  assert(!mountsBy({ inUserNamespace: true }).get("/dev/pts")?.options.includes("gid=5"));
+});
+
+Deno.test("a user namespace in the host's network binds the host's /sys, which it may not mount", () => {
+  const mounts = mountsBy({ inUserNamespace: true, hasOwnNetwork: false });
+  const sys = mounts.get("/sys");
+  assertEquals(sys?.source, "/sys");
+  assert(sys?.options.includes("rbind"));
+  assert(!mounts.has("/sys/fs/cgroup"), "it comes with the host's /sys");
+  assertEquals(mountsBy({ hasOwnNetwork: false }).get("/sys")?.type, "sysfs");
+  assertEquals(mountsBy({ inUserNamespace: true }).get("/sys")?.type, "sysfs");
+});
+
+Deno.test("files of the container's own are bound over the image's, writable", () => {
+  const hosts = mountsBy({ files: { "/etc/hosts": "/run/x/hosts" } }).get("/etc/hosts");
+  assertEquals(hosts, { destination: "/etc/hosts", type: "none", source: "/run/x/hosts", options: ["bind"] });
+});
+
+Deno.test("a mount's attributes are told from the options of its file system", () => {
+  const [step] = mountSteps([{
+    destination: "/dev/shm",
+    type: "tmpfs",
+    source: "shm",
+    options: ["nosuid", "noexec", "nodev", "ro", "mode=1777", "size=65536k"],
+  }], false);
+  assert(step?.op === "mount");
+  assertEquals(step.attributes, ["nosuid", "noexec", "nodev", "ro"]);
+  assertEquals(step.options, [["mode", "1777"], ["size", "65536k"]]);
+});
+
+Deno.test("links of the image are followed for files below /etc only, and never for a file system", () => {
+  const mounts = defaultMounts({ ...USUAL, files: { "/etc/hosts": "/run/x/hosts" } });
+  for (const step of only(mountSteps(mounts, true), "bind")) {
+    assertEquals(step.followLinks, step.inRoot.startsWith("/etc/"), step.inRoot);
+  }
+});
+
+Deno.test("a file is bound alone, a folder with what is mounted in it", () => {
+  const bind = (option: string) => {
+    const [step] = mountSteps(
+      [{ destination: "/x", type: "none", source: "/y", options: [option, "ro"] }],
+      false,
+    );
+    assert(step?.op === "bind");
+    return { kind: step.kind, recursive: step.recursive, attributes: step.attributes };
+  };
+  assertEquals(bind("bind"), { kind: "file", recursive: false, attributes: ["ro"] });
+  assertEquals(bind("rbind"), { kind: "directory", recursive: true, attributes: ["ro"] });
+});
+
+Deno.test("/dev gets its devices and links right after it is mounted, before anything else in it", () => {
+  const steps = mountSteps(defaultMounts(USUAL), false);
+  const dev = steps.findIndex((step) => step.op === "mount" && step.inRoot === "/dev");
+  const next = steps.findIndex((step, index) => index > dev && step.op === "mount");
+  const between = steps.slice(dev + 1, next).map(({ op }) => op);
+  assertEquals(new Set(between), new Set(["make-device", "make-symlink"]));
+  assertEquals(only(steps, "make-device").length + only(steps, "make-symlink").length, between.length);
+});
+
+Deno.test("the devices are those of the OCI specification, with the kernel's numbers, open to all", () => {
+  const devices = only(mountSteps(defaultMounts(USUAL), false), "make-device");
+  assertEquals(devices.map(({ inRoot, major, minor, mode }) => [inRoot, major, minor, mode]), [
+    ["/dev/null", 1, 3, 0o666],
+    ["/dev/zero", 1, 5, 0o666],
+    ["/dev/full", 1, 7, 0o666],
+    ["/dev/random", 1, 8, 0o666],
+    ["/dev/urandom", 1, 9, 0o666],
+    ["/dev/tty", 5, 0, 0o666],
+  ]);
+});
+
+Deno.test("a user namespace, which may not make devices, gets the host's", () => {
+  const steps = mountSteps(defaultMounts({ ...USUAL, inUserNamespace: true }), true);
+  assertEquals(only(steps, "make-device"), []);
+  const bound = only(steps, "bind").filter(({ inRoot }) => inRoot.startsWith("/dev/"));
+  assertEquals(bound.length, 6);
+  for (const { source, inRoot, kind, recursive } of bound) {
+    assertEquals([source, kind, recursive], [inRoot, "file", false]);
+  }
+});
+
+Deno.test("/dev has the links that programs expect", () => {
+  const links = only(mountSteps(defaultMounts(USUAL), false), "make-symlink");
+  const targets = Object.fromEntries(links.map(({ inRoot, target }) => [inRoot, target]));
+  assertEquals(targets["/dev/ptmx"], "pts/ptmx");
+  assertEquals(targets["/dev/fd"], "/proc/self/fd");
+  assertEquals(["stdin", "stdout", "stderr"].map((name) => targets[`/dev/${name}`]), [
+    "/proc/self/fd/0",
+    "/proc/self/fd/1",
+    "/proc/self/fd/2",
+  ]);
+});

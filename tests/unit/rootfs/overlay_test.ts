@@ -1,0 +1,51 @@
+import { assert, assertEquals } from "@std/assert";
+import { overlayOptions } from "../../../src/plan/step.ts";
+import { overlaySteps } from "../../../src/rootfs/overlay.ts";
+
+const SAMPLE = {
+  layers: ["/store/layers/3", "/store/layers/1"],
+  upper: "/store/containers/id/diff",
+  work: "/store/containers/id/work",
+  target: "/run/id/merged",
+  inUserNamespace: false,
+};
+
+function mountStep(input: Partial<typeof SAMPLE> = {}) {
+  const step = overlaySteps({ ...SAMPLE, ...input }).find((step) => step.op === "mount-overlay");
+  assert(step?.op === "mount-overlay");
+  return step;
+}
+
+Deno.test("mounts are made private before the first one is made, and the root is held once it is there", () => {
+  assertEquals(overlaySteps(SAMPLE).map(({ op }) => op), [
+    "make-mounts-private",
+    "mount-overlay",
+    "open-root",
+  ]);
+});
+
+Deno.test("the layers lie top to bottom below the writable one, under names relative to their folder", () => {
+  const step = mountStep();
+  assertEquals(step.layersFolder, "/store/layers");
+  assertEquals(
+    overlayOptions(step),
+    "lowerdir=3:1,upperdir=/store/containers/id/diff,workdir=/store/containers/id/work,volatile",
+  );
+});
+
+Deno.test("the options of 500 layers fit in the one page that mount takes", () => {
+  const layers = Array.from({ length: 500 }, (_, index) => `/var/lib/dhow/layers/${10_000 + index}`);
+  const upper = `/var/lib/dhow/containers/${"f".repeat(64)}/diff`;
+  const work = `/var/lib/dhow/containers/${"f".repeat(64)}/work`;
+  assert(overlayOptions(mountStep({ layers, upper, work, inUserNamespace: true })).length < 4096);
+});
+
+Deno.test("a user namespace keeps overlay's attributes where it may read them", () => {
+  assert(mountStep({ inUserNamespace: true }).options.includes("userxattr"));
+  assert(!mountStep().options.includes("userxattr"));
+});
+
+Deno.test("a path with what separates overlay's options is escaped", () => {
+  const options = overlayOptions(mountStep({ layers: ["/l/a:b,c\\d"], upper: "/u,1", work: "/w:1" }));
+  assertEquals(options, "lowerdir=a\\:b\\,c\\\\d,upperdir=/u\\,1,workdir=/w\\:1,volatile");
+});

@@ -1,0 +1,152 @@
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
+import { HostError } from "../../../src/errors.ts";
+import { databasePath } from "../../../src/state/paths.ts";
+import { addContainer, TemporaryState } from "./temporary.ts";
+import { askWorkers } from "./workers.ts";
+
+function version(path: string): number {
+  const connection = new DatabaseSync(path);
+  try {
+    return (connection.prepare("PRAGMA user_version").get() as { user_version: number }).user_version;
+  } finally {
+    connection.close();
+  }
+}
+
+Deno.test("a database is made with its folder when there is none, and found again with what it held", () => {
+  using state = new TemporaryState();
+  addContainer(state.open(), "a");
+  assertEquals(state.open().all("SELECT id, name FROM containers").map((row) => ({ ...row as object })), [
+    { id: "a", name: "name-a" },
+  ]);
+  assert(version(databasePath(state.paths)) > 0);
+});
+
+Deno.test("the database's folder can be passed through but not listed by other users", () => {
+  using state = new TemporaryState();
+  const umask = Deno.umask(0);
+  try {
+    state.open();
+  } finally {
+    Deno.umask(umask);
+  }
+  assertEquals((Deno.statSync(state.paths.state).mode ?? 0) & 0o777, 0o711);
+});
+
+Deno.test("a database that a newer dhow wrote is refused, and left as it is", () => {
+  using state = new TemporaryState();
+  state.open();
+  const path = databasePath(state.paths);
+  const connection = new DatabaseSync(path);
+  connection.exec("PRAGMA user_version = 9999; DROP TABLE endpoints");
+  connection.close();
+  const error = assertThrows(() => state.open(), HostError, "9999");
+  assertMatch(error.message, /newer dhow/);
+  assertEquals(version(path), 9999);
+});
+
+Deno.test("a database without a schema gets one, and what else it holds stays", () => {
+  using state = new TemporaryState();
+  Deno.mkdirSync(state.paths.state, { recursive: true });
+  const connection = new DatabaseSync(databasePath(state.paths));
+  connection.exec("CREATE TABLE other (text TEXT); INSERT INTO other VALUES ('kept')");
+  connection.close();
+  const database = state.open();
+  addContainer(database, "a");
+  assertEquals(database.get<{ text: string }>("SELECT text FROM other")?.text, "kept");
+});
+
+Deno.test("a schema that cannot be brought up to date is left as it was", () => {
+  using state = new TemporaryState();
+  Deno.mkdirSync(state.paths.state, { recursive: true });
+  const path = databasePath(state.paths);
+  const connection = new DatabaseSync(path);
+  connection.exec("CREATE TABLE endpoints (mine TEXT)"); // in the way of the last table that is made
+  connection.close();
+  assertThrows(() => state.open());
+  const again = new DatabaseSync(path);
+  const tables = again.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all().map(({ name }) =>
+    name
+  );
+  again.close();
+  assertEquals(tables, ["endpoints"]);
+  assertEquals(version(path), 0);
+});
+
+Deno.test("a path that cannot hold a database is named, with what to do about it", () => {
+  using state = new TemporaryState();
+  Deno.mkdirSync(databasePath(state.paths), { recursive: true });
+  const error = assertThrows(() => state.open(), HostError, databasePath(state.paths));
+  assertMatch(error.message, /--root/);
+});
+
+Deno.test("a file that is no database is explained like any other that cannot be opened", () => {
+  using state = new TemporaryState();
+  Deno.mkdirSync(state.paths.state, { recursive: true });
+  Deno.writeTextFileSync(databasePath(state.paths), "this is not a database\n".repeat(100));
+  assertThrows(() => state.open(), HostError, databasePath(state.paths));
+});
+
+Deno.test("a transaction that throws leaves nothing, and the next one works", () => {
+  using state = new TemporaryState();
+  const database = state.open();
+  const thrown = assertThrows(() =>
+    database.transaction(() => {
+      addContainer(database, "a");
+      throw new RangeError("halfway");
+    }), RangeError);
+  assertEquals(thrown.message, "halfway");
+  assertEquals(database.all("SELECT * FROM containers"), []);
+  assertEquals(database.transaction(() => (addContainer(database, "b"), "result")), "result");
+  assertEquals(database.get<{ n: number }>("SELECT count(*) AS n FROM containers")?.n, 1);
+});
+
+Deno.test("what one connection commits, the other sees; what it has not committed, the other does not", () => {
+  using state = new TemporaryState();
+  const [one, other] = [state.open(), state.open()];
+  const count = () => other.get<{ n: number }>("SELECT count(*) AS n FROM containers")?.n;
+  one.transaction(() => {
+    addContainer(one, "a");
+    assertEquals(count(), 0);
+  });
+  assertEquals(count(), 1);
+});
+
+Deno.test("a name and an address cannot be held twice, nor an address by a container that is not there", () => {
+  using state = new TemporaryState();
+  const database = state.open();
+  database.run(
+    "INSERT INTO networks (name, bridge, subnet, last_address) VALUES ('n', 'b', '10.0.0.0/24', 0)",
+  );
+  addContainer(database, "a", "same");
+  assertThrows(() => addContainer(database, "b", "same"), Error, "UNIQUE");
+  const take = (container: string) =>
+    database.run("INSERT INTO endpoints (container, network, address) VALUES (?, 'n', 5)", container);
+  take("a");
+  addContainer(database, "c");
+  assertThrows(() => take("c"), Error, "UNIQUE");
+  assertThrows(() => take("missing"), Error);
+});
+
+Deno.test("an address is given back with its container", () => {
+  using state = new TemporaryState();
+  const database = state.open();
+  database.run(
+    "INSERT INTO networks (name, bridge, subnet, last_address) VALUES ('n', 'b', '10.0.0.0/24', 0)",
+  );
+  addContainer(database, "a");
+  database.run("INSERT INTO endpoints (container, network, address) VALUES ('a', 'n', 5)");
+  database.run("DELETE FROM containers WHERE id = 'a'");
+  assertEquals(database.all("SELECT * FROM endpoints"), []);
+});
+
+Deno.test("commands that are the first to open the database at once all find it made, and lose no row", async () => {
+  using state = new TemporaryState();
+  const messages = [0, 1, 2, 3].map((worker) => ({
+    paths: state.paths,
+    ids: Array.from({ length: 10 }, (_, index) => `${worker}-${index}`),
+  }));
+  await askWorkers<number>(import.meta.resolve("./opening_worker.ts"), messages);
+  assertEquals(state.open().get<{ n: number }>("SELECT count(*) AS n FROM containers")?.n, 40);
+});
