@@ -64,33 +64,60 @@ const FUNCTIONS = [
 
 export type LibcFunction = (typeof FUNCTIONS)[number];
 
-const statics: Record<string, Deno.ForeignStatic<"pointer">> = { __errno_location: { type: "pointer" } };
-for (const name of FUNCTIONS) statics[name] = { type: "pointer" };
+/**
+ * dlsym(3) is all that is bound here, the rest is looked up when it is first used: binding functions one by one costs
+ * every start a tenth of a millisecond each. Before glibc 2.34 it is in libdl.
+ */
+function openDlsym() {
+  const interface_ = { dlsym: { parameters: ["usize", "buffer"], result: "usize" } } as const;
+  try {
+    return Deno.dlopen("libc.so.6", interface_).symbols.dlsym;
+  } catch {
+    return Deno.dlopen("libdl.so.2", interface_).symbols.dlsym;
+  }
+}
 
-const addresses = Deno.dlopen("libc.so.6", statics).symbols;
-const memory = Deno.dlopen("libc.so.6", {
-  mmap: { parameters: ["usize", "usize", "i32", "i32", "i32", "i64"], result: "pointer" },
-  mprotect: { parameters: ["pointer", "usize", "i32"], result: "i32" },
-  munmap: { parameters: ["usize", "usize"], result: "i32" },
-}).symbols;
-
-const MAP_FAILED = 2n ** 64n - 1n;
-
+const dlsym = openDlsym();
+const RTLD_DEFAULT = 0n;
 const known = new Map<string, number>();
 
-/** The address of a libc function. */
+/**
+ * The address of a libc function.
+ * @throws {Error} when this libc has none of that name
+ */
 export function functionAddress(name: LibcFunction | "__errno_location"): number {
   let address = known.get(name);
   if (address === undefined) {
-    address = Number(Deno.UnsafePointer.value(addresses[name] as Deno.PointerValue));
+    address = Number(symbolAddress(name));
     known.set(name, address);
   }
   return address;
 }
 
-/** Maps memory (mmap(2)). @throws {Error} when the kernel refuses. */
-function map(size: number, protection: number, flags: number, fd: number): NonNullable<Deno.PointerValue> {
-  const pointer = memory.mmap(0n, BigInt(size), protection, flags, fd, 0n);
+function symbolAddress(name: string): bigint {
+  const address = dlsym(RTLD_DEFAULT, new TextEncoder().encode(`${name}\0`));
+  if (address === 0n) throw new Error(`libc has no function ${name}`);
+  return address;
+}
+
+/** A function that is called directly, without a table: errno is lost. */
+function bind<const Definition extends Deno.ForeignFunction>(name: string, definition: Definition) {
+  const pointer = Deno.UnsafePointer.create(symbolAddress(name)) as Deno.PointerObject<Definition>;
+  return new Deno.UnsafeFnPointer(pointer, definition);
+}
+
+const mmap = bind("mmap", {
+  parameters: ["usize", "usize", "i32", "i32", "i32", "i64"],
+  result: "pointer",
+});
+const mprotect = bind("mprotect", { parameters: ["pointer", "usize", "i32"], result: "i32" });
+const munmap = bind("munmap", { parameters: ["usize", "usize"], result: "i32" });
+
+const MAP_FAILED = 2n ** 64n - 1n;
+
+/** Maps anonymous memory (mmap(2)). @throws {Error} when the kernel refuses. */
+function map(size: number, flags: number): NonNullable<Deno.PointerValue> {
+  const pointer = mmap.call(0n, BigInt(size), PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0n);
   if (pointer === null || Deno.UnsafePointer.value(pointer) === MAP_FAILED) {
     throw new Error(`cannot map ${size} bytes of memory (mmap)`);
   }
@@ -103,38 +130,25 @@ export interface MappedMemory {
   readonly buffer: ArrayBuffer;
 }
 
-function viewOf(pointer: NonNullable<Deno.PointerValue>, size: number): MappedMemory {
+/**
+ * Memory that this process and its children share (mmap(2), MAP_SHARED), filled with zeros.
+ * @param size in bytes
+ */
+export function mapShared(size: number): MappedMemory {
+  const pointer = map(size, MAP_SHARED);
   return {
     address: Number(Deno.UnsafePointer.value(pointer)),
     buffer: Deno.UnsafePointerView.getArrayBuffer(pointer, size),
   };
 }
 
-/**
- * Anonymous memory that this process and its children share (mmap(2), MAP_SHARED), filled with zeros.
- * @param size in bytes
- */
-export function mapShared(size: number): MappedMemory {
-  return viewOf(map(size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1), size);
-}
-
-/**
- * A file's content, read-only (mmap(2), MAP_PRIVATE). Reading beyond the end of a file that was truncated meanwhile
- * kills the process with SIGBUS, so this is for files that nobody else writes.
- * @param fd an open descriptor, which may be closed afterwards
- * @param size in bytes, above 0
- */
-export function mapFile(fd: number, size: number): MappedMemory {
-  return viewOf(map(size, PROT_READ, MAP_PRIVATE, fd), size);
-}
-
-/** Undoes mapShared and mapFile. The view must not be touched any more. */
+/** Undoes mapShared. The view must not be touched any more. */
 export function unmap(address: number, size: number): void {
-  memory.munmap(BigInt(address), BigInt(size));
+  munmap.call(BigInt(address), BigInt(size));
 }
 
 const code = tableWalker();
-const codePointer = map(code.length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+const codePointer = map(code.length, MAP_PRIVATE);
 new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(codePointer, code.length)).set(code);
 if (Deno.build.arch === "aarch64") {
   // An arm64 CPU may still execute what its instruction cache holds from before the write. Linux puts that right in
@@ -146,7 +160,7 @@ if (Deno.build.arch === "aarch64") {
   symbols.__clear_cache(start, start + BigInt(code.length));
 }
 // Written first, made executable afterwards: never both at once.
-if (memory.mprotect(codePointer, BigInt(code.length), PROT_READ | PROT_EXEC) !== 0) {
+if (mprotect.call(codePointer, BigInt(code.length), PROT_READ | PROT_EXEC) !== 0) {
   throw new Error("cannot make the table walker executable (mprotect); does a security module forbid it?");
 }
 

@@ -83,8 +83,8 @@ const X86_64 = `
   c3                    ret`;
 
 /**
- * AAPCS64; Linux passes variadic arguments as it passes named ones. Checked under qemu-aarch64, by tests/unit/ffi and
- * by more (docs/table-walker.md), not on a real CPU.
+ * AAPCS64, which passes variadic arguments as it does named ones. Checked by tests/unit/ffi on an emulated CPU under an
+ * arm64 kernel (docs/table-walker.md), not yet on a real one.
  */
 const ARM64 = `
   5f2403d5              bti   c

@@ -10,6 +10,7 @@ export DENO_TLS_CA_STORE=system
 export DENO_NO_UPDATE_CHECK=1
 [ -t 1 ] || export NO_COLOR=1
 # `deno compile` downloads denort, unless it is told of a local one (see scripts/setup).
+unset DENORT_BIN
 if [ "${DHOW_OFFICIAL_DENORT:-}" != 1 ] && [ -x .toolchain/bin/denort ]; then
   export DENORT_BIN="$PWD/.toolchain/bin/denort"
 fi

@@ -31,7 +31,7 @@ export function prepare(
   },
 ): Plan {
   const runFolder = containerRun(paths, id);
-  const cgroups = cgroupLayout(Deno.readTextFileSync("/proc/self/mountinfo"), id);
+  const cgroups = cgroupLayout(Deno.readTextFileSync("/proc/self/mountinfo"), id, Deno.readTextFileSync);
   const user = resolveUser(options.user ?? image.config.user, image.passwd, image.group);
   const files = etcFiles(id, options, endpoint);
   const mounts = defaultMounts({

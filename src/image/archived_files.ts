@@ -39,7 +39,7 @@ class ArchivedLayer implements LayerView<Directory> {
         read: () => this.#readFile(node),
       };
     }
-    return node;
+    return node?.kind === "symlink" ? node : node && { kind: "other" };
   }
 
   /** Of a plain layer only the headers are read; a compressed one has to be uncompressed. */

@@ -19,7 +19,8 @@ export type LayerChild<D> =
   | { readonly kind: "directory"; readonly directory: D; readonly opaque: boolean }
   | { readonly kind: "symlink"; readonly target: ByteString }
   | { readonly kind: "file"; readonly size: number; readonly read: () => Promise<Uint8Array> }
-  | { readonly kind: "whiteout" | "other" };
+  /** Anything else, a whiteout for one: it is no file, and hides what lower layers have. */
+  | { readonly kind: "other" };
 
 /** One layer, by itself. */
 export interface LayerView<D> {
@@ -79,9 +80,8 @@ export class MergedFiles<D> implements ImageFiles {
       for (const [index, part] of parts.entries()) {
         const child = layer.child(directory, part);
         if (child === undefined) break;
-        if (child.kind === "whiteout") return undefined;
         if (index === parts.length - 1) return child;
-        // a layer above has a directory here, which hides this one and what is below it
+        // it hides what is below it, and is hidden itself by the directory that a layer above has here
         if (child.kind !== "directory") return undefined;
         directory = child.directory;
         hidesLower ||= child.opaque;

@@ -53,6 +53,9 @@ export const MAX_SYMLINKS = 40;
 /** PATH_MAX without the NUL: longer paths cannot be given to Linux. */
 const MAX_PATH = 4095;
 
+/** Entries of one layer. Each takes up to 250 bytes of memory; large real layers have a few hundred thousand. */
+const MAX_ENTRIES = 4_000_000;
+
 /** Names that layers use for what is gone (OCI image-spec, layer.md, "Whiteouts"). */
 const WHITEOUT_PREFIX = ".wh.";
 const OPAQUE_MARK = ".wh..wh..opq";
@@ -116,6 +119,7 @@ export class LayerTree {
 
   /** The directory that the previous entry was in, by its name as written: the next one is mostly in the same. */
   #lastFolder: { readonly name: ByteString; readonly directory: Directory } | undefined;
+  #entries = 0;
 
   /**
    * @param keepFiles whether to remember where the files' data are
@@ -130,6 +134,7 @@ export class LayerTree {
    * @throws {TarError} when it must not be in a layer
    */
   add(entry: TarEntry, offset: number): Placement | undefined {
+    if (++this.#entries > MAX_ENTRIES) throw new TarError(`the layer has more than ${MAX_ENTRIES} entries`);
     const slash = entry.name.lastIndexOf("/", entry.name.length - 2);
     const name = entry.name.endsWith("/") ? entry.name.slice(slash + 1, -1) : entry.name.slice(slash + 1);
     if (name === "" || name === "." || name === "..") {

@@ -1,5 +1,5 @@
 import { join } from "@std/path";
-import { ImageError } from "../errors.ts";
+import { HostError, ImageError } from "../errors.ts";
 import { stepDone } from "../plan/fault.ts";
 import type { Database } from "../state/database.ts";
 import { layersFolder, type Paths } from "../state/paths.ts";
@@ -111,10 +111,15 @@ export class ImageStore {
   async #unpack(layer: LayerBlob, number: number, signal: AbortSignal): Promise<void> {
     const root = join(this.#layers, String(number));
     const trash = root + TRASH_SUFFIX;
-    // programs of images with setuid are none of the host users' business
-    Deno.mkdirSync(this.#layers, { recursive: true, mode: 0o700 });
-    Deno.mkdirSync(root);
-    Deno.mkdirSync(trash, { mode: 0o700 });
+    try {
+      // programs of images with setuid are none of the host users' business
+      Deno.mkdirSync(this.#layers, { recursive: true, mode: 0o700 });
+      Deno.mkdirSync(root);
+      Deno.mkdirSync(trash, { mode: 0o700 });
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new HostError({ what: `cannot make a folder for ${layer.label}`, why, cause });
+    }
     stepDone();
     // loaded only now: most runs find all layers in the store
     const { unpackLayer } = await import("./unpack_layer.ts");

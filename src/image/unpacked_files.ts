@@ -35,7 +35,7 @@ class UnpackedLayer implements LayerView<string> {
         read: () => Promise.resolve(Deno.readFileSync(path)),
       };
     }
-    return { kind: info.isCharDevice && info.rdev === 0 ? "whiteout" : "other" };
+    return { kind: "other" };
   }
 }
 

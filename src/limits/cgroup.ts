@@ -22,6 +22,14 @@ export function hierarchies(mountinfo: string): Hierarchy[] {
   return [...found.values()];
 }
 
+/** A new cpuset of cgroup v1 is empty, and nothing can join it until it has what the topmost has (cpuset(7)). */
+function cpusetSettings(mountPoint: string, read: (path: string) => string): CgroupFolder["settings"] {
+  return ["cpuset.cpus", "cpuset.mems"].map((file) => ({
+    file,
+    value: read(`${mountPoint}/${file}`).trim(),
+  }));
+}
+
 /** Which cgroups a container is put into, on this host. */
 export interface CgroupLayout {
   /** 2 when the unified hierarchy is the only one; a hybrid host counts as 1. */
@@ -31,9 +39,11 @@ export interface CgroupLayout {
 
 /**
  * A folder for the container in every hierarchy that counts, below a folder of dhow's own.
+ * @param mountinfo the text of /proc/self/mountinfo
+ * @param read reads a file of the cgroup file system
  * @throws {HostError} when no hierarchy is mounted
  */
-export function cgroupLayout(mountinfo: string, id: string): CgroupLayout {
+export function cgroupLayout(mountinfo: string, id: string, read: (path: string) => string): CgroupLayout {
   const mounted = hierarchies(mountinfo);
   if (mounted.length === 0) {
     throw new HostError({
@@ -47,8 +57,8 @@ export function cgroupLayout(mountinfo: string, id: string): CgroupLayout {
   const used = mounted.filter((hierarchy) => hierarchy.version === version);
   const folders = used.map(({ mountPoint, options }): CgroupFolder => {
     const parent = `${mountPoint}/dhow`;
-    const inherit = options.includes("cpuset") ? ["cpuset.cpus", "cpuset.mems"] : [];
-    return { parent, path: `${parent}/${id}`, inherit, joinFile: version === 1 ? "tasks" : "cgroup.procs" };
+    const settings = options.includes("cpuset") ? cpusetSettings(mountPoint, read) : [];
+    return { parent, path: `${parent}/${id}`, settings, joinFile: version === 1 ? "tasks" : "cgroup.procs" };
   });
   return { version, folders };
 }

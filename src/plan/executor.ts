@@ -8,8 +8,7 @@ import {
   SIGNALS,
 } from "../../ffi/constants.ts";
 import { Arena } from "../../ffi/arena.ts";
-import { EEXIST, ENOENT, ESRCH, SystemCallError } from "../../ffi/errno.ts";
-import { AT_FDCWD } from "../../ffi/constants.ts";
+import { ESRCH, SystemCallError } from "../../ffi/errno.ts";
 import { type ExitStatus, waitForExit } from "../../ffi/process.ts";
 import { cloneWalking, makePipe } from "../../ffi/process.ts";
 import { CallTable, libcCall } from "../../ffi/table.ts";
@@ -18,15 +17,9 @@ import { identify } from "../state/process_identity.ts";
 import { type ChildProgram, compileChild } from "./child.ts";
 import { explainChildFailure, explainHostFailure } from "./failure.ts";
 import { childStopsAfter, killSelf, stepDone } from "./fault.ts";
+import { makeFiles } from "./files.ts";
 import { runIp } from "./program.ts";
-import {
-  type CgroupFolder,
-  CHILD,
-  type HostStep,
-  type NamespaceKind,
-  type NetworkSetup,
-  type Undo,
-} from "./step.ts";
+import { CHILD, type HostStep, type NamespaceKind, type NetworkSetup, type Undo } from "./step.ts";
 
 const CLONE_FLAGS: Readonly<Record<NamespaceKind, number>> = {
   mount: CLONE_NEWNS,
@@ -87,11 +80,9 @@ class Execution {
   async perform(step: HostStep): Promise<void> {
     switch (step.do) {
       case "make-directory":
-        return Deno.mkdirSync(step.path, { recursive: true, mode: step.mode });
       case "write-file":
-        return Deno.writeTextFileSync(step.path, step.text, { mode: step.mode });
       case "make-cgroups":
-        return step.folders.forEach(makeCgroup);
+        return makeFiles(step);
       case "start-child":
         return this.#startChild(step);
       case "map-ids": {
@@ -197,43 +188,6 @@ function signalProcess(pidfd: number, signal: number): void {
   try {
     libcCall("pidfd_send_signal", pidfd, signal, 0, 0);
   } catch (error) {
-    if (!isErrno(error, ESRCH)) throw error;
+    if (!(error instanceof SystemCallError && error.errno === ESRCH)) throw error;
   }
-}
-
-const MAKE_CGROUP_ATTEMPTS = 10;
-
-function makeCgroup({ parent, path, inherit }: CgroupFolder): void {
-  for (let attempt = 1;; attempt++) {
-    try {
-      for (const folder of [parent, path]) {
-        makeFolder(folder);
-        for (const file of inherit) inheritCgroupFile(folder, file);
-      }
-      return;
-    } catch (error) {
-      // another dhow, whose last container just ended, removed the parent in between
-      if (!isErrno(error, ENOENT) || attempt === MAKE_CGROUP_ATTEMPTS) throw error;
-    }
-  }
-}
-
-function makeFolder(path: string): void {
-  try {
-    libcCall("mkdirat", AT_FDCWD, path, 0o755);
-  } catch (error) {
-    if (!isErrno(error, EEXIST)) throw error;
-  }
-}
-
-/** cpuset of cgroup v1 starts empty, and nothing can join it until it has what its parent has (cpuset(7)). */
-function inheritCgroupFile(folder: string, file: string): void {
-  const own = `${folder}/${file}`;
-  if (Deno.readTextFileSync(own).trim() !== "") return;
-  Deno.writeTextFileSync(own, Deno.readTextFileSync(`${folder}/../${file}`).trim());
-}
-
-function isErrno(error: unknown, errno: number): boolean {
-  return (error instanceof SystemCallError && error.errno === errno) ||
-    (errno === ENOENT && error instanceof Deno.errors.NotFound);
 }

@@ -157,14 +157,10 @@ function hostCommands(step: HostStep): string[] {
       return [`cat >${quote(step.path)} <<'END'`, ...step.text.replace(/\n$/, "").split("\n"), "END"];
     case "make-cgroups":
       return [
-        ...step.folders.flatMap(({ parent, path, inherit }) => [
+        ...step.folders.flatMap(({ parent, path, settings }) => [
           commandLine("mkdir", "-p", path),
-          ...inherit.flatMap((file) =>
-            [parent, path].map((folder) =>
-              `[ -n "$(cat ${quote(`${folder}/${file}`)})" ] || cat ${quote(`${folder}/../${file}`)} >${
-                quote(`${folder}/${file}`)
-              }`
-            )
+          ...[parent, path].flatMap((folder) =>
+            settings.map(({ file, value }) => `echo ${quote(value)} >${quote(`${folder}/${file}`)}`)
           ),
         ]),
       ];

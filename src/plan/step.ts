@@ -18,8 +18,8 @@ export interface CgroupFolder {
   readonly parent: string;
   /** The container's folder below it. */
   readonly path: string;
-  /** Files that must be copied down before a process can join (cpuset of cgroup v1). */
-  readonly inherit: readonly string[];
+  /** Files that must have a value before a process can join (cpuset of cgroup v1), in `parent` and then in `path`. */
+  readonly settings: readonly { readonly file: string; readonly value: string }[];
   /**
    * The file that a process writes 0 to in order to join. `tasks` where there is one (cgroup v1): it moves one thread,
    * for which the kernel need not stop the forks of all others as it does for `cgroup.procs`, several milliseconds.

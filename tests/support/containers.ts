@@ -13,7 +13,10 @@ export async function runBusybox(
   flags?: readonly string[],
   options?: RunOptions,
 ): Promise<Output> {
-  return await host.dhow(["run", "--network", "none", ...(flags ?? []), await busyboxArchive(), ...command], options);
+  return await host.dhow(
+    ["run", "--network", "none", ...(flags ?? []), await busyboxArchive(), ...command],
+    options,
+  );
 }
 
 /** What such a container prints; it must succeed, and dhow must have nothing to say. */

@@ -6,48 +6,44 @@
 #   host.sh enter COMMAND...   inside the host: joins its cgroups, then becomes the command
 set -eu
 
-# Paths of this process's cgroups below the host machine's mounts, one a line.
+# Folders of this process's cgroups, one for each hierarchy that is mounted (cgroups(7)).
 own_cgroups() {
-  while read -r _ _ _ root point rest; do
-    type=${rest##* - }
-    case "$type" in
-      "cgroup2 "*) own=$(sed -n 's/^0:://p' /proc/self/cgroup) ;;
-      "cgroup "*)
-        controllers=$(basename "$point")
-        own=$(awk -F : -v want="$controllers" '{ sub(/^name=/, "", $2) } $2 == want { print $3 }' /proc/self/cgroup)
-        ;;
-      *) continue ;;
-    esac
-    [ "$root" = / ] || own=${own#"$root"}
-    # a bind mount of another branch, or a hierarchy under another name
-    [ -d "$point$own" ] && echo "$point${own%/}"
-  done </proc/self/mountinfo
+  awk '
+    FNR == NR {
+      split($0, field, ":")
+      sub(/^name=/, "", field[2])
+      own[field[2]] = substr($0, length(field[1] field[2]) + ($0 ~ /:name=/ ? 8 : 3))
+      next
+    }
+    / - cgroup2? / && $4 == "/" {
+      hierarchy = $5
+      sub(/.*\//, "", hierarchy)
+      if (/ - cgroup2 /) hierarchy = ""
+      if (hierarchy in own) print $5 (own[hierarchy] == "/" ? "" : own[hierarchy])
+    }
+  ' /proc/self/cgroup /proc/self/mountinfo | sort -u
 }
 
 hold() {
   trap '' HUP INT TERM PIPE # the end of standard input is what ends this, and then it cleans up
-  name=dhow-test-$$
-  cgroups=$(own_cgroups | sort -u)
-  for parent in $cgroups; do
-    mkdir "$parent/$name" 2>/dev/null || continue
+  cgroups=$(own_cgroups | sed "s|$|/dhow-test-$$|")
+  # shellcheck disable=SC2086 # a list
+  mkdir $cgroups
+  for cgroup in $cgroups; do
     for file in cpuset.cpus cpuset.mems; do
-      [ ! -e "$parent/$file" ] || cat "$parent/$file" >"$parent/$name/$file" 2>/dev/null || true
+      [ ! -e "$cgroup/../cgroup.clone_children" ] || [ ! -e "$cgroup/$file" ] || cat "$cgroup/../$file" >"$cgroup/$file"
     done
   done
   (
     trap - HUP INT TERM PIPE
-    for parent in $cgroups; do
-      [ ! -d "$parent/$name" ] || echo 0 >"$parent/$name/cgroup.procs"
-    done
+    for cgroup in $cgroups; do echo 0 >"$cgroup/cgroup.procs"; done
     exec setpriv --pdeathsig KILL unshare --mount --net --uts --ipc --cgroup --pid --fork --kill-child sh "$0" boot
   ) &
   machine=$!
   cat >/dev/null
   kill -KILL "$machine" 2>/dev/null || true
   wait "$machine" || true
-  for parent in $cgroups; do
-    [ ! -d "$parent/$name" ] || remove_cgroup "$parent/$name"
-  done
+  for cgroup in $cgroups; do remove_cgroup "$cgroup"; done
 }
 
 # A killed process leaves its cgroup a moment after it is gone from its parent's sight.
@@ -85,11 +81,28 @@ mount_cgroups() {
   fi
 }
 
+# A /tmp of the host's own; if the repository lies in the machine's, it stays visible.
+mount_tmp() {
+  repository=$(cd "$(dirname "$0")/../.." && pwd -P)
+  mkdir /run/host/repository
+  mount --bind "$repository" /run/host/repository
+  mount -t tmpfs -o mode=1777 tmpfs /tmp
+  case "$repository" in
+    /tmp/*)
+      mkdir -p "$repository"
+      mount --bind /run/host/repository "$repository"
+      ;;
+  esac
+  umount /run/host/repository
+  rmdir /run/host/repository
+}
+
 boot() {
   read -r pid _ </proc/self/stat # the pid outside: /proc is still the machine's
   mount -t proc proc /proc
   mount -t tmpfs -o mode=755 tmpfs /run
   mkdir /run/lock /run/host /run/host/files
+  mount_tmp
   private /etc
   private /usr
   private /var/lib
@@ -129,7 +142,7 @@ internet() {
   # Both return when they listen.
   busybox httpd -p 203.0.113.80:80 -h /run/host/www
   dnsmasq --conf-file=/dev/null --user=root --pid-file= --no-resolv --no-hosts --bind-interfaces \
-    --listen-address=203.0.113.53 --address=/web.example.test/203.0.113.80 --address=/ns.example.test/203.0.113.53
+    --listen-address=203.0.113.53 --local=/example.test/ --address=/web.example.test/203.0.113.80
 }
 
 enter() {

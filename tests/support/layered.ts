@@ -22,7 +22,7 @@ export const LAYERED: readonly (readonly TarEntry[])[] = [
   [
     { path: "etc/passwd", content: "middle" },
     { path: "lib", type: "symlink", target: "usr/lib" },
-    { path: "absolute", type: "symlink", target: "/usr/lib/real" },
+    { path: "usr/absolute", type: "symlink", target: "/usr/lib/real" },
     { path: "usr/up", type: "symlink", target: "../../../../etc/passwd" },
     { path: "through", type: "symlink", target: "lib/../../etc/group" },
     { path: "loop", type: "symlink", target: "loop" },
@@ -59,7 +59,7 @@ export const PATHS: readonly (readonly [path: string, content: string | undefine
   ["/opaque/hidden", undefined],
   ["/opaque/new", "new"],
   ["/lib/real", "real"],
-  ["/absolute", "real"],
+  ["/usr/absolute", "real"],
   ["/usr/up", "middle"],
   ["/through", "group"],
   ["/loop", undefined],

@@ -1,5 +1,5 @@
 import { eventually } from "./eventually.ts";
-import type { Host } from "./host.ts";
+import { type Host, REPOSITORY } from "./host.ts";
 import { succeed } from "./process.ts";
 
 /** What dhow can leave on a host, as lines under headings. Equal snapshots: nothing was left. */
@@ -96,6 +96,7 @@ export async function snapshot(host: Host): Promise<Snapshot> {
   const files = [
     ...filesBelow(host, "/run/", ["/run/host"]),
     ...filesBelow(host, "/var/lib/dhow/", ["/var/lib/dhow/layers"]),
+    ...filesBelow(host, "/tmp/", [REPOSITORY]),
   ];
   return {
     mounts: mounts(host.pid).sort(),

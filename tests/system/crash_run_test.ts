@@ -31,9 +31,14 @@ async function cleanedUp(host: Host, before: Snapshot, when: string): Promise<vo
 }
 
 /** @returns how many different crashes there were */
-async function crashEverywhere(host: Host, fault: string, flags: readonly string[]): Promise<number> {
+async function crashEverywhere(
+  host: Host,
+  fault: string,
+  flags: readonly string[],
+  first = 1,
+): Promise<number> {
   const before = await prepared(host);
-  for (let step = 1; step < FAR; step++) {
+  for (let step = first; step < FAR; step++) {
     const { code, stdout, stderr } = await crashing(host, `${fault}:${step}`, [
       "run",
       ...flags,
@@ -42,7 +47,8 @@ async function crashEverywhere(host: Host, fault: string, flags: readonly string
       "ran",
     ]);
     const when = `${fault}:${step}`;
-    if (code !== KILLED) {
+    // where both wait for each other anyway, dhow may notice that the child stopped, before it is killed
+    if (code !== KILLED && !(fault === "kill-child-step" && code === 125)) {
       assertEquals([code, stdout, stderr], [0, "ran\n", ""], when);
       await cleanedUp(host, before, `${when}, which never came`);
       return step - 1;
@@ -72,7 +78,8 @@ systemTest("dhow killed after any step of a run with --userns: the next command 
 systemTest(
   "dhow killed after any call of the container's first process: the next command undoes it",
   async (host) => {
-    const crashes = await crashEverywhere(host, "kill-child-step", []);
+    // not the first call, which closes a pipe: a child that stops there still holds the end that it waits for
+    const crashes = await crashEverywhere(host, "kill-child-step", [], 2);
     assert(crashes >= 50, `only ${crashes} calls`);
   },
 );

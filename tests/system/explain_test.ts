@@ -50,8 +50,6 @@ systemTest(
     await explainIsTrue(host, [
       await busyboxArchive(),
       "wget",
-      "-T",
-      "5",
       "-qO-",
       "http://web.example.test/cgi-bin/address",
     ]);

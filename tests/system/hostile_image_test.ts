@@ -14,7 +14,7 @@ const FOLDER = "/run/host/files/victim";
  */
 async function attack(host: Host, entries: readonly TarEntry[]): Promise<void> {
   await host.shell(`mkdir ${FOLDER} && echo untouched >${FOLDER}/file && chmod 600 ${FOLDER}/file`);
-  const listing = `cd ${FOLDER} && ls -lRan --time-style=full-iso && cat file`;
+  const listing = `cd ${FOLDER} && ls -ldn . && ls -lRAn --time-style=full-iso && cat file`;
   const before = await host.shell(listing);
   const image = archive({ layers: [[...busyboxLayer(), ...entries]] });
   for (const flags of [[], ["--userns"], ["-w", "/work/dir"]]) {

@@ -50,9 +50,9 @@ systemTest("--network none has lo and nothing else", async (host) => {
   assertEquals(differences(before, await snapshot(host), ["layers"]), []);
 });
 
-systemTest("--network host has the host's links, address and name", async (host) => {
-  const seen = await bridged(host, `ls /sys/class/net; ${WHO_ASKS}; hostname`, ["--network", "host"]);
-  assertEquals(seen, `eth0\nlo\n${HOST_ADDRESS}\ntesthost\n`);
+systemTest("--network host has the host's links and address", async (host) => {
+  const seen = await bridged(host, `ls /sys/class/net; ${WHO_ASKS}`, ["--network", "host"]);
+  assertEquals(seen, `eth0\nlo\n${HOST_ADDRESS}\n`);
 });
 
 systemTest(
@@ -109,6 +109,6 @@ systemTest("a host without a name server or a route still runs a container on th
 
 systemTest("names are looked up at the server that --dns says", async (host) => {
   await host.shell("echo nameserver 192.0.2.1 >/etc/resolv.conf");
-  const seen = await bridged(host, `nslookup ${WEB_NAME} 2>/dev/null`, ["--dns", "203.0.113.53"]);
+  const seen = await bridged(host, `nslookup ${WEB_NAME}`, ["--dns", "203.0.113.53"]);
   assertMatch(seen, new RegExp(WEB_ADDRESS.replaceAll(".", "\\.")));
 });

@@ -59,6 +59,18 @@ storeTest("loading an image again unpacks nothing again", async (store) => {
   assertEquals(Deno.statSync(layer!).ino, before.ino);
 });
 
+storeTest("a layer that the store has is not read again", async (store) => {
+  await store.layers(SMALL);
+  const content = archive(SMALL);
+  // the layer's one byte of data: whoever reads it finds that the digest is wrong
+  const data = content.findLastIndex((byte, index) =>
+    byte === 0x66 && content[index - 1] === 0 && content[index + 1] === 0
+  );
+  content[data] = 0x67;
+  const { code, stderr } = await store.dhow("load", "-i", store.write("changed.tar", content));
+  assertEquals([code, stderr], [0, ""]);
+});
+
 storeTest("a layer that two images share, or that one has twice, is kept once", async (store) => {
   const base = [{ path: "base", content: "base" }];
   await store.layers({ layers: [base, [{ path: "one" }], base], tags: ["one:1"] });

@@ -189,6 +189,11 @@ for (
       "x f 600 0:0",
       "y f 600 0:0",
     ]],
+    ["a folder by a symlink, under another spelling of its name", [
+      { path: "x/f" },
+      { path: "x/.", type: "symlink", target: "y" },
+      { path: "x/g" },
+    ], ["x l 777 0:0", "y d 755 0:0", "y/g f 644 0:0"]],
     ["a file by a hard link to itself", [FILE, { path: "./x", type: "hardlink", target: "x" }], [
       "x f 644 0:0",
     ]],
@@ -207,15 +212,16 @@ storeTest("entries below a symlink of the same layer end up where it points to",
       { path: "usr/lib/", type: "directory" },
       { path: "lib", type: "symlink", target: "usr/lib" },
       { path: "lib/a", content: "a" },
-      { path: "sbin", type: "symlink", target: "/usr/bin" }, // its target is not in the layer
-      { path: "sbin/b", content: "b" },
+      { path: "opt/bin", type: "symlink", target: "/usr/bin" }, // its target is not in the layer
+      { path: "opt/bin/b", content: "b" },
       { path: "c", type: "hardlink", target: "lib/a" },
     ]],
   });
   assertEquals(await listing(layer!), [
     "c f 644 0:0",
     "lib l 777 0:0",
-    "sbin l 777 0:0",
+    "opt d 755 0:0",
+    "opt/bin l 777 0:0",
     "usr d 755 0:0",
     "usr/bin d 755 0:0",
     "usr/bin/b f 644 0:0",

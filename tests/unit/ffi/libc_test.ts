@@ -1,25 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { AT_FDCWD, O_CLOEXEC, O_RDONLY } from "../../../ffi/constants.ts";
-import { mapFile, mapShared, unmap, walkerAddress } from "../../../ffi/libc.ts";
-import { libcCall } from "../../../ffi/table.ts";
-
-Deno.test("mapFile shows a file's content, also after its descriptor was closed", () => {
-  const path = Deno.makeTempFileSync();
-  try {
-    const content = new Uint8Array(10_000).map((_, index) => index % 251);
-    Deno.writeFileSync(path, content);
-    const fd = libcCall("openat", AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-    const { address, buffer } = mapFile(fd, content.length);
-    libcCall("close", fd);
-    assertEquals(new Uint8Array(buffer), content);
-    unmap(address, content.length);
-  } finally {
-    Deno.removeSync(path);
-  }
-});
+import { mapShared, walkerAddress } from "../../../ffi/libc.ts";
 
 Deno.test("memory that cannot be mapped is an error", () => {
-  assertThrows(() => mapFile(-1, 4096), Error, "cannot map 4096 bytes of memory");
   assertThrows(() => mapShared(2 ** 52), Error, "cannot map 4503599627370496 bytes of memory");
 });
 

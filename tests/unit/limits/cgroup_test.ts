@@ -17,22 +17,23 @@ const V1 = ROOT + TMPFS +
   line(32, "0:28", "/sys/fs/cgroup/memory", "cgroup", "memory");
 const HYBRID = V1 + line(33, "0:29", "/sys/fs/cgroup/unified", "cgroup2", "nsdelegate");
 
-const paths = (mountinfo: string) => cgroupLayout(mountinfo, "id").folders.map(({ path }) => path);
+const layout = (mountinfo: string) => cgroupLayout(mountinfo, "id", (path) => `value of ${path}\n`);
+const paths = (mountinfo: string) => layout(mountinfo).folders.map(({ path }) => path);
 
 Deno.test("on cgroup v2 a container has one folder, below one of dhow's own", () => {
-  assertEquals(cgroupLayout(V2, "id"), {
+  assertEquals(layout(V2), {
     version: 2,
     folders: [{
       parent: "/sys/fs/cgroup/dhow",
       path: "/sys/fs/cgroup/dhow/id",
-      inherit: [],
+      settings: [],
       joinFile: "cgroup.procs",
     }],
   });
 });
 
 Deno.test("on cgroup v1 a container has a folder in every hierarchy, named ones too", () => {
-  assertEquals(cgroupLayout(V1, "id").version, 1);
+  assertEquals(layout(V1).version, 1);
   assertEquals(paths(V1), [
     "/sys/fs/cgroup/systemd/dhow/id",
     "/sys/fs/cgroup/cpu,cpuacct/dhow/id",
@@ -42,26 +43,29 @@ Deno.test("on cgroup v1 a container has a folder in every hierarchy, named ones 
 });
 
 Deno.test("only cpuset needs its parent's values before anything can join", () => {
-  const inheriting = cgroupLayout(V1, "id").folders.filter(({ inherit }) => inherit.length > 0);
-  assertEquals(inheriting.map(({ path, inherit }) => [path, inherit]), [
-    ["/sys/fs/cgroup/cpuset/dhow/id", ["cpuset.cpus", "cpuset.mems"]],
+  const withSettings = layout(V1).folders.filter(({ settings }) => settings.length > 0);
+  assertEquals(withSettings.map(({ path, settings }) => [path, settings]), [
+    ["/sys/fs/cgroup/cpuset/dhow/id", [
+      { file: "cpuset.cpus", value: "value of /sys/fs/cgroup/cpuset/cpuset.cpus" },
+      { file: "cpuset.mems", value: "value of /sys/fs/cgroup/cpuset/cpuset.mems" },
+    ]],
   ]);
   const together = ROOT + line(29, "0:25", "/cg", "cgroup", "cpuset,cpu");
-  assertEquals(cgroupLayout(together, "id").folders[0]?.inherit.length, 2);
+  assertEquals(layout(together).folders[0]?.settings.length, 2);
 });
 
 Deno.test("a v1 hierarchy is joined by the file that moves one thread", () => {
-  for (const { joinFile } of cgroupLayout(V1, "id").folders) assertEquals(joinFile, "tasks");
+  for (const { joinFile } of layout(V1).folders) assertEquals(joinFile, "tasks");
 });
 
 Deno.test("a hybrid host counts as v1, and its empty unified hierarchy is left alone", () => {
-  assertEquals(cgroupLayout(HYBRID, "id").version, 1);
+  assertEquals(layout(HYBRID).version, 1);
   assertEquals(paths(HYBRID), paths(V1));
 });
 
 Deno.test("a host without cgroups is told how to mount them", () => {
   for (const mountinfo of ["", ROOT, ROOT + TMPFS]) {
-    assertThrows(() => cgroupLayout(mountinfo, "id"), HostError, "mount -t cgroup2");
+    assertThrows(() => layout(mountinfo), HostError, "mount -t cgroup2");
   }
 });
 

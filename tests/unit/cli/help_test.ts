@@ -1,0 +1,105 @@
+import { assert, assertEquals } from "@std/assert";
+import { command as explain } from "../../../src/cli/explain.ts";
+import { command as images } from "../../../src/cli/images.ts";
+import { command as load } from "../../../src/cli/load.ts";
+import { main } from "../../../src/cli/main.ts";
+import { command as run } from "../../../src/cli/run.ts";
+
+/** Runs dhow's command line in this process. */
+async function dhow(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const texts: Record<"stdout" | "stderr", string> = { stdout: "", stderr: "" };
+  const originals = { stdout: Deno.stdout.writeSync, stderr: Deno.stderr.writeSync };
+  for (const stream of ["stdout", "stderr"] as const) {
+    Deno[stream].writeSync = (bytes: Uint8Array) => {
+      texts[stream] += new TextDecoder().decode(bytes);
+      return bytes.length;
+    };
+  }
+  try {
+    return { code: await main(args), ...texts };
+  } finally {
+    Deno.stdout.writeSync = originals.stdout;
+    Deno.stderr.writeSync = originals.stderr;
+  }
+}
+
+for (const [verb, command] of Object.entries({ run, explain, images, load })) {
+  Deno.test(`dhow ${verb} --help lists all of its options, on standard output`, async () => {
+    const { code, stdout, stderr } = await dhow(verb, "--help");
+    assertEquals([code, stderr], [0, ""]);
+    assert(stdout.startsWith(`Usage: dhow ${verb} ${command.usage}`));
+    for (const { name, help } of command.options) {
+      assert(stdout.includes(`--${name} `) && stdout.includes(help), name);
+    }
+  });
+}
+
+Deno.test("dhow --help lists the commands and the options before them", async () => {
+  const { code, stdout, stderr } = await dhow("--help");
+  assertEquals([code, stderr], [0, ""]);
+  for (
+    const word of [
+      "run",
+      "explain",
+      "load",
+      "images",
+      "version",
+      "--root DIR",
+      "--debug",
+      "--version",
+      "--help",
+    ]
+  ) {
+    assert(stdout.includes(` ${word} `), word);
+  }
+  assertEquals((await dhow("help")).stdout, stdout);
+});
+
+Deno.test("dhow without a command prints its help, and fails", async () => {
+  const { code, stdout } = await dhow();
+  assertEquals(code, 1);
+  assert(stdout.startsWith("Usage: dhow "));
+});
+
+Deno.test("the version is printed by the command and by the option", async () => {
+  const { code, stdout } = await dhow("version");
+  assertEquals(code, 0);
+  assert(/^dhow version \d+\.\d+\.\d+\n$/.test(stdout), stdout);
+  assertEquals((await dhow("--version")).stdout, stdout);
+  assertEquals((await dhow("-v")).stdout, stdout);
+});
+
+for (
+  const [args, said] of [
+    [["frobnicate"], '"frobnicate"'],
+    [["constructor"], '"constructor"'],
+    [["--nope", "images"], "--nope"],
+    [["images", "--nope"], "--nope"],
+    [["run"], "IMAGE"],
+    [["run", "--nope", "x"], "--nope"],
+    [["explain"], "dhow explain run"],
+    [["explain", "load"], '"load"'],
+    [["explain", "run"], "IMAGE"],
+    [["load", "x.tar"], "-i x.tar"],
+    [["images", "a", "b"], "one argument"],
+  ] as const
+) {
+  Deno.test(`dhow ${args.join(" ")} is a mistake that is told in one line, with exit code 125`, async () => {
+    const { code, stdout, stderr } = await dhow(...args);
+    assertEquals([code, stdout], [125, ""]);
+    assert(stderr.startsWith("dhow: ") && stderr.includes(said), stderr);
+    assertEquals(stderr.split("\n").length, 2);
+  });
+}
+
+Deno.test("--debug adds where an error comes from", async () => {
+  const { stderr } = await dhow("--debug", "frobnicate");
+  assert(/\n\s+at /.test(stderr), stderr);
+  assert(!/\n\s+at /.test((await dhow("frobnicate")).stderr));
+});
+
+Deno.test("an error's text cannot move the terminal's cursor", async () => {
+  const { stderr } = await dhow("a\x1b[2Jb\x07\rc\u009bd\n");
+  // deno-lint-ignore no-control-regex -- they are what must not be there
+  assert(!/[\x00-\x09\x0b-\x1f\x7f-\x9f]/.test(stderr), JSON.stringify(stderr));
+});

@@ -1,0 +1,99 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { parse } from "../../../src/cli/command.ts";
+import { readRunOptions, RUN_OPTIONS } from "../../../src/cli/run_options.ts";
+import { UsageError } from "../../../src/errors.ts";
+import { OPTIONS as NOTHING } from "../container/sample.ts";
+
+function options(...args: string[]) {
+  return readRunOptions({
+    ...parse("dhow run", RUN_OPTIONS, args, true),
+    global: { root: undefined, debug: false },
+  });
+}
+
+Deno.test("without options a container is on the bridge, with nothing of its caller's", () => {
+  assertEquals(options("sample"), NOTHING);
+});
+
+Deno.test("every option reaches the container", () => {
+  const given = options(
+    ...["-it", "--rm", "--name", "web", "--hostname", "web1", "--network", "bridge", "--ip", "10.0.0.2"],
+    ...[
+      "--dns",
+      "192.0.2.1",
+      "--dns",
+      "2001:db8::1",
+      "--entrypoint",
+      "/init",
+      "-e",
+      "A=1",
+      "-e",
+      "B=",
+      "-w",
+      "/app",
+    ],
+    ...["-u", "7:8", "--userns", "sample", "ls", "-l"],
+  );
+  assertEquals(given, {
+    ...NOTHING,
+    command: ["ls", "-l"],
+    interactive: true,
+    terminal: true,
+    name: "web",
+    hostname: "web1",
+    address: "10.0.0.2",
+    dns: ["192.0.2.1", "2001:db8::1"],
+    entrypoint: "/init",
+    env: ["A=1", "B="],
+    workingDir: "/app",
+    user: "7:8",
+    userNamespace: true,
+  });
+});
+
+Deno.test("a variable without a value is the caller's, and is left out if the caller has none", () => {
+  Deno.env.set("DHOW_TEST_SET", "a=b c");
+  Deno.env.delete("DHOW_TEST_UNSET");
+  try {
+    assertEquals(options("-e", "DHOW_TEST_SET", "-e", "DHOW_TEST_UNSET", "sample").env, [
+      "DHOW_TEST_SET=a=b c",
+    ]);
+  } finally {
+    Deno.env.delete("DHOW_TEST_SET");
+  }
+});
+
+const REFUSED: readonly [what: string, args: string[], said: string][] = [
+  ["no image", [], "IMAGE"],
+  ["options without an image", ["--rm"], "IMAGE"],
+  ["a network that there is not", ["--network", "mine", "x"], '"mine"'],
+  ["an empty network", ["--network=", "x"], "bridge, none, host"],
+  ["an address without the bridge", ["--network", "none", "--ip", "10.0.0.2", "x"], "--ip"],
+  ["a host name with a space", ["--hostname=a b", "x"], '"a b"'],
+  ["a host name with a newline", ["--hostname=a\nb", "x"], "host name"],
+  ["a host name that ends with a newline", ["--hostname=a\n", "x"], "host name"],
+  ["a host name that begins with a dash", ["--hostname=-a", "x"], '"-a"'],
+  ["a host name that is too long", [`--hostname=${"a".repeat(64)}`, "x"], "63"],
+  ["an empty host name", ["--hostname=", "x"], "host name"],
+  ["a working directory that is not absolute", ["-w", "app", "x"], '"app"'],
+  ["an empty working directory", ["--workdir=", "x"], "working directory"],
+  ["a name server by its name", ["--dns", "dns.example", "x"], '"dns.example"'],
+  ["a name server with more in its line", ["--dns=192.0.2.1\noptions x", "x"], "name server"],
+  ["a variable without a name", ["-e", "=value", "x"], '"=value"'],
+  ["an empty variable", ["--env=", "x"], "variable"],
+];
+
+for (const [what, args, said] of REFUSED) {
+  Deno.test(`${what} is refused before anything is done`, () => {
+    assertThrows(() => options(...args), UsageError, said);
+  });
+}
+
+Deno.test("the longest host name is taken", () => {
+  assertEquals(options(`--hostname=${"a".repeat(63)}`, "x").hostname?.length, 63);
+});
+
+Deno.test("no two options of run share a name or a letter", () => {
+  const names = RUN_OPTIONS.flatMap(({ name, short }) => short === undefined ? [name] : [name, short]);
+  assertEquals(new Set(names).size, names.length);
+});

@@ -1,0 +1,190 @@
+import { assert, assertEquals } from "@std/assert";
+import type { HostStep, Plan } from "../../../src/plan/step.ts";
+import { childStep, childSteps, CHOICES, hostStep, ID, samplePlan } from "./sample.ts";
+
+const kinds = (plan: Plan) => plan.steps.map((step) => step.do);
+const ops = (plan: Plan) => childSteps(plan).map(({ op }) => op);
+
+/** Checks that the steps come in this order, among others. */
+function assertOrder<T>(actual: readonly T[], expected: readonly T[]): void {
+  const places = expected.map((item) => actual.indexOf(item));
+  assert(!places.includes(-1), `${expected[places.indexOf(-1)]} is missing in ${actual}`);
+  assertEquals(places, places.toSorted((a, b) => a - b), `${expected} should be the order in ${actual}`);
+}
+
+for (const { what, ...choice } of CHOICES) {
+  Deno.test({
+    name: `a plan for a container ${what} is made without asking the system for anything`,
+    permissions: "none",
+    fn: () => {
+      const plan = samplePlan(choice);
+      assertEquals(plan, samplePlan(choice));
+      assertEquals(JSON.parse(JSON.stringify(plan)), plan);
+    },
+  });
+
+  Deno.test(`whatever a container ${what} leaves on the host, the plan says how to take back`, () => {
+    const plan = samplePlan(choice);
+    const trees = plan.undo.flatMap((undo) => undo.undo === "remove-tree" ? [undo.path] : []);
+    const cgroups = plan.undo.flatMap((undo) => undo.undo === "remove-cgroups" ? undo.folders : []);
+    const links = plan.undo.flatMap((undo) => undo.undo === "delete-link" ? [undo.link] : []);
+    for (const step of plan.steps) {
+      for (const path of pathsMadeBy(step)) {
+        assert(trees.some((tree) => path === tree || path.startsWith(`${tree}/`)), `nobody removes ${path}`);
+      }
+      if (step.do === "make-cgroups") {
+        assertEquals(cgroups, step.folders.map(({ parent, path }) => ({ parent, path })));
+      }
+      for (const link of linksMadeBy(step)) assert(links.includes(link), `nobody deletes ${link}`);
+    }
+  });
+
+  Deno.test(`a container ${what} takes back nothing that is not its own`, () => {
+    for (const undo of samplePlan(choice).undo) {
+      const names = undo.undo === "remove-tree"
+        ? [undo.path]
+        : undo.undo === "remove-cgroups"
+        ? undo.folders.map(({ path }) => path)
+        : undo.undo === "delete-link"
+        ? [undo.link]
+        : [];
+      for (const name of names) assert(name.includes(ID.slice(0, 8)), name);
+    }
+  });
+
+  Deno.test(`the first process of a container ${what} ends as its program, as its user, with no way back`, () => {
+    const order = ops(samplePlan(choice));
+    assertOrder(order, [
+      "join-cgroups",
+      "unshare-cgroup",
+      "make-mounts-private",
+      "mount-overlay",
+      "open-root",
+      "mount",
+      "set-hostname",
+      "new-session",
+      "await-release",
+      "pivot-root",
+      "reset-process",
+      "change-directory",
+      "set-user",
+      "execute",
+    ]);
+    assertEquals(order.at(-1), "execute");
+    assertEquals(order.filter((op) => op === "pivot-root").length, 1);
+  });
+}
+
+/** Every path that a step makes outside of the container. */
+function pathsMadeBy(step: HostStep): string[] {
+  if (step.do === "make-directory" || step.do === "write-file") return [step.path];
+  if (step.do !== "start-child") return [];
+  return step.steps.flatMap((child) =>
+    child.op === "mount-overlay" ? [child.target, child.upper, child.work] : []
+  );
+}
+
+function linksMadeBy(step: HostStep): string[] {
+  if (step.do !== "ip" || step.namespace !== "host") return [];
+  return step.commands.flatMap((command) => /^link add (\S+)/.exec(command)?.slice(1) ?? []);
+}
+
+Deno.test("what must be there before the first process is made before it, and its network while it waits", () => {
+  assertOrder(kinds(samplePlan()), [
+    "make-directory",
+    "write-file",
+    "make-cgroups",
+    "start-child",
+    "make-network",
+    "ip",
+    "release-child",
+  ]);
+  assertEquals(kinds(samplePlan()).at(-1), "release-child");
+});
+
+Deno.test("folders come before the files in them", () => {
+  const made: string[] = ["/run/dhow/containers", "/var/lib/dhow/containers"];
+  for (const step of samplePlan().steps) {
+    if (step.do === "make-directory") {
+      for (let path = step.path; path !== ""; path = path.slice(0, path.lastIndexOf("/"))) made.push(path);
+    }
+    if (step.do === "write-file") {
+      assert(made.includes(step.path.slice(0, step.path.lastIndexOf("/"))), step.path);
+    }
+  }
+});
+
+Deno.test("the ids of a user namespace are mapped before anything else is done in it", () => {
+  const plan = samplePlan({ options: { userNamespace: true } });
+  assertOrder(kinds(plan), ["start-child", "map-ids", "make-network", "release-child"]);
+  assertEquals(ops(plan)[0], "await-id-mapping");
+  assertEquals(hostStep(plan, "map-ids").uids, [{ containerID: 0, hostID: 0, size: 1 }]);
+  assert(!kinds(samplePlan()).includes("map-ids"));
+  assert(!ops(samplePlan()).includes("await-id-mapping"));
+});
+
+Deno.test("the child waits as often as its parent lets it go on", () => {
+  for (const { what, ...choice } of CHOICES) {
+    const plan = samplePlan(choice);
+    const waits = ops(plan).filter((op) => op === "await-id-mapping" || op === "await-release").length;
+    const releases = kinds(plan).filter((kind) => kind === "map-ids" || kind === "release-child").length;
+    assertEquals(waits, releases, what);
+  }
+});
+
+Deno.test("the cgroup namespace begins at the container's own cgroup, so it is not made by clone", () => {
+  const { namespaces } = hostStep(samplePlan(), "start-child");
+  assertEquals([...namespaces].toSorted(), ["ipc", "mount", "network", "pid", "uts"]);
+});
+
+Deno.test("only a container on the bridge has anything done to the network", () => {
+  for (const network of ["none", "host"] as const) {
+    const plan = samplePlan({ options: { network } });
+    assert(!kinds(plan).some((kind) => kind === "make-network" || kind === "ip"), network);
+    assert(!plan.undo.some(({ undo }) => undo === "delete-link"), network);
+  }
+});
+
+Deno.test("loopback is brought up in a network of its own, and the host's is left alone", () => {
+  assert(ops(samplePlan({ options: { network: "none" } })).includes("loopback-up"));
+  assert(ops(samplePlan()).includes("loopback-up"));
+  const plan = samplePlan({ options: { network: "host" } });
+  assert(!ops(plan).includes("loopback-up"));
+  assert(!ops(plan).includes("set-sysctl"));
+});
+
+Deno.test("a terminal is opened before the parent can take it, and taken before the host's root goes", () => {
+  const plan = samplePlan({ options: { terminal: true, interactive: true }, user: { uid: 7 } });
+  assertOrder(ops(plan), ["new-session", "open-terminal", "await-release", "take-terminal", "pivot-root"]);
+  assertEquals(childStep(plan, "open-terminal").uid, 7);
+  assert(!ops(samplePlan()).includes("open-terminal"));
+});
+
+Deno.test("standard input is closed unless -i or -t is given", () => {
+  assert(ops(samplePlan()).includes("close-input"));
+  assert(!ops(samplePlan({ options: { interactive: true } })).includes("close-input"));
+  assert(!ops(samplePlan({ options: { terminal: true } })).includes("close-input"));
+});
+
+Deno.test("the program gets the words, the variables, the folder and the user of the specification", () => {
+  const plan = samplePlan({
+    options: { command: ["ls", "-l"], env: ["A=b c"], workingDir: "/a/b" },
+    user: { uid: 1000, gid: 1001, additionalGids: [10, 6] },
+  });
+  assertEquals(childStep(plan, "execute").args, ["ls", "-l"]);
+  assert(childStep(plan, "execute").env.includes("A=b c"));
+  assertEquals(childStep(plan, "change-directory").path, "/a/b");
+  const { uid, gid, groups } = childStep(plan, "set-user");
+  assertEquals([uid, gid, groups], [1000, 1001, [10, 6]]);
+});
+
+Deno.test("each container's file can be read by any user in it, and written by root only", () => {
+  for (const step of samplePlan().steps) if (step.do === "write-file") assertEquals(step.mode, 0o644);
+});
+
+Deno.test("every step says why, in a sentence without its period", () => {
+  const plan = samplePlan({ options: { terminal: true, userNamespace: true } });
+  for (const { why } of [...plan.steps, ...childSteps(plan)]) {
+    assert(/^[a-z].*[^.]$/.test(why), JSON.stringify(why));
+  }
+});

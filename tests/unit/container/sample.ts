@@ -1,0 +1,143 @@
+import type { RunOptions } from "../../../src/container/options.ts";
+import { makePlan, type PlanInput } from "../../../src/container/plan.ts";
+import { makeSpec } from "../../../src/container/spec.ts";
+import type { ImageConfig } from "../../../src/image/config.ts";
+import { cgroupLayout } from "../../../src/limits/cgroup.ts";
+import { linkName } from "../../../src/network/steps.ts";
+import { parseAddress, parseSubnet } from "../../../src/network/subnet.ts";
+import type { Spec } from "../../../src/plan/oci.ts";
+import type { ChildStep, HostStep, Plan } from "../../../src/plan/step.ts";
+import { defaultMounts } from "../../../src/rootfs/mounts.ts";
+import type { ResolvedUser } from "../../../src/security/user.ts";
+
+/** A container to make specifications and plans of, without a host or an image. */
+export const ID = "0123456789abcdef".repeat(4);
+
+export const OPTIONS: RunOptions = {
+  image: "sample",
+  command: [],
+  interactive: false,
+  terminal: false,
+  name: undefined,
+  hostname: undefined,
+  network: "bridge",
+  address: undefined,
+  dns: [],
+  entrypoint: undefined,
+  env: [],
+  workingDir: undefined,
+  user: undefined,
+  userNamespace: false,
+};
+
+export const CONFIG: ImageConfig = {
+  architecture: "amd64",
+  os: "linux",
+  env: ["PATH=/bin:/usr/bin", "COLOUR=red"],
+  entrypoint: [],
+  cmd: ["sh"],
+  workingDir: "",
+  user: "",
+  exposedPorts: [],
+  diffIds: [`sha256:${"0".repeat(64)}`],
+};
+
+export const ROOT: ResolvedUser = { uid: 0, gid: 0, additionalGids: [], home: "/root" };
+
+const V2 = "28 22 0:24 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+const V1 =
+  "30 27 0:26 / /cg/cpuset rw - cgroup cgroup rw,cpuset\n31 27 0:27 / /cg/memory rw - cgroup cgroup rw,memory\n";
+
+export interface Choice {
+  readonly options?: Partial<RunOptions>;
+  readonly config?: Partial<ImageConfig>;
+  readonly user?: Partial<ResolvedUser>;
+  readonly cgroupVersion?: 1 | 2;
+  readonly layers?: readonly string[];
+  readonly files?: Readonly<Record<string, string>>;
+}
+
+const FILES = {
+  hosts: "127.0.0.1\tlocalhost\n",
+  hostname: "0123456789ab\n",
+  "resolv.conf": "nameserver 192.0.2.1\n",
+};
+
+export function sampleSpec(
+  { options = {}, config = {}, user = {}, cgroupVersion = 2, files = FILES }: Choice = {},
+): Spec {
+  const chosen = { ...OPTIONS, ...options };
+  return makeSpec({
+    id: ID,
+    options: chosen,
+    config: { ...CONFIG, ...config },
+    user: { ...ROOT, ...user },
+    openFiles: { soft: 1024, hard: 4096 },
+    rootPath: `/run/dhow/containers/${ID}/merged`,
+    mounts: defaultMounts({
+      files: Object.fromEntries(
+        Object.keys(files).map((name) => [`/etc/${name}`, `/run/dhow/containers/${ID}/${name}`]),
+      ),
+      hasOwnNetwork: chosen.network !== "host",
+      inUserNamespace: chosen.userNamespace,
+      cgroupVersion,
+    }),
+    caller: { uid: 0, gid: 0 },
+  });
+}
+
+export function samplePlan(choice: Choice = {}): Plan {
+  const { options = {}, cgroupVersion = 2, layers = ["/var/lib/dhow/layers/2", "/var/lib/dhow/layers/1"] } =
+    choice;
+  const input: PlanInput = {
+    spec: sampleSpec(choice),
+    stateFolder: `/var/lib/dhow/containers/${ID}`,
+    runFolder: `/run/dhow/containers/${ID}`,
+    layers,
+    files: choice.files ?? FILES,
+    endpoint: (options.network ?? "bridge") !== "bridge" ? undefined : {
+      network: { name: "bridge", bridge: "dhow0", subnet: parseSubnet("100.100.1.0/24") },
+      address: parseAddress("100.100.1.2") as number,
+      link: linkName(ID),
+    },
+    cgroups: cgroupLayout(cgroupVersion === 2 ? V2 : V1, ID).folders,
+    ignoredSignals: [13],
+    interactive: options.interactive ?? false,
+  };
+  return makePlan(input);
+}
+
+export function childSteps(plan: Plan): readonly ChildStep[] {
+  const start = plan.steps.find((step) => step.do === "start-child");
+  return start?.do === "start-child" ? start.steps : [];
+}
+
+/** The first host step of a kind. */
+export function hostStep<Kind extends HostStep["do"]>(
+  plan: Plan,
+  kind: Kind,
+): Extract<HostStep, { do: Kind }> {
+  const found = plan.steps.find((step): step is Extract<HostStep, { do: Kind }> => step.do === kind);
+  if (found === undefined) throw new Error(`the plan has no step ${kind}`);
+  return found;
+}
+
+/** The first child step of a kind. */
+export function childStep<Op extends ChildStep["op"]>(plan: Plan, op: Op): Extract<ChildStep, { op: Op }> {
+  const found = childSteps(plan).find((step): step is Extract<ChildStep, { op: Op }> => step.op === op);
+  if (found === undefined) throw new Error(`the plan has no child step ${op}`);
+  return found;
+}
+
+/** All the ways in which a container can be wanted that change its plan. */
+export const CHOICES: readonly (Choice & { readonly what: string })[] = [
+  { what: "on the bridge" },
+  { what: "without a network", options: { network: "none" } },
+  { what: "in the host's network", options: { network: "host" } },
+  { what: "in a user namespace", options: { userNamespace: true } },
+  { what: "in a user namespace and the host's network", options: { userNamespace: true, network: "host" } },
+  { what: "with a terminal", options: { terminal: true, interactive: true } },
+  { what: "reading standard input", options: { interactive: true } },
+  { what: "on cgroup v1", cgroupVersion: 1 },
+  { what: "as a user with groups", user: { uid: 1000, gid: 1001, additionalGids: [10, 6] } },
+];

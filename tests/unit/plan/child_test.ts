@@ -1,0 +1,279 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import {
+  MNT_DETACH,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOSUID,
+  MOUNT_ATTR_RDONLY,
+  MS_PRIVATE,
+  MS_REC,
+  O_CLOEXEC,
+  O_CREAT,
+  O_EXCL,
+  O_PATH,
+  PR_SET_PDEATHSIG,
+  RESOLVE_IN_ROOT,
+  RESOLVE_NO_MAGICLINKS,
+  RESOLVE_NO_SYMLINKS,
+} from "../../../ffi/constants.ts";
+import { EEXIST, ENOENT } from "../../../ffi/errno.ts";
+import { Call } from "../../../ffi/table.ts";
+import { executablePlaces } from "../../../src/plan/child.ts";
+import { childSteps, CHOICES, samplePlan } from "../container/sample.ts";
+import { MEETING, named, orderOf, record, type RecordedCall, type Recording } from "./recorded.ts";
+
+const recordings = CHOICES.map(({ what, ...choice }) => ({
+  what,
+  ...record(childSteps(samplePlan(choice))),
+}));
+const usual = recordings[0] as Recording;
+
+const indexOf = ({ calls }: Recording, matches: (call: RecordedCall) => boolean) => {
+  const index = calls.findIndex(matches);
+  assert(index >= 0, "there is no such call");
+  return index;
+};
+const pivotOf = (recording: Recording) => indexOf(recording, ({ name }) => name === "pivot_root");
+const rootOf = (recording: Recording) =>
+  recording.calls[
+    indexOf(recording, ({ name, args }) => name === "openat" && String(args[1]).endsWith("/merged"))
+  ]
+    ?.call;
+
+for (const recording of recordings) {
+  const { what } = recording;
+
+  Deno.test(`what is in the image is opened below its root only, for a container ${what}`, () => {
+    const root = rootOf(recording);
+    const opened = named(recording, "openat2");
+    assert(opened.length > 0);
+    for (const { args } of opened) {
+      const [, , resolve = 0] = recording.words(args[2], 3);
+      assert(args[0] === root, "not below the descriptor of the container's root");
+      assertEquals(resolve & RESOLVE_IN_ROOT, RESOLVE_IN_ROOT, String(args[1]));
+      assertEquals(resolve & RESOLVE_NO_MAGICLINKS, RESOLVE_NO_MAGICLINKS, String(args[1]));
+    }
+  });
+
+  Deno.test(`before the host's root is gone, no path of the image is resolved by itself, for a container ${what}`, () => {
+    const before = recording.calls.slice(0, pivotOf(recording));
+    for (const { name, args } of before) {
+      // of these, only files of the host, made by dhow or by the kernel
+      if (name === "openat" || name === "open_tree") {
+        const path = args[1];
+        const isOwn = typeof path === "string" &&
+          /^\/(run\/dhow|sys\/fs\/cgroup|cg|dev|sys)(\/|$)/.test(path);
+        assert(isOwn || args[0] instanceof Call, `${name} ${path}`);
+      }
+      if (["mkdirat", "mknodat", "symlinkat"].includes(name)) {
+        const [folder, entry] = name === "symlinkat" ? [args[1], args[2]] : [args[0], args[1]];
+        assert(folder instanceof Call, `${name} ${entry} is not below a descriptor`);
+        assert(typeof entry === "string" && !entry.includes("/"), `${name} ${entry} is more than a name`);
+      }
+      assert(!["unlinkat", "renameat", "linkat", "fchmodat", "fchownat"].includes(name), name);
+    }
+    const moved = before.filter(({ name }) => name === "move_mount");
+    for (const { args } of moved) {
+      assert(args[0] instanceof Call && args[2] instanceof Call && args[1] === "" && args[3] === "");
+    }
+  });
+
+  Deno.test(`links of the image are followed below /etc only, for a container ${what}`, () => {
+    for (const { args } of named(recording, "openat2")) {
+      const [, , resolve = 0] = recording.words(args[2], 3);
+      const follows = (resolve & RESOLVE_NO_SYMLINKS) === 0;
+      if (follows) assert(/^(etc(\/|$)|\.$)/.test(String(args[1])), String(args[1]));
+    }
+  });
+
+  Deno.test(`a file of the image is made without opening what lies there, for a container ${what}`, () => {
+    for (const { args, options } of named(recording, "openat2")) {
+      const [flags = 0, mode = 0] = recording.words(args[2], 2);
+      assertEquals(flags & O_CLOEXEC, O_CLOEXEC, "a program would inherit it");
+      if ((flags & O_CREAT) === 0) {
+        assertEquals(mode, 0, "openat2 refuses a mode without O_CREAT");
+      } else {
+        assertEquals(flags & O_EXCL, O_EXCL, String(args[1]));
+        assertEquals(options.tolerate, [EEXIST]);
+      }
+    }
+  });
+
+  Deno.test(`privileges go last and in the one order that works, for a container ${what}`, () => {
+    const order = [
+      "pivot_root",
+      "umount2",
+      "close_range",
+      "setgroups",
+      "setresgid",
+      "setresuid",
+      "prctl",
+      "execve",
+    ];
+    const found = [...new Set(orderOf(recording, ...order).filter((_, index) => index > 0))];
+    assertEquals(found, order);
+  });
+
+  Deno.test(`whatever ends dhow ends a container ${what}, also after its user has changed`, () => {
+    const deathSignals = recording.calls.flatMap(({ name, args }, index) =>
+      name === "prctl" && args[0] === PR_SET_PDEATHSIG && args[1] === 9 ? [index] : []
+    );
+    const setresuid = indexOf(recording, ({ name }) => name === "setresuid");
+    assert(deathSignals.some((index) => index < pivotOf(recording)));
+    assert(deathSignals.some((index) => index > setresuid));
+  });
+
+  Deno.test(`no descriptor of dhow's reaches the program of a container ${what}`, () => {
+    const closing = indexOf(recording, ({ name }) => name === "close_range");
+    assertEquals(recording.calls[closing]?.args, [3, 0xffffffff, 0]);
+    for (const { name } of recording.calls.slice(closing)) {
+      assert(!["openat", "openat2", "open_tree", "socket", "dup3", "fsopen"].includes(name), name);
+    }
+  });
+
+  Deno.test(`the old root is detached from inside the new one, for a container ${what}`, () => {
+    const at = pivotOf(recording);
+    const around = recording.calls.slice(at - 1, at + 3).map(({ name, args }) => [name, ...args]);
+    assertEquals(around, [
+      ["fchdir", rootOf(recording) as Call],
+      ["pivot_root", ".", "."],
+      ["umount2", ".", MNT_DETACH],
+      ["chdir", "/"],
+    ]);
+  });
+
+  Deno.test(`the host's mount table is out of reach before anything is mounted, for a container ${what}`, () => {
+    const mounts = recording.calls.filter(({ name }) =>
+      ["mount", "move_mount", "fsmount", "open_tree"].includes(name)
+    );
+    assertEquals(mounts[0]?.name, "mount");
+    assertEquals(mounts[0]?.args, [0, "/", 0, MS_REC | MS_PRIVATE, 0]);
+  });
+}
+
+Deno.test("the child lets go of its parent's ends before anything else, and so notices when it dies", () => {
+  const closed = usual.calls.slice(0, 2).map(({ name, args }) => [name, ...args]);
+  assertEquals(closed, [["close", MEETING.ready.reader], ["close", MEETING.go.writer]]);
+  const waiting = named(usual, "read").filter(({ args }) => args[0] === MEETING.go.reader);
+  assertEquals(waiting.length, 1);
+  assertEquals(waiting[0]?.options.least, 1, "the end of the pipe must end the child");
+});
+
+Deno.test("attributes of a mount reach the kernel before the mount is seen anywhere", () => {
+  const recording = record([
+    { op: "open-root", why: "", path: "/run/dhow/x/merged" },
+    {
+      op: "bind",
+      why: "",
+      source: "/sys",
+      inRoot: "/sys",
+      kind: "directory",
+      followLinks: false,
+      recursive: true,
+      attributes: ["ro", "nosuid", "nodev"],
+    },
+  ]);
+  assertEquals(orderOf(recording, "open_tree", "mount_setattr", "move_mount"), [
+    "open_tree",
+    "mount_setattr",
+    "move_mount",
+  ]);
+  const set = named(recording, "mount_setattr")[0];
+  assertEquals(recording.words(set?.args[3], 4), [
+    MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+    0,
+    0,
+    0,
+  ]);
+});
+
+Deno.test("a mount's target is opened without opening what is there", () => {
+  for (const { args } of named(usual, "move_mount")) {
+    const target = usual.calls.find(({ call }) => call === args[2]);
+    const [flags = 0] = usual.words(target?.args[2], 1);
+    assertEquals(flags & O_PATH, O_PATH);
+  }
+});
+
+Deno.test("the terminal is found by its descriptor, and its master is what the parent is told of", () => {
+  const withTerminal = recordings.find(({ what }) => what === "with a terminal");
+  assert(withTerminal !== undefined);
+  const { terminal } = withTerminal.program;
+  const opening = withTerminal.calls.find(({ call }) => call === terminal);
+  assertEquals([opening?.name, opening?.args[1]], ["openat2", "dev/pts/ptmx"]);
+  assertEquals(usual.program.terminal, undefined);
+});
+
+Deno.test("a step that comes before what it needs is a bug, and said to be one", () => {
+  const why = "";
+  assertThrows(() => record([{ op: "pivot-root", why }]), Error, "open-root");
+  assertThrows(
+    () => record([{ op: "make-symlink", why, inRoot: "/dev/x", target: "y" }]),
+    Error,
+    "open-root",
+  );
+  assertThrows(() => record([{ op: "take-terminal", why }]), Error, "open-terminal");
+});
+
+Deno.test("a call is known by the step that it was made for", () => {
+  const steps = childSteps(samplePlan());
+  const { calls, program } = record(steps);
+  for (
+    const [name, op] of [["pivot_root", "pivot-root"], ["setresuid", "set-user"], [
+      "execve",
+      "execute",
+    ]] as const
+  ) {
+    const found = calls.find((call) => call.name === name);
+    assertEquals(found && program.stepOf(found.call)?.op, op);
+  }
+});
+
+Deno.test("what comes before the first step belongs to no step", () => {
+  const first = usual.calls[0];
+  assertEquals(first && usual.program.stepOf(first.call), undefined);
+});
+
+Deno.test("fault injection stops the child after any call, as long as it has its pipes, and changes none", () => {
+  const steps = childSteps(samplePlan());
+  const names = usual.calls.map(({ name }) => name);
+  const closing = names.indexOf("close_range");
+  for (const stopAfter of [1, 5, pivotOf(usual), closing]) {
+    const stopped = record(steps, stopAfter).calls.map(({ name }) => name);
+    assertEquals(stopped.slice(stopAfter, stopAfter + 2), ["write", "read"]);
+    assertEquals(stopped.toSpliced(stopAfter, 2), names);
+  }
+  for (const stopAfter of [closing + 1, names.length]) {
+    assertEquals(record(steps, stopAfter).calls.map(({ name }) => name), names);
+  }
+});
+
+Deno.test("a program with a slash in its name is looked for there only", () => {
+  assertEquals(executablePlaces("/bin/sh", ["PATH=/usr/bin"]), ["/bin/sh"]);
+  assertEquals(executablePlaces("./run", ["PATH=/usr/bin"]), ["./run"]);
+});
+
+Deno.test("a program without a slash is looked for in the folders of PATH, in their order", () => {
+  assertEquals(executablePlaces("sh", ["XPATH=/no", "PATH=/a:/b c:/d"]), ["/a/sh", "/b c/sh", "/d/sh"]);
+  assertEquals(executablePlaces("sh", ["PATH=/a::"]), ["/a/sh", "./sh", "./sh"]);
+});
+
+Deno.test("each place but the last may lack the program", () => {
+  const { program, calls } = record([
+    { op: "execute", why: "", args: ["sh", "-c", "true"], env: ["PATH=/a:/b:/c"] },
+  ]);
+  const attempts = calls.filter(({ name }) => name === "execve");
+  assertEquals(attempts.map(({ args }) => args[0]), ["/a/sh", "/b/sh", "/c/sh"]);
+  assertEquals(program.attempts, attempts.map(({ call }) => call));
+  assert(attempts[0]?.options.tolerate?.includes(ENOENT));
+  assertEquals(attempts[2]?.options.tolerate, []);
+});
+
+Deno.test("the longest words that an image can bring find room", () => {
+  const word = "x".repeat(100_000);
+  record([{
+    op: "execute",
+    why: "",
+    args: ["/bin/sh", word, "ü".repeat(100_000)],
+    env: [`A=${word}`, "PATH=/bin"],
+  }]);
+});
