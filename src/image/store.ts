@@ -1,12 +1,11 @@
-import { join } from "@std/path";
-import { HostError, ImageError } from "../errors.ts";
+import { ImageError } from "../errors.ts";
 import { stepDone } from "../plan/fault.ts";
 import type { Database } from "../state/database.ts";
-import { layersFolder, type Paths } from "../state/paths.ts";
-import { identify, isAlive, type ProcessIdentity } from "../state/process_identity.ts";
+import type { Paths } from "../state/paths.ts";
 import { type ImageConfig, parseImageConfig } from "./config.ts";
 import type { ArchiveImage, LayerBlob } from "./docker_archive.ts";
 import { interruptible } from "./interrupt.ts";
+import { LayerStore } from "./layer_store.ts";
 import { formatReference, parseReference } from "./reference.ts";
 
 /** An image in the store. */
@@ -41,15 +40,12 @@ interface ImageRow {
   readonly size: number;
 }
 
-/** Added to a layer's number: the folder for what the layer itself replaces while it is unpacked. */
-const TRASH_SUFFIX = ".replaced";
-
 /** Images and their unpacked layers. */
 export class ImageStore {
-  readonly #layers: string;
+  readonly #layers: LayerStore;
 
   constructor(paths: Paths, readonly database: Database) {
-    this.#layers = layersFolder(paths);
+    this.#layers = new LayerStore(paths, database);
   }
 
   /**
@@ -64,7 +60,7 @@ export class ImageStore {
     try {
       do {
         const missing = image.layers.filter(({ diffId }) =>
-          !unpacked.has(diffId) && this.#readyLayer(diffId) === undefined
+          !unpacked.has(diffId) && this.#layers.find(diffId) === undefined
         );
         if (missing.length > 0) {
           await this.#unpackAll(missing, unpacked, `image ${image.tags[0] ?? image.id}`);
@@ -72,7 +68,7 @@ export class ImageStore {
       } while (!this.#commit(image, tags, source ?? null, unpacked));
     } finally {
       // those that the commit took are no longer among them
-      for (const number of unpacked.values()) this.#discard(number);
+      for (const number of unpacked.values()) this.#layers.discard(number);
     }
     return this.#stored(image.id)!;
   }
@@ -82,56 +78,11 @@ export class ImageStore {
     return interruptible(`cannot load ${image}`, async (signal) => {
       for (const layer of layers) {
         if (unpacked.has(layer.diffId)) continue;
-        const number = this.#reserve(layer);
+        const number = this.#layers.reserve(layer);
         unpacked.set(layer.diffId, number);
-        await this.#unpack(layer, number, signal);
+        await this.#layers.unpack(layer, number, signal);
       }
     });
-  }
-
-  #readyLayer(diffId: string): number | undefined {
-    return this.database.get<{ number: number }>(
-      "SELECT number FROM layers WHERE diff_id = ? AND ready",
-      diffId,
-    )?.number;
-  }
-
-  /** Writes down that a layer is about to be made, so that it is removed should this process die. */
-  #reserve(layer: LayerBlob): number {
-    const owner = JSON.stringify(identify(Deno.pid));
-    const number = this.database.run(
-      "INSERT INTO layers (diff_id, owner) VALUES (?, ?)",
-      layer.diffId,
-      owner,
-    );
-    stepDone();
-    return number;
-  }
-
-  async #unpack(layer: LayerBlob, number: number, signal: AbortSignal): Promise<void> {
-    const root = join(this.#layers, String(number));
-    const trash = root + TRASH_SUFFIX;
-    try {
-      // programs of images with setuid are none of the host users' business
-      Deno.mkdirSync(this.#layers, { recursive: true, mode: 0o700 });
-      Deno.mkdirSync(root);
-      Deno.mkdirSync(trash, { mode: 0o700 });
-    } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new HostError({ what: `cannot make a folder for ${layer.label}`, why, cause });
-    }
-    stepDone();
-    // loaded only now: most runs find all layers in the store
-    const { unpackLayer } = await import("./unpack_layer.ts");
-    const { size, isOpaque } = await unpackLayer(layer, root, trash, signal);
-    stepDone();
-    Deno.removeSync(trash, { recursive: true });
-    this.database.run(
-      "UPDATE layers SET size = ?, opaque = ? WHERE number = ?",
-      size,
-      Number(isOpaque),
-      number,
-    );
   }
 
   /**
@@ -147,16 +98,13 @@ export class ImageStore {
     const { database } = this;
     const taken: string[] = [];
     const isComplete = database.transaction(() => {
-      const numbers: number[] = [];
-      for (const { diffId } of image.layers) {
-        let number = this.#readyLayer(diffId);
-        if (number === undefined) {
-          number = unpacked.get(diffId);
-          if (number === undefined) return false;
-          database.run("UPDATE layers SET ready = 1 WHERE number = ?", number);
-          taken.push(diffId);
-        }
-        numbers.push(number);
+      const numbers = image.layers.map(({ diffId }) => this.#layers.find(diffId) ?? unpacked.get(diffId));
+      if (!numbers.every((number) => number !== undefined)) return false;
+      for (const [diffId, number] of unpacked) {
+        // another load may have been faster: then its layer is used, and this one goes
+        if (!numbers.includes(number)) continue;
+        this.#layers.accept(number);
+        taken.push(diffId);
       }
       this.#insertImage(image, numbers, source);
       for (const tag of tags) {
@@ -165,7 +113,7 @@ export class ImageStore {
       return true;
     });
     stepDone();
-    if (isComplete) { for (const diffId of taken) unpacked.delete(diffId); }
+    for (const diffId of taken) unpacked.delete(diffId);
     return isComplete;
   }
 
@@ -265,69 +213,11 @@ export class ImageStore {
     const opaque = rows.findIndex((row) => row.opaque === 1);
     return rows
       .slice(0, opaque === -1 ? rows.length : opaque + 1)
-      .map(({ number }) => ({ number, path: join(this.#layers, String(number)) }));
+      .map(({ number }) => ({ number, path: this.#layers.path(number) }));
   }
 
   /** Removes what loads have left behind that were killed. Costs almost nothing when there is nothing. */
   recover(): void {
-    for (const name of this.#leftovers()) removeTree(join(this.#layers, name));
-    const pending = this.database.all<{ number: number; owner: string }>(
-      "SELECT number, owner FROM layers WHERE NOT ready",
-    );
-    for (const { number, owner } of pending) {
-      if (!isAlive(JSON.parse(owner) as ProcessIdentity)) this.#remove(number);
-    }
-  }
-
-  /** Folders that no row speaks of. They are listed before the rows, because a row is there before its folder. */
-  #leftovers(): string[] {
-    let folders: string[];
-    try {
-      folders = Array.from(Deno.readDirSync(this.#layers), ({ name }) => name);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return [];
-      throw error;
-    }
-    const numbers = new Set(
-      this.database.all<{ number: number }>("SELECT number FROM layers").map((row) => row.number),
-    );
-    return folders.filter((name) => !numbers.has(parseInt(name, 10)));
-  }
-
-  /** Removes a layer of this process that will not be in the store. */
-  #discard(number: number): void {
-    try {
-      this.#remove(number);
-    } catch {
-      // what made the load fail is what the user has to hear of; recover() removes the layer once this process is gone
-    }
-  }
-
-  /** Removes a layer that is not in the store: first its folders, then what speaks of them. */
-  #remove(number: number): void {
-    for (const suffix of ["", TRASH_SUFFIX]) removeTree(join(this.#layers, `${number}${suffix}`));
-    this.database.run("DELETE FROM layers WHERE number = ?", number);
-  }
-}
-
-/** Removes a folder and what is in it, without following symlinks; another dhow may be at it as well. */
-function removeTree(path: string): void {
-  while (true) {
-    try {
-      return Deno.removeSync(path, { recursive: true });
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-      if (!exists(path)) return;
-    }
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
+    this.#layers.recover();
   }
 }

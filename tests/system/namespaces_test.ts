@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { busyboxOutput, busyboxShell } from "../support/containers.ts";
 import type { Host } from "../support/host.ts";
 import { busyboxArchive } from "../support/images.ts";
@@ -86,12 +86,11 @@ systemTest(
       "echo up; cat",
     ]);
     await running.stdout.until(/up/);
-    const process = host.processes().find(({ command }) =>
-      command === "cat" || command.startsWith("sh -c echo up; cat")
-    );
-    const outside = await host.succeed(["cat", `/proc/${process?.pid}/cgroup`]);
-    assertNotEquals(outside.trim(), "");
-    for (const line of outside.trim().split("\n")) assertMatch(line, /^\d+:[^:]*:\/dhow\/[0-9a-f]{12,64}$/);
-    await running.output();
+    const pid = await host.pidOf("sh -c echo up; cat");
+  const outside = (await host.succeed(["cat", `/proc/${pid}/cgroup`])).trim().split("\n");
+  // beside hierarchies of version 1 that of version 2 has no controllers, and is not used
+  const used = outside.length === 1 ? outside : outside.filter((line) => !line.startsWith("0::"));
+  for (const line of used) assertMatch(line, /^\d+:[^:]*:\/dhow\/[0-9a-f]{12,64}$/);
+  await running.output();
   },
 );

@@ -100,7 +100,7 @@ export function samplePlan(choice: Choice = {}): Plan {
       address: parseAddress("100.100.1.2") as number,
       link: linkName(ID),
     },
-    cgroups: cgroupLayout(cgroupVersion === 2 ? V2 : V1, ID).folders,
+    cgroups: cgroupLayout(cgroupVersion === 2 ? V2 : V1, ID, () => "0\n").folders,
     ignoredSignals: [13],
     interactive: options.interactive ?? false,
   };

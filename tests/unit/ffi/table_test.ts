@@ -62,6 +62,13 @@ Deno.test("a call that cannot be added leaves the table as it was", () => {
   closePipe({ reader, writer });
 });
 
+Deno.test("a function that libc does not have is refused when its call is added", () => {
+  const table = newTable();
+  assertThrows(() => table.call("no_such_function", []), Error, "libc has no function no_such_function");
+  assertEquals(table.length, 0);
+  table.run();
+});
+
 Deno.test("system calls that libc has no function for are made by their numbers", () => {
   const table = newTable();
   table.call("close_range", [2 ** 32 - 2, 2 ** 32 - 1, 0]);

@@ -17,7 +17,17 @@ const V1 = ROOT + TMPFS +
   line(32, "0:28", "/sys/fs/cgroup/memory", "cgroup", "memory");
 const HYBRID = V1 + line(33, "0:29", "/sys/fs/cgroup/unified", "cgroup2", "nsdelegate");
 
-const layout = (mountinfo: string) => cgroupLayout(mountinfo, "id", (path) => `value of ${path}\n`);
+/** What the files of the cpuset hierarchy hold, and nothing else is read. */
+const CPUSETS: Readonly<Record<string, string>> = {
+  "/sys/fs/cgroup/cpuset/cpuset.cpus": "0-1\n",
+  "/sys/fs/cgroup/cpuset/cpuset.mems": "0\n",
+};
+const read = (path: string) => {
+  const text = CPUSETS[path];
+  assert(text !== undefined, path);
+  return text;
+};
+const layout = (mountinfo: string, id = "id") => cgroupLayout(mountinfo, id, read);
 const paths = (mountinfo: string) => layout(mountinfo).folders.map(({ path }) => path);
 
 Deno.test("on cgroup v2 a container has one folder, below one of dhow's own", () => {
@@ -42,16 +52,20 @@ Deno.test("on cgroup v1 a container has a folder in every hierarchy, named ones 
   ]);
 });
 
-Deno.test("only cpuset needs its parent's values before anything can join", () => {
-  const withSettings = layout(V1).folders.filter(({ settings }) => settings.length > 0);
-  assertEquals(withSettings.map(({ path, settings }) => [path, settings]), [
+Deno.test("only cpuset is given the values of its topmost folder, without which nothing can join", () => {
+  const set = layout(V1).folders.filter(({ settings }) => settings.length > 0);
+  assertEquals(set.map(({ path, settings }) => [path, settings]), [
     ["/sys/fs/cgroup/cpuset/dhow/id", [
-      { file: "cpuset.cpus", value: "value of /sys/fs/cgroup/cpuset/cpuset.cpus" },
-      { file: "cpuset.mems", value: "value of /sys/fs/cgroup/cpuset/cpuset.mems" },
+      { file: "cpuset.cpus", value: "0-1" },
+      { file: "cpuset.mems", value: "0" },
     ]],
   ]);
-  const together = ROOT + line(29, "0:25", "/cg", "cgroup", "cpuset,cpu");
+});
+
+Deno.test("cpuset is told by its controller, also where it shares a hierarchy", () => {
+  const together = ROOT + line(29, "0:25", "/sys/fs/cgroup/cpuset", "cgroup", "rw,cpuset,cpu");
   assertEquals(layout(together).folders[0]?.settings.length, 2);
+  assertEquals(layout(ROOT + line(29, "0:25", "/cpuset", "cgroup", "memory")).folders[0]?.settings, []);
 });
 
 Deno.test("a v1 hierarchy is joined by the file that moves one thread", () => {
@@ -94,7 +108,7 @@ Deno.test("a mount point with a space in it is read as it is", () => {
 Deno.test("hierarchies that a later mount hides do not count", () => {
   // on the root of the tmpfs that has them (the second number is the mount below)
   const onTop = V1 + "50 27 0:40 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw\n";
-  assertEquals(cgroupLayout(onTop, "id").version, 2);
+  assertEquals(layout(onTop).version, 2);
   assertEquals(paths(onTop), ["/sys/fs/cgroup/dhow/id"]);
 });
 
@@ -107,7 +121,7 @@ Deno.test("a root directory that was mounted after /sys hides nothing", () => {
 });
 
 Deno.test("each container has folders of its own below the same parents", () => {
-  const [one, other] = ["a", "b"].map((id) => cgroupLayout(V1, id).folders);
+  const [one, other] = ["a", "b"].map((id) => layout(V1, id).folders);
   assertEquals(one?.map(({ parent }) => parent), other?.map(({ parent }) => parent));
   const all = [...one ?? [], ...other ?? []].map(({ path }) => path);
   assert(new Set(all).size === all.length);

@@ -24,7 +24,7 @@ export async function shell(
 
 export function explained(
   choice: Choice = {},
-  archive?: { path: string; layers: readonly ArchivedLayer[] },
+  archive: { path: string; layers: readonly ArchivedLayer[] } | undefined = undefined,
 ): string {
   return explain({
     title: "dhow run sample",
