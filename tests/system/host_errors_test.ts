@@ -198,12 +198,11 @@ async function running(host: Host, flags: readonly string[]): Promise<AsyncDispo
   };
 }
 
-systemTest("a name that nobody should have", async (host) => {
-  for (const name of ["a/b", "-x", "a b", "..", "x".repeat(300)]) {
-    const output = await runBusybox(host, ["true"], [`--name=${name}`]);
-    assertFailure(output, 125, /name/);
-  }
-});
+for (const name of ["a/b", "-x", "a b", "..", "x".repeat(300)]) {
+  systemTest(`a name that a container cannot have: ${JSON.stringify(name.slice(0, 10))}`, async (host) => {
+    assertFailure(await runBusybox(host, ["true"], [`--name=${name}`]), 125, /name/);
+  });
+}
 
 systemTest("no stack trace reaches the user, unless --debug is given", async (host) => {
   const plain = await host.dhow(["run", host.file("missing.tar")]);

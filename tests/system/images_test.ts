@@ -2,7 +2,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { assertFailure, assertSuccess, busyboxOutput, runArchive } from "../support/containers.ts";
 import { busyboxArchive, busyboxLayer, busyboxWith } from "../support/images.ts";
 import { archive } from "../support/image.ts";
-import type { Host } from "../support/host.ts";
+import { DHOW, type Host } from "../support/host.ts";
 import { systemTest } from "../support/system_test.ts";
 
 const CONFIG = { Cmd: ["cat", "/etc/passwd", "/file"] };
@@ -69,8 +69,10 @@ systemTest("what was loaded is listed, and runs by its name, with and without th
   assertEquals(byId.stdout, "passwd\nabove\n");
 });
 
-systemTest("load without -i says what to give", async (host) => {
-  assertFailure(await host.dhow(["load"]), 1, /-i/);
+systemTest("load without -i reads standard input, if that is a file", async (host) => {
+  const path = await host.write("image.tar", archive({ layers: LAYERS, config: CONFIG }));
+  assertEquals(await host.shell(`${DHOW} load -q <${path}`), "Loaded image: test:latest\n");
+  assertFailure(await host.run(["sh", "-c", `cat ${path} | ${DHOW} load`]), 1, /file/);
 });
 
 systemTest("a name moves to the image that was loaded last", async (host) => {

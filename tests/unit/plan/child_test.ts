@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import {
   MNT_DETACH,
   MOUNT_ATTR_NODEV,
@@ -15,9 +15,8 @@ import {
   RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_SYMLINKS,
 } from "../../../ffi/constants.ts";
-import { EEXIST, ENOENT } from "../../../ffi/errno.ts";
+import { EEXIST } from "../../../ffi/errno.ts";
 import { Call } from "../../../ffi/table.ts";
-import { executablePlaces } from "../../../src/plan/child.ts";
 import { childSteps, CHOICES, samplePlan } from "../container/sample.ts";
 import { MEETING, named, orderOf, record, type RecordedCall, type Recording } from "./recorded.ts";
 
@@ -201,79 +200,4 @@ Deno.test("the terminal is found by its descriptor, and its master is what the p
   const opening = withTerminal.calls.find(({ call }) => call === terminal);
   assertEquals([opening?.name, opening?.args[1]], ["openat2", "dev/pts/ptmx"]);
   assertEquals(usual.program.terminal, undefined);
-});
-
-Deno.test("a step that comes before what it needs is a bug, and said to be one", () => {
-  const why = "";
-  assertThrows(() => record([{ op: "pivot-root", why }]), Error, "open-root");
-  assertThrows(
-    () => record([{ op: "make-symlink", why, inRoot: "/dev/x", target: "y" }]),
-    Error,
-    "open-root",
-  );
-  assertThrows(() => record([{ op: "take-terminal", why }]), Error, "open-terminal");
-});
-
-Deno.test("a call is known by the step that it was made for", () => {
-  const steps = childSteps(samplePlan());
-  const { calls, program } = record(steps);
-  for (
-    const [name, op] of [["pivot_root", "pivot-root"], ["setresuid", "set-user"], [
-      "execve",
-      "execute",
-    ]] as const
-  ) {
-    const found = calls.find((call) => call.name === name);
-    assertEquals(found && program.stepOf(found.call)?.op, op);
-  }
-});
-
-Deno.test("what comes before the first step belongs to no step", () => {
-  const first = usual.calls[0];
-  assertEquals(first && usual.program.stepOf(first.call), undefined);
-});
-
-Deno.test("fault injection stops the child after any call, as long as it has its pipes, and changes none", () => {
-  const steps = childSteps(samplePlan());
-  const names = usual.calls.map(({ name }) => name);
-  const closing = names.indexOf("close_range");
-  for (const stopAfter of [1, 5, pivotOf(usual), closing]) {
-    const stopped = record(steps, stopAfter).calls.map(({ name }) => name);
-    assertEquals(stopped.slice(stopAfter, stopAfter + 2), ["write", "read"]);
-    assertEquals(stopped.toSpliced(stopAfter, 2), names);
-  }
-  for (const stopAfter of [closing + 1, names.length]) {
-    assertEquals(record(steps, stopAfter).calls.map(({ name }) => name), names);
-  }
-});
-
-Deno.test("a program with a slash in its name is looked for there only", () => {
-  assertEquals(executablePlaces("/bin/sh", ["PATH=/usr/bin"]), ["/bin/sh"]);
-  assertEquals(executablePlaces("./run", ["PATH=/usr/bin"]), ["./run"]);
-});
-
-Deno.test("a program without a slash is looked for in the folders of PATH, in their order", () => {
-  assertEquals(executablePlaces("sh", ["XPATH=/no", "PATH=/a:/b c:/d"]), ["/a/sh", "/b c/sh", "/d/sh"]);
-  assertEquals(executablePlaces("sh", ["PATH=/a::"]), ["/a/sh", "./sh", "./sh"]);
-});
-
-Deno.test("each place but the last may lack the program", () => {
-  const { program, calls } = record([
-    { op: "execute", why: "", args: ["sh", "-c", "true"], env: ["PATH=/a:/b:/c"] },
-  ]);
-  const attempts = calls.filter(({ name }) => name === "execve");
-  assertEquals(attempts.map(({ args }) => args[0]), ["/a/sh", "/b/sh", "/c/sh"]);
-  assertEquals(program.attempts, attempts.map(({ call }) => call));
-  assert(attempts[0]?.options.tolerate?.includes(ENOENT));
-  assertEquals(attempts[2]?.options.tolerate, []);
-});
-
-Deno.test("the longest words that an image can bring find room", () => {
-  const word = "x".repeat(100_000);
-  record([{
-    op: "execute",
-    why: "",
-    args: ["/bin/sh", word, "ü".repeat(100_000)],
-    env: [`A=${word}`, "PATH=/bin"],
-  }]);
 });

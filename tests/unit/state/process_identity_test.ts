@@ -2,6 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Arena } from "../../../ffi/arena.ts";
 import { cloneWalking, makePipe, waitForExit } from "../../../ffi/process.ts";
 import { CallTable, libcCall } from "../../../ffi/table.ts";
+import { eventually } from "../../support/eventually.ts";
 import { identify, isAlive } from "../../../src/state/process_identity.ts";
 
 const PR_SET_NAME = 15;
@@ -69,7 +70,7 @@ Deno.test("a process that ended is not alive any more, reaped or not", async () 
   const identity = identify(child.pid);
   child.end();
   // it becomes a zombie, which it stays until waitForExit
-  while (isAlive(identity)) await new Promise((resolve) => setTimeout(resolve, 1));
+  await eventually(() => assert(!isAlive(identity)));
   Deno.statSync(`/proc/${child.pid}`);
   await waitForExit(child.pid);
   assert(!isAlive(identity));
