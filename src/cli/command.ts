@@ -60,8 +60,11 @@ export class ParsedOptions {
 }
 
 /**
- * Takes options and arguments apart.
+ * Takes options and arguments apart, as docker does (github.com/spf13/pflag): `-it`, `-uroot`, `-e=A=B`, `--name=x`; what
+ * follows an option that takes a value is its value, whatever it looks like. parseArgs has other habits, so it gets every
+ * option spelt out as `--name=value`.
  * @param verb how the errors name the command
+ * @param stopsAtFirst all from the first argument on is left as it is, `--` too
  * @throws {UsageError} for an option that there is not, or one without its value
  */
 export function parse(
@@ -70,64 +73,65 @@ export function parse(
   args: readonly string[],
   stopsAtFirst = false,
 ): { options: ParsedOptions; args: string[] } {
-  const usageError = (why: string) =>
+  const wrong = (why: string) =>
     new UsageError({ what: `cannot understand the options of "${verb}"`, why, hint: `see: ${verb} --help` });
-  checkValues(options, args, stopsAtFirst, usageError);
-  const names = (wanted: (option: Option) => boolean) => options.filter(wanted).map(({ name }) => name);
-  const alias: Record<string, string> = {};
-  for (const { name, short } of options) if (short !== undefined) alias[name] = short;
-  const parsed = parseArgs(args, {
-    boolean: names(({ value }) => value === undefined),
-    // "_": arguments stay as they were written, 007 does not become 7
-    string: [...names(({ value }) => value !== undefined), "_"],
-    collect: names(({ repeats }) => repeats === true),
-    alias,
-    stopEarly: stopsAtFirst,
-    unknown: (arg) => {
-      if (arg.startsWith("-") && arg !== "-") throw usageError(`there is no option ${arg}`);
-      return true;
-    },
-  });
-  return { options: new ParsedOptions(parsed), args: parsed._.map(String) };
-}
-
-/**
- * parseArgs takes `--memory` without a value for an empty one, and any value of a switch for true: neither is what the
- * user meant.
- */
-function checkValues(
-  options: readonly Option[],
-  args: readonly string[],
-  stopsAtFirst: boolean,
-  usageError: (why: string) => UsageError,
-): void {
+  const plain: string[] = [];
+  const rest: string[] = [];
   for (let index = 0; index < args.length; index++) {
     const arg = args[index] as string;
-    if (arg === "--") return;
-    if (!arg.startsWith("-") || arg === "-") {
-      if (stopsAtFirst) return;
+    if (arg === "--" || (stopsAtFirst && !isOption(arg))) {
+      rest.push(...args.slice(arg === "--" ? index + 1 : index));
+      break;
+    }
+    if (!isOption(arg)) {
+      rest.push(arg);
       continue;
     }
-    const [written = "", value] = splitOnce(arg, "=");
-    // of letters written together, only the last can take a value
-    const letter = written.startsWith("--")
-      ? undefined
-      : written.slice(1).split("").find((char) =>
-        options.some(({ short, value }) => short === char && value !== undefined)
-      ) ?? written.at(-1);
-    const option = options.find(({ name, short }) =>
-      letter === undefined ? `--${name}` === written : short === letter
-    );
-    if (option === undefined) continue; // parseArgs reports it
-    if (option.value === undefined) {
-      if (value !== undefined && value !== "true" && value !== "false") {
-        throw usageError(`${written} takes no value, but ${JSON.stringify(value)} was given`);
+    for (const { option, written, value } of spellOut(arg, options, wrong)) {
+      const given = value ?? (option.value === undefined ? "true" : args[++index]);
+      if (given === undefined) throw wrong(`${written} needs a value: ${option.value}`);
+      if (option.value === undefined && given !== "true" && given !== "false") {
+        throw wrong(`${written} takes no value, but ${JSON.stringify(given)} was given`);
       }
-    } else if (value === undefined && (letter === undefined || written.endsWith(letter))) {
-      if (args[index + 1] === undefined) throw usageError(`${written} needs a value: ${option.value}`);
-      index++;
+      plain.push(`--${option.name}=${given}`);
     }
   }
+  const names = (wanted: (option: Option) => boolean) => options.filter(wanted).map(({ name }) => name);
+  const values = parseArgs(plain, {
+    boolean: names(({ value }) => value === undefined),
+    string: names(({ value }) => value !== undefined),
+    collect: names(({ repeats }) => repeats === true),
+  });
+  return { options: new ParsedOptions(values), args: rest };
+}
+
+const isOption = (arg: string) => arg.startsWith("-") && arg !== "-";
+
+/** The options in one argument: one with two dashes, or letters, of which the last may be followed by its value. */
+function spellOut(
+  arg: string,
+  options: readonly Option[],
+  wrong: (why: string) => UsageError,
+): { option: Option; written: string; value: string | undefined }[] {
+  const find = (matches: (option: Option) => boolean) => {
+    const option = options.find(matches);
+    if (option === undefined) throw wrong(`there is no option ${arg}`);
+    return option;
+  };
+  if (arg.startsWith("--")) {
+    const [written, value] = splitOnce(arg, "=");
+    return [{ option: find(({ name }) => `--${name}` === written), written, value }];
+  }
+  const found = [];
+  for (let at = 1; at < arg.length; at++) {
+    const letter = arg[at] as string;
+    const option = find(({ short }) => short === letter);
+    const after = arg.slice(at + 1);
+    const takesAll = after.startsWith("=") || (option.value !== undefined && after !== "");
+    found.push({ option, written: `-${letter}`, value: takesAll ? after.replace(/^=/, "") : undefined });
+    if (takesAll) break;
+  }
+  return found;
 }
 
 function splitOnce(text: string, separator: string): [string, string | undefined] {

@@ -16,6 +16,12 @@ export function print(text: string): void {
   }
 }
 
+/** One line without control characters: names in errors come from images, and must not move the terminal's cursor. */
+function printable(text: string): string {
+  // deno-lint-ignore no-control-regex -- they are what is looked for
+  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, " ");
+}
+
 /**
  * Reports an error on standard error, in one line.
  * @param debug whether to show the stack and the causes as well
@@ -26,7 +32,7 @@ export function printError(error: unknown, debug: boolean): void {
   const line = isExpected
     ? message
     : `a bug in dhow: ${message}; run it again with --debug and report what it prints`;
-  writeAll(Deno.stderr, `dhow: ${line.replaceAll("\n", " ")}\n`);
+  writeAll(Deno.stderr, `dhow: ${printable(line)}\n`);
   if (!debug) return;
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     writeAll(Deno.stderr, `${cause.stack}\n`);

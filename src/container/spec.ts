@@ -88,6 +88,8 @@ function environment(options: RunOptions, config: ImageConfig, hostname: string,
   if (options.terminal) defaults.push("TERM=xterm");
   const entries = new Map<string, string>();
   for (const entry of [...defaults, ...config.env, ...options.env]) {
+    // an image may say anything; env(1) would take a word without "=" for the program to run
+    if (entry.indexOf("=") < 1) continue;
     entries.set(entry.split("=", 1)[0] ?? "", entry);
   }
   if (!entries.has("HOME")) entries.set("HOME", `HOME=${home}`);

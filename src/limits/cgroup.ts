@@ -8,18 +8,42 @@ interface Hierarchy {
   readonly options: readonly string[];
 }
 
-/** The cgroup hierarchies in a /proc/PID/mountinfo (proc(5)). */
+/** The cgroup hierarchies that can be seen in a /proc/PID/mountinfo (proc(5)). */
 export function hierarchies(mountinfo: string): Hierarchy[] {
+  const mounts = mountinfo.split("\n").filter((line) => line.includes(" - ")).map(parseMount);
+  const isBelow = (path: string, folder: string) => path.startsWith(folder === "/" ? "/" : `${folder}/`);
+  // covered by a mount on its own root, or by one that was made later on a folder above it
+  const isHidden = (mount: MountInfo) =>
+    mounts.some(({ id, parent, mountPoint }) =>
+      (parent === mount.id && mountPoint === mount.mountPoint) ||
+      (parent === mount.parent && id !== mount.id && isBelow(mount.mountPoint, mountPoint))
+    );
   const found = new Map<string, Hierarchy>();
-  for (const line of mountinfo.split("\n")) {
-    const [before = "", after = ""] = line.split(" - ");
-    const [type, , superOptions = ""] = after.split(" ");
-    if (type !== "cgroup" && type !== "cgroup2") continue;
-    const [, , device = "", , mountPoint = ""] = before.split(" ");
-    // the same hierarchy may be mounted in several places; the last mount is the one on top
-    found.set(device, { mountPoint, version: type === "cgroup" ? 1 : 2, options: superOptions.split(",") });
+  for (const mount of mounts) {
+    const { type, device, mountPoint, options } = mount;
+    if ((type !== "cgroup" && type !== "cgroup2") || isHidden(mount)) continue;
+    // the same hierarchy may be mounted in several places
+    found.set(device, { mountPoint, version: type === "cgroup" ? 1 : 2, options });
   }
   return [...found.values()];
+}
+
+interface MountInfo {
+  readonly id: string;
+  readonly parent: string;
+  readonly device: string;
+  readonly mountPoint: string;
+  readonly type: string;
+  readonly options: readonly string[];
+}
+
+function parseMount(line: string): MountInfo {
+  const [before = "", after = ""] = line.split(" - ");
+  const [id = "", parent = "", device = "", , path = ""] = before.split(" ");
+  const [type = "", , superOptions = ""] = after.split(" ");
+  // proc(5): space, tab, newline and backslash are written in octal
+  const mountPoint = path.replace(/\\([0-7]{3})/g, (_, digits) => String.fromCharCode(parseInt(digits, 8)));
+  return { id, parent, device, mountPoint, type, options: superOptions.split(",") };
 }
 
 /** A new cpuset of cgroup v1 is empty, and nothing can join it until it has what the topmost has (cpuset(7)). */

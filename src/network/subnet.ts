@@ -50,6 +50,9 @@ export function overlaps(one: Subnet, other: Subnet): boolean {
   return one.first <= lastOf(other) && other.first <= lastOf(one);
 }
 
+/** Wider routes than this stand for everywhere else: a default route, or a VPN's halves of one (0.0.0.0/1). */
+const WIDEST = 8;
+
 /**
  * The ranges that a host routes somewhere, from /proc/net/route (proc(5): addresses are hexadecimal, in the byte order
  * of the machine). The default route is left out.
@@ -60,8 +63,8 @@ export function routedSubnets(procNetRoute: string): Subnet[] {
   return procNetRoute.trim().split("\n").slice(1).flatMap((line) => {
     const fields = line.trim().split(/\s+/);
     const mask = fromHex(fields[7] ?? "");
-    if (mask === 0) return [];
     const prefix = mask.toString(2).split("1").length - 1;
+    if (prefix < WIDEST) return [];
     return [{ first: fromHex(fields[1] ?? ""), prefix }];
   });
 }

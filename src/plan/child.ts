@@ -97,7 +97,7 @@ export function compileChild(
   const table = new CallTable(arena, CAPACITY);
   const compiler = new Compiler(table, meeting, stopAfter);
   compiler.begin();
-  const owners: ChildStep[] = [];
+  const owners: (ChildStep | undefined)[] = Array(table.length).fill(undefined);
   for (const step of steps) {
     compiler.compile(step);
     while (owners.length < table.length) owners.push(step);

@@ -89,7 +89,15 @@ function comment(why: string): string[] {
 }
 
 function script(name: string, lines: readonly string[]): string[] {
-  return [`cat >"$work/${name}" <<'END'`, ...lines, "END"];
+  return document(`cat >"$work/${name}"`, lines);
+}
+
+/** A here-document. What ends it is a line that it does not have itself: else an image could end it, and go on in sh. */
+function document(command: string, lines: readonly string[]): string[] {
+  const taken = new Set(lines.flatMap((line) => line.split("\n")));
+  let end = "END";
+  for (let number = 2; taken.has(end); number++) end = `END${number}`;
+  return [`${command} <<'${end}'`, ...lines, end];
 }
 
 function childCommands(steps: readonly ChildStep[]): string[] {
@@ -154,7 +162,7 @@ function hostCommands(step: HostStep): string[] {
     case "make-directory":
       return [`mkdir -p -m ${step.mode.toString(8)} ${quote(step.path)}`];
     case "write-file":
-      return [`cat >${quote(step.path)} <<'END'`, ...step.text.replace(/\n$/, "").split("\n"), "END"];
+      return document(`cat >${quote(step.path)}`, step.text.replace(/\n$/, "").split("\n"));
     case "make-cgroups":
       return [
         ...step.folders.flatMap(({ parent, path, settings }) => [

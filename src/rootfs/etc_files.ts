@@ -39,11 +39,14 @@ export function resolvConf({ host, upstreams, dns, sharesLoopback }: ResolvConfS
   const lines = (text: string) => text.split("\n").map((line) => line.trim());
   const serversOf = (text: string) =>
     lines(text).flatMap((line) => /^nameserver\s+(\S+)/.exec(line)?.slice(1) ?? []);
-  const isLoopback = (server: string) => server.startsWith("127.") || server === "::1";
+  // nor has the bridge's network IPv6
+  const isOutOfReach = (server: string) => server.startsWith("127.") || server.includes(":");
   const base = !sharesLoopback && serversOf(host).includes(RESOLVED_STUB) && upstreams !== undefined
     ? upstreams
     : host;
-  const servers = sharesLoopback ? serversOf(base) : serversOf(base).filter((server) => !isLoopback(server));
+  const servers = sharesLoopback
+    ? serversOf(base)
+    : serversOf(base).filter((server) => !isOutOfReach(server));
   const chosen = dns.length > 0 ? dns : servers.length > 0 || sharesLoopback ? servers : PUBLIC_SERVERS;
   const others = lines(base).filter((line) => /^(search|domain|options|sortlist)\s/.test(line));
   return [...chosen.map((server) => `nameserver ${server}`), ...others].join("\n") + "\n";

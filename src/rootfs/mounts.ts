@@ -71,7 +71,7 @@ function mountStep({ destination, type, source, options }: Mount): ChildStep {
       source,
       inRoot: destination,
       kind: recursive ? "directory" : "file",
-      followLinks: true,
+      followLinks: !recursive,
       recursive,
       attributes,
     };

@@ -18,6 +18,9 @@ function parseId(text: string): number | undefined {
   return id <= LARGEST_ID ? id : undefined;
 }
 
+/** A number is never taken for a name, or an image could make --user 1000 its root (CVE-2016-3697). */
+const looksLikeNumber = (text: string) => /^[+-]?[0-9]+$/.test(text);
+
 interface PasswdEntry {
   readonly name: string;
   readonly uid: number;
@@ -27,7 +30,7 @@ interface PasswdEntry {
 
 /** passwd(5). Lines that are not of its form are passed over, as getpwnam(3) does. */
 function parsePasswd(text: string): PasswdEntry[] {
-  return text.split("\n").flatMap((line) => {
+  return text.split(/\r?\n/).flatMap((line) => {
     const [name = "", , uidText = "", gidText = "", , home = ""] = line.split(":");
     const uid = parseId(uidText);
     const gid = parseId(gidText);
@@ -43,7 +46,7 @@ interface GroupEntry {
 
 /** group(5). */
 function parseGroup(text: string): GroupEntry[] {
-  return text.split("\n").flatMap((line) => {
+  return text.split(/\r?\n/).flatMap((line) => {
     const [name = "", , gidText = "", members = ""] = line.split(":");
     const gid = parseId(gidText);
     return name === "" || gid === undefined ? [] : [{ name, gid, members: members.split(",") }];
@@ -63,8 +66,9 @@ export function resolveUser(text: string, passwdText: string, groupText: string)
   const wantedGroup = colon < 0 ? "" : text.slice(colon + 1);
 
   const number = parseId(userText);
-  const passwd = parsePasswd(passwdText);
-  const entry = passwd.find(({ name }) => name === userText) ?? passwd.find(({ uid }) => uid === number);
+  const entry = parsePasswd(passwdText).find(({ name, uid }) =>
+    looksLikeNumber(userText) ? uid === number : name === userText
+  );
   const uid = entry?.uid ?? number;
   if (uid === undefined) {
     throw new ImageError({
@@ -84,8 +88,7 @@ export function resolveUser(text: string, passwdText: string, groupText: string)
 
 function resolveGroup(text: string, groups: readonly GroupEntry[]): number {
   const number = parseId(text);
-  const gid =
-    (groups.find(({ name }) => name === text) ?? groups.find((group) => group.gid === number))?.gid ?? number;
+  const gid = looksLikeNumber(text) ? number : groups.find(({ name }) => name === text)?.gid;
   if (gid === undefined) {
     throw new ImageError({
       what: `cannot find the group ${JSON.stringify(text)}`,

@@ -198,8 +198,8 @@ async function running(host: Host, flags: readonly string[]): Promise<AsyncDispo
   };
 }
 
-for (const name of ["a/b", "-x", "a b", "..", "x".repeat(300)]) {
-  systemTest(`a name that a container cannot have: ${JSON.stringify(name.slice(0, 10))}`, async (host) => {
+for (const name of ["a/b", "-x", "a b", ".."]) {
+  systemTest(`a name that a container cannot have: ${JSON.stringify(name)}`, async (host) => {
     assertFailure(await runBusybox(host, ["true"], [`--name=${name}`]), 125, /name/);
   });
 }

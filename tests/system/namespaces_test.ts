@@ -86,7 +86,7 @@ systemTest(
       "echo up; cat",
     ]);
     await running.stdout.until(/up/);
-    const pid = await host.pidOf("sh -c echo up; cat");
+    const pid = await host.pidOf("cat");
     const outside = (await host.succeed(["cat", `/proc/${pid}/cgroup`])).trim().split("\n");
     // beside hierarchies of version 1 that of version 2 has no controllers, and is not used
     const used = outside.length === 1 ? outside : outside.filter((line) => !line.startsWith("0::"));
