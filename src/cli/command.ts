@@ -141,13 +141,19 @@ function splitOnce(text: string, separator: string): [string, string | undefined
 
 /** The text of `--help` for one command. */
 export function helpText(verb: string, command: Command): string {
-  const rows = [...command.options, HELP].map(({ name, short, value, help }) => {
+  const rows = withHelp(command.options).map(({ name, short, value, help }) => {
     const flag = `${short === undefined ? "    " : `-${short}, `}--${name}${
       value === undefined ? "" : ` ${value}`
     }`;
     return `  ${flag.padEnd(28)} ${help}`;
   });
   return `Usage: dhow ${verb} ${command.usage}\n\n${command.summary}\n\nOptions:\n${rows.join("\n")}\n`;
+}
+
+/** A command's options and --help, which leaves its letter to an option that has it in docker. */
+export function withHelp(options: readonly Option[]): Option[] {
+  const isTaken = options.some(({ short }) => short === "h");
+  return [...options, isTaken ? { name: HELP.name, help: HELP.help } : HELP];
 }
 
 export const HELP: Option = { name: "help", short: "h", help: "print this and end" };

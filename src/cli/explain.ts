@@ -1,12 +1,11 @@
 import { resolve } from "@std/path";
 import { newId } from "../container/names.ts";
-import { isPath, onlyImage, readUsers, requireArchive } from "../container/image.ts";
+import { isPath, onlyImage, readEtc, requireArchive, storedEtc } from "../container/image.ts";
 import { prepare, type RunnableImage } from "../container/prepare.ts";
 import { UsageError } from "../errors.ts";
 import { archivedFiles } from "../image/archived_files.ts";
 import { assertRunnableHere } from "../image/config.ts";
 import { openArchive } from "../image/docker_archive.ts";
-import { unpackedFiles } from "../image/unpacked_files.ts";
 import { imagineEndpoint } from "../network/endpoints.ts";
 import { type ArchivedLayer, explain } from "../plan/explain.ts";
 import { commandLine } from "../plan/shell.ts";
@@ -58,8 +57,8 @@ async function inspect(name: string, global: GlobalOptions, layersFolder: string
   assertRunnableHere(image.config, name);
   const layers = image.layers.map(({ name }, index) => ({ name, folder: `${layersFolder}/${index}` }));
   const folders = layers.map(({ folder }) => folder).toReversed();
-  const users = await readUsers(archivedFiles(image.layers));
-  return { image: { config: image.config, layers: folders, ...users }, archive: { path, layers } };
+  const etc = await readEtc(archivedFiles(image.layers));
+  return { image: { config: image.config, layers: folders, etc }, archive: { path, layers } };
 }
 
 async function inspectStored(name: string, global: GlobalOptions): Promise<Inspected | undefined> {
@@ -68,6 +67,6 @@ async function inspectStored(name: string, global: GlobalOptions): Promise<Inspe
   if (stored === undefined) return undefined;
   assertRunnableHere(stored.config, name);
   const layers = store.layerTrees(stored.id).map(({ path }) => path);
-  const users = await readUsers(unpackedFiles(layers));
-  return { image: { config: stored.config, layers, ...users }, archive: undefined };
+  const etc = await storedEtc(store, stored.id, layers);
+  return { image: { config: stored.config, layers, etc }, archive: undefined };
 }

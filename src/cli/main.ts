@@ -1,6 +1,6 @@
 import { DhowError, EXIT_OWN_FAILURE, UsageError } from "../errors.ts";
 import { configureLog } from "../log.ts";
-import { type Command, type GlobalOptions, HELP, helpText, type Option, parse } from "./command.ts";
+import { type Command, type GlobalOptions, HELP, helpText, type Option, parse, withHelp } from "./command.ts";
 import { print, printError } from "./output.ts";
 
 /** What `dhow --help` lists: known without loading the commands themselves. */
@@ -56,7 +56,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     }
     const { command } = await entry.load();
     const rest = before.args.slice(1);
-    const { options, args } = parse(`dhow ${verb}`, [...command.options, HELP], rest, command.stopsAtFirst);
+    const { options, args } = parse(`dhow ${verb}`, withHelp(command.options), rest, command.stopsAtFirst);
     if (options.flag("help")) {
       print(helpText(verb, command));
       return 0;

@@ -1,4 +1,5 @@
 import type { NetworkMode, RunOptions } from "../container/options.ts";
+import { parseAddress } from "../network/subnet.ts";
 import { UsageError } from "../errors.ts";
 import type { Invocation, Option } from "./command.ts";
 
@@ -8,7 +9,7 @@ export const RUN_OPTIONS: readonly Option[] = [
   { name: "tty", short: "t", help: "give the container a terminal" },
   { name: "rm", help: "remove the container when it ends (always done, so far)" },
   { name: "name", value: "NAME", help: "name the container" },
-  { name: "hostname", value: "NAME", help: "its host name (default: its short id)" },
+  { name: "hostname", short: "h", value: "NAME", help: "its host name (default: its short id)" },
   { name: "network", value: "MODE", help: "bridge (default), none or host" },
   { name: "ip", value: "ADDRESS", help: "its address in the bridge's network" },
   { name: "dns", value: "SERVER", repeats: true, help: "name server to use instead of the host's" },
@@ -24,6 +25,10 @@ export const RUN_OPTIONS: readonly Option[] = [
   { name: "user", short: "u", value: "USER[:GROUP]", help: "run as this user, by name or number" },
   { name: "userns", help: "in a user namespace of its own, its root being the caller" },
 ];
+
+function isAddress(text: string): boolean {
+  return parseAddress(text) !== undefined || (text.includes(":") && URL.canParse(`http://[${text}]`));
+}
 
 const NETWORK_MODES: readonly string[] = ["bridge", "none", "host"] satisfies NetworkMode[];
 const isNetworkMode = (text: string): text is NetworkMode => NETWORK_MODES.includes(text);
@@ -52,7 +57,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     throw wrong(`the working directory ${JSON.stringify(workingDir)} is not an absolute path`);
   }
   for (const server of options.list("dns")) {
-    if (!/^[0-9a-fA-F.:]+$/.test(server)) {
+    if (!isAddress(server)) {
       throw wrong(`${JSON.stringify(server)} is not the address of a name server`);
     }
   }
@@ -74,11 +79,11 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
   };
 }
 
-/** `NAME=VALUE` as it is; `NAME` with the caller's value, or nothing if the caller has none. */
+/** `NAME=VALUE` as it is; `NAME` with the caller's value, or by itself if the caller has none, which takes it away. */
 function readVariable(entry: string, wrong: (why: string) => UsageError): string[] {
   const name = entry.split("=", 1)[0] ?? "";
   if (name === "") throw wrong(`${JSON.stringify(entry)} is not a variable`);
   if (entry.includes("=")) return [entry];
   const value = Deno.env.get(name);
-  return value === undefined ? [] : [`${name}=${value}`];
+  return [value === undefined ? name : `${name}=${value}`];
 }

@@ -1,8 +1,8 @@
-import { hostsFile, resolvConf, RESOLVED_UPSTREAMS } from "../rootfs/etc_files.ts";
+import { type ContainerFile, hostsFile, resolvConf, RESOLVED_UPSTREAMS } from "../rootfs/etc_files.ts";
 import { formatAddress } from "../network/subnet.ts";
 import type { Endpoint } from "../network/steps.ts";
 import { HostError } from "../errors.ts";
-import { hostnameOf } from "./spec.ts";
+import { readIfThere } from "../state/read.ts";
 import type { RunOptions } from "./options.ts";
 
 /** @throws {HostError} when this process is not root's */
@@ -14,15 +14,6 @@ export function requireRoot(verb: string): void {
     why: "making namespaces, mounts and networks needs root",
     hint: "use sudo, or become root",
   });
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
 }
 
 /**
@@ -53,19 +44,18 @@ export function ignoredSignals(): number[] {
   );
 }
 
-/** The files below /etc that this container gets, by their names below its run folder. */
+/** The files below /etc that this container gets, instead of its image's, by their paths in it. */
 export function etcFiles(
-  id: string,
+  hostname: string,
   options: RunOptions,
   endpoint: Endpoint | undefined,
-): Record<string, string> {
-  const hostname = hostnameOf(id, options);
+): Record<ContainerFile, string> {
   const isHost = options.network === "host";
   const address = endpoint === undefined ? undefined : formatAddress(endpoint.address);
   return {
-    hosts: (isHost ? readIfThere("/etc/hosts") : undefined) ?? hostsFile(hostname, address),
-    hostname: `${hostname}\n`,
-    "resolv.conf": resolvConf({
+    "/etc/hosts": (isHost ? readIfThere("/etc/hosts") : undefined) ?? hostsFile(hostname, address),
+    "/etc/hostname": `${hostname}\n`,
+    "/etc/resolv.conf": resolvConf({
       host: readIfThere("/etc/resolv.conf") ?? "",
       upstreams: readIfThere(RESOLVED_UPSTREAMS),
       dns: options.dns,

@@ -3,9 +3,9 @@ import { ImageError } from "../errors.ts";
 import { assertRunnableHere } from "../image/config.ts";
 import type { ArchiveImage, ImageArchive } from "../image/docker_archive.ts";
 import type { ImageFiles } from "../image/image_files.ts";
-import { unpackedFiles } from "../image/unpacked_files.ts";
 import type { ImageStore, StoredImage } from "../image/store.ts";
-import type { RunnableImage } from "./prepare.ts";
+import { CONTAINER_FILES } from "../rootfs/etc_files.ts";
+import type { ImageEtc, RunnableImage } from "./prepare.ts";
 
 /** /etc/passwd and /etc/group are read whole. Docker has no bound; this one, in bytes, is far above any real one. */
 const USERS_LIMIT = 1 << 20;
@@ -21,13 +21,25 @@ export async function resolveImage(store: ImageStore, name: string): Promise<Run
   const image = stored ?? await loadArchive(store, name);
   assertRunnableHere(image.config, name);
   const layers = store.layerTrees(image.id).map(({ path }) => path);
-  return { id: image.id, config: image.config, layers, ...await readUsers(unpackedFiles(layers)) };
+  return { id: image.id, config: image.config, layers, etc: await storedEtc(store, image.id, layers) };
 }
 
-/** The image's own lists of users and groups. */
-export async function readUsers(files: ImageFiles): Promise<{ passwd: string; group: string }> {
+/** What /etc of a stored image holds: looked up once in its layers, and remembered. */
+export async function storedEtc(store: ImageStore, id: string, layers: readonly string[]): Promise<ImageEtc> {
+  const known = store.facts(id);
+  if (known !== undefined) return known as ImageEtc;
+  const { unpackedFiles } = await import("../image/unpacked_files.ts");
+  const etc = await readEtc(unpackedFiles(layers));
+  store.rememberFacts(id, etc);
+  return etc;
+}
+
+/** Looks up what a start needs to know of an image's /etc. */
+export async function readEtc(files: ImageFiles): Promise<ImageEtc> {
   const read = async (path: string) => new TextDecoder().decode(await files.read(path, USERS_LIMIT));
-  return { passwd: await read("/etc/passwd"), group: await read("/etc/group") };
+  const links: string[] = [];
+  for (const path of CONTAINER_FILES) if (await files.isLink(path)) links.push(path);
+  return { passwd: await read("/etc/passwd"), group: await read("/etc/group"), links };
 }
 
 /** Whether the user wrote a path that cannot be a name. */

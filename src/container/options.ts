@@ -13,7 +13,7 @@ export interface RunOptions {
   readonly dns: readonly string[];
   /** Replaces the image's Entrypoint and Cmd; an empty string removes the Entrypoint. */
   readonly entrypoint: string | undefined;
-  /** `NAME=value`; these win over the image's. */
+  /** `NAME=value`; these win over the image's. `NAME` alone takes the variable away. */
   readonly env: readonly string[];
   readonly workingDir: string | undefined;
   readonly user: string | undefined;

@@ -13,8 +13,10 @@ export interface PlanInput {
   readonly runFolder: string;
   /** Folders of the image's layers, top to bottom. */
   readonly layers: readonly string[];
-  /** Files to write before the start, by path. */
+  /** Texts of the files that take the place of the image's, by their paths in the container. */
   readonly files: Readonly<Record<string, string>>;
+  /** Those of them that are symlinks in the image. */
+  readonly linksToReplace: readonly string[];
   readonly endpoint: Endpoint | undefined;
   readonly cgroups: readonly CgroupFolder[];
   /** Numbers of the signals that this process ignores, which its children would inherit. */
@@ -81,10 +83,16 @@ function folderSteps({ stateFolder, runFolder, spec, files }: PlanInput): HostSt
   return [
     ...writable,
     { do: "make-directory", why: "make the mount point", path: spec.root.path, mode: 0o755 },
+    {
+      do: "make-directory",
+      why: "make a folder for the container's files",
+      path: `${runFolder}/etc`,
+      mode: 0o755,
+    },
     ...Object.entries(files).map(([path, text]): HostStep => ({
       do: "write-file",
       why: "write the container's files for /etc",
-      path: `${runFolder}/${path}`,
+      path: runFolder + path,
       text,
       mode: 0o644,
     })),
@@ -93,7 +101,7 @@ function folderSteps({ stateFolder, runFolder, spec, files }: PlanInput): HostSt
 
 /** What the container's first process does before it becomes the image's program. */
 function childSteps(
-  { spec, stateFolder, layers, cgroups, interactive, ignoredSignals }: PlanInput,
+  { spec, stateFolder, layers, cgroups, interactive, ignoredSignals, linksToReplace }: PlanInput,
 ): ChildStep[] {
   const { process, linux } = spec;
   const inUserNamespace = linux.uidMappings.length > 0;
@@ -110,7 +118,7 @@ function childSteps(
       target: spec.root.path,
       inUserNamespace,
     }),
-    ...mountSteps(spec.mounts, inUserNamespace),
+    ...mountSteps(spec.mounts, inUserNamespace, linksToReplace),
     ...(hasOwnNetwork ? [{ op: "loopback-up", why: "bring its loopback interface up" } as const] : []),
     ...Object.entries(linux.sysctl).map(([key, value]): ChildStep => ({
       op: "set-sysctl",

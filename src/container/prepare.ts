@@ -8,16 +8,23 @@ import { containerRun, containerState, type Paths } from "../state/paths.ts";
 import { etcFiles, ignoredSignals, openFilesLimit } from "./host.ts";
 import type { RunOptions } from "./options.ts";
 import { makePlan } from "./plan.ts";
-import { makeSpec } from "./spec.ts";
+import { hostnameOf, makeSpec } from "./spec.ts";
 
 /** An image as a container's start needs it. */
 export interface RunnableImage {
   readonly config: ImageConfig;
   /** Folders of its layers, top to bottom. */
   readonly layers: readonly string[];
-  /** Its /etc/passwd and /etc/group; empty when it has none. */
+  readonly etc: ImageEtc;
+}
+
+/** What a start needs to know of an image's /etc. */
+export interface ImageEtc {
+  /** The texts of its passwd and group; empty when it has none. */
   readonly passwd: string;
   readonly group: string;
+  /** Which of CONTAINER_FILES are symlinks. */
+  readonly links: readonly string[];
 }
 
 /** Asks the host and the image for all that a plan depends on, changes nothing, and makes the plan. */
@@ -32,16 +39,18 @@ export function prepare(
 ): Plan {
   const runFolder = containerRun(paths, id);
   const cgroups = cgroupLayout(Deno.readTextFileSync("/proc/self/mountinfo"), id, Deno.readTextFileSync);
-  const user = resolveUser(options.user ?? image.config.user, image.passwd, image.group);
-  const files = etcFiles(id, options, endpoint);
+  const user = resolveUser(options.user ?? image.config.user, image.etc.passwd, image.etc.group);
+  const hostname = hostnameOf(id, options, Deno.hostname);
+  const files = etcFiles(hostname, options, endpoint);
   const mounts = defaultMounts({
-    files: Object.fromEntries(Object.keys(files).map((name) => [`/etc/${name}`, `${runFolder}/${name}`])),
+    files: Object.fromEntries(Object.keys(files).map((path) => [path, runFolder + path])),
     hasOwnNetwork: options.network !== "host",
     inUserNamespace: options.userNamespace,
     cgroupVersion: cgroups.version,
   });
   const spec = makeSpec({
     id,
+    hostname,
     options,
     config: image.config,
     user,
@@ -56,6 +65,7 @@ export function prepare(
     runFolder,
     layers: image.layers,
     files,
+    linksToReplace: image.etc.links,
     endpoint,
     cgroups: cgroups.folders,
     ignoredSignals: ignoredSignals(),

@@ -9,6 +9,7 @@ const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 
 export interface SpecInput {
   readonly id: string;
+  readonly hostname: string;
   readonly options: RunOptions;
   readonly config: ImageConfig;
   readonly user: ResolvedUser;
@@ -24,8 +25,9 @@ export function shortId(id: string): string {
   return id.slice(0, 12);
 }
 
-export function hostnameOf(id: string, options: RunOptions): string {
-  return options.hostname ?? shortId(id);
+/** docker's rule: what --hostname says; with the host's network the host's name; else the short id. */
+export function hostnameOf(id: string, options: RunOptions, hostsOwn: () => string): string {
+  return options.hostname ?? (options.network === "host" ? hostsOwn() : shortId(id));
 }
 
 /**
@@ -33,7 +35,7 @@ export function hostnameOf(id: string, options: RunOptions): string {
  * @throws {ImageError} when neither names a program to run
  */
 export function makeSpec(input: SpecInput): Spec {
-  const { id, options, config, user, caller } = input;
+  const { id, hostname, options, config, user, caller } = input;
   const ownNetwork = options.network !== "host";
   const namespaces: OciNamespace[] = ["mount", "uts", "ipc", "pid", "cgroup"];
   if (ownNetwork) namespaces.push("network");
@@ -45,12 +47,12 @@ export function makeSpec(input: SpecInput): Spec {
       terminal: options.terminal,
       user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
       args: commandLine(options, config),
-      env: environment(options, config, hostnameOf(id, options), user.home),
+      env: environment(options, config, hostname, user.home),
       cwd: options.workingDir ?? (config.workingDir || "/"),
       rlimits: [{ type: "RLIMIT_NOFILE", ...input.openFiles }],
     },
     root: { path: input.rootPath },
-    hostname: hostnameOf(id, options),
+    hostname,
     mounts: input.mounts,
     linux: {
       namespaces: namespaces.map((type) => ({ type })),
@@ -82,15 +84,20 @@ function commandLine(options: RunOptions, config: ImageConfig): readonly string[
   return args;
 }
 
+const variableName = (entry: string) => entry.slice(0, entry.indexOf("="));
+
 /** Later ones replace earlier ones of the same name, in the earlier one's place. */
 function environment(options: RunOptions, config: ImageConfig, hostname: string, home: string): string[] {
   const defaults = [`PATH=${DEFAULT_PATH}`, `HOSTNAME=${hostname}`];
   if (options.terminal) defaults.push("TERM=xterm");
   const entries = new Map<string, string>();
-  for (const entry of [...defaults, ...config.env, ...options.env]) {
+  for (const entry of [...defaults, ...config.env]) {
     // an image may say anything; env(1) would take a word without "=" for the program to run
-    if (entry.indexOf("=") < 1) continue;
-    entries.set(entry.split("=", 1)[0] ?? "", entry);
+    if (entry.indexOf("=") > 0) entries.set(variableName(entry), entry);
+  }
+  for (const entry of options.env) {
+    if (entry.includes("=")) entries.set(variableName(entry), entry);
+    else entries.delete(entry);
   }
   if (!entries.has("HOME")) entries.set("HOME", `HOME=${home}`);
   return [...entries.values()];

@@ -12,6 +12,11 @@ export interface ImageFiles {
    * @throws {ImageError} when it is larger than `limit`, or the image is damaged
    */
   read(path: string, limit: number): Promise<Uint8Array | undefined>;
+  /**
+   * Whether a path is itself a symlink.
+   * @param path as in the container; all before its last part are directories
+   */
+  isLink(path: string): Promise<boolean>;
 }
 
 /** Something in a directory of one layer. `D` is what the layer knows a directory by. */
@@ -44,6 +49,10 @@ export class MergedFiles<D> implements ImageFiles {
       });
     }
     return await found.read();
+  }
+
+  async isLink(path: string): Promise<boolean> {
+    return (await this.#lookUp(pathParts(encodeText(path))))?.kind === "symlink";
   }
 
   /** What is at a path, all symlinks followed with the image's root as the root of all. */

@@ -216,6 +216,17 @@ export class ImageStore {
       .map(({ number }) => ({ number, path: this.#layers.path(number) }));
   }
 
+  /** What `rememberFacts` was given for an image; undefined when nothing was. */
+  facts(imageId: string): unknown {
+    const row = this.database.get<{ facts: string | null }>("SELECT facts FROM images WHERE id = ?", imageId);
+    return row?.facts === null || row === undefined ? undefined : JSON.parse(row.facts);
+  }
+
+  /** Keeps what was found out about an image's files: they never change. */
+  rememberFacts(imageId: string, facts: unknown): void {
+    this.database.run("UPDATE images SET facts = ? WHERE id = ?", JSON.stringify(facts), imageId);
+  }
+
   /** Removes what loads have left behind that were killed. Costs almost nothing when there is nothing. */
   recover(): void {
     this.#layers.recover();

@@ -1,6 +1,8 @@
 import { HostError, TakenError, UsageError } from "../errors.ts";
 import { hostLinks } from "../plan/links.ts";
+import { readIfThere } from "../state/read.ts";
 import type { Database } from "../state/database.ts";
+import { serversOf } from "./name_servers.ts";
 import { type Endpoint, linkName, type Network } from "./steps.ts";
 import {
   contains,
@@ -42,17 +44,26 @@ export function countEndpoints(database: Database, network: string): number {
     0;
 }
 
+/** The host's name servers, each as a range of its own: those of clouds and VPNs lie in 100.64.0.0/10, without a route. */
+function nameServers(): Subnet[] {
+  const servers = serversOf(readIfThere("/etc/resolv.conf") ?? "");
+  return servers.flatMap((server) => {
+    const first = parseAddress(server);
+    return first === undefined ? [] : [{ first, prefix: 32 }];
+  });
+}
+
 /**
  * A bridge name and a range that this host does not use yet.
  * @throws {HostError} when it routes all that dhow could choose
  */
 function unusedNetwork(): { bridge: string; subnet: Subnet; instead: Subnet | undefined } {
-  const routed = routedSubnets(Deno.readTextFileSync("/proc/thread-self/net/route"));
+  const routed = [...routedSubnets(Deno.readTextFileSync("/proc/thread-self/net/route")), ...nameServers()];
   const subnet = freeSubnet(routed);
   if (subnet === undefined) {
     throw new HostError({
       what: "cannot choose addresses for containers",
-      why: "this host routes every range from 100.100.1.0/24 to 100.100.255.0/24 already",
+      why: "this host routes every range that dhow could take: in 100.100.0.0/16 and in 10.100.0.0/16",
       hint: "run with --network none or --network host",
     });
   }

@@ -17,6 +17,8 @@ interface Made {
   readonly sysctls: readonly { readonly path: string; readonly before: string }[];
   /** The links that the host had then, without dhow's own. */
   readonly links: readonly string[];
+  /** Set last: until then a part may be missing. */
+  readonly isComplete: boolean;
 }
 
 /** Holds a network still: one dhow command at a time makes or removes it. Released when the process ends. */
@@ -40,23 +42,27 @@ function readSysctl(path: string): string | undefined {
 export async function makeNetwork(database: Database, paths: Paths, setup: NetworkSetup): Promise<void> {
   await withNetworkLock(paths, async () => {
     const row = networkRow(database, setup.name);
+    const earlier = row === undefined || row.made === null ? undefined : JSON.parse(row.made) as Made;
     const links = hostLinks();
-    if (row?.made !== null && row !== undefined && links.includes(setup.bridge)) return;
+    if (earlier?.isComplete && links.includes(setup.bridge)) return;
     // looked for before anything is changed
     requireProgram("ip");
     requireProgram("iptables-restore");
-    const changed = setup.sysctls.filter(({ path, value }) =>
-      !path.includes(setup.bridge) && readSysctl(path) !== value
-    );
-    const made: Made = {
-      sysctls: changed.map(({ path }) => ({ path, before: readSysctl(path) ?? "" })),
-      links: links.filter((link) => !link.startsWith("veth")),
+    const save = (made: Made) => {
+      const text = JSON.stringify(made);
+      database.run("UPDATE networks SET made = ? WHERE name = ?", text, setup.name);
+      stepDone();
     };
-    const text = JSON.stringify(made);
-    database.transaction(() => database.run("UPDATE networks SET made = ? WHERE name = ?", text, setup.name));
-    stepDone();
-    // somebody deleted the bridge; the rules may still be there
-    if (row !== undefined && row.made !== null) await removeRules(setup.bridge);
+    // after a dhow that was killed half-way, or a bridge that somebody deleted, what was before is what it found
+    const made = earlier ?? {
+      sysctls: setup.sysctls.filter(({ path, value }) =>
+        !path.includes(setup.bridge) && readSysctl(path) !== value
+      ).map(({ path }) => ({ path, before: readSysctl(path) ?? "" })),
+      links: links.filter((link) => !link.startsWith("veth")),
+      isComplete: false,
+    };
+    save({ ...made, isComplete: false });
+    if (earlier !== undefined) await Promise.all([deleteLink(setup.bridge), removeRules(setup.bridge)]);
     await Promise.all([
       runIp(setup.bridgeCommands, `cannot make the bridge ${setup.bridge}`),
       runIptablesRestore(setup.rules, `cannot set up NAT for ${setup.bridge}`),
@@ -67,6 +73,7 @@ export async function makeNetwork(database: Database, paths: Paths, setup: Netwo
       if (present !== undefined && present !== value) Deno.writeTextFileSync(path, value);
       stepDone();
     }
+    save({ ...made, isComplete: true });
   });
 }
 

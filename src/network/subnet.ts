@@ -69,10 +69,15 @@ export function routedSubnets(procNetRoute: string): Subnet[] {
   });
 }
 
-/** The default network's candidates: 100.100.1.0/24, as in the tutorial, and those after it (RFC 6598's shared range). */
+/**
+ * The default network's candidates: 100.100.1.0/24, as in the tutorial, those after it (RFC 6598's shared range), and for
+ * hosts that route all of these some of RFC 1918's.
+ */
 function* candidates(): Generator<Subnet> {
-  for (let third = 1; third <= 255; third++) {
-    yield { first: parseAddress("100.100.0.0")! + third * 256, prefix: 24 };
+  for (const block of ["100.100.0.0", "10.100.0.0"]) {
+    for (let third = 1; third <= 255; third++) {
+      yield { first: parseAddress(block)! + third * 256, prefix: 24 };
+    }
   }
 }
 

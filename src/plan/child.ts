@@ -3,7 +3,7 @@
  * clone(2) and execve(2).
  *
  * Inside the container's root nothing is done by path alone. `openat2` resolves a path below the root's descriptor,
- * without leaving it and (unless a step says otherwise) without following any link; the mount then goes onto the
+ * without leaving it and without following any link; the mount then goes onto the
  * descriptor that came back, so nothing can be swapped in between (CVE-2021-30465, CVE-2024-45310).
  */
 import {
@@ -39,7 +39,6 @@ import {
   OPEN_TREE_CLONE,
   PR_SET_PDEATHSIG,
   RESOLVE_IN_ROOT,
-  RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_SYMLINKS,
   RLIMIT_NOFILE,
   S_IFCHR,
@@ -148,33 +147,33 @@ class Compiler {
     this.call("umask", [0]);
   }
 
-  #how(flags: number, mode: number, resolve: number): number {
+  #how(flags: number, mode: number): number {
     const how = this.arena.allocate(24);
     this.arena.setWord(how, flags | O_CLOEXEC);
     this.arena.setWord(how + 8, mode);
-    this.arena.setWord(how + 16, resolve | RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+    this.arena.setWord(how + 16, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
     return how;
   }
 
   /** Opens a path below the container's root (openat2(2)). */
-  #open(inRoot: string, flags: number, { mode = 0, followLinks = false, options = {} as CallOptions } = {}) {
+  #open(inRoot: string, flags: number, { mode = 0, options = {} as CallOptions } = {}) {
     if (this.#root === undefined) throw new Error("open-root must come before steps inside the root");
     const relative = inRoot.replace(/^\/+/, "") || ".";
-    const how = this.#how(flags, mode, followLinks ? 0 : RESOLVE_NO_SYMLINKS);
+    const how = this.#how(flags, mode);
     return this.call("openat2", [this.#root, relative, how, 24], options);
   }
 
-  #parent(inRoot: string, followLinks = false): { folder: Call; name: string } {
+  #parent(inRoot: string): { folder: Call; name: string } {
     const cut = inRoot.lastIndexOf("/");
-    const folder = this.#open(inRoot.slice(0, cut) || "/", O_PATH | O_DIRECTORY, { followLinks });
+    const folder = this.#open(inRoot.slice(0, cut) || "/", O_PATH | O_DIRECTORY);
     return { folder, name: inRoot.slice(cut + 1) };
   }
 
   /** Makes the folders of a path that are missing. */
-  #makeDirectories(inRoot: string, mode: number, followLinks = false): void {
+  #makeDirectories(inRoot: string, mode: number): void {
     const names = inRoot.split("/").filter((name) => name !== "");
     names.forEach((_, index) => {
-      const { folder, name } = this.#parent(`/${names.slice(0, index + 1).join("/")}`, followLinks);
+      const { folder, name } = this.#parent(`/${names.slice(0, index + 1).join("/")}`);
       this.call("mkdirat", [folder, name, index === names.length - 1 ? mode : 0o755], { tolerate: [EEXIST] });
     });
   }
@@ -193,10 +192,10 @@ class Compiler {
     this.call("mount_setattr", [mount, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), attr, 32]);
   }
 
-  #makeFile(inRoot: string, followLinks: boolean): void {
+  #makeFile(inRoot: string): void {
     // O_EXCL: whatever lies there already is not opened, it may be a device or a fifo
     const flags = O_CREAT | O_EXCL | O_WRONLY;
-    this.#open(inRoot, flags, { mode: 0o644, followLinks, options: { tolerate: [EEXIST] } });
+    this.#open(inRoot, flags, { mode: 0o644, options: { tolerate: [EEXIST] } });
   }
 
   #writeFile(inRoot: string, text: string): void {
@@ -251,16 +250,22 @@ class Compiler {
         return;
       }
       case "bind": {
-        const { folder } = this.#folderOf(step.inRoot);
-        this.#makeDirectories(folder, 0o755, step.followLinks);
-        if (step.kind === "file") this.#makeFile(step.inRoot, step.followLinks);
-        else this.#makeDirectories(step.inRoot, 0o755, step.followLinks);
+        if (step.kind === "directory") {
+          this.#makeDirectories(step.inRoot, 0o755);
+        } else {
+          this.#makeDirectories(step.inRoot.slice(0, step.inRoot.lastIndexOf("/")), 0o755);
+          if (step.replacesLink) {
+            const { folder, name } = this.#parent(step.inRoot);
+            this.call("unlinkat", [folder, name, 0]);
+          }
+          this.#makeFile(step.inRoot);
+        }
         const recursion = step.recursive ? AT_RECURSIVE : 0;
         const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursion;
         const tree = this.call("open_tree", [AT_FDCWD, step.source, flags]);
         this.#setAttributes(tree, step.attributes, step.recursive);
         const directory = step.kind === "directory" ? O_DIRECTORY : 0;
-        const target = this.#open(step.inRoot, O_PATH | directory, { followLinks: step.followLinks });
+        const target = this.#open(step.inRoot, O_PATH | directory);
         return this.#attach(tree, target);
       }
       case "set-sysctl":
@@ -335,10 +340,6 @@ class Compiler {
     }
   }
 
-  #folderOf(inRoot: string): { folder: string } {
-    return { folder: inRoot.slice(0, inRoot.lastIndexOf("/")) || "/" };
-  }
-
   /**
    * A new terminal in the container's own devpts. Its other end is found with TIOCGPTPEER, not by a path, and becomes
    * /dev/console through its descriptor (CVE-2025-52565).
@@ -351,7 +352,7 @@ class Compiler {
     const slave = this.call("ioctl", [master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC]);
     this.#slave = slave;
     this.call("fchown", [slave, uid, -1]);
-    this.#makeFile("/dev/console", false);
+    this.#makeFile("/dev/console");
     const console = this.call("open_tree", [
       slave,
       "",

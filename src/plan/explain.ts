@@ -175,11 +175,13 @@ function hostCommands(step: HostStep): string[] {
     case "start-child":
       return [];
     case "map-ids": {
-      const map = (mappings: typeof step.uids) =>
-        mappings.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}`).join("\\n");
+      const map = (mappings: typeof step.uids, file: string) => {
+        const rows = mappings.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}`);
+        return `printf '%s\\n' ${commandLine(...rows)} >"/proc/$child/${file}"`;
+      };
       return [
-        `echo ${quote(map(step.uids))} >"/proc/$child/uid_map"`,
-        `echo ${quote(map(step.gids))} >"/proc/$child/gid_map"`,
+        map(step.uids, "uid_map"),
+        map(step.gids, "gid_map"),
         'echo go >"$work/go"',
         'read -r child <"$work/ready"',
       ];

@@ -66,8 +66,11 @@ export function explainChildStep(step: ChildStep): string[] {
         `refuse_link ${inside(folder)}`,
         `mkdir -p ${inside(folder)}`,
       ]);
-      // a link here is replaced in the writable layer; dhow follows it inside the container's root
-      const place = step.kind === "file" ? [`rm -f ${target}`, `touch ${target}`] : [`mkdir -p ${target}`];
+      const replace = step.replacesLink ? [`rm ${target}`] : [];
+      const guard = `refuse_link ${target}`;
+      const place = step.kind === "file"
+        ? [...replace, guard, `touch ${target}`]
+        : [guard, `mkdir -p ${target}`];
       const bind = `mount ${step.recursive ? "--rbind" : "--bind"} ${quote(step.source)} ${target}`;
       const attributes = step.attributes.length === 0
         ? []

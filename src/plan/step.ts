@@ -102,8 +102,8 @@ export type ChildStep =
       readonly source: string;
       readonly inRoot: string;
       readonly kind: "file" | "directory";
-      /** Whether links of the image on the way are followed, inside its root: /etc/resolv.conf is one in many images. */
-      readonly followLinks: boolean;
+      /** Whether the image has a symlink there, which gives way to a file: /etc/resolv.conf is one in many images. */
+      readonly replacesLink: boolean;
       readonly recursive: boolean;
       readonly attributes: readonly MountAttribute[];
     }

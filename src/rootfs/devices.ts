@@ -29,7 +29,7 @@ export function deviceSteps(inUserNamespace: boolean): ChildStep[] {
         source: `/dev/${name}`,
         inRoot: `/dev/${name}`,
         kind: "file",
-        followLinks: false,
+        replacesLink: false,
         recursive: false,
         attributes: [],
       }

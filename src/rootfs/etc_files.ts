@@ -1,4 +1,9 @@
+import { serversOf } from "../network/name_servers.ts";
+
 /** The files below /etc that a container gets from its surroundings rather than from its image. */
+
+export const CONTAINER_FILES = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"] as const;
+export type ContainerFile = (typeof CONTAINER_FILES)[number];
 
 /** hosts(5), as docker writes it. */
 export function hostsFile(hostname: string, address: string | undefined): string {
@@ -37,8 +42,6 @@ export interface ResolvConfSources {
  */
 export function resolvConf({ host, upstreams, dns, sharesLoopback }: ResolvConfSources): string {
   const lines = (text: string) => text.split("\n").map((line) => line.trim());
-  const serversOf = (text: string) =>
-    lines(text).flatMap((line) => /^nameserver\s+(\S+)/.exec(line)?.slice(1) ?? []);
   // nor has the bridge's network IPv6
   const isOutOfReach = (server: string) => server.startsWith("127.") || server.includes(":");
   const base = !sharesLoopback && serversOf(host).includes(RESOLVED_STUB) && upstreams !== undefined

@@ -61,7 +61,10 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 /** The steps that make one mount of the specification. */
-function mountStep({ destination, type, source, options }: Mount): ChildStep {
+function mountStep(
+  { destination, type, source, options }: Mount,
+  linksToReplace: readonly string[],
+): ChildStep {
   const attributes = options.filter(isAttribute);
   if (options.includes("bind") || options.includes("rbind")) {
     const recursive = options.includes("rbind");
@@ -71,7 +74,7 @@ function mountStep({ destination, type, source, options }: Mount): ChildStep {
       source,
       inRoot: destination,
       kind: recursive ? "directory" : "file",
-      followLinks: !recursive,
+      replacesLink: linksToReplace.includes(destination),
       recursive,
       attributes,
     };
@@ -92,9 +95,15 @@ function mountStep({ destination, type, source, options }: Mount): ChildStep {
 
 /**
  * The steps for all mounts, with the devices right after /dev.
+ * @param linksToReplace paths where the image has a symlink
  */
-export function mountSteps(mounts: readonly Mount[], inUserNamespace: boolean): ChildStep[] {
-  return mounts.flatMap((mount) =>
-    mount.destination === "/dev" ? [mountStep(mount), ...deviceSteps(inUserNamespace)] : [mountStep(mount)]
-  );
+export function mountSteps(
+  mounts: readonly Mount[],
+  inUserNamespace: boolean,
+  linksToReplace: readonly string[],
+): ChildStep[] {
+  return mounts.flatMap((mount) => {
+    const step = mountStep(mount, linksToReplace);
+    return mount.destination === "/dev" ? [step, ...deviceSteps(inUserNamespace)] : [step];
+  });
 }

@@ -9,6 +9,7 @@ const MIGRATIONS: readonly string[] = [
     id TEXT PRIMARY KEY,              -- sha256:… of the config
     config TEXT NOT NULL,             -- the config, byte for byte
     size INTEGER NOT NULL,            -- of all its layers, unpacked, in bytes
+    facts TEXT,                       -- what a start needs to know of its files (JSON); NULL until it was looked up
     source TEXT                       -- the archive that "run" took it from; NULL when it was loaded
   ) STRICT;
   CREATE TABLE tags (

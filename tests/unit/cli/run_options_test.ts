@@ -51,12 +51,13 @@ Deno.test("every option reaches the container", () => {
   });
 });
 
-Deno.test("a variable without a value is the caller's, and is left out if the caller has none", () => {
+Deno.test("a variable without a value is the caller's, and is taken away if the caller has none", () => {
   Deno.env.set("DHOW_TEST_SET", "a=b c");
   Deno.env.delete("DHOW_TEST_UNSET");
   try {
     assertEquals(options("-e", "DHOW_TEST_SET", "-e", "DHOW_TEST_UNSET", "sample").env, [
       "DHOW_TEST_SET=a=b c",
+      "DHOW_TEST_UNSET",
     ]);
   } finally {
     Deno.env.delete("DHOW_TEST_SET");

@@ -58,9 +58,9 @@ export interface Choice {
 }
 
 const FILES = {
-  hosts: "127.0.0.1\tlocalhost\n",
-  hostname: "0123456789ab\n",
-  "resolv.conf": "nameserver 192.0.2.1\n",
+  "/etc/hosts": "127.0.0.1\tlocalhost\n",
+  "/etc/hostname": "0123456789ab\n",
+  "/etc/resolv.conf": "nameserver 192.0.2.1\n",
 };
 
 export function sampleSpec(
@@ -69,6 +69,7 @@ export function sampleSpec(
   const chosen = { ...OPTIONS, ...options };
   return makeSpec({
     id: ID,
+    hostname: chosen.hostname ?? ID.slice(0, 12),
     options: chosen,
     config: { ...CONFIG, ...config },
     user: { ...ROOT, ...user },
@@ -76,7 +77,7 @@ export function sampleSpec(
     rootPath: `/run/dhow/containers/${ID}/merged`,
     mounts: defaultMounts({
       files: Object.fromEntries(
-        Object.keys(files).map((name) => [`/etc/${name}`, `/run/dhow/containers/${ID}/${name}`]),
+        Object.keys(files).map((path) => [path, `/run/dhow/containers/${ID}${path}`]),
       ),
       hasOwnNetwork: chosen.network !== "host",
       inUserNamespace: chosen.userNamespace,
@@ -101,6 +102,7 @@ export function samplePlan(choice: Choice = {}): Plan {
       link: linkName(ID),
     },
     cgroups: cgroupLayout(cgroupVersion === 2 ? V2 : V1, ID, () => "0\n").folders,
+    linksToReplace: [],
     ignoredSignals: [13],
     interactive: options.interactive ?? false,
   };

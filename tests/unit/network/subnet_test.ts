@@ -124,7 +124,8 @@ Deno.test("containers get the next range that overlaps nothing the host routes",
 });
 
 Deno.test("a host that routes all ranges that dhow could choose has none left", () => {
-  assertEquals(freeSubnet([parseSubnet("100.64.0.0/10")]), undefined);
+  assertEquals(freeSubnet([parseSubnet("100.64.0.0/10")]), parseSubnet("10.100.1.0/24"));
+  assertEquals(freeSubnet(["100.64.0.0/10", "10.0.0.0/8"].map(parseSubnet)), undefined);
 });
 
 Deno.test("a default route that a VPN wrote as two halves takes no range away", () => {

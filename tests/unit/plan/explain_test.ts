@@ -106,10 +106,10 @@ Deno.test("the script unpacks the layers of an archive, and none of an image in 
 });
 
 Deno.test("the script has the files that the container gets below /etc, as they are", () => {
-  const files = { hosts: "127.0.0.1\tlocalhost\n\n# a\\b $(c) `d` 'e'\n", hostname: "END\n" };
+  const files = { "/etc/hosts": "127.0.0.1\tlocalhost\n\n# a\\b $(c) `d` 'e'\n", "/etc/hostname": "END\n" };
   const { documents } = takeApart(explained({ files }));
   for (const [name, text] of Object.entries(files)) {
-    const [, written] = [...documents].find(([begin]) => begin.endsWith(`/${name}`)) ?? [];
+    const [, written] = [...documents].find(([begin]) => begin.endsWith(name)) ?? [];
     assertEquals(written, text);
   }
 });

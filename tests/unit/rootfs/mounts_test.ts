@@ -73,22 +73,27 @@ Deno.test("files of the container's own are bound over the image's, writable", (
 });
 
 Deno.test("a mount's attributes are told from the options of its file system", () => {
-  const [step] = mountSteps([{
-    destination: "/dev/shm",
-    type: "tmpfs",
-    source: "shm",
-    options: ["nosuid", "noexec", "nodev", "ro", "mode=1777", "size=65536k"],
-  }], false);
+  const [step] = mountSteps(
+    [{
+      destination: "/dev/shm",
+      type: "tmpfs",
+      source: "shm",
+      options: ["nosuid", "noexec", "nodev", "ro", "mode=1777", "size=65536k"],
+    }],
+    false,
+    [],
+  );
   assert(step?.op === "mount");
   assertEquals(step.attributes, ["nosuid", "noexec", "nodev", "ro"]);
   assertEquals(step.options, [["mode", "1777"], ["size", "65536k"]]);
 });
 
-Deno.test("links of the image are followed for files below /etc only, and never for a file system", () => {
-  const mounts = defaultMounts({ ...USUAL, files: { "/etc/hosts": "/run/x/hosts" } });
-  for (const step of only(mountSteps(mounts, true), "bind")) {
-    assertEquals(step.followLinks, step.inRoot.startsWith("/etc/"), step.inRoot);
-  }
+Deno.test("a link of the image gives way to the container's file, and only where the image has one", () => {
+  const files = { "/etc/hosts": "/run/x/hosts", "/etc/resolv.conf": "/run/x/resolv.conf" };
+  const steps = only(mountSteps(defaultMounts({ ...USUAL, files }), true, ["/etc/resolv.conf"]), "bind");
+  assertEquals(steps.filter(({ replacesLink }) => replacesLink).map(({ inRoot }) => inRoot), [
+    "/etc/resolv.conf",
+  ]);
 });
 
 Deno.test("a file is bound alone, a folder with what is mounted in it", () => {
@@ -96,6 +101,7 @@ Deno.test("a file is bound alone, a folder with what is mounted in it", () => {
     const [step] = mountSteps(
       [{ destination: "/x", type: "none", source: "/y", options: [option, "ro"] }],
       false,
+      [],
     );
     assert(step?.op === "bind");
     return { kind: step.kind, recursive: step.recursive, attributes: step.attributes };
@@ -105,7 +111,7 @@ Deno.test("a file is bound alone, a folder with what is mounted in it", () => {
 });
 
 Deno.test("/dev gets its devices and links right after it is mounted, before anything else in it", () => {
-  const steps = mountSteps(defaultMounts(USUAL), false);
+  const steps = mountSteps(defaultMounts(USUAL), false, []);
   const dev = steps.findIndex((step) => step.op === "mount" && step.inRoot === "/dev");
   const next = steps.findIndex((step, index) => index > dev && step.op === "mount");
   const between = steps.slice(dev + 1, next).map(({ op }) => op);
@@ -114,7 +120,7 @@ Deno.test("/dev gets its devices and links right after it is mounted, before any
 });
 
 Deno.test("the devices are those of the OCI specification, with the kernel's numbers, open to all", () => {
-  const devices = only(mountSteps(defaultMounts(USUAL), false), "make-device");
+  const devices = only(mountSteps(defaultMounts(USUAL), false, []), "make-device");
   assertEquals(devices.map(({ inRoot, major, minor, mode }) => [inRoot, major, minor, mode]), [
     ["/dev/null", 1, 3, 0o666],
     ["/dev/zero", 1, 5, 0o666],
@@ -126,7 +132,7 @@ Deno.test("the devices are those of the OCI specification, with the kernel's num
 });
 
 Deno.test("a user namespace, which may not make devices, gets the host's", () => {
-  const steps = mountSteps(defaultMounts({ ...USUAL, inUserNamespace: true }), true);
+  const steps = mountSteps(defaultMounts({ ...USUAL, inUserNamespace: true }), true, []);
   assertEquals(only(steps, "make-device"), []);
   const bound = only(steps, "bind").filter(({ inRoot }) => inRoot.startsWith("/dev/"));
   assertEquals(bound.length, 6);
@@ -136,7 +142,7 @@ Deno.test("a user namespace, which may not make devices, gets the host's", () =>
 });
 
 Deno.test("/dev has the links that programs expect", () => {
-  const links = only(mountSteps(defaultMounts(USUAL), false), "make-symlink");
+  const links = only(mountSteps(defaultMounts(USUAL), false, []), "make-symlink");
   const targets = Object.fromEntries(links.map(({ inRoot, target }) => [inRoot, target]));
   assertEquals(targets["/dev/ptmx"], "pts/ptmx");
   assertEquals(targets["/dev/fd"], "/proc/self/fd");
