@@ -62,6 +62,9 @@ export const MOVE_MOUNT_F_EMPTY_PATH = 0x4;
 export const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 
 // clone(2), unshare(2)
+export const CLONE_VM = 0x00000100;
+export const CLONE_VFORK = 0x00004000;
+export const CLONE_PARENT_SETTID = 0x00100000;
 export const CLONE_NEWTIME = 0x00000080;
 export const CLONE_NEWNS = 0x00020000;
 export const CLONE_NEWCGROUP = 0x02000000;
@@ -107,6 +110,8 @@ export const SIGNALS = {
 } as const;
 export type SignalName = keyof typeof SIGNALS;
 
+export const SIG_SETMASK = 2;
+
 // prctl(2), setrlimit(2), close_range(2)
 export const PR_SET_PDEATHSIG = 1;
 export const RLIMIT_NOFILE = 7;
@@ -133,6 +138,7 @@ export const TCSETSW = 0x5403;
 export const TIOCSCTTY = 0x540e;
 export const TIOCGWINSZ = 0x5413;
 export const TIOCSWINSZ = 0x5414;
+export const TIOCSIG = 0x40045436;
 export const TIOCSPTLCK = 0x40045431;
 export const TIOCGPTPEER = 0x5441;
 

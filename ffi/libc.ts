@@ -23,6 +23,7 @@ const FUNCTIONS = [
   "fsetxattr",
   "ftruncate",
   "futimens",
+  "getpgid",
   "getpid",
   "getxattr",
   "ioctl",

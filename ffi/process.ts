@@ -1,6 +1,6 @@
 import { Arena } from "./arena.ts";
 import { EINTR, SystemCallError } from "./errno.ts";
-import { SIGNALS } from "./constants.ts";
+import { O_CLOEXEC, SIGNALS } from "./constants.ts";
 import { walkerAddress } from "./libc.ts";
 import { CallTable, libcCall } from "./table.ts";
 
@@ -12,8 +12,13 @@ export function exitCode(status: ExitStatus): number {
   return "code" in status ? status.code : 128 + status.signal;
 }
 
+/** Takes a status word of wait4(2) apart. */
+export function readExitStatus(word: number): ExitStatus {
+  return (word & 0x7f) === 0 ? { code: (word >> 8) & 0xff } : { signal: word & 0x7f };
+}
+
 /** Bytes of stack for a child: the walker and libc's small wrappers need little of it. */
-const STACK_SIZE = 64 * 1024;
+export const STACK_SIZE = 64 * 1024;
 
 /**
  * Starts a child that walks a table instead of running a program (clone(2)); the last entry is an execve. A walk that
@@ -46,20 +51,25 @@ export async function waitForExit(pid: number): Promise<ExitStatus> {
         if (!(error instanceof SystemCallError && error.errno === EINTR)) throw error;
       }
     }
-    const word = arena.int(status);
-    return (word & 0x7f) === 0 ? { code: (word >> 8) & 0xff } : { signal: word & 0x7f };
+    return readExitStatus(arena.int(status));
   } finally {
     arena.release();
   }
 }
 
+/** The descriptors of a pipe's ends. */
+export interface Pipe {
+  readonly reader: number;
+  readonly writer: number;
+}
+
 /** A pipe whose ends are closed by execve (pipe2(2)). */
-export function makePipe(): { reader: number; writer: number } {
+export function makePipe(): Pipe {
   const arena = new Arena(4096);
   try {
     const ends = arena.allocate(8);
     const table = new CallTable(arena, 1);
-    table.call("pipe2", [ends, 0o2000000]);
+    table.call("pipe2", [ends, O_CLOEXEC]);
     table.run();
     return { reader: arena.int(ends), writer: arena.int(ends + 4) };
   } finally {

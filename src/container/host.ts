@@ -34,13 +34,17 @@ export function openFilesLimit(): { soft: number; hard: number } {
   return { soft: Math.min(inherited.soft, own.hard), hard: own.hard };
 }
 
-/** The signals that this process ignores, and that a program would inherit: Deno's SIGPIPE, and what nohup(1) adds. */
-export function ignoredSignals(): number[] {
-  const mask = BigInt(
-    `0x${/^SigIgn:\s*([0-9a-f]+)/m.exec(readIfThere("/proc/self/status") ?? "")?.[1] ?? "0"}`,
-  );
+/**
+ * The signals that do not have their default effect in this process: those it ignores (Deno's SIGPIPE, what nohup(1) adds),
+ * which a program would inherit, and those it catches, whose handlers must not run in a child.
+ */
+export function changedSignals(): number[] {
+  const status = readIfThere("/proc/self/status") ?? "";
+  const mask = (name: string) =>
+    BigInt(`0x${new RegExp(`^${name}:\\s*([0-9a-f]+)`, "m").exec(status)?.[1] ?? "0"}`);
+  const changed = mask("SigIgn") | mask("SigCgt");
   return Array.from({ length: 64 }, (_, bit) => bit + 1).filter((signal) =>
-    (mask >> BigInt(signal - 1)) & 1n
+    (changed >> BigInt(signal - 1)) & 1n
   );
 }
 

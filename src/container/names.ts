@@ -14,7 +14,9 @@ const VESSELS =
  */
 export function newId(): string {
   const uuid = () => Deno.readTextFileSync("/proc/sys/kernel/random/uuid").trim().replaceAll("-", "");
-  return uuid() + uuid();
+  const id = uuid() + uuid();
+  // the short id becomes the host name, and one of digits alone would be taken for an address
+  return /^[0-9]{12}/.test(id) ? newId() : id;
 }
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;

@@ -19,8 +19,8 @@ export interface PlanInput {
   readonly linksToReplace: readonly string[];
   readonly endpoint: Endpoint | undefined;
   readonly cgroups: readonly CgroupFolder[];
-  /** Numbers of the signals that this process ignores, which its children would inherit. */
-  readonly ignoredSignals: readonly number[];
+  /** Numbers of the signals that this process ignores or catches. */
+  readonly changedSignals: readonly number[];
   /** Whether the program reads this process's standard input. */
   readonly interactive: boolean;
 }
@@ -101,7 +101,7 @@ function folderSteps({ stateFolder, runFolder, spec, files }: PlanInput): HostSt
 
 /** What the container's first process does before it becomes the image's program. */
 function childSteps(
-  { spec, stateFolder, layers, cgroups, interactive, ignoredSignals, linksToReplace }: PlanInput,
+  { spec, stateFolder, layers, cgroups, interactive, changedSignals, linksToReplace }: PlanInput,
 ): ChildStep[] {
   const { process, linux } = spec;
   const inUserNamespace = linux.uidMappings.length > 0;
@@ -137,7 +137,7 @@ function childSteps(
     {
       op: "reset-process",
       why: "start with default signals, limits and no descriptors of dhow's",
-      ignoredSignals,
+      changedSignals,
       openFiles,
     },
     { op: "change-directory", why: "go to the working directory", path: process.cwd },

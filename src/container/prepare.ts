@@ -5,7 +5,7 @@ import type { Plan } from "../plan/step.ts";
 import { defaultMounts } from "../rootfs/mounts.ts";
 import { resolveUser } from "../security/user.ts";
 import { containerRun, containerState, type Paths } from "../state/paths.ts";
-import { etcFiles, ignoredSignals, openFilesLimit } from "./host.ts";
+import { changedSignals, etcFiles, openFilesLimit } from "./host.ts";
 import type { RunOptions } from "./options.ts";
 import { makePlan } from "./plan.ts";
 import { hostnameOf, makeSpec } from "./spec.ts";
@@ -68,7 +68,7 @@ export function prepare(
     linksToReplace: image.etc.links,
     endpoint,
     cgroups: cgroups.folders,
-    ignoredSignals: ignoredSignals(),
+    changedSignals: changedSignals(),
     interactive: options.interactive,
   });
 }

@@ -1,5 +1,5 @@
 import { Arena } from "../../ffi/arena.ts";
-import { SIGNALS, TCGETS, TCSETS, TCSETSW, TIOCGWINSZ, TIOCSWINSZ } from "../../ffi/constants.ts";
+import { SIGNALS, TCGETS, TCSETS, TCSETSW, TIOCGWINSZ, TIOCSIG, TIOCSWINSZ } from "../../ffi/constants.ts";
 import { EINTR, EIO, SystemCallError } from "../../ffi/errno.ts";
 import { cloneWalking, makePipe } from "../../ffi/process.ts";
 import { CallTable, libcCall } from "../../ffi/table.ts";
@@ -100,9 +100,19 @@ export function requireTerminal(): void {
 export class TerminalRelay {
   constructor(readonly master: number) {}
 
-  /** What losing this terminal means to the container: its own one is gone as well (tty_ioctl(4), TIOCVHANGUP is root's). */
+  /**
+   * Tells the container that nobody is at its terminal any more, as the kernel does when a modem hangs up: SIGHUP to the
+   * programs in the foreground, and the end of the input. Not by closing the master: a read of it is always under way.
+   */
   hangUp(): void {
-    libcCall("close", this.master);
+    const VEOF = "\x04";
+    try {
+      libcCall("ioctl", this.master, TIOCSIG, SIGNALS.SIGHUP);
+      libcCall("write", this.master, VEOF, 1);
+    } catch (error) {
+      // the container may have ended meanwhile
+      if (!(error instanceof SystemCallError)) throw error;
+    }
   }
 
   /** Gives the container's terminal the size of this one; does nothing when there is none. */
@@ -131,9 +141,10 @@ export class TerminalRelay {
     return copy(this.master, STDOUT);
   }
 
-  /** Feeds standard input to the container until its end. */
+  /** Feeds standard input to the container until its end, which comes when this terminal is lost. */
   async input(): Promise<void> {
     await copy(STDIN, this.master);
+    this.hangUp();
   }
 }
 

@@ -188,7 +188,11 @@ export class LayerFolder {
       this.queue.call("utimensat", [this.#parentFd, address, this.#times(entry), AT_SYMLINK_NOFOLLOW]);
       this.#setXattrs(name, entry);
     }
-    if (opaque) this.#setXattr(name, "trusted.overlay.opaque", OPAQUE);
+    if (opaque) {
+      this.#setXattr(name, "trusted.overlay.opaque", OPAQUE);
+      // what overlay looks at in a user namespace (its option userxattr)
+      if (this.#isSupported("user.overlay.opaque")) this.#setXattr(name, "user.overlay.opaque", OPAQUE);
+    }
   }
 
   /** A file's extended attributes. They come after its owner and mode: changing those takes away its capabilities. */

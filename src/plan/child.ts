@@ -42,6 +42,7 @@ import {
   RESOLVE_NO_SYMLINKS,
   RLIMIT_NOFILE,
   S_IFCHR,
+  SIG_SETMASK,
   SIGNALS,
   SIOCSIFFLAGS,
   SOCK_DGRAM,
@@ -51,14 +52,15 @@ import {
 } from "../../ffi/constants.ts";
 import { Arena } from "../../ffi/arena.ts";
 import { EACCES, EEXIST, ENOENT, ENOTDIR, EROFS } from "../../ffi/errno.ts";
+import type { Pipe } from "../../ffi/process.ts";
 import { type Argument, Call, type CallOptions, CallTable } from "../../ffi/table.ts";
 import { type ChildStep, type MountAttribute, overlayOptions } from "./step.ts";
 
 /** Descriptors of this process that the child meets its parent through. */
 export interface Meeting {
   /** The child writes a byte when it waits, and reads one when it may go on. */
-  readonly ready: { readonly reader: number; readonly writer: number };
-  readonly go: { readonly reader: number; readonly writer: number };
+  readonly ready: Pipe;
+  readonly go: Pipe;
 }
 
 /** A child that is ready to be cloned. */
@@ -144,6 +146,7 @@ class Compiler {
     this.call("close", [ready.reader]);
     this.call("close", [go.writer]);
     this.call("prctl", [PR_SET_PDEATHSIG, SIGNALS.SIGKILL, 0, 0, 0]);
+    this.call("write", [ready.writer, "b", 1]); // born: see spawnWalking
     this.call("umask", [0]);
   }
 
@@ -317,7 +320,7 @@ class Compiler {
         return;
       }
       case "reset-process":
-        return this.#resetProcess(step.ignoredSignals, step.openFiles);
+        return this.#resetProcess(step.changedSignals, step.openFiles);
       case "set-user":
         this.call("setgroups", [step.groups.length, this.arena.integers(step.groups)]);
         this.call("setresgid", [step.gid, step.gid, step.gid]);
@@ -362,12 +365,11 @@ class Compiler {
   }
 
   /** Takes back what a child inherits from Deno, and what of dhow's it must not see. */
-  #resetProcess(ignoredSignals: readonly number[], openFiles: { soft: number; hard: number }): void {
+  #resetProcess(changedSignals: readonly number[], openFiles: { soft: number; hard: number }): void {
     const defaultAction = this.arena.allocate(32); // struct sigaction of the kernel; zeros are SIG_DFL
-    // those that dhow catches, execve(2) resets
-    for (const signal of ignoredSignals) this.call("rt_sigaction", [signal, defaultAction, 0, 8]);
+    // before they are unblocked: one that is pending must not meet a handler of Deno's
+    for (const signal of changedSignals) this.call("rt_sigaction", [signal, defaultAction, 0, 8]);
     const noSignals = this.arena.allocate(128);
-    const SIG_SETMASK = 2;
     this.call("sigprocmask", [SIG_SETMASK, noSignals, 0]);
     const limit = this.arena.allocate(16);
     this.arena.setWord(limit, openFiles.soft);

@@ -9,8 +9,8 @@ import {
 } from "../../ffi/constants.ts";
 import { Arena } from "../../ffi/arena.ts";
 import { ESRCH, SystemCallError } from "../../ffi/errno.ts";
-import { type ExitStatus, waitForExit } from "../../ffi/process.ts";
-import { cloneWalking, makePipe } from "../../ffi/process.ts";
+import { type ExitStatus, makePipe, type Pipe } from "../../ffi/process.ts";
+import { spawnWalking } from "../../ffi/spawn.ts";
 import { CallTable, libcCall } from "../../ffi/table.ts";
 import { log } from "../log.ts";
 import { identify } from "../state/process_identity.ts";
@@ -73,7 +73,7 @@ export async function execute(steps: readonly HostStep[], around: Surroundings):
 
 class Execution {
   #child: { pid: number; pidfd: number; program: ChildProgram; exit: Promise<ExitStatus> } | undefined;
-  #pipes: { ready: ReturnType<typeof makePipe>; go: ReturnType<typeof makePipe> } | undefined;
+  #pipes: { readonly ready: Pipe; readonly go: Pipe } | undefined;
 
   constructor(readonly around: Surroundings) {}
 
@@ -84,7 +84,7 @@ class Execution {
       case "make-cgroups":
         return makeFiles(step);
       case "start-child":
-        return this.#startChild(step);
+        return await this.#startChild(step);
       case "map-ids": {
         await this.#awaitChild();
         const { pid } = this.#started();
@@ -108,18 +108,22 @@ class Execution {
     }
   }
 
-  #startChild(step: Extract<HostStep, { do: "start-child" }>): void {
+  async #startChild(step: Extract<HostStep, { do: "start-child" }>): Promise<void> {
     const ready = makePipe();
     const go = makePipe();
     this.#pipes = { ready, go };
     const program = compileChild(step.steps, { ready, go }, childStopsAfter());
     const flags = step.namespaces.reduce((bits, kind) => bits | CLONE_FLAGS[kind], 0);
-    const pid = cloneWalking(program.table, flags);
-    // The child waits for a byte that only comes after this is written down, and ends if this process ends before.
-    this.around.record({ undo: "kill", ...identify(pid) });
-    this.#child = { pid, pidfd: libcCall("pidfd_open", pid, 0), program, exit: waitForExit(pid) };
-    libcCall("close", ready.writer);
+    const { pid, ended } = spawnWalking(program.table, flags, ready);
     libcCall("close", go.reader);
+    try {
+      // The child waits for a byte that only comes after this is written down, and ends if this process ends before.
+      this.around.record({ undo: "kill", ...identify(pid) });
+      this.#child = { pid, pidfd: libcCall("pidfd_open", pid, 0), program, exit: ended };
+    } catch (error) {
+      // it may have failed, and be gone, already
+      throw program.table.failure === undefined ? error : explainChildFailure(program, await ended);
+    }
   }
 
   #started() {

@@ -142,6 +142,8 @@ function unpack(path: string, layers: readonly ArchivedLayer[], workFolder: stri
     "  find \"$2\" -name '.wh..wh..opq' -exec sh -ec '",
     "    for mark; do",
     '      rm "$mark"; setfattr -n trusted.overlay.opaque -v y "${mark%/*}"',
+    "      # (in a user namespace overlay looks at this one)",
+    '      setfattr -n user.overlay.opaque -v y "${mark%/*}" || true',
     "    done' sh {} +",
     "}",
     ...layers.map(({ name, folder }) => commandLine("unpack_layer", `${image}/${name}`, folder)),

@@ -120,8 +120,8 @@ export type ChildStep =
     | { readonly op: "close-input" }
     | {
       readonly op: "reset-process";
-      /** Numbers of the signals that dhow itself ignores. */
-      readonly ignoredSignals: readonly number[];
+      /** Numbers of the signals that dhow itself ignores or catches. */
+      readonly changedSignals: readonly number[];
       readonly openFiles: { readonly soft: number; readonly hard: number };
     }
     | {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertSuccess } from "../support/containers.ts";
-import { type Host, HOST_ADDRESS, WEB_NAME } from "../support/host.ts";
+import { DNS_ADDRESS, type Host, HOST_ADDRESS, WEB_NAME } from "../support/host.ts";
 import { busyboxArchive } from "../support/images.ts";
 import { differences, sameAgain, snapshot } from "../support/snapshot.ts";
 import { systemTest } from "../support/system_test.ts";

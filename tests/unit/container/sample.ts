@@ -103,7 +103,7 @@ export function samplePlan(choice: Choice = {}): Plan {
     },
     cgroups: cgroupLayout(cgroupVersion === 2 ? V2 : V1, ID, () => "0\n").folders,
     linksToReplace: [],
-    ignoredSignals: [13],
+    changedSignals: [13],
     interactive: options.interactive ?? false,
   };
   return makePlan(input);

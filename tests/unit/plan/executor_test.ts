@@ -11,6 +11,13 @@ const start = (...steps: ChildStep[]): HostStep => ({
   namespaces: [],
   steps,
 });
+/** Among other things, it unblocks the signals that are blocked while a child prepares itself. */
+const reset: ChildStep = {
+  op: "reset-process",
+  why: "reset",
+  changedSignals: [15],
+  openFiles: { soft: 64, hard: 64 },
+};
 const wait: ChildStep = { op: "await-release", why: "wait" };
 const become = (...args: string[]): ChildStep => ({
   op: "execute",
@@ -64,7 +71,7 @@ Deno.test("the child is written down while it waits, so before it can do anythin
 Deno.test("a step that fails while the child waits ends the child, and is the error", async () => {
   const around = surroundings();
   const error = await assertRejects(
-    () => execute([start(wait, become("sleep", "1000")), fails, release], around),
+    () => execute([start(wait, reset, become("sleep", "1000")), fails, release], around),
     HostError,
   );
   assertMatch(error.message, /\/proc\/self\/status\/x/);
@@ -109,8 +116,6 @@ function openPipes(): number {
 }
 
 Deno.test("the pipes of the meeting are closed, here and in the program, which has the limits it should", async () => {
-  const openFiles = { soft: 64, hard: 64 };
-  const reset: ChildStep = { op: "reset-process", why: "reset", ignoredSignals: [], openFiles };
   const script =
     'test "$(ls /proc/self/fd | wc -l)" = 4 && test "$(ulimit -n)" = 64 && test "$(umask)" = 0022';
   const before = openPipes();
@@ -120,7 +125,7 @@ Deno.test("the pipes of the meeting are closed, here and in the program, which h
 });
 
 Deno.test("a signal reaches the program, and none goes anywhere once it has ended", async () => {
-  const child = await execute([start(wait, become("sleep", "1000")), release], surroundings());
+  const child = await execute([start(wait, reset, become("sleep", "1000")), release], surroundings());
   child.signal(15);
   assertEquals(await child.ended, { signal: 15 });
   child.signal(15);
