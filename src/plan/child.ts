@@ -87,7 +87,7 @@ const attributeBits = (attributes: readonly MountAttribute[]) =>
 /** More entries than any container needs: about 12 a mount, and one for each place in PATH. */
 const CAPACITY = 4096;
 
-/** @param stopAfter fault injection: after this many calls the child reports as if ready, and waits for ever */
+/** @param stopAfter fault injection: after this many calls of its steps the child reports as if ready, and waits for ever */
 export function compileChild(
   steps: readonly ChildStep[],
   meeting: Meeting,
@@ -116,6 +116,8 @@ class Compiler {
   attempts: Call[] = [];
   #root: Call | undefined;
   #slave: Call | undefined;
+  /** Where the calls of the steps begin; the ones before are not counted by `stopAfter`. */
+  #firstStep = Infinity;
   /** Whether the child has let go of the pipes to its parent. */
   #isAlone = false;
 
@@ -131,7 +133,7 @@ class Compiler {
 
   call(name: string, args: readonly Argument[], options?: CallOptions): Call {
     const call = this.table.call(name, args, options);
-    if (call.index + 1 === this.stopAfter && !this.#isAlone) {
+    if (call.index + 1 - this.#firstStep === this.stopAfter && !this.#isAlone) {
       const { ready, go } = this.meeting;
       this.table.call("write", [ready.writer, "!", 1]);
       this.table.call("read", [go.reader, this.arena.allocate(1), 1], { least: 2 });
@@ -148,6 +150,7 @@ class Compiler {
     this.call("prctl", [PR_SET_PDEATHSIG, SIGNALS.SIGKILL, 0, 0, 0]);
     this.call("write", [ready.writer, "b", 1]); // born: see spawnWalking
     this.call("umask", [0]);
+    this.#firstStep = this.table.length;
   }
 
   #how(flags: number, mode: number): number {
