@@ -21,27 +21,16 @@ export const O_PATH = 0o10000000;
 const ARM64 = Deno.build.arch === "aarch64";
 export const O_DIRECTORY = ARM64 ? 0o40000 : 0o200000;
 export const O_NOFOLLOW = ARM64 ? 0o100000 : 0o400000;
-export const RESOLVE_NO_XDEV = 0x01;
-export const RESOLVE_NO_MAGICLINKS = 0x02;
 export const RESOLVE_NO_SYMLINKS = 0x04;
 export const RESOLVE_BENEATH = 0x08;
 export const RESOLVE_IN_ROOT = 0x10;
 
 // inode(7)
-export const S_IFMT = 0o170000;
-export const S_IFREG = 0o100000;
-export const S_IFDIR = 0o040000;
-export const S_IFLNK = 0o120000;
 export const S_IFCHR = 0o020000;
 export const S_IFBLK = 0o060000;
 export const S_IFIFO = 0o010000;
 
 // mount(2), mount_setattr(2), fsmount(2), open_tree(2), move_mount(2)
-export const MS_RDONLY = 0x1;
-export const MS_NOSUID = 0x2;
-export const MS_NODEV = 0x4;
-export const MS_NOEXEC = 0x8;
-export const MS_BIND = 0x1000;
 export const MS_REC = 0x4000;
 export const MS_PRIVATE = 0x40000;
 export const MNT_DETACH = 0x2;
@@ -49,10 +38,8 @@ export const MOUNT_ATTR_RDONLY = 0x1;
 export const MOUNT_ATTR_NOSUID = 0x2;
 export const MOUNT_ATTR_NODEV = 0x4;
 export const MOUNT_ATTR_NOEXEC = 0x8;
-export const MOUNT_ATTR_NOATIME = 0x10;
 export const FSOPEN_CLOEXEC = 0x1;
 export const FSMOUNT_CLOEXEC = 0x1;
-export const FSCONFIG_SET_FLAG = 0;
 export const FSCONFIG_SET_STRING = 1;
 export const FSCONFIG_CMD_CREATE = 6;
 export const OPEN_TREE_CLONE = 0x1;
@@ -65,7 +52,6 @@ export const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 export const CLONE_VM = 0x00000100;
 export const CLONE_VFORK = 0x00004000;
 export const CLONE_PARENT_SETTID = 0x00100000;
-export const CLONE_NEWTIME = 0x00000080;
 export const CLONE_NEWNS = 0x00020000;
 export const CLONE_NEWCGROUP = 0x02000000;
 export const CLONE_NEWUTS = 0x04000000;
@@ -115,7 +101,6 @@ export const SIG_SETMASK = 2;
 // prctl(2), setrlimit(2), close_range(2)
 export const PR_SET_PDEATHSIG = 1;
 export const RLIMIT_NOFILE = 7;
-export const CLOSE_RANGE_CLOEXEC = 4;
 
 // socket(2), netdevice(7)
 export const AF_INET = 2;
@@ -138,7 +123,7 @@ export const TCSETSW = 0x5403;
 export const TIOCSCTTY = 0x540e;
 export const TIOCGWINSZ = 0x5413;
 export const TIOCSWINSZ = 0x5414;
-export const TIOCSIG = 0x40045436;
+export const TIOCGPGRP = 0x540f;
 export const TIOCSPTLCK = 0x40045431;
 export const TIOCGPTPEER = 0x5441;
 

@@ -32,18 +32,6 @@ export class Call {
   get errno(): number {
     return this.table.arena.word(this.address + ENTRY_ERRNO);
   }
-
-  /**
-   * Replaces an argument while the walk has not got here: the parent's way to hand values to a waiting child.
-   * @param position in the parameters that the call was added with
-   */
-  setArgument(position: number, value: number): void {
-    const { arena } = this.table;
-    const index = position + (SYSTEM_CALLS[this.name] === undefined ? 0 : 1); // the number comes first
-    const indirect = this.address + ENTRY_INDIRECT;
-    arena.setWord(indirect, arena.word(indirect) & ~(1 << index));
-    arena.setWord(this.address + ENTRY_ARGUMENTS + index * 8, value);
-  }
 }
 
 /**

@@ -1,5 +1,5 @@
 import { Arena } from "../../ffi/arena.ts";
-import { SIGNALS, TCGETS, TCSETS, TCSETSW, TIOCGWINSZ, TIOCSIG, TIOCSWINSZ } from "../../ffi/constants.ts";
+import { SIGNALS, TCGETS, TCSETS, TCSETSW, TIOCGPGRP, TIOCGWINSZ, TIOCSWINSZ } from "../../ffi/constants.ts";
 import { EINTR, EIO, SystemCallError } from "../../ffi/errno.ts";
 import { cloneWalking, makePipe } from "../../ffi/process.ts";
 import { CallTable, libcCall } from "../../ffi/table.ts";
@@ -106,12 +106,19 @@ export class TerminalRelay {
    */
   hangUp(): void {
     const VEOF = "\x04";
+    const arena = new Arena(4096);
     try {
-      libcCall("ioctl", this.master, TIOCSIG, SIGNALS.SIGHUP);
+      const group = arena.allocate(8);
+      const table = new CallTable(arena, 1);
+      table.call("ioctl", [this.master, TIOCGPGRP, group]);
+      table.run();
+      libcCall("kill", -arena.int(group), SIGNALS.SIGHUP);
       libcCall("write", this.master, VEOF, 1);
     } catch (error) {
       // the container may have ended meanwhile
       if (!(error instanceof SystemCallError)) throw error;
+    } finally {
+      arena.release();
     }
   }
 

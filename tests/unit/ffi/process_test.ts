@@ -27,24 +27,6 @@ function addShell(table: CallTable, script: string): void {
   table.call("execve", ["/bin/sh", arena.strings(["sh", "-c", script]), arena.strings(["X=from envp"])]);
 }
 
-/** A pipe that a child waits on until the test writes to it. */
-class Gate implements Disposable {
-  readonly #pipe = makePipe();
-
-  add(table: CallTable): void {
-    table.call("read", [this.#pipe.reader, table.arena.allocate(1), 1], { least: 1 });
-  }
-
-  open(): void {
-    libcCall("write", this.#pipe.writer, "!", 1);
-  }
-
-  [Symbol.dispose](): void {
-    libcCall("close", this.#pipe.reader);
-    libcCall("close", this.#pipe.writer);
-  }
-}
-
 Deno.test("a child's exit code is that of the program that its table executes", async () => {
   const table = newTable();
   addShell(table, '[ "$X" = "from envp" ] && exit 7');
@@ -88,27 +70,6 @@ Deno.test("a child's calls change the child, not its parent", async () => {
   table.call("openat", [AT_FDCWD, "self", O_PATH]);
   assertEquals(await waitForExit(cloneWalking(table, 0)), { code: 0 });
   assertEquals(Deno.cwd(), before);
-});
-
-Deno.test("a parent fills in arguments while its child waits", async () => {
-  using gate = new Gate();
-  const output = makePipe();
-  const table = newTable();
-  const waiting = table.call("setsid", []);
-  gate.add(table);
-  const write = table.call("write", [output.writer, 0, 0], { least: 1 });
-  const pid = cloneWalking(table, 0);
-  while (waiting.result !== pid) await new Promise((resolve) => setTimeout(resolve, 1));
-  write.setArgument(1, table.arena.string("hello"));
-  write.setArgument(2, 5);
-  gate.open();
-  assertEquals(await waitForExit(pid), { code: 0 });
-  const buffer = table.arena.allocate(8);
-  assertEquals(libcCall("read", output.reader, buffer, 8), 5);
-  const start = buffer - table.arena.address;
-  assertEquals(new TextDecoder().decode(table.arena.bytes.slice(start, start + 5)), "hello");
-  libcCall("close", output.reader);
-  libcCall("close", output.writer);
 });
 
 Deno.test("a table's entry can clone a child that walks another table", async () => {

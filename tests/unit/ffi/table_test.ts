@@ -86,39 +86,6 @@ Deno.test("an earlier call's result reaches a system call made by its number", (
   assertEquals(assertThrows(() => libcCall("close", opened.result), SystemCallError).errno, EBADF);
 });
 
-Deno.test("setArgument replaces an argument before the walk", () => {
-  const table = newTable();
-  const { reader, writer } = makePipe();
-  const buffer = table.arena.allocate(8);
-  const write = table.call("write", [-1, "hello", 1]);
-  const read = table.call("read", [reader, buffer, 8]);
-  write.setArgument(0, writer);
-  write.setArgument(2, 5);
-  table.run();
-  assertEquals([write.result, read.result], [5, 5]);
-  closePipe({ reader, writer });
-});
-
-Deno.test("setArgument counts a system call's own arguments, not its number", () => {
-  const table = newTable();
-  const call = table.call("close_range", [2, 1, 0]);
-  call.setArgument(0, 2 ** 32 - 1);
-  call.setArgument(1, 2 ** 32 - 1);
-  table.run();
-  assertEquals(call.result, 0);
-});
-
-Deno.test("setArgument puts a value in the place of an earlier call's result", () => {
-  const { reader, writer } = makePipe();
-  const table = newTable();
-  const earlier = table.call("close", [-1], { tolerate: [EBADF] });
-  const write = table.call("write", [earlier, "x", 1]);
-  write.setArgument(0, writer);
-  table.run();
-  assertEquals(write.result, 1);
-  closePipe({ reader, writer });
-});
-
 Deno.test("a cleared table has no calls and no failure", () => {
   const table = newTable();
   table.call("umask", [Deno.umask()]);
