@@ -16,8 +16,8 @@
  *       u64 errno;                     // +88  out, of a call that failed; 0 when its result was not negative
  *     };
  *
- * The walker keeps nothing but callee-saved registers and the stack, so it is safe in a child of clone(2), which has
- * one thread, a copy of the memory, and locks of other threads that nobody will ever release.
+ * The walker keeps nothing but callee-saved registers and the stack, so it is safe in a child of clone(2), which
+ * has one thread, and in its memory locks of other threads that it must not wait for.
  */
 
 /** Offsets and sizes of the two structs above, in bytes. */

@@ -10,7 +10,7 @@ import { imagineEndpoint } from "../network/endpoints.ts";
 import { type ArchivedLayer, explain } from "../plan/explain.ts";
 import { commandLine } from "../plan/shell.ts";
 import { pathsUnder } from "../state/paths.ts";
-import { type Command, type GlobalOptions, parse } from "./command.ts";
+import { type Command, type GlobalOptions, helpText, parse, withHelp } from "./command.ts";
 import { print } from "./output.ts";
 import { readRunOptions, RUN_OPTIONS } from "./run_options.ts";
 import { openSession } from "./session.ts";
@@ -27,7 +27,11 @@ export const command: Command = {
       const why = verb === undefined ? "no command was given" : `"${verb}" cannot be explained`;
       throw new UsageError({ what: "cannot explain", why, hint: "write: dhow explain run IMAGE" });
     }
-    const parsed = parse("dhow explain run", RUN_OPTIONS, rest, true);
+    const parsed = parse("dhow explain run", withHelp(RUN_OPTIONS), rest, true);
+    if (parsed.options.flag("help")) {
+      print(helpText("explain", { ...command, options: RUN_OPTIONS }));
+      return 0;
+    }
     const options = readRunOptions({ ...parsed, global });
     const id = newId();
     const workFolder = `/tmp/dhow-${id.slice(0, 12)}`;

@@ -1,4 +1,4 @@
-import { DhowError } from "../errors.ts";
+import { DhowError, HostError } from "../errors.ts";
 
 const encoder = new TextEncoder();
 
@@ -12,7 +12,9 @@ export function print(text: string): void {
   try {
     writeAll(Deno.stdout, text);
   } catch (error) {
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    if (error instanceof Deno.errors.BrokenPipe) return;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new HostError({ what: "cannot write to standard output", why, cause: error });
   }
 }
 

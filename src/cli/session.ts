@@ -2,6 +2,7 @@ import { resolve } from "@std/path";
 import { requireRoot } from "../container/host.ts";
 import { recover } from "../container/recover.ts";
 import { ImageStore } from "../image/store.ts";
+import { UsageError } from "../errors.ts";
 import { log } from "../log.ts";
 import { Database } from "../state/database.ts";
 import { type Paths, pathsUnder } from "../state/paths.ts";
@@ -22,7 +23,10 @@ export interface Session {
  */
 export async function openSession(global: GlobalOptions, what: string): Promise<Session> {
   requireRoot(what);
+  // what dhow makes must have the modes it says, whatever the caller's mask
+  Deno.umask(0o022);
   log.debug("open the database");
+  if (global.root === "") throw new UsageError({ what: 'cannot use --root ""', why: "it names no folder" });
   const root = global.root === undefined ? undefined : resolve(global.root);
   const paths = pathsUnder(root);
   const database = Database.open(paths);

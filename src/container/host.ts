@@ -2,7 +2,7 @@ import { type ContainerFile, hostsFile, resolvConf, RESOLVED_UPSTREAMS } from ".
 import { formatAddress } from "../network/subnet.ts";
 import type { Endpoint } from "../network/steps.ts";
 import { HostError } from "../errors.ts";
-import { readIfThere } from "../state/read.ts";
+import { readConfiguration, readIfThere } from "../state/read.ts";
 import type { RunOptions } from "./options.ts";
 
 /** @throws {HostError} when this process is not root's */
@@ -57,11 +57,11 @@ export function etcFiles(
   const isHost = options.network === "host";
   const address = endpoint === undefined ? undefined : formatAddress(endpoint.address);
   return {
-    "/etc/hosts": (isHost ? readIfThere("/etc/hosts") : undefined) ?? hostsFile(hostname, address),
+    "/etc/hosts": (isHost ? readConfiguration("/etc/hosts") : undefined) ?? hostsFile(hostname, address),
     "/etc/hostname": `${hostname}\n`,
     "/etc/resolv.conf": resolvConf({
-      host: readIfThere("/etc/resolv.conf") ?? "",
-      upstreams: readIfThere(RESOLVED_UPSTREAMS),
+      host: readConfiguration("/etc/resolv.conf") ?? "",
+      upstreams: readConfiguration(RESOLVED_UPSTREAMS),
       dns: options.dns,
       sharesLoopback: isHost,
     }),

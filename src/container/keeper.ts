@@ -45,16 +45,20 @@ function startKeeper(database: Database, network: string, command: readonly stri
 
 /**
  * The keeper's own work, once it is awake: which networks have been idle long enough. For one that has not, it leaves
- * a new keeper.
+ * a new keeper. It resigns in the same transaction in which it looks, so that a container that leaves right afterwards
+ * does not count on it.
  */
 export function idleNetworks(database: Database, command: readonly string[]): string[] {
-  const rows = database.all<KeptRow & { name: string }>("SELECT * FROM networks WHERE made IS NOT NULL");
-  return rows.filter(({ name, idle_since }) => {
-    if (countEndpoints(database, name) > 0) return false;
-    if (Date.now() - (idle_since ?? 0) >= LINGER_SECONDS * 1000) return true;
-    database.transaction(() => startKeeper(database, name, command));
-    return false;
-  }).map(({ name }) => name);
+  return database.transaction(() => {
+    const rows = database.all<KeptRow & { name: string }>("SELECT * FROM networks WHERE made IS NOT NULL");
+    return rows.filter(({ name, idle_since }) => {
+      database.run("UPDATE networks SET keeper = NULL WHERE name = ?", name);
+      if (countEndpoints(database, name) > 0) return false;
+      if (Date.now() - (idle_since ?? 0) >= LINGER_SECONDS * 1000) return true;
+      startKeeper(database, name, command);
+      return false;
+    }).map(({ name }) => name);
+  });
 }
 
 function startSleeper(command: readonly string[]): number {

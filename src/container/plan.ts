@@ -80,7 +80,15 @@ function folderSteps({ stateFolder, runFolder, spec, files }: PlanInput): HostSt
     path: `${stateFolder}/${name}`,
     mode: 0o755,
   }));
+  // a container's setuid programs are none of the host users' business (CVE-2021-41091)
+  const closed: HostStep[] = [stateFolder, runFolder].map((path) => ({
+    do: "make-directory",
+    why: "make the container's folders, for root only",
+    path,
+    mode: 0o700,
+  }));
   return [
+    ...closed,
     ...writable,
     { do: "make-directory", why: "make the mount point", path: spec.root.path, mode: 0o755 },
     {

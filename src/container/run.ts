@@ -59,13 +59,18 @@ export async function runContainer(
         },
       });
       log.debug("wait for the program's end");
-      signals.begin(child.signal);
-      const output = relay?.output();
-      if (options.interactive) relay?.input();
+      signals.begin(child);
+      const failed = (error: unknown) => log.warn(`the terminal failed: ${error}`);
+      const output = relay?.output().catch(failed);
+      if (options.interactive) relay?.input().catch(failed);
       status = await child.ended;
       await output;
     } finally {
-      terminal?.restore();
+      try {
+        terminal?.restore();
+      } catch (error) {
+        log.warn(`cannot restore the terminal: ${error}`);
+      }
       log.debug("take back all that was made");
       await remove(context, id, options);
       log.debug("done");

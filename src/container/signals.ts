@@ -1,5 +1,7 @@
 import { SIGNALS } from "../../ffi/constants.ts";
 import { log } from "../log.ts";
+import type { RunningChild } from "../plan/executor.ts";
+import { readIfThere } from "../state/read.ts";
 
 /**
  * What dhow passes on to the container's program. Not those that stop and continue dhow itself, nor those that tell of
@@ -20,12 +22,20 @@ type Forwarded = (typeof FORWARDED)[number];
 /** After so many requests to end, the program is ended by force: PID 1 ignores what it has no handler for. */
 const PATIENCE = 3;
 
+const nothing = () => {};
+
+/** Whether a process has a handler for a signal (proc(5), SigCgt). */
+function isCaught(pid: number, signal: number): boolean {
+  const mask = /^SigCgt:\s*([0-9a-f]+)/m.exec(readIfThere(`/proc/${pid}/status`) ?? "")?.[1] ?? "0";
+  return (BigInt(`0x${mask}`) >> BigInt(signal - 1) & 1n) === 1n;
+}
+
 /**
  * Catches signals from the moment it is made, so that none of them ends dhow with work half done. Those that come
- * before there is a program to pass them to are kept for it.
+ * before there is a program: a request to end is carried out once there is one, the others mean nothing to it yet.
  */
 export class SignalForwarder {
-  #target: ((signal: number) => void) | undefined;
+  #target: RunningChild | undefined;
   #requests = 0;
   readonly #early: Forwarded[] = [];
   readonly #listeners = new Map<Forwarded, () => void>();
@@ -40,17 +50,20 @@ export class SignalForwarder {
       Deno.addSignalListener(signal, listener);
       this.#listeners.set(signal, listener);
     }
+    // A caller may have ignored it, and then the kernel reaps children by itself and keeps no exit status (wait(2)).
+    Deno.addSignalListener("SIGCHLD", nothing);
   }
 
-  /** From now on there is a program. @param target sends it a signal by number */
-  begin(target: (signal: number) => void): void {
+  /** From now on there is a program. */
+  begin(target: RunningChild): void {
     this.#target = target;
     const ending = this.#early.find((signal) => ["SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP"].includes(signal));
     if (ending !== undefined) {
       // it has had no chance to install a handler, and would ignore the signal
       log.info(`${ending} came while the container was being made: ending it`);
-      target(SIGNALS.SIGKILL);
+      target.signal(SIGNALS.SIGKILL);
     }
+    this.#early.length = 0;
   }
 
   #forward(signal: Forwarded): void {
@@ -58,16 +71,18 @@ export class SignalForwarder {
       this.#early.push(signal);
       return;
     }
-    if (signal === "SIGINT" || signal === "SIGTERM") this.#requests++;
+    const isRequest = signal === "SIGINT" || signal === "SIGTERM";
+    if (isRequest && !isCaught(this.#target.pid, SIGNALS[signal])) this.#requests++;
     if (this.#requests >= PATIENCE) {
       log.info(`the program ignored ${PATIENCE - 1} requests to end: killing it`);
-      this.#target(SIGNALS.SIGKILL);
+      this.#target.signal(SIGNALS.SIGKILL);
     } else {
-      this.#target(SIGNALS[signal]);
+      this.#target.signal(SIGNALS[signal]);
     }
   }
 
   release(): void {
     for (const [signal, listener] of this.#listeners) Deno.removeSignalListener(signal, listener);
+    Deno.removeSignalListener("SIGCHLD", nothing);
   }
 }

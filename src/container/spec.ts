@@ -45,7 +45,12 @@ export function makeSpec(input: SpecInput): Spec {
     ociVersion: "1.2.0",
     process: {
       terminal: options.terminal,
-      user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
+      user: {
+        uid: user.uid,
+        gid: user.gid,
+        // the user namespace maps one group only: the image's other ones do not exist in it
+        additionalGids: options.userNamespace ? [] : user.additionalGids,
+      },
       args: commandLine(options, config),
       env: environment(options, config, hostname, user.home),
       cwd: options.workingDir ?? (config.workingDir || "/"),

@@ -1,6 +1,15 @@
 import { Arena } from "../../ffi/arena.ts";
-import { SIGNALS, TCGETS, TCSETS, TCSETSW, TIOCGPGRP, TIOCGWINSZ, TIOCSWINSZ } from "../../ffi/constants.ts";
-import { EINTR, EIO, SystemCallError } from "../../ffi/errno.ts";
+import {
+  SIG_SETMASK,
+  SIGNALS,
+  TCGETS,
+  TCSETS,
+  TCSETSW,
+  TIOCGPGRP,
+  TIOCGWINSZ,
+  TIOCSWINSZ,
+} from "../../ffi/constants.ts";
+import { EAGAIN, EINTR, EIO, ENOSPC, EPIPE, SystemCallError } from "../../ffi/errno.ts";
 import { cloneWalking, makePipe } from "../../ffi/process.ts";
 import { CallTable, libcCall } from "../../ffi/table.ts";
 import { UsageError } from "../errors.ts";
@@ -12,6 +21,9 @@ const TERMIOS_SIZE = 36;
 /** struct winsize: rows, columns, and two that nobody uses. */
 const WINSIZE_SIZE = 8;
 const BUFFER_SIZE = 64 * 1024;
+/** Events of poll(2). */
+const POLLIN = 1;
+const POLLOUT = 4;
 
 /**
  * This process's terminal in raw mode: every key goes to the container (termios(3), cfmakeraw). Restored by `restore`,
@@ -56,12 +68,8 @@ export class RawTerminal {
     const arena = new Arena(256 * 1024);
     const table = new CallTable(arena, 16);
     table.call("close", [writer]);
-    const ignore = arena.allocate(152); // struct sigaction of glibc
-    arena.setWord(ignore, 1); // SIG_IGN
-    // SIGTTOU comes to a process in the background that sets the terminal's mode; the others may end this process
-    for (const signal of ["SIGTTOU", "SIGINT", "SIGHUP", "SIGTERM", "SIGQUIT"] as const) {
-      table.call("sigaction", [SIGNALS[signal], ignore, 0]);
-    }
+    // They may end it early, or stop it: SIGTTOU comes to a process in the background that sets the terminal's mode.
+    table.call("sigprocmask", [SIG_SETMASK, arena.data(new Uint8Array(128).fill(0xff)), 0]);
     table.call("read", [reader, arena.allocate(1), 1], { tolerate: [EINTR] });
     table.call("ioctl", [STDIN, TCSETS, arena.data(this.#savedBytes())]);
     const pid = cloneWalking(table, 0);
@@ -77,12 +85,18 @@ export class RawTerminal {
 
   restore(): void {
     if (this.#guard === undefined) return;
-    libcCall("ioctl", STDIN, TCSETSW, this.#saved);
-    // killed, not told: it must not touch the terminal once the caller's shell has it back
-    libcCall("kill", this.#guard.pid, SIGNALS.SIGKILL);
-    libcCall("wait4", this.#guard.pid, 0, 0, 0);
-    libcCall("close", this.#guard.pipe);
+    const { pid, pipe } = this.#guard;
     this.#guard = undefined;
+    try {
+      libcCall("ioctl", STDIN, TCSETSW, this.#saved);
+    } catch (error) {
+      // it may be lost
+      if (!(error instanceof SystemCallError)) throw error;
+    }
+    // killed, not told: it must not touch the terminal once the caller's shell has it back
+    libcCall("kill", pid, SIGNALS.SIGKILL);
+    libcCall("wait4", pid, 0, 0, 0);
+    libcCall("close", pipe);
   }
 }
 
@@ -98,6 +112,8 @@ export function requireTerminal(): void {
 
 /** Copies between this process's standard streams and the master of a container's terminal. */
 export class TerminalRelay {
+  #isHungUp = false;
+
   constructor(readonly master: number) {}
 
   /**
@@ -105,6 +121,8 @@ export class TerminalRelay {
    * programs in the foreground, and the end of the input. Not by closing the master: a read of it is always under way.
    */
   hangUp(): void {
+    if (this.#isHungUp) return;
+    this.#isHungUp = true;
     const VEOF = "\x04";
     const arena = new Arena(4096);
     try {
@@ -112,7 +130,8 @@ export class TerminalRelay {
       const table = new CallTable(arena, 1);
       table.call("ioctl", [this.master, TIOCGPGRP, group]);
       table.run();
-      libcCall("kill", -arena.int(group), SIGNALS.SIGHUP);
+      // 0: there is none in the foreground, and kill(2) would mean this process's own group
+      if (arena.int(group) > 1) libcCall("kill", -arena.int(group), SIGNALS.SIGHUP);
       libcCall("write", this.master, VEOF, 1);
     } catch (error) {
       // the container may have ended meanwhile
@@ -155,24 +174,44 @@ export class TerminalRelay {
   }
 }
 
-/** Copies bytes until the end (read(2), write(2)); EIO is how a terminal's master reports it. */
+/** Waits until a descriptor can be read or written, or has failed (poll(2)). */
+async function ready(fd: number, event: number): Promise<void> {
+  const arena = new Arena(4096);
+  try {
+    const table = new CallTable(arena, 1);
+    table.call("poll", [arena.integers([fd, event]), 1, -1], { tolerate: [EINTR] });
+    await table.runBlocking();
+  } finally {
+    arena.release();
+  }
+}
+
+/**
+ * Copies bytes until the end (read(2), write(2)); EIO is how a terminal's master reports it. When the other side takes no
+ * more, what comes is read and dropped, so that the program does not wait for a reader for ever.
+ */
 async function copy(from: number, to: number): Promise<void> {
   const arena = new Arena(BUFFER_SIZE + 8192);
   const buffer = arena.allocate(BUFFER_SIZE);
   const reading = new CallTable(arena, 1);
-  const read = reading.call("read", [from, buffer, BUFFER_SIZE], { tolerate: [EINTR, EIO] });
+  const read = reading.call("read", [from, buffer, BUFFER_SIZE], { tolerate: [EINTR, EIO, EAGAIN] });
   const writing = new CallTable(arena, 1);
+  let isOpen = true;
   try {
     while (true) {
       await reading.runBlocking();
       const length = read.result;
-      if (length < 0 && read.errno === EINTR) continue;
+      if (length < 0 && read.errno === EAGAIN) await ready(from, POLLIN);
+      if (length < 0 && read.errno !== EIO) continue;
       if (length <= 0) return;
-      for (let done = 0; done < length;) {
+      for (let done = 0; isOpen && done < length;) {
         writing.clear();
-        const written = writing.call("write", [to, buffer + done, length - done], { tolerate: [EINTR, EIO] });
+        const written = writing.call("write", [to, buffer + done, length - done], {
+          tolerate: [EINTR, EIO, EPIPE, EAGAIN, ENOSPC],
+        });
         await writing.runBlocking();
-        if (written.result < 0 && written.errno === EIO) return;
+        if (written.result < 0 && written.errno === EAGAIN) await ready(to, POLLOUT);
+        else if (written.result < 0 && written.errno !== EINTR) isOpen = false;
         done += Math.max(written.result, 0);
       }
     }

@@ -1,5 +1,6 @@
 import { join } from "@std/path";
 import { HostError } from "../errors.ts";
+import { removeTree } from "../plan/undo.ts";
 import { stepDone } from "../plan/fault.ts";
 import type { Database } from "../state/database.ts";
 import { layersFolder, type Paths } from "../state/paths.ts";
@@ -120,27 +121,5 @@ export class LayerStore {
   #remove(number: number): void {
     for (const suffix of ["", TRASH_SUFFIX]) removeTree(join(this.#folder, `${number}${suffix}`));
     this.database.run("DELETE FROM layers WHERE number = ?", number);
-  }
-}
-
-/** Removes a folder and what is in it, without following symlinks; another dhow may be at it as well. */
-function removeTree(path: string): void {
-  while (true) {
-    try {
-      return Deno.removeSync(path, { recursive: true });
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-      if (!exists(path)) return;
-    }
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
   }
 }

@@ -1,6 +1,6 @@
 import { HostError, TakenError, UsageError } from "../errors.ts";
 import { hostLinks } from "../plan/links.ts";
-import { readIfThere } from "../state/read.ts";
+import { readConfiguration } from "../state/read.ts";
 import type { Database } from "../state/database.ts";
 import { serversOf } from "./name_servers.ts";
 import { type Endpoint, linkName, type Network } from "./steps.ts";
@@ -46,7 +46,7 @@ export function countEndpoints(database: Database, network: string): number {
 
 /** The host's name servers, each as a range of its own: those of clouds and VPNs lie in 100.64.0.0/10, without a route. */
 function nameServers(): Subnet[] {
-  const servers = serversOf(readIfThere("/etc/resolv.conf") ?? "");
+  const servers = serversOf(readConfiguration("/etc/resolv.conf") ?? "");
   return servers.flatMap((server) => {
     const first = parseAddress(server);
     return first === undefined ? [] : [{ first, prefix: 32 }];

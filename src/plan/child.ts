@@ -51,6 +51,7 @@ import {
   TIOCSPTLCK,
 } from "../../ffi/constants.ts";
 import { Arena } from "../../ffi/arena.ts";
+import { ENTRY_SIZE } from "../../ffi/machine_code.ts";
 import { EACCES, EEXIST, ENOENT, ENOTDIR, EROFS } from "../../ffi/errno.ts";
 import type { Pipe } from "../../ffi/process.ts";
 import { type Argument, Call, type CallOptions, CallTable } from "../../ffi/table.ts";
@@ -84,8 +85,20 @@ const ATTRIBUTES: Readonly<Record<MountAttribute, number>> = {
 const attributeBits = (attributes: readonly MountAttribute[]) =>
   attributes.reduce((bits, attribute) => bits | ATTRIBUTES[attribute], 0);
 
-/** More entries than any container needs: about 12 a mount, and one for each place in PATH. */
-const CAPACITY = 4096;
+/** At least as many entries as the steps need: up to 25 for one, and what an image can make longer. */
+function capacityFor(steps: readonly ChildStep[]): number {
+  const own = steps.map((step) => {
+    if (step.op === "execute") return executablePlaces(step.args[0] ?? "", step.env).length;
+    if (step.op === "change-directory") return step.path.split("/").length;
+    return step.op === "join-cgroups" ? 3 * step.folders.length : 0;
+  });
+  return 128 + 25 * steps.length + own.reduce((sum, calls) => sum + calls, 0);
+}
+
+function longestWord(step: ChildStep): number {
+  if (step.op === "execute") return 4 * ((step.args[0] ?? "").length + 4096);
+  return step.op === "change-directory" ? 4 * step.path.length : 0;
+}
 
 /** @param stopAfter fault injection: after this many calls of its steps the child reports as if ready, and waits for ever */
 export function compileChild(
@@ -93,9 +106,12 @@ export function compileChild(
   meeting: Meeting,
   stopAfter?: number,
 ): ChildProgram {
+  const capacity = capacityFor(steps);
   const texts = JSON.stringify(steps).length;
-  const arena = new Arena(2 * 1024 * 1024 + 4 * texts);
-  const table = new CallTable(arena, CAPACITY);
+  // each word may be there several times: a program's name once for each place where it may lie, a path once for each folder
+  const words = Math.max(...steps.map(longestWord)) * capacity;
+  const arena = new Arena(256 * 1024 + capacity * ENTRY_SIZE + 4 * texts + words);
+  const table = new CallTable(arena, capacity);
   const compiler = new Compiler(table, meeting, stopAfter);
   compiler.begin();
   const owners: (ChildStep | undefined)[] = Array(table.length).fill(undefined);
@@ -187,6 +203,9 @@ class Compiler {
   /** Puts a mount that hangs nowhere yet onto an open descriptor (move_mount(2)). */
   #attach(mount: Call, target: Call): void {
     this.call("move_mount", [mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH]);
+    // few descriptors at once: the caller's limit may be low
+    this.call("close", [mount]);
+    this.call("close", [target]);
   }
 
   #setAttributes(mount: Call, attributes: readonly MountAttribute[], recursive: boolean): void {

@@ -42,6 +42,7 @@ export interface Surroundings {
 
 /** A container's first process, while its program runs. */
 export interface RunningChild {
+  readonly pid: number;
   /** Sends it a signal; does nothing once it has ended (pidfd_send_signal(2): never to another process with its pid). */
   readonly signal: (signal: number) => void;
   /** Resolves when it has ended and was reaped. @throws {DhowError} when its program could not be executed */
@@ -118,8 +119,8 @@ class Execution {
     libcCall("close", go.reader);
     try {
       // The child waits for a byte that only comes after this is written down, and ends if this process ends before.
-      this.around.record({ undo: "kill", ...identify(pid) });
       this.#child = { pid, pidfd: libcCall("pidfd_open", pid, 0), program, exit: ended };
+      this.around.record({ undo: "kill", ...identify(pid) });
     } catch (error) {
       // it may have failed, and be gone, already
       throw program.table.failure === undefined ? error : explainChildFailure(program, await ended);
@@ -168,14 +169,14 @@ class Execution {
   }
 
   running(): RunningChild {
-    const { pidfd, program, exit } = this.#started();
+    const { pid, pidfd, program, exit } = this.#started();
     if (childStopsAfter() === undefined) this.#closePipes();
     else this.#awaitChild().catch(() => {}); // fault injection: it may still stop after its release
     const ended = exit.then((status) => {
       if (program.table.failure !== undefined) throw explainChildFailure(program, status);
       return status;
     });
-    return { signal: (signal) => signalProcess(pidfd, signal), ended };
+    return { pid, signal: (signal) => signalProcess(pidfd, signal), ended };
   }
 
   /** After a failed step: the child, which waits, sees its pipe closed and ends. */

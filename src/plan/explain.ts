@@ -193,7 +193,7 @@ function hostCommands(step: HostStep): string[] {
       return [
         ...script("rules-to-remove", removal(rules)),
         ...bridgeCommands.map((command) => `ip ${command}`),
-        "iptables-restore --noflush <<'END'",
+        "iptables-restore -w --noflush <<'END'",
         ...rules.trimEnd().split("\n"),
         "END",
         ...sysctls.map(({ path, value }) =>
@@ -227,7 +227,7 @@ function finish(plan: Plan): string[] {
       '[ -z "${helper:-}" ] || kill "$helper" 2>/dev/null || true',
       ...(network === undefined ? [] : [
         `ip link delete ${network.bridge} 2>/dev/null || true`,
-        'iptables-restore --noflush <"$work/rules-to-remove" 2>/dev/null || true',
+        'iptables-restore -w --noflush <"$work/rules-to-remove" 2>/dev/null || true',
         'for entry in $changed; do [ ! -e "${entry%%=*}" ] || echo "${entry#*=}" >"${entry%%=*}"; done',
       ]),
       ...undo,

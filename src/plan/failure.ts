@@ -3,6 +3,7 @@
  */
 import {
   describeErrno,
+  E2BIG,
   EACCES,
   EDQUOT,
   ELOOP,
@@ -35,6 +36,12 @@ function isNoSpace(error: unknown): boolean {
     ["ENOSPC", "EDQUOT"].includes((error as { code?: string }).code ?? "");
 }
 
+/** Why clone(2) makes no namespaces. */
+const NAMESPACE_HINTS: Readonly<Record<number, string>> = {
+  [EINVAL]: "the kernel lacks one of them, or does not allow it here",
+  [ENOSPC]: "the host allows no more of them; see: sysctl user",
+};
+
 /** Wraps what a host step threw. Errors that are explained already pass through. */
 export function explainHostFailure(step: HostStep, error: unknown): unknown {
   if (error instanceof DhowError || !(error instanceof Error)) return error;
@@ -53,9 +60,7 @@ export function explainHostFailure(step: HostStep, error: unknown): unknown {
     case "start-child":
       return explained(
         `cannot make the container's namespaces (${step.namespaces.join(", ")})`,
-        error instanceof SystemCallError && error.errno === EINVAL
-          ? "the kernel lacks one of them, or does not allow it here"
-          : undefined,
+        error instanceof SystemCallError ? NAMESPACE_HINTS[error.errno] : undefined,
       );
     case "map-ids":
       return explained("cannot map the user namespace's ids");
@@ -85,6 +90,13 @@ export function explainChildFailure(program: ChildProgram, status: ExitStatus): 
   return explainStepFailure(step, failed);
 }
 
+/** Why execve(2) runs no program that is there. */
+const EXECUTE_HINTS: Readonly<Record<number, string>> = {
+  [E2BIG]: "its arguments and variables are longer than the kernel allows",
+  [EACCES]: "is it a file with execute permission for the container's user?",
+  [ELOOP]: "does its first line name itself?",
+};
+
 function explainExecuteFailure(
   step: Extract<ChildStep, { op: "execute" }>,
   attempts: readonly Call[],
@@ -94,9 +106,7 @@ function explainExecuteFailure(
   const telling = attempts.find((attempt) => ![ENOENT, ENOTDIR].includes(attempt.errno));
   if (telling !== undefined) {
     const why = describeErrno(telling.errno);
-    const hint = telling.errno === EACCES
-      ? "is it a file with execute permission for the container's user?"
-      : "is it a program for this machine's CPU?";
+    const hint = EXECUTE_HINTS[telling.errno] ?? "is it a program for this machine's CPU?";
     return new CommandError(
       { what: `cannot execute "${name}" in the container`, why, hint },
       EXIT_NOT_EXECUTABLE,
@@ -154,7 +164,9 @@ function explainStepFailure(step: ChildStep, failed: Call): DhowError {
     case "set-user":
       return host(
         `cannot become user ${step.uid}:${step.gid} in the container`,
-        failed.errno === EINVAL
+        failed.name === "setgroups" && failed.errno === EINVAL
+          ? "the image puts the user into more groups than the kernel allows"
+          : failed.errno === EINVAL
           ? "the user namespace does not map these ids; leave out --userns or --user"
           : undefined,
       );

@@ -19,8 +19,9 @@ let scratch: { readonly arena: Arena; readonly table: CallTable; readonly mark: 
  * @throws {SystemCallError} for the first that cannot be made
  */
 export function makeFiles(step: FileStep): void {
-  if (scratch === undefined) {
-    const arena = new Arena(ARENA_SIZE);
+  const needed = ARENA_SIZE + (step.do === "write-file" ? 4 * step.text.length : 0);
+  if (scratch === undefined || scratch.arena.size < needed) {
+    const arena = new Arena(needed);
     const table = new CallTable(arena, CAPACITY);
     scratch = { arena, table, mark: arena.mark };
   }

@@ -38,12 +38,25 @@ export async function deleteLink(link: string): Promise<void> {
   }
 }
 
-/** Removes a folder and all below it. Links are removed, not followed. */
+/** Removes a folder and what is in it, without following symlinks; another dhow may be at it as well. */
 export function removeTree(path: string): void {
+  while (true) {
+    try {
+      return Deno.removeSync(path, { recursive: true });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      if (!exists(path)) return;
+    }
+  }
+}
+
+function exists(path: string): boolean {
   try {
-    Deno.removeSync(path, { recursive: true });
+    Deno.lstatSync(path);
+    return true;
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }
 
@@ -59,10 +72,21 @@ function removeFolder(path: string, tolerated: readonly number[]): boolean {
 
 const CGROUP_EMPTY_WITHIN_MS = 5000;
 
+/** Cgroups that the container has made in its own. */
+function foldersIn(path: string): string[] {
+  try {
+    return [...Deno.readDirSync(path)].filter(({ isDirectory }) => isDirectory).map(({ name }) => name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
 /** Removes a container's cgroup, and dhow's folder above it when it was the last. */
 async function removeCgroup({ parent, path }: { parent: string; path: string }): Promise<void> {
   const deadline = performance.now() + CGROUP_EMPTY_WITHIN_MS;
   // A cgroup stays busy for a moment after its last process has ended, and cgroup v1 has no event for that.
+  for (const entry of foldersIn(path)) await removeCgroup({ parent: path, path: `${path}/${entry}` });
   while (!removeFolder(path, [ENOENT, EBUSY])) {
     if (performance.now() > deadline) throw new SystemCallError(`rmdir "${path}"`, EBUSY);
     await new Promise((resolve) => setTimeout(resolve, 1));

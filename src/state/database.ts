@@ -56,6 +56,22 @@ const MIGRATIONS: readonly string[] = [
   `,
 ];
 
+/** Primary result codes of SQLite that the user can do something about (sqlite.org/rescode.html). */
+const HOST_PROBLEMS: Readonly<Record<number, string>> = {
+  5: "another dhow has been holding it for a long time; try again",
+  8: "see that its folder can be written to, or choose another with --root DIR",
+  10: "see the last lines of: dmesg",
+  13: "free some space, or choose another place with --root DIR",
+};
+
+/** An error of SQLite's, in words, if the host is to blame for it. */
+function explain(error: unknown): unknown {
+  const { errcode, message } = error as { errcode?: number; message?: string };
+  const hint = errcode === undefined ? undefined : HOST_PROBLEMS[errcode & 0xff];
+  if (hint === undefined) return error;
+  return new HostError({ what: "cannot write dhow's database", why: message ?? "", hint, cause: error });
+}
+
 /**
  * dhow's database: names, addresses, references, and the journal of what must be undone. Write-ahead logging with
  * synchronous=NORMAL: a commit survives any death of the process. It may be lost with the machine's power, but then all
@@ -128,8 +144,12 @@ export class Database {
       this.#connection.exec("COMMIT");
       return result;
     } catch (error) {
-      this.#connection.exec("ROLLBACK");
-      throw error;
+      try {
+        this.#connection.exec("ROLLBACK");
+      } catch {
+        // SQLite has rolled back by itself, as it does when the disk is full
+      }
+      throw explain(error);
     }
   }
 

@@ -1,4 +1,14 @@
-/** The text of a file of the host; undefined when there is none. */
+/** The text of a configuration file of the host; undefined when there is none, or it is not a file that can be read. */
+export function readConfiguration(path: string): string | undefined {
+  try {
+    // a fifo would wait for a writer
+    return Deno.statSync(path).isFile ? Deno.readTextFileSync(path) : undefined;
+  } catch {
+    return undefined; // then what depends on it has its default
+  }
+}
+
+/** The text of a file of the kernel's; undefined when there is none. */
 export function readIfThere(path: string): string | undefined {
   try {
     return Deno.readTextFileSync(path);
