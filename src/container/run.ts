@@ -61,7 +61,7 @@ export async function runContainer(
       log.debug("wait for the program's end");
       signals.begin(child);
       const failed = (error: unknown) => log.warn(`the terminal failed: ${error}`);
-      const output = relay?.output().catch(failed);
+      const output = relay?.output(() => signals.outputLost()).catch(failed);
       if (options.interactive) relay?.input().catch(failed);
       status = await child.ended;
       await output;

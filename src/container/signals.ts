@@ -81,6 +81,13 @@ export class SignalForwarder {
     }
   }
 
+  /** Nobody reads what the program writes to its terminal: it ends as a program does that writes into a closed pipe. */
+  outputLost(): void {
+    if (this.#target === undefined) return;
+    const mayAct = isCaught(this.#target.pid, SIGNALS.SIGHUP);
+    this.#target.signal(mayAct ? SIGNALS.SIGHUP : SIGNALS.SIGKILL);
+  }
+
   release(): void {
     for (const [signal, listener] of this.#listeners) Deno.removeSignalListener(signal, listener);
     Deno.removeSignalListener("SIGCHLD", nothing);

@@ -162,9 +162,12 @@ export class TerminalRelay {
     }
   }
 
-  /** Resolves when all that the container wrote has been written to standard output, and its last program has let go. */
-  output(): Promise<void> {
-    return copy(this.master, STDOUT);
+  /**
+   * Resolves when all that the container wrote has been written to standard output, and its last program has let go.
+   * @param onLost called when standard output takes no more; what still comes is dropped
+   */
+  output(onLost: () => void): Promise<void> {
+    return copy(this.master, STDOUT, onLost);
   }
 
   /** Feeds standard input to the container until its end, which comes when this terminal is lost. */
@@ -190,7 +193,7 @@ async function ready(fd: number, event: number): Promise<void> {
  * Copies bytes until the end (read(2), write(2)); EIO is how a terminal's master reports it. When the other side takes no
  * more, what comes is read and dropped, so that the program does not wait for a reader for ever.
  */
-async function copy(from: number, to: number): Promise<void> {
+async function copy(from: number, to: number, onLost = () => {}): Promise<void> {
   const arena = new Arena(BUFFER_SIZE + 8192);
   const buffer = arena.allocate(BUFFER_SIZE);
   const reading = new CallTable(arena, 1);
@@ -211,7 +214,10 @@ async function copy(from: number, to: number): Promise<void> {
         });
         await writing.runBlocking();
         if (written.result < 0 && written.errno === EAGAIN) await ready(to, POLLOUT);
-        else if (written.result < 0 && written.errno !== EINTR) isOpen = false;
+        else if (written.result < 0 && written.errno !== EINTR) {
+          isOpen = false;
+          onLost();
+        }
         done += Math.max(written.result, 0);
       }
     }
