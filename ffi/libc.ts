@@ -17,7 +17,6 @@ const FUNCTIONS = [
   "fchmodat",
   "fchown",
   "fchownat",
-  "flock",
   "ftruncate",
   "futimens",
   "getpgid",

@@ -55,3 +55,9 @@ export class CommandError extends DhowError {
     super(explanation);
   }
 }
+
+/** What went wrong, in words: one message for each of several errors that were collected. */
+export function messagesOf(error: unknown): string[] {
+  const causes: unknown[] = error instanceof AggregateError ? error.errors : [error];
+  return causes.map((cause) => cause instanceof Error ? cause.message : String(cause));
+}

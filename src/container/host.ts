@@ -34,15 +34,21 @@ export function openFilesLimit(): { soft: number; hard: number } {
   return { soft: Math.min(inherited.soft, own.hard), hard: own.hard };
 }
 
+/** Sets of signals of a process, together, bit by bit (proc(5)); empty when there is no such process. */
+export function signalSet(pid: number | "self", ...names: ("SigIgn" | "SigCgt")[]): bigint {
+  const status = readIfThere(`/proc/${pid}/status`) ?? "";
+  return names.reduce((set, name) => {
+    const mask = new RegExp(`^${name}:\\s*([0-9a-f]+)`, "m").exec(status)?.[1] ?? "0";
+    return set | BigInt(`0x${mask}`);
+  }, 0n);
+}
+
 /**
  * The signals that do not have their default effect in this process: those it ignores (Deno's SIGPIPE, what nohup(1) adds),
  * which a program would inherit, and those it catches, whose handlers must not run in a child.
  */
 export function changedSignals(): number[] {
-  const status = readIfThere("/proc/self/status") ?? "";
-  const mask = (name: string) =>
-    BigInt(`0x${new RegExp(`^${name}:\\s*([0-9a-f]+)`, "m").exec(status)?.[1] ?? "0"}`);
-  const changed = mask("SigIgn") | mask("SigCgt");
+  const changed = signalSet("self", "SigIgn", "SigCgt");
   return Array.from({ length: 64 }, (_, bit) => bit + 1).filter((signal) =>
     (changed >> BigInt(signal - 1)) & 1n
   );

@@ -1,9 +1,11 @@
+import { messagesOf } from "../errors.ts";
 import { log } from "../log.ts";
 import type { ImageStore } from "../image/store.ts";
 import { removeUnusedNetwork } from "../network/lifecycle.ts";
 import { removeTree } from "../plan/undo.ts";
 import type { Database } from "../state/database.ts";
 import { containerRun, containerState, type Paths } from "../state/paths.ts";
+import { entriesIn } from "../state/read.ts";
 import { isAlive, type ProcessIdentity } from "../state/process_identity.ts";
 import { undoAll } from "./journal.ts";
 import { isKeeperAlive } from "./keeper.ts";
@@ -23,7 +25,7 @@ export async function recover(database: Database, paths: Paths, store: ImageStor
   }
   const known = new Set(containers.map(({ id }) => id));
   for (const folder of [containerState(paths, ""), containerRun(paths, "")]) {
-    for (const id of foldersIn(folder)) {
+    for (const { name: id } of entriesIn(folder)) {
       // after a power cut the folder may have outlived its row; one that is new since the query has a row by now
       if (known.has(id) || database.get("SELECT 1 FROM containers WHERE id = ?", id) !== undefined) continue;
       await attempt(() => removeTree(`${folder}/${id}`));
@@ -36,20 +38,8 @@ async function attempt(work: () => Promise<void> | void): Promise<void> {
   try {
     await work();
   } catch (error) {
-    const causes = error instanceof AggregateError ? error.errors : [error];
-    for (const cause of causes) {
-      log.warn(
-        `cannot clean up after a dhow that was killed: ${cause instanceof Error ? cause.message : cause}`,
-      );
+    for (const message of messagesOf(error)) {
+      log.warn(`cannot clean up after a dhow that was killed: ${message}`);
     }
-  }
-}
-
-function foldersIn(path: string): string[] {
-  try {
-    return [...Deno.readDirSync(path)].map(({ name }) => name);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
   }
 }

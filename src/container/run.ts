@@ -1,4 +1,5 @@
 import { exitCode, type ExitStatus } from "../../ffi/process.ts";
+import { messagesOf } from "../errors.ts";
 import { log } from "../log.ts";
 import { allocateEndpoint, DEFAULT_NETWORK } from "../network/endpoints.ts";
 import { makeNetwork } from "../network/lifecycle.ts";
@@ -117,9 +118,6 @@ async function remove(
     await undoAll(database, id, { quick: true });
     if (options.network === "bridge") leaveNetworkBehind(database, DEFAULT_NETWORK, recoverCommand);
   } catch (error) {
-    const causes = error instanceof AggregateError ? error.errors : [error];
-    for (const cause of causes) {
-      log.warn(`${cause instanceof Error ? cause.message : cause}; the next dhow command tries again`);
-    }
+    for (const message of messagesOf(error)) log.warn(`${message}; the next dhow command tries again`);
   }
 }

@@ -1,7 +1,7 @@
 import { SIGNALS } from "../../ffi/constants.ts";
 import { log } from "../log.ts";
 import type { RunningChild } from "../plan/executor.ts";
-import { readIfThere } from "../state/read.ts";
+import { signalSet } from "./host.ts";
 
 /**
  * What dhow passes on to the container's program. Not those that stop and continue dhow itself, nor those that tell of
@@ -26,8 +26,7 @@ const nothing = () => {};
 
 /** Whether a process has a handler for a signal (proc(5), SigCgt). */
 function isCaught(pid: number, signal: number): boolean {
-  const mask = /^SigCgt:\s*([0-9a-f]+)/m.exec(readIfThere(`/proc/${pid}/status`) ?? "")?.[1] ?? "0";
-  return (BigInt(`0x${mask}`) >> BigInt(signal - 1) & 1n) === 1n;
+  return (signalSet(pid, "SigCgt") >> BigInt(signal - 1) & 1n) === 1n;
 }
 
 /**

@@ -1,11 +1,11 @@
 import { join } from "@std/path";
 import { hostLinks } from "../plan/links.ts";
-import { findProgram, runIp, runIptablesRestore, runProgram } from "../plan/program.ts";
+import { findProgram, requireProgram, runIp, runIptablesRestore, runProgram } from "../plan/program.ts";
 import { deleteLink } from "../plan/undo.ts";
 import { stepDone } from "../plan/fault.ts";
-import { requireProgram } from "../plan/program.ts";
 import type { NetworkSetup } from "../plan/step.ts";
 import type { Database } from "../state/database.ts";
+import { readIfThere } from "../state/read.ts";
 import type { Paths } from "../state/paths.ts";
 import { countEndpoints, networkRow } from "./endpoints.ts";
 import { removalRules } from "./rules.ts";
@@ -29,14 +29,8 @@ function withNetworkLock<T>(paths: Paths, work: () => Promise<T>): Promise<T> {
   return work().finally(() => file.close());
 }
 
-function readSysctl(path: string): string | undefined {
-  try {
-    return Deno.readTextFileSync(path).trim();
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined; // a kernel without IPv6
-    throw error;
-  }
-}
+/** @returns undefined when the kernel has no such setting, as one without IPv6 */
+const readSysctl = (path: string) => readIfThere(path)?.trim();
 
 /** Makes the bridge and the rules of a network, unless they are there. */
 export async function makeNetwork(database: Database, paths: Paths, setup: NetworkSetup): Promise<void> {

@@ -6,6 +6,7 @@ import {
   E2BIG,
   EACCES,
   EDQUOT,
+  EINVAL,
   ELOOP,
   ENODEV,
   ENOENT,
@@ -14,7 +15,6 @@ import {
   EPERM,
   SystemCallError,
 } from "../../ffi/errno.ts";
-import { EINVAL } from "../../ffi/errno.ts";
 import type { ExitStatus } from "../../ffi/process.ts";
 import type { Call } from "../../ffi/table.ts";
 import {

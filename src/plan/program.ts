@@ -1,5 +1,4 @@
-import { CLONE_NEWNET, O_CLOEXEC } from "../../ffi/constants.ts";
-import { AT_FDCWD, O_RDONLY } from "../../ffi/constants.ts";
+import { AT_FDCWD, CLONE_NEWNET, O_CLOEXEC, O_RDONLY } from "../../ffi/constants.ts";
 import { libcCall } from "../../ffi/table.ts";
 import { HostError } from "../errors.ts";
 

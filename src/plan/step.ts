@@ -63,7 +63,7 @@ export type MountAttribute = "ro" | "nosuid" | "nodev" | "noexec";
 
 /**
  * A step of the container's first process. Paths named `inRoot` lie below the container's root and are resolved there,
- * never on the host, and never through a symbolic link of the image unless the step says so.
+ * never on the host, and never through a symbolic link of the image.
  */
 export type ChildStep =
   & { readonly why: string }

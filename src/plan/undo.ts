@@ -1,9 +1,9 @@
-import { libcCall } from "../../ffi/table.ts";
 import { Arena } from "../../ffi/arena.ts";
 import { EBUSY, EINTR, ENOENT, ESRCH, SystemCallError } from "../../ffi/errno.ts";
 import { AT_FDCWD, AT_REMOVEDIR, SIGNALS } from "../../ffi/constants.ts";
-import { CallTable } from "../../ffi/table.ts";
+import { CallTable, libcCall } from "../../ffi/table.ts";
 import { isAlive, type ProcessIdentity } from "../state/process_identity.ts";
+import { entriesIn } from "../state/read.ts";
 import { hostLinks } from "./links.ts";
 import { runIp } from "./program.ts";
 import type { Undo } from "./step.ts";
@@ -72,22 +72,14 @@ function removeFolder(path: string, tolerated: readonly number[]): boolean {
 
 const CGROUP_EMPTY_WITHIN_MS = 5000;
 
-/** Cgroups that the container has made in its own. */
-function foldersIn(path: string): string[] {
-  try {
-    return [...Deno.readDirSync(path)].filter(({ isDirectory }) => isDirectory).map(({ name }) => name);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
-}
-
 /** Removes a container's cgroup, and dhow's folder above it when it was the last. */
 async function removeCgroup({ parent, path }: { parent: string; path: string }): Promise<void> {
   const deadline = performance.now() + CGROUP_EMPTY_WITHIN_MS;
   // A cgroup stays busy for a moment after its last process has ended, and cgroup v1 has no event for that.
-  for (const entry of foldersIn(path)) await removeCgroup({ parent: path, path: `${path}/${entry}` });
   while (!removeFolder(path, [ENOENT, EBUSY])) {
+    // the container may have made cgroups in its own
+    const inner = entriesIn(path).filter(({ isDirectory }) => isDirectory);
+    for (const { name } of inner) await removeCgroup({ parent: path, path: `${path}/${name}` });
     if (performance.now() > deadline) throw new SystemCallError(`rmdir "${path}"`, EBUSY);
     await new Promise((resolve) => setTimeout(resolve, 1));
   }

@@ -17,3 +17,13 @@ export function readIfThere(path: string): string | undefined {
     throw error;
   }
 }
+
+/** What lies in a folder of the host; nothing when there is no such folder. */
+export function entriesIn(path: string): Deno.DirEntry[] {
+  try {
+    return [...Deno.readDirSync(path)];
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
