@@ -1,5 +1,9 @@
 import { mapShared, unmap } from "./libc.ts";
 
+const encoder = new TextEncoder();
+/** Bytes for a UTF-16 unit, at most. */
+const LONGEST_UTF8 = 3;
+
 /**
  * Memory for call tables and for what their arguments point to. It lies outside V8's heap, so a child of clone(2) finds
  * it at the same address, and it is shared with the child, so that the parent can read results there and fill in
@@ -11,6 +15,8 @@ export class Arena {
   readonly #unsigned: Uint32Array<ArrayBuffer>;
   readonly #signed: Int32Array<ArrayBuffer>;
   #used = 0;
+  /** Whether fresh bytes may hold what was there before. */
+  wasRewound = false;
 
   /** @param size in bytes; untouched pages cost nothing */
   constructor(readonly size: number) {
@@ -47,6 +53,7 @@ export class Arena {
   /** Forgets all that was allocated since `mark`. */
   rewind(mark: number): void {
     this.#used = mark;
+    this.wasRewound = true;
   }
 
   /** Bytes copied into the arena. */
@@ -61,11 +68,24 @@ export class Arena {
    * @throws {TypeError} when it contains a NUL, which would silently cut it short
    */
   string(text: string | Uint8Array): number {
-    const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
-    if (bytes.includes(0)) throw new TypeError(`a NUL inside ${JSON.stringify(text.toString())}`);
+    if (typeof text === "string" ? text.includes("\0") : text.includes(0)) {
+      throw new TypeError(`a NUL inside ${JSON.stringify(text.toString())}`);
+    }
+    const longest = text.length * LONGEST_UTF8;
+    if (typeof text === "string" && longest < this.free) {
+      // in place: most texts are short, and there are many
+      const address = this.allocate(longest + 1, 1);
+      const offset = address - this.address;
+      const { written } = encoder.encodeInto(text, this.bytes.subarray(offset, offset + longest));
+      this.bytes[offset + written] = 0;
+      this.#used = offset + written + 1;
+      return address;
+    }
+    const bytes = typeof text === "string" ? encoder.encode(text) : text;
     const address = this.allocate(bytes.length + 1, 1);
-    this.bytes.set(bytes, address - this.address);
-    this.bytes[address - this.address + bytes.length] = 0;
+    const offset = address - this.address;
+    this.bytes.set(bytes, offset);
+    this.bytes[offset + bytes.length] = 0;
     return address;
   }
 

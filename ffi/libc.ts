@@ -12,6 +12,7 @@ const FUNCTIONS = [
   "close",
   "dup3",
   "execve",
+  "faccessat",
   "fchdir",
   "fchmod",
   "fchmodat",
@@ -57,16 +58,15 @@ const FUNCTIONS = [
 export type LibcFunction = (typeof FUNCTIONS)[number];
 
 /**
- * dlsym(3) is all that is bound here, the rest is looked up when it is first used: binding functions one by one costs
- * every start a tenth of a millisecond each. Before glibc 2.34 it is in libdl.
+ * dlsym(3) is all that is bound here, the rest is looked up when it is first used. Only its address is taken: for a
+ * function, Deno would compile a trampoline, which costs every start half a millisecond. Before glibc 2.34 it is in libdl.
  */
 function openDlsym() {
-  const interface_ = { dlsym: { parameters: ["usize", "buffer"], result: "usize" } } as const;
-  try {
-    return Deno.dlopen("libc.so.6", interface_).symbols.dlsym;
-  } catch {
-    return Deno.dlopen("libdl.so.2", interface_).symbols.dlsym;
-  }
+  const address = (library: string) =>
+    Deno.dlopen(library, { dlsym: { type: "pointer", optional: true } }).symbols.dlsym;
+  const definition = { parameters: ["usize", "buffer"], result: "usize" } as const;
+  const pointer = address("libc.so.6") ?? address("libdl.so.2");
+  return new Deno.UnsafeFnPointer(pointer as Deno.PointerObject<typeof definition>, definition);
 }
 
 const dlsym = openDlsym();
@@ -87,7 +87,7 @@ export function functionAddress(name: LibcFunction | "__errno_location"): number
 }
 
 function symbolAddress(name: string): bigint {
-  const address = dlsym(RTLD_DEFAULT, new TextEncoder().encode(`${name}\0`));
+  const address = dlsym.call(RTLD_DEFAULT, new TextEncoder().encode(`${name}\0`));
   if (address === 0n) throw new Error(`libc has no function ${name}`);
   return address;
 }

@@ -63,16 +63,15 @@ export interface Pipe {
   readonly writer: number;
 }
 
+let pipeEnds: { readonly arena: Arena; readonly address: number } | undefined;
+
 /** A pipe whose ends are closed by execve (pipe2(2)). */
 export function makePipe(): Pipe {
-  const arena = new Arena(4096);
-  try {
-    const ends = arena.allocate(8);
-    const table = new CallTable(arena, 1);
-    table.call("pipe2", [ends, O_CLOEXEC]);
-    table.run();
-    return { reader: arena.int(ends), writer: arena.int(ends + 4) };
-  } finally {
-    arena.release();
+  if (pipeEnds === undefined) {
+    const arena = new Arena(4096);
+    pipeEnds = { arena, address: arena.allocate(8) };
   }
+  const { arena, address } = pipeEnds;
+  libcCall("pipe2", address, O_CLOEXEC);
+  return { reader: arena.int(address), writer: arena.int(address + 4) };
 }

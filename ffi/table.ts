@@ -58,10 +58,13 @@ export interface CallOptions {
 export class CallTable {
   readonly address: number;
   readonly #calls: Call[] = [];
+  /** The entries from this one on are zero. */
+  #written = 0;
 
   /** @param capacity how many calls the table can hold */
   constructor(readonly arena: Arena, readonly capacity: number) {
     this.address = arena.allocate(TABLE_HEADER_SIZE + (capacity + 1) * ENTRY_SIZE);
+    if (arena.wasRewound) this.#written = capacity;
     this.clear();
   }
 
@@ -71,10 +74,10 @@ export class CallTable {
 
   /** Empties the table, to be filled and run anew. */
   clear(): void {
+    this.arena.clear(this.address, TABLE_HEADER_SIZE + (this.#written + 1) * ENTRY_SIZE);
+    this.#written = 0;
     this.#calls.length = 0;
-    this.arena.setWord(this.address + TABLE_FAILED, 0);
     this.arena.setWord(this.address + TABLE_ERRNO_LOCATION, functionAddress("__errno_location"));
-    this.arena.setWord(this.entryAddress(0), 0);
   }
 
   get length(): number {
@@ -96,8 +99,9 @@ export class CallTable {
     }
     const { arena } = this;
     const entry = this.entryAddress(index);
-    // everything that is 0, and the end of the table after this entry
-    arena.clear(entry, ENTRY_SIZE + 8);
+    // what is 0 need not be written
+    if (index < this.#written) arena.clear(entry, ENTRY_SIZE);
+    else this.#written = index + 1;
     if (number !== undefined) arena.setWord(entry + ENTRY_ARGUMENTS, number);
     let indirect = 0;
     let at = entry + ENTRY_ARGUMENTS + first * 8;
@@ -115,9 +119,13 @@ export class CallTable {
     if (indirect !== 0) arena.setWord(entry + ENTRY_INDIRECT, indirect);
     if (options.least !== undefined) arena.setWord(entry + ENTRY_LEAST, options.least);
     if (options.tolerate !== undefined) {
-      let tolerated = 0n;
-      for (const errno of options.tolerate) tolerated |= 1n << BigInt(errno);
-      arena.setWord(entry + ENTRY_TOLERATED, tolerated);
+      let [low, high] = [0, 0];
+      for (const errno of options.tolerate) {
+        if (errno < 32) low |= 1 << errno;
+        else high |= 1 << (errno - 32);
+      }
+      arena.setInt(entry + ENTRY_TOLERATED, low);
+      arena.setInt(entry + ENTRY_TOLERATED + 4, high);
     }
     arena.setWord(entry, functionAddress(number === undefined ? name as LibcFunction : "syscall"));
     const call = new Call(this, index, name);
@@ -158,6 +166,22 @@ let scratch: { arena: Arena; table: CallTable; mark: number } | undefined;
  * @throws {SystemCallError} when the result is negative
  */
 export function libcCall(name: string, ...parameters: Argument[]): number {
+  return callHere(name, parameters, NONE);
+}
+
+/**
+ * The same for a call that may fail.
+ * @param tolerated errno values that are no error
+ * @returns its result, or minus errno
+ * @throws {SystemCallError} for every other errno
+ */
+export function tryLibcCall(tolerated: readonly number[], name: string, ...parameters: Argument[]): number {
+  return callHere(name, parameters, { tolerate: tolerated });
+}
+
+const NONE: CallOptions = {};
+
+function callHere(name: string, parameters: readonly Argument[], options: CallOptions): number {
   if (scratch === undefined) {
     const arena = new Arena(1 << 18);
     scratch = { arena, table: new CallTable(arena, 1), mark: 0 };
@@ -165,7 +189,7 @@ export function libcCall(name: string, ...parameters: Argument[]): number {
   }
   scratch.arena.rewind(scratch.mark);
   scratch.table.clear();
-  const call = scratch.table.call(name, parameters);
+  const call = scratch.table.call(name, parameters, options);
   scratch.table.run();
-  return call.result;
+  return call.result < 0 ? -call.errno : call.result;
 }

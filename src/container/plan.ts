@@ -55,17 +55,22 @@ export function makePlan(input: PlanInput): Plan {
       ]
       : []),
     ...(endpoint === undefined ? [] : connectSteps(endpoint)),
-    { do: "release-child", why: "let it go on" },
+    ...(mustWait(input) ? [{ do: "release-child", why: "let it go on" } as const] : []),
   ];
   return {
     steps,
     undo: [
       { undo: "remove-tree", path: stateFolder },
       { undo: "remove-tree", path: runFolder },
-      { undo: "remove-cgroups", folders: cgroups.map(({ parent, path }) => ({ parent, path })) },
+      { undo: "remove-cgroups", folders: cgroups.map(({ path }) => path) },
       ...(endpoint === undefined ? [] : [{ undo: "delete-link", link: endpoint.link } as const]),
     ],
   };
+}
+
+/** Whether this process has something to do between the child's mounts and its program. */
+function mustWait({ spec, endpoint }: PlanInput): boolean {
+  return endpoint !== undefined || spec.process.terminal;
 }
 
 /** The cgroup namespace is missing here: it begins at the cgroup the process is in, so it is made after joining one. */
@@ -108,9 +113,8 @@ function folderSteps({ stateFolder, runFolder, spec, files }: PlanInput): HostSt
 }
 
 /** What the container's first process does before it becomes the image's program. */
-function childSteps(
-  { spec, stateFolder, layers, cgroups, interactive, changedSignals, linksToReplace }: PlanInput,
-): ChildStep[] {
+function childSteps(input: PlanInput): ChildStep[] {
+  const { spec, stateFolder, layers, cgroups, interactive, changedSignals, linksToReplace } = input;
   const { process, linux } = spec;
   const inUserNamespace = linux.uidMappings.length > 0;
   const hasOwnNetwork = linux.namespaces.some(({ type }) => type === "network");
@@ -139,7 +143,7 @@ function childSteps(
     ...(process.terminal
       ? [{ op: "open-terminal", why: "open a terminal of its own", uid: process.user.uid } as const]
       : []),
-    { op: "await-release", why: "wait until its network is ready" },
+    ...(mustWait(input) ? [{ op: "await-release", why: "wait until its network is ready" } as const] : []),
     ...inputSteps(process.terminal, interactive),
     ...pivotSteps(),
     {

@@ -64,7 +64,7 @@ export function makeSpec(input: SpecInput): Spec {
       uidMappings: mapping(caller.uid),
       gidMappings: mapping(caller.gid),
       sysctl: ownNetwork && !options.userNamespace ? DEFAULT_SYSCTLS : {},
-      cgroupsPath: `/dhow/${id}`,
+      cgroupsPath: `/dhow-${id}`,
     },
   };
 }

@@ -136,6 +136,11 @@ class Compiler {
   #firstStep = Infinity;
   /** Whether the child has let go of the pipes to its parent. */
   #isAlone = false;
+  /** Folders in the root that are there, and those that are open: both until something is mounted over them. */
+  readonly #made = new Set<string>();
+  readonly #folders = new Map<string, Call>();
+  /** struct open_how of openat2(2), by flags and mode. */
+  readonly #hows = new Map<string, number>();
 
   constructor(
     readonly table: CallTable,
@@ -170,7 +175,11 @@ class Compiler {
   }
 
   #how(flags: number, mode: number): number {
+    const key = `${flags} ${mode}`;
+    const known = this.#hows.get(key);
+    if (known !== undefined) return known;
     const how = this.arena.allocate(24);
+    this.#hows.set(key, how);
     this.arena.setWord(how, flags | O_CLOEXEC);
     this.arena.setWord(how + 8, mode);
     this.arena.setWord(how + 16, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
@@ -187,7 +196,12 @@ class Compiler {
 
   #parent(inRoot: string): { folder: Call; name: string } {
     const cut = inRoot.lastIndexOf("/");
-    const folder = this.#open(inRoot.slice(0, cut) || "/", O_PATH | O_DIRECTORY);
+    const path = inRoot.slice(0, cut) || "/";
+    let folder = this.#folders.get(path);
+    if (folder === undefined) {
+      folder = this.#open(path, O_PATH | O_DIRECTORY);
+      this.#folders.set(path, folder);
+    }
     return { folder, name: inRoot.slice(cut + 1) };
   }
 
@@ -195,17 +209,23 @@ class Compiler {
   #makeDirectories(inRoot: string, mode: number): void {
     const names = inRoot.split("/").filter((name) => name !== "");
     names.forEach((_, index) => {
-      const { folder, name } = this.#parent(`/${names.slice(0, index + 1).join("/")}`);
+      const path = `/${names.slice(0, index + 1).join("/")}`;
+      if (this.#made.has(path)) return;
+      this.#made.add(path);
+      const { folder, name } = this.#parent(path);
       this.call("mkdirat", [folder, name, index === names.length - 1 ? mode : 0o755], { tolerate: [EEXIST] });
     });
   }
 
-  /** Puts a mount that hangs nowhere yet onto an open descriptor (move_mount(2)). */
-  #attach(mount: Call, target: Call): void {
+  /** Puts a mount that hangs nowhere yet onto an open descriptor (move_mount(2)), that of a path in the root. */
+  #attach(mount: Call, target: Call, inRoot: string): void {
     this.call("move_mount", [mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH]);
     // few descriptors at once: the caller's limit may be low
     this.call("close", [mount]);
     this.call("close", [target]);
+    const isHidden = (path: string) => path === inRoot || path.startsWith(`${inRoot}/`);
+    for (const path of this.#made) if (path !== inRoot && isHidden(path)) this.#made.delete(path);
+    for (const path of this.#folders.keys()) if (isHidden(path)) this.#folders.delete(path);
   }
 
   #setAttributes(mount: Call, attributes: readonly MountAttribute[], recursive: boolean): void {
@@ -259,7 +279,7 @@ class Compiler {
         }
         this.call("fsconfig", [context, FSCONFIG_CMD_CREATE, 0, 0, 0]);
         const mount = this.call("fsmount", [context, FSMOUNT_CLOEXEC, attributeBits(step.attributes)]);
-        return this.#attach(mount, target);
+        return this.#attach(mount, target, step.inRoot);
       }
       case "make-directory":
         return this.#makeDirectories(step.inRoot, step.mode);
@@ -291,7 +311,7 @@ class Compiler {
         this.#setAttributes(tree, step.attributes, step.recursive);
         const directory = step.kind === "directory" ? O_DIRECTORY : 0;
         const target = this.#open(step.inRoot, O_PATH | directory);
-        return this.#attach(tree, target);
+        return this.#attach(tree, target, step.inRoot);
       }
       case "set-sysctl":
         return this.#writeFile(`/proc/sys/${step.key.replaceAll(".", "/")}`, step.value);
@@ -383,7 +403,7 @@ class Compiler {
       "",
       AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC,
     ]);
-    this.#attach(console, this.#open("/dev/console", O_PATH));
+    this.#attach(console, this.#open("/dev/console", O_PATH), "/dev/console");
   }
 
   /** Takes back what a child inherits from Deno, and what of dhow's it must not see. */

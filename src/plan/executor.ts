@@ -16,8 +16,8 @@ import { log } from "../log.ts";
 import { identify } from "../state/process_identity.ts";
 import { type ChildProgram, compileChild } from "./child.ts";
 import { explainChildFailure, explainHostFailure } from "./failure.ts";
-import { childStopsAfter, killSelf, stepDone } from "./fault.ts";
-import { makeFiles } from "./files.ts";
+import { childStopsAfter, killSelf, stepDone, stopsBetweenSteps } from "./fault.ts";
+import { type FileStep, isFileStep, makeFiles } from "./files.ts";
 import { runIp } from "./program.ts";
 import { CHILD, type HostStep, type NamespaceKind, type NetworkSetup, type Undo } from "./step.ts";
 
@@ -56,12 +56,20 @@ export interface RunningChild {
 export async function execute(steps: readonly HostStep[], around: Surroundings): Promise<RunningChild> {
   const execution = new Execution(around);
   try {
-    for (const step of steps) {
-      try {
-        log.debug(step.why);
-        await execution.perform(step);
-      } catch (error) {
-        throw explainHostFailure(step, error);
+    for (let at = 0; at < steps.length;) {
+      const step = steps[at]!;
+      log.debug(step.why);
+      if (isFileStep(step)) {
+        const files = stopsBetweenSteps() ? [step] : filesFrom(steps, at);
+        makeFiles(files);
+        at += files.length;
+      } else {
+        try {
+          await execution.perform(step);
+        } catch (error) {
+          throw explainHostFailure(step, error);
+        }
+        at++;
       }
       stepDone();
     }
@@ -72,18 +80,25 @@ export async function execute(steps: readonly HostStep[], around: Surroundings):
   }
 }
 
+/** The steps from `start` on that only make files: they are made together. */
+function filesFrom(steps: readonly HostStep[], start: number): FileStep[] {
+  const files: FileStep[] = [];
+  for (let at = start; at < steps.length; at++) {
+    const step = steps[at]!;
+    if (!isFileStep(step)) break;
+    files.push(step);
+  }
+  return files;
+}
+
 class Execution {
   #child: { pid: number; pidfd: number; program: ChildProgram; exit: Promise<ExitStatus> } | undefined;
   #pipes: { readonly ready: Pipe; readonly go: Pipe } | undefined;
 
   constructor(readonly around: Surroundings) {}
 
-  async perform(step: HostStep): Promise<void> {
+  async perform(step: Exclude<HostStep, FileStep>): Promise<void> {
     switch (step.do) {
-      case "make-directory":
-      case "write-file":
-      case "make-cgroups":
-        return makeFiles(step);
       case "start-child":
         return await this.#startChild(step);
       case "map-ids": {

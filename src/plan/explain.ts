@@ -167,11 +167,9 @@ function hostCommands(step: HostStep): string[] {
       return document(`cat >${quote(step.path)}`, step.text.replace(/\n$/, "").split("\n"));
     case "make-cgroups":
       return [
-        ...step.folders.flatMap(({ parent, path, settings }) => [
-          commandLine("mkdir", "-p", path),
-          ...[parent, path].flatMap((folder) =>
-            settings.map(({ file, value }) => `echo ${quote(value)} >${quote(`${folder}/${file}`)}`)
-          ),
+        ...step.folders.flatMap(({ path, settings }) => [
+          commandLine("mkdir", path),
+          ...settings.map(({ file, value }) => `echo ${quote(value)} >${quote(`${path}/${file}`)}`),
         ]),
       ];
     case "start-child":
@@ -252,10 +250,7 @@ function removal(rules: string): string[] {
 function undoCommands(undo: Undo): string[] {
   switch (undo.undo) {
     case "remove-cgroups":
-      return undo.folders.flatMap(({ parent, path }) => [
-        `rmdir ${quote(path)} 2>/dev/null || true`,
-        `rmdir ${quote(parent)} 2>/dev/null || true`,
-      ]);
+      return undo.folders.map((path) => `rmdir ${quote(path)} 2>/dev/null || true`);
     case "delete-link": // goes with the container's network namespace
     case "remove-tree": // below the script's own folder
     case "kill":

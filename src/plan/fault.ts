@@ -12,6 +12,11 @@ export function stepDone(): void {
   if (kind === "kill-after" && done === Number(count)) killSelf();
 }
 
+/** Whether the steps must be done one by one. */
+export function stopsBetweenSteps(): boolean {
+  return kind === "kill-after";
+}
+
 /** After how many calls the child must stop; undefined when it need not. */
 export function childStopsAfter(): number | undefined {
   return kind === "kill-child-step" ? Number(count) : undefined;

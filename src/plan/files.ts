@@ -1,41 +1,53 @@
 import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_TRUNC, O_WRONLY } from "../../ffi/constants.ts";
 import { Arena } from "../../ffi/arena.ts";
-import { EEXIST, ENOENT, SystemCallError } from "../../ffi/errno.ts";
+import { EEXIST } from "../../ffi/errno.ts";
+import { ENTRY_SIZE } from "../../ffi/machine_code.ts";
 import { CallTable } from "../../ffi/table.ts";
+import { explainHostFailure } from "./failure.ts";
 import type { HostStep } from "./step.ts";
 
 /** A step that only makes folders and files. */
 export type FileStep = Extract<HostStep, { do: "make-directory" | "write-file" | "make-cgroups" }>;
 
-const CAPACITY = 256;
-const ARENA_SIZE = 1 << 20;
-/** Another dhow, whose last container just ended, may remove the folder above a new cgroup in between. */
-const CGROUP_ATTEMPTS = 10;
+export function isFileStep(step: HostStep): step is FileStep {
+  return step.do === "make-directory" || step.do === "write-file" || step.do === "make-cgroups";
+}
 
-let scratch: { readonly arena: Arena; readonly table: CallTable; readonly mark: number } | undefined;
+/** How many calls a step needs, at most. */
+function callsFor(step: FileStep): number {
+  switch (step.do) {
+    case "make-directory":
+      return step.path.split("/").length;
+    case "write-file":
+      return 3;
+    case "make-cgroups":
+      return step.folders.reduce((sum, { settings }) => sum + 1 + 3 * settings.length, 0);
+  }
+}
 
 /**
- * Carries out a step: all its folders and files in one walk of a table.
- * @throws {SystemCallError} for the first that cannot be made
+ * Carries out steps, all their folders and files in one walk of a table.
+ * @throws {HostError} for the first that cannot be made
  */
-export function makeFiles(step: FileStep): void {
-  const needed = ARENA_SIZE + (step.do === "write-file" ? 4 * step.text.length : 0);
-  if (scratch === undefined || scratch.arena.size < needed) {
-    const arena = new Arena(needed);
-    const table = new CallTable(arena, CAPACITY);
-    scratch = { arena, table, mark: arena.mark };
-  }
-  const { arena, table, mark } = scratch;
-  for (let attempt = 1;; attempt++) {
-    arena.rewind(mark);
-    table.clear();
-    addCalls(table, step);
+export function makeFiles(steps: readonly FileStep[]): void {
+  const capacity = steps.reduce((sum, step) => sum + callsFor(step), 0);
+  // as if each call held all texts of its step
+  const size = (step: FileStep) => callsFor(step) * (ENTRY_SIZE + 4 * JSON.stringify(step).length);
+  const arena = new Arena(steps.reduce((sum, step) => sum + size(step), 2 * ENTRY_SIZE));
+  try {
+    const table = new CallTable(arena, capacity);
+    const owners = steps.flatMap((step) => {
+      const before = table.length;
+      addCalls(table, step);
+      return Array<FileStep>(table.length - before).fill(step);
+    });
     try {
-      return table.run();
+      table.run();
     } catch (error) {
-      const mayRetry = step.do === "make-cgroups" && attempt < CGROUP_ATTEMPTS;
-      if (!(mayRetry && error instanceof SystemCallError && error.errno === ENOENT)) throw error;
+      throw explainHostFailure(owners[table.failure?.index ?? 0]!, error);
     }
+  } finally {
+    arena.release();
   }
 }
 
@@ -57,11 +69,9 @@ function addCalls(table: CallTable, step: FileStep): void {
     case "write-file":
       return writeFile(step.path, step.text, O_CREAT | O_TRUNC, step.mode);
     case "make-cgroups":
-      for (const { parent, path, settings } of step.folders) {
-        for (const folder of [parent, path]) {
-          makeFolder(folder, 0o755);
-          for (const { file, value } of settings) writeFile(`${folder}/${file}`, value, 0, 0);
-        }
+      for (const { path, settings } of step.folders) {
+        makeFolder(path, 0o755);
+        for (const { file, value } of settings) writeFile(`${path}/${file}`, value, 0, 0);
       }
   }
 }

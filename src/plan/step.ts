@@ -12,13 +12,10 @@ export interface IdMapping {
 
 export type NamespaceKind = "mount" | "uts" | "ipc" | "pid" | "network" | "user";
 
-/** A folder in one cgroup hierarchy. */
+/** A container's folder in one cgroup hierarchy. */
 export interface CgroupFolder {
-  /** dhow's own folder below the hierarchy's mount point, shared by its containers. */
-  readonly parent: string;
-  /** The container's folder below it. */
   readonly path: string;
-  /** Files that must have a value before a process can join (cpuset of cgroup v1), in `parent` and then in `path`. */
+  /** Files in it that must have a value before a process can join (cpuset of cgroup v1). */
   readonly settings: readonly { readonly file: string; readonly value: string }[];
   /**
    * The file that a process writes 0 to in order to join. `tasks` where there is one (cgroup v1): it moves one thread,
@@ -137,7 +134,7 @@ export type ChildStep =
 /** The reverse of a step, as the journal keeps it. Undoing what was not done, or twice, must be harmless. */
 export type Undo =
   | { readonly undo: "remove-tree"; readonly path: string }
-  | { readonly undo: "remove-cgroups"; readonly folders: readonly { parent: string; path: string }[] }
+  | { readonly undo: "remove-cgroups"; readonly folders: readonly string[] }
   | { readonly undo: "delete-link"; readonly link: string }
   | { readonly undo: "kill"; readonly pid: number; readonly startTime: number; readonly bootId: string };
 

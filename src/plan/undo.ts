@@ -1,7 +1,8 @@
 import { Arena } from "../../ffi/arena.ts";
 import { EBUSY, EINTR, ENOENT, ESRCH, SystemCallError } from "../../ffi/errno.ts";
 import { AT_FDCWD, AT_REMOVEDIR, SIGNALS } from "../../ffi/constants.ts";
-import { CallTable, libcCall } from "../../ffi/table.ts";
+import { ENTRY_SIZE } from "../../ffi/machine_code.ts";
+import { CallTable, libcCall, tryLibcCall } from "../../ffi/table.ts";
 import { isAlive, type ProcessIdentity } from "../state/process_identity.ts";
 import { entriesIn } from "../state/read.ts";
 import { hostLinks } from "./links.ts";
@@ -17,8 +18,7 @@ export async function carryOut(undo: Undo, { quick }: { quick: boolean }): Promi
     case "remove-tree":
       return removeTree(undo.path);
     case "remove-cgroups":
-      for (const folder of undo.folders) await removeCgroup(folder);
-      return;
+      return await removeCgroups(undo.folders);
     case "delete-link":
       if (!quick) await deleteLink(undo.link);
       return;
@@ -60,30 +60,36 @@ function exists(path: string): boolean {
   }
 }
 
-function removeFolder(path: string, tolerated: readonly number[]): boolean {
+const CGROUP_EMPTY_WITHIN_MS = 5000;
+
+/** Removes a container's cgroups. */
+async function removeCgroups(folders: readonly string[]): Promise<void> {
+  const size = (path: string) => ENTRY_SIZE + 4 * path.length;
+  const arena = new Arena(folders.reduce((sum, path) => sum + size(path), 2 * ENTRY_SIZE));
   try {
-    libcCall("unlinkat", AT_FDCWD, path, AT_REMOVEDIR);
-    return true;
-  } catch (error) {
-    if (error instanceof SystemCallError && tolerated.includes(error.errno)) return error.errno === ENOENT;
-    throw error;
+    const table = new CallTable(arena, folders.length);
+    const removals = folders.map((path) =>
+      table.call("unlinkat", [AT_FDCWD, path, AT_REMOVEDIR], { tolerate: [ENOENT, EBUSY] })
+    );
+    table.run();
+    for (const [index, path] of folders.entries()) {
+      if (removals[index]!.errno === EBUSY) await removeBusyCgroup(path);
+    }
+  } finally {
+    arena.release();
   }
 }
 
-const CGROUP_EMPTY_WITHIN_MS = 5000;
-
-/** Removes a container's cgroup, and dhow's folder above it when it was the last. */
-async function removeCgroup({ parent, path }: { parent: string; path: string }): Promise<void> {
+async function removeBusyCgroup(path: string): Promise<void> {
   const deadline = performance.now() + CGROUP_EMPTY_WITHIN_MS;
   // A cgroup stays busy for a moment after its last process has ended, and cgroup v1 has no event for that.
-  while (!removeFolder(path, [ENOENT, EBUSY])) {
+  while (tryLibcCall([ENOENT, EBUSY], "unlinkat", AT_FDCWD, path, AT_REMOVEDIR) === -EBUSY) {
     // the container may have made cgroups in its own
     const inner = entriesIn(path).filter(({ isDirectory }) => isDirectory);
-    for (const { name } of inner) await removeCgroup({ parent: path, path: `${path}/${name}` });
+    await removeCgroups(inner.map(({ name }) => `${path}/${name}`));
     if (performance.now() > deadline) throw new SystemCallError(`rmdir "${path}"`, EBUSY);
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
-  removeFolder(parent, [ENOENT, EBUSY]);
 }
 
 /** Kills a process that need not be a child of this one, and waits until it is gone. */

@@ -1,3 +1,5 @@
+import { pathExists } from "../../ffi/files.ts";
+
 /**
  * A process, named so that neither a reboot nor a reused pid can be mistaken for it.
  */
@@ -18,6 +20,7 @@ function currentBootId(): string {
 
 /** State and start time of a process; undefined when there is none. */
 function readStat(pid: number): { state: string; startTime: number } | undefined {
+  if (!pathExists(`/proc/${pid}`)) return undefined;
   let stat: string;
   try {
     stat = Deno.readTextFileSync(`/proc/${pid}/stat`);

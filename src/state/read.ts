@@ -1,5 +1,8 @@
+import { pathExists } from "../../ffi/files.ts";
+
 /** The text of a configuration file of the host; undefined when there is none, or it is not a file that can be read. */
 export function readConfiguration(path: string): string | undefined {
+  if (!pathExists(path)) return undefined;
   try {
     // a fifo would wait for a writer
     return Deno.statSync(path).isFile ? Deno.readTextFileSync(path) : undefined;
@@ -10,6 +13,7 @@ export function readConfiguration(path: string): string | undefined {
 
 /** The text of a file of the kernel's; undefined when there is none. */
 export function readIfThere(path: string): string | undefined {
+  if (!pathExists(path)) return undefined;
   try {
     return Deno.readTextFileSync(path);
   } catch (error) {
@@ -20,6 +24,7 @@ export function readIfThere(path: string): string | undefined {
 
 /** What lies in a folder of the host; nothing when there is no such folder. */
 export function entriesIn(path: string): Deno.DirEntry[] {
+  if (!pathExists(path)) return [];
   try {
     return [...Deno.readDirSync(path)];
   } catch (error) {

@@ -90,7 +90,7 @@ systemTest(
     const outside = (await host.succeed(["cat", `/proc/${pid}/cgroup`])).trim().split("\n");
     // beside hierarchies of version 1 that of version 2 has no controllers, and is not used
     const used = outside.length === 1 ? outside : outside.filter((line) => !line.startsWith("0::"));
-    for (const line of used) assertMatch(line, /^\d+:[^:]*:\/dhow\/[0-9a-f]{12,64}$/);
+    for (const line of used) assertMatch(line, /^\d+:[^:]*:\/dhow-[0-9a-f]{12,64}$/);
     await running.output();
   },
 );

@@ -27,7 +27,7 @@ Deno.test("what must be undone is added behind what was there, for that containe
   const undos: Undo[] = [
     { undo: "remove-tree", path: `/x/"quoted"\n'$[#]` },
     { undo: "kill", pid: 1, startTime: 2 ** 40, bootId: "boot" },
-    { undo: "remove-cgroups", folders: [{ parent: "/p", path: "/p/a" }] },
+    { undo: "remove-cgroups", folders: ["/p/a"] },
   ];
   for (const undo of undos) recordUndo(database, "a", undo);
   assertEquals(journal(database, "a"), undos);
