@@ -148,3 +148,14 @@ Deno.test("a released arena is no longer mapped", () => {
   arena.release();
   assert(!mapped());
 });
+
+Deno.test("a text fits into an arena that has just its bytes left, and takes no more than them", () => {
+  const arena = new Arena(SIZE);
+  arena.allocate(SIZE - 8);
+  const address = arena.string("größe");
+  assertEquals(bytesAt(arena, address, 8), [...new TextEncoder().encode("größe"), 0]);
+  assertEquals(arena.free, 0);
+  const roomy = new Arena(SIZE);
+  roomy.string("größe");
+  assertEquals(roomy.free, SIZE - 8);
+});

@@ -1,9 +1,10 @@
-import { assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { Arena } from "../../../ffi/arena.ts";
 import { AT_FDCWD, O_CLOEXEC, O_PATH } from "../../../ffi/constants.ts";
 import { EINVAL, ENOENT, SystemCallError } from "../../../ffi/errno.ts";
+import { pathExists } from "../../../ffi/files.ts";
 import { makePipe } from "../../../ffi/process.ts";
-import { CallTable, libcCall } from "../../../ffi/table.ts";
+import { CallTable, libcCall, tryLibcCall } from "../../../ffi/table.ts";
 
 const EBADF = 9;
 
@@ -164,4 +165,34 @@ Deno.test("libcCall gives its memory back with every call", () => {
     const error = assertThrows(() => libcCall("openat", AT_FDCWD, long, O_PATH), SystemCallError);
     assertEquals(error.message, "openat: file name too long (ENAMETOOLONG)");
   }
+});
+
+Deno.test("a table in memory that was used before finds nothing of what was there", () => {
+  const arena = new Arena(16 * 1024);
+  const { mark } = arena;
+  arena.bytes.fill(0xff);
+  arena.rewind(mark);
+  const table = new CallTable(arena, 4);
+  assertEquals(table.failure, undefined);
+  const call = table.call("openat", [AT_FDCWD, "/dev/null", O_PATH | O_CLOEXEC]);
+  table.run();
+  assertEquals([call.errno, libcCall("close", call.result)], [0, 0]);
+});
+
+Deno.test("arguments of a call that could not be added are not those of the next one", () => {
+  const table = newTable();
+  assertThrows(() => table.call("openat", [AT_FDCWD, "/dev/null", 1, 2, "nul\0inside"]), TypeError);
+  const call = table.call("umask", []);
+  assertEquals([0, 1, 2, 3].map((at) => table.arena.word(call.address + 8 + at * 8)), [0, 0, 0, 0]);
+});
+
+Deno.test("tryLibcCall gives minus errno for what may fail, and throws for the rest", () => {
+  assertEquals(tryLibcCall([ENOENT], "openat", AT_FDCWD, "/nonexistent", O_PATH), -ENOENT);
+  assertThrows(() => tryLibcCall([EINVAL], "openat", AT_FDCWD, "/nonexistent", O_PATH), SystemCallError);
+  assertEquals(tryLibcCall([ENOENT], "faccessat", AT_FDCWD, "/dev/null", 0, 0), 0);
+});
+
+Deno.test("a path exists when something lies there, also what nobody may read", () => {
+  assert(pathExists("/dev/null") && pathExists("/proc/self"));
+  assert(!pathExists("/nonexistent") && !pathExists("/proc/self/nonexistent/x"));
 });
