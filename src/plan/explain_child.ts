@@ -99,14 +99,22 @@ export function explainChildStep(step: ChildStep): string[] {
     case "reset-process":
       return ["umask 022", `ulimit -Sn ${step.openFiles.soft}`];
     case "change-directory":
-      return foldersAbove(`${step.path}/x`).flatMap((folder) => [
-        `refuse_link ./${quote(folder.slice(1))}`,
-        `[ -d ./${quote(folder.slice(1))} ] || mkdir ./${quote(folder.slice(1))}`,
-      ]);
+      return makeMissing(foldersAbove(`${step.path}/x`));
     case "set-user":
     case "execute":
       return [];
   }
+}
+
+/** A link of the image is not followed here, on the host: unshare's --wd does that, inside. */
+function makeMissing(folders: readonly string[]): string[] {
+  if (folders.length === 0) return [];
+  return [
+    `for folder in ${folders.map((folder) => `.${quote(folder)}`).join(" ")}; do`,
+    `  [ ! -L "$folder" ] || break`,
+    `  [ -d "$folder" ] || mkdir "$folder"`,
+    `done`,
+  ];
 }
 
 /**

@@ -86,6 +86,20 @@ systemTest(
   },
 );
 
+systemTest("the explained script goes to a working directory that is a link of the image", async (host) => {
+  const layer = [
+    ...busyboxLayer(),
+    { path: "data", type: "symlink", target: "/srv/real" } as const,
+    {
+      path: "srv/real/",
+      type: "directory",
+    } as const,
+  ];
+  const config = { Cmd: ["pwd"], WorkingDir: "/data" };
+  const path = await host.write("image.tar", archive({ layers: [layer], config }));
+  assertEquals(await explainIsTrue(host, [...NO_NETWORK, path]), "/srv/real\n");
+});
+
 systemTest("the explained script unpacks layers, whiteouts and opaque folders the same way", async (host) => {
   const image = archive({
     layers: [
