@@ -33,6 +33,7 @@ export function explain({ title, workFolder, archive, plan }: Explanation): stri
     steps.flatMap((step) => [...comment(step.why), ...hostCommands(step), ""]);
   const needsChild = (step: HostStep) =>
     step.do === "map-ids" || step.do === "ip" || step.do === "release-child";
+  const meanwhile = plan.steps.filter(needsChild);
   const before = plan.steps.filter((step) => !needsChild(step) && step.do !== "start-child");
   return [
     "#!/bin/sh",
@@ -46,7 +47,7 @@ export function explain({ title, workFolder, archive, plan }: Explanation): stri
     ...finish(plan),
     "",
     'mkdir -m 711 "$work"',
-    'mkfifo "$work/ready" "$work/go"',
+    ...(meanwhile.length === 0 ? [] : ['mkfifo "$work/ready" "$work/go"']),
     ...(archive === undefined ? [] : unpack(archive.path, archive.layers, workFolder)),
     "",
     ...print(before),
@@ -60,16 +61,18 @@ export function explain({ title, workFolder, archive, plan }: Explanation): stri
       ...lastCommand(start.steps),
     ]),
     "",
-    "# What is done from outside, while that process waits: it says its pid when it does.",
-    ...script("connect", [
-      `trap 'echo failed >"$work/go"' EXIT`,
-      'read -r child <"$work/ready"',
-      ...print(plan.steps.filter(needsChild)),
-      "trap - EXIT",
+    ...(meanwhile.length === 0 ? [] : [
+      "# What is done from outside, while that process waits: it says its pid when it does.",
+      ...script("connect", [
+        `trap 'echo failed >"$work/go"' EXIT`,
+        'read -r child <"$work/ready"',
+        ...print(meanwhile),
+        "trap - EXIT",
+      ]),
+      'sh -eu "$work/connect" &',
+      "helper=$!",
+      "",
     ]),
-    'sh -eu "$work/connect" &',
-    "helper=$!",
-    "",
     ...comment(start.why),
     ...startCommands(plan, start.namespaces),
     "exit $code",
@@ -222,7 +225,8 @@ function finish(plan: Plan): string[] {
     "finish() {",
     ...indent([
       "trap - EXIT",
-      '[ -z "${helper:-}" ] || kill "$helper" 2>/dev/null || true',
+      "# it may wait for a partner, and some shells would do so once more in its own trap",
+      '[ -z "${helper:-}" ] || kill -KILL "$helper" 2>/dev/null || true',
       ...(network === undefined ? [] : [
         `ip link delete ${network.bridge} 2>/dev/null || true`,
         'iptables-restore -w --noflush <"$work/rules-to-remove" 2>/dev/null || true',
