@@ -1,35 +1,17 @@
 /**
  * Turns the child's steps into entries of its call table (ffi/table.ts): what the container's first process does between
  * clone(2) and execve(2).
- *
- * Inside the container's root nothing is done by path alone. `openat2` resolves a path below the root's descriptor,
- * without leaving it and without following any link; the mount then goes onto the
- * descriptor that came back, so nothing can be swapped in between (CVE-2021-30465, CVE-2024-45310).
  */
 import {
   AF_INET,
   AT_EMPTY_PATH,
   AT_FDCWD,
-  AT_RECURSIVE,
   CLONE_NEWCGROUP,
-  FSCONFIG_CMD_CREATE,
-  FSCONFIG_SET_STRING,
-  FSMOUNT_CLOEXEC,
-  FSOPEN_CLOEXEC,
   IFF_UP,
   MNT_DETACH,
-  MOUNT_ATTR_NODEV,
-  MOUNT_ATTR_NOEXEC,
-  MOUNT_ATTR_NOSUID,
-  MOUNT_ATTR_RDONLY,
-  MOVE_MOUNT_F_EMPTY_PATH,
-  MOVE_MOUNT_T_EMPTY_PATH,
   MS_PRIVATE,
   MS_REC,
   O_CLOEXEC,
-  O_CREAT,
-  O_DIRECTORY,
-  O_EXCL,
   O_NOCTTY,
   O_PATH,
   O_RDONLY,
@@ -38,10 +20,7 @@ import {
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
   PR_SET_PDEATHSIG,
-  RESOLVE_IN_ROOT,
-  RESOLVE_NO_SYMLINKS,
   RLIMIT_NOFILE,
-  S_IFCHR,
   SIG_SETMASK,
   SIGNALS,
   SIOCSIFFLAGS,
@@ -55,7 +34,8 @@ import { ENTRY_SIZE } from "../../ffi/machine_code.ts";
 import { EACCES, EEXIST, ENOENT, ENOTDIR, EROFS } from "../../ffi/errno.ts";
 import type { Pipe } from "../../ffi/process.ts";
 import { type Argument, Call, type CallOptions, CallTable } from "../../ffi/table.ts";
-import { type ChildStep, type MountAttribute, overlayOptions } from "./step.ts";
+import { ContainerRoot } from "./container_root.ts";
+import { type ChildStep, overlayOptions } from "./step.ts";
 
 /** Descriptors of this process that the child meets its parent through. */
 export interface Meeting {
@@ -74,16 +54,6 @@ export interface ChildProgram {
   /** The attempts to execute the program, one for each place where it may lie. */
   readonly attempts: readonly Call[];
 }
-
-const ATTRIBUTES: Readonly<Record<MountAttribute, number>> = {
-  ro: MOUNT_ATTR_RDONLY,
-  nosuid: MOUNT_ATTR_NOSUID,
-  nodev: MOUNT_ATTR_NODEV,
-  noexec: MOUNT_ATTR_NOEXEC,
-};
-
-const attributeBits = (attributes: readonly MountAttribute[]) =>
-  attributes.reduce((bits, attribute) => bits | ATTRIBUTES[attribute], 0);
 
 /** At least as many entries as the steps need: up to 25 for one, and what an image can make longer. */
 function capacityFor(steps: readonly ChildStep[]): number {
@@ -130,23 +100,23 @@ export function compileChild(
 class Compiler {
   terminal: Call | undefined;
   attempts: Call[] = [];
-  #root: Call | undefined;
+  #root: ContainerRoot | undefined;
   #slave: Call | undefined;
   /** Where the calls of the steps begin; the ones before are not counted by `stopAfter`. */
   #firstStep = Infinity;
   /** Whether the child has let go of the pipes to its parent. */
   #isAlone = false;
-  /** Folders in the root that are there, and those that are open: both until something is mounted over them. */
-  readonly #made = new Set<string>();
-  readonly #folders = new Map<string, Call>();
-  /** struct open_how of openat2(2), by flags and mode. */
-  readonly #hows = new Map<string, number>();
 
   constructor(
     readonly table: CallTable,
     readonly meeting: Meeting,
     readonly stopAfter: number | undefined,
   ) {}
+
+  get #inRoot(): ContainerRoot {
+    if (this.#root === undefined) throw new Error("open-root must come before steps inside the root");
+    return this.#root;
+  }
 
   get arena(): Arena {
     return this.table.arena;
@@ -174,81 +144,6 @@ class Compiler {
     this.#firstStep = this.table.length;
   }
 
-  #how(flags: number, mode: number): number {
-    const key = `${flags} ${mode}`;
-    const known = this.#hows.get(key);
-    if (known !== undefined) return known;
-    const how = this.arena.allocate(24);
-    this.#hows.set(key, how);
-    this.arena.setWord(how, flags | O_CLOEXEC);
-    this.arena.setWord(how + 8, mode);
-    this.arena.setWord(how + 16, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
-    return how;
-  }
-
-  /** Opens a path below the container's root (openat2(2)). */
-  #open(inRoot: string, flags: number, { mode = 0, options = {} as CallOptions } = {}) {
-    if (this.#root === undefined) throw new Error("open-root must come before steps inside the root");
-    const relative = inRoot.replace(/^\/+/, "") || ".";
-    const how = this.#how(flags, mode);
-    return this.call("openat2", [this.#root, relative, how, 24], options);
-  }
-
-  #parent(inRoot: string): { folder: Call; name: string } {
-    const cut = inRoot.lastIndexOf("/");
-    const path = inRoot.slice(0, cut) || "/";
-    let folder = this.#folders.get(path);
-    if (folder === undefined) {
-      folder = this.#open(path, O_PATH | O_DIRECTORY);
-      this.#folders.set(path, folder);
-    }
-    return { folder, name: inRoot.slice(cut + 1) };
-  }
-
-  /** Makes the folders of a path that are missing. */
-  #makeDirectories(inRoot: string, mode: number): void {
-    const names = inRoot.split("/").filter((name) => name !== "");
-    names.forEach((_, index) => {
-      const path = `/${names.slice(0, index + 1).join("/")}`;
-      if (this.#made.has(path)) return;
-      this.#made.add(path);
-      const { folder, name } = this.#parent(path);
-      this.call("mkdirat", [folder, name, index === names.length - 1 ? mode : 0o755], { tolerate: [EEXIST] });
-    });
-  }
-
-  /** Puts a mount that hangs nowhere yet onto an open descriptor (move_mount(2)), that of a path in the root. */
-  #attach(mount: Call, target: Call, inRoot: string): void {
-    this.call("move_mount", [mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH]);
-    // few descriptors at once: the caller's limit may be low
-    this.call("close", [mount]);
-    this.call("close", [target]);
-    const isHidden = (path: string) => path === inRoot || path.startsWith(`${inRoot}/`);
-    for (const path of this.#made) if (path !== inRoot && isHidden(path)) this.#made.delete(path);
-    for (const path of this.#folders.keys()) if (isHidden(path)) this.#folders.delete(path);
-  }
-
-  #setAttributes(mount: Call, attributes: readonly MountAttribute[], recursive: boolean): void {
-    if (attributes.length === 0) return;
-    // struct mount_attr { u64 attr_set, attr_clr, propagation, userns_fd }
-    const attr = this.arena.allocate(32);
-    this.arena.setWord(attr, attributeBits(attributes));
-    for (const offset of [8, 16, 24]) this.arena.setWord(attr + offset, 0);
-    this.call("mount_setattr", [mount, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), attr, 32]);
-  }
-
-  #makeFile(inRoot: string): void {
-    // O_EXCL: whatever lies there already is not opened, it may be a device or a fifo
-    const flags = O_CREAT | O_EXCL | O_WRONLY;
-    this.#open(inRoot, flags, { mode: 0o644, options: { tolerate: [EEXIST] } });
-  }
-
-  #writeFile(inRoot: string, text: string): void {
-    const file = this.#open(inRoot, O_WRONLY);
-    this.call("write", [file, text, text.length], { least: text.length });
-    this.call("close", [file]);
-  }
-
   #awaitParent(): void {
     this.call("write", [this.meeting.ready.writer, "+", 1]);
     this.call("read", [this.meeting.go.reader, this.arena.allocate(1), 1], { least: 1 });
@@ -268,53 +163,20 @@ class Compiler {
         return;
       }
       case "open-root":
-        this.#root = this.call("openat", [AT_FDCWD, step.path, O_PATH | O_DIRECTORY | O_CLOEXEC]);
+        this.#root = new ContainerRoot((...call) => this.call(...call), this.arena, step.path);
         return;
-      case "mount": {
-        this.#makeDirectories(step.inRoot, 0o755);
-        const target = this.#open(step.inRoot, O_PATH | O_DIRECTORY);
-        const context = this.call("fsopen", [step.type, FSOPEN_CLOEXEC]);
-        for (const [key, value] of [["source", step.type] as const, ...step.options]) {
-          this.call("fsconfig", [context, FSCONFIG_SET_STRING, key, value, 0]);
-        }
-        this.call("fsconfig", [context, FSCONFIG_CMD_CREATE, 0, 0, 0]);
-        const mount = this.call("fsmount", [context, FSMOUNT_CLOEXEC, attributeBits(step.attributes)]);
-        return this.#attach(mount, target, step.inRoot);
-      }
+      case "mount":
+        return this.#inRoot.mount(step);
       case "make-directory":
-        return this.#makeDirectories(step.inRoot, step.mode);
-      case "make-device": {
-        const { folder, name } = this.#parent(step.inRoot);
-        // makedev(3) for minors below 256
-        this.call("mknodat", [folder, name, S_IFCHR | step.mode, step.major * 256 + step.minor]);
-        return;
-      }
-      case "make-symlink": {
-        const { folder, name } = this.#parent(step.inRoot);
-        this.call("symlinkat", [step.target, folder, name]);
-        return;
-      }
-      case "bind": {
-        if (step.kind === "directory") {
-          this.#makeDirectories(step.inRoot, 0o755);
-        } else {
-          this.#makeDirectories(step.inRoot.slice(0, step.inRoot.lastIndexOf("/")), 0o755);
-          if (step.replacesLink) {
-            const { folder, name } = this.#parent(step.inRoot);
-            this.call("unlinkat", [folder, name, 0]);
-          }
-          this.#makeFile(step.inRoot);
-        }
-        const recursion = step.recursive ? AT_RECURSIVE : 0;
-        const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursion;
-        const tree = this.call("open_tree", [AT_FDCWD, step.source, flags]);
-        this.#setAttributes(tree, step.attributes, step.recursive);
-        const directory = step.kind === "directory" ? O_DIRECTORY : 0;
-        const target = this.#open(step.inRoot, O_PATH | directory);
-        return this.#attach(tree, target, step.inRoot);
-      }
+        return this.#inRoot.makeDirectories(step.inRoot, step.mode);
+      case "make-device":
+        return this.#inRoot.makeDevice(step);
+      case "make-symlink":
+        return this.#inRoot.makeSymlink(step);
+      case "bind":
+        return this.#inRoot.bind(step);
       case "set-sysctl":
-        return this.#writeFile(`/proc/sys/${step.key.replaceAll(".", "/")}`, step.value);
+        return this.#inRoot.writeFile(`/proc/sys/${step.key.replaceAll(".", "/")}`, step.value);
       case "loopback-up": {
         // netdevice(7): struct ifreq is 40 bytes, its flags come after 16 bytes of name
         const request = this.arena.allocate(40);
@@ -341,8 +203,7 @@ class Compiler {
         this.call("unshare", [CLONE_NEWCGROUP]);
         return;
       case "pivot-root":
-        if (this.#root === undefined) throw new Error("open-root must come before pivot-root");
-        this.call("fchdir", [this.#root]);
+        this.call("fchdir", [this.#inRoot.descriptor]);
         // pivot_root(2), notes: with the same folder twice the old root comes to lie on top of the new one
         this.call("pivot_root", [".", "."]);
         this.call("umount2", [".", MNT_DETACH]);
@@ -357,7 +218,7 @@ class Compiler {
         for (const fd of [0, 1, 2]) this.call("dup3", [this.#slave, fd, 0]);
         return;
       case "close-input": {
-        const nothing = this.#open("/dev/null", O_RDONLY);
+        const nothing = this.#inRoot.open("/dev/null", O_RDONLY);
         this.call("dup3", [nothing, 0, 0]);
         return;
       }
@@ -390,20 +251,20 @@ class Compiler {
    * /dev/console through its descriptor (CVE-2025-52565).
    */
   #openTerminal(uid: number): void {
-    const master = this.#open("/dev/pts/ptmx", O_RDWR | O_NOCTTY);
+    const master = this.#inRoot.open("/dev/pts/ptmx", O_RDWR | O_NOCTTY);
     this.terminal = master;
     const unlocked = this.arena.integers([0]);
     this.call("ioctl", [master, TIOCSPTLCK, unlocked]);
     const slave = this.call("ioctl", [master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC]);
     this.#slave = slave;
     this.call("fchown", [slave, uid, -1]);
-    this.#makeFile("/dev/console");
+    this.#inRoot.makeFile("/dev/console");
     const console = this.call("open_tree", [
       slave,
       "",
       AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC,
     ]);
-    this.#attach(console, this.#open("/dev/console", O_PATH), "/dev/console");
+    this.#inRoot.attach(console, this.#inRoot.open("/dev/console", O_PATH), "/dev/console");
   }
 
   /** Takes back what a child inherits from Deno, and what of dhow's it must not see. */

@@ -1,0 +1,186 @@
+/**
+ * Calls of a child's table that work inside the container's new root, before it is the root: on descriptors below it, never
+ * by path alone. `openat2` resolves a path without leaving the root and without following any link; a mount then goes onto the
+ * descriptor that came back, so nothing can be swapped in between (CVE-2021-30465, CVE-2024-45310).
+ */
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_RECURSIVE,
+  FSCONFIG_CMD_CREATE,
+  FSCONFIG_SET_STRING,
+  FSMOUNT_CLOEXEC,
+  FSOPEN_CLOEXEC,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
+  MOUNT_ATTR_RDONLY,
+  MOVE_MOUNT_F_EMPTY_PATH,
+  MOVE_MOUNT_T_EMPTY_PATH,
+  O_CLOEXEC,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_PATH,
+  O_WRONLY,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
+  RESOLVE_IN_ROOT,
+  RESOLVE_NO_SYMLINKS,
+  S_IFCHR,
+} from "../../ffi/constants.ts";
+import type { Arena } from "../../ffi/arena.ts";
+import { EEXIST } from "../../ffi/errno.ts";
+import type { Argument, Call, CallOptions } from "../../ffi/table.ts";
+import type { ChildStep, MountAttribute } from "./step.ts";
+
+/** Adds a call to the child's table. */
+export type AddCall = (name: string, args: readonly Argument[], options?: CallOptions) => Call;
+
+type Step<Op extends ChildStep["op"]> = Extract<ChildStep, { op: Op }>;
+
+const ATTRIBUTES: Readonly<Record<MountAttribute, number>> = {
+  ro: MOUNT_ATTR_RDONLY,
+  nosuid: MOUNT_ATTR_NOSUID,
+  nodev: MOUNT_ATTR_NODEV,
+  noexec: MOUNT_ATTR_NOEXEC,
+};
+
+const attributeBits = (attributes: readonly MountAttribute[]) =>
+  attributes.reduce((bits, attribute) => bits | ATTRIBUTES[attribute], 0);
+
+export class ContainerRoot {
+  /** The call that opens it. */
+  readonly descriptor: Call;
+  /** Folders that are there, and those that are open: both until something is mounted over them. */
+  readonly #made = new Set<string>();
+  readonly #folders = new Map<string, Call>();
+  /** struct open_how of openat2(2), by flags and mode. */
+  readonly #hows = new Map<string, number>();
+
+  /** @param path of the root on the host, made by dhow itself */
+  constructor(readonly call: AddCall, readonly arena: Arena, path: string) {
+    this.descriptor = call("openat", [AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC]);
+  }
+
+  #how(flags: number, mode: number): number {
+    const key = `${flags} ${mode}`;
+    const known = this.#hows.get(key);
+    if (known !== undefined) return known;
+    const how = this.arena.allocate(24);
+    this.#hows.set(key, how);
+    this.arena.setWord(how, flags | O_CLOEXEC);
+    this.arena.setWord(how + 8, mode);
+    this.arena.setWord(how + 16, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+    return how;
+  }
+
+  /** Opens a path below the container's root (openat2(2)). */
+  open(inRoot: string, flags: number, { mode = 0, options = {} as CallOptions } = {}) {
+    const relative = inRoot.replace(/^\/+/, "") || ".";
+    const how = this.#how(flags, mode);
+    return this.call("openat2", [this.descriptor, relative, how, 24], options);
+  }
+
+  #parent(inRoot: string): { folder: Call; name: string } {
+    const cut = inRoot.lastIndexOf("/");
+    const path = inRoot.slice(0, cut) || "/";
+    let folder = this.#folders.get(path);
+    if (folder === undefined) {
+      folder = this.open(path, O_PATH | O_DIRECTORY);
+      this.#folders.set(path, folder);
+    }
+    return { folder, name: inRoot.slice(cut + 1) };
+  }
+
+  /** Makes the folders of a path that are missing. */
+  makeDirectories(inRoot: string, mode: number): void {
+    const names = inRoot.split("/").filter((name) => name !== "");
+    names.forEach((_, index) => {
+      const path = `/${names.slice(0, index + 1).join("/")}`;
+      if (this.#made.has(path)) return;
+      this.#made.add(path);
+      const { folder, name } = this.#parent(path);
+      this.call("mkdirat", [folder, name, index === names.length - 1 ? mode : 0o755], { tolerate: [EEXIST] });
+    });
+  }
+
+  /** Puts a mount that hangs nowhere yet onto an open descriptor (move_mount(2)), that of a path in the root. */
+  attach(mount: Call, target: Call, inRoot: string): void {
+    this.call("move_mount", [mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH]);
+    // few descriptors at once: the caller's limit may be low
+    this.call("close", [mount]);
+    this.call("close", [target]);
+    const isHidden = (path: string) => path === inRoot || path.startsWith(`${inRoot}/`);
+    for (const path of this.#made) if (path !== inRoot && isHidden(path)) this.#made.delete(path);
+    for (const path of this.#folders.keys()) if (isHidden(path)) this.#folders.delete(path);
+  }
+
+  #setAttributes(mount: Call, attributes: readonly MountAttribute[], recursive: boolean): void {
+    if (attributes.length === 0) return;
+    // struct mount_attr { u64 attr_set, attr_clr, propagation, userns_fd }
+    const attr = this.arena.allocate(32);
+    this.arena.setWord(attr, attributeBits(attributes));
+    for (const offset of [8, 16, 24]) this.arena.setWord(attr + offset, 0);
+    this.call("mount_setattr", [mount, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), attr, 32]);
+  }
+
+  /** Makes an empty file, unless something lies there. */
+  makeFile(inRoot: string): void {
+    // O_EXCL: whatever lies there already is not opened, it may be a device or a fifo
+    const flags = O_CREAT | O_EXCL | O_WRONLY;
+    this.open(inRoot, flags, { mode: 0o644, options: { tolerate: [EEXIST] } });
+  }
+
+  /** Writes into a file that is there. */
+  writeFile(inRoot: string, text: string): void {
+    const file = this.open(inRoot, O_WRONLY);
+    this.call("write", [file, text, text.length], { least: text.length });
+    this.call("close", [file]);
+  }
+
+  /** Mounts a new file system (fsopen(2), fsmount(2)). */
+  mount(step: Step<"mount">): void {
+    this.makeDirectories(step.inRoot, 0o755);
+    const target = this.open(step.inRoot, O_PATH | O_DIRECTORY);
+    const context = this.call("fsopen", [step.type, FSOPEN_CLOEXEC]);
+    for (const [key, value] of [["source", step.type] as const, ...step.options]) {
+      this.call("fsconfig", [context, FSCONFIG_SET_STRING, key, value, 0]);
+    }
+    this.call("fsconfig", [context, FSCONFIG_CMD_CREATE, 0, 0, 0]);
+    const mount = this.call("fsmount", [context, FSMOUNT_CLOEXEC, attributeBits(step.attributes)]);
+    this.attach(mount, target, step.inRoot);
+  }
+
+  makeDevice(step: Step<"make-device">): void {
+    const { folder, name } = this.#parent(step.inRoot);
+    // makedev(3) for minors below 256
+    this.call("mknodat", [folder, name, S_IFCHR | step.mode, step.major * 256 + step.minor]);
+  }
+
+  makeSymlink(step: Step<"make-symlink">): void {
+    const { folder, name } = this.#parent(step.inRoot);
+    this.call("symlinkat", [step.target, folder, name]);
+  }
+
+  /** Mounts what lies somewhere on the host (open_tree(2)). */
+  bind(step: Step<"bind">): void {
+    if (step.kind === "directory") {
+      this.makeDirectories(step.inRoot, 0o755);
+    } else {
+      this.makeDirectories(step.inRoot.slice(0, step.inRoot.lastIndexOf("/")), 0o755);
+      if (step.replacesLink) {
+        const { folder, name } = this.#parent(step.inRoot);
+        this.call("unlinkat", [folder, name, 0]);
+      }
+      this.makeFile(step.inRoot);
+    }
+    const recursion = step.recursive ? AT_RECURSIVE : 0;
+    const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursion;
+    const tree = this.call("open_tree", [AT_FDCWD, step.source, flags]);
+    this.#setAttributes(tree, step.attributes, step.recursive);
+    const directory = step.kind === "directory" ? O_DIRECTORY : 0;
+    const target = this.open(step.inRoot, O_PATH | directory);
+    this.attach(tree, target, step.inRoot);
+  }
+}
