@@ -15,8 +15,6 @@ export class Arena {
   readonly #unsigned: Uint32Array<ArrayBuffer>;
   readonly #signed: Int32Array<ArrayBuffer>;
   #used = 0;
-  /** Whether fresh bytes may hold what was there before. */
-  wasRewound = false;
 
   /** @param size in bytes; untouched pages cost nothing */
   constructor(readonly size: number) {
@@ -53,7 +51,6 @@ export class Arena {
   /** Forgets all that was allocated since `mark`. */
   rewind(mark: number): void {
     this.#used = mark;
-    this.wasRewound = true;
   }
 
   /** Bytes copied into the arena. */

@@ -61,10 +61,12 @@ export class CallTable {
   /** The entries from this one on are zero. */
   #written = 0;
 
-  /** @param capacity how many calls the table can hold */
+  /**
+   * @param arena not rewound: what it allocates must be zero
+   * @param capacity how many calls the table can hold
+   */
   constructor(readonly arena: Arena, readonly capacity: number) {
     this.address = arena.allocate(TABLE_HEADER_SIZE + (capacity + 1) * ENTRY_SIZE);
-    if (arena.wasRewound) this.#written = capacity;
     this.clear();
   }
 
@@ -121,6 +123,7 @@ export class CallTable {
     if (options.tolerate !== undefined) {
       let [low, high] = [0, 0];
       for (const errno of options.tolerate) {
+        if (errno > 63) throw new RangeError(`${name}: the walker cannot tell errno ${errno}`);
         if (errno < 32) low |= 1 << errno;
         else high |= 1 << (errno - 32);
       }

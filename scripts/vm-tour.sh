@@ -78,7 +78,8 @@ make_internet() {
 # The tour's steps without a network, the same on both hosts.
 without_network() {
   alone="dhow run --rm --network none"
-  check "$1: the compiled code in the executable is taken on this CPU" 0 '^dhow version [0-9.]*$' dhow --debug version
+  check "$1: V8 takes the compiled code in the executable on this CPU" 0 '^1$' \
+    sh -c 'dhow --debug version 2>&1 | grep -c .'
   check "$1: an archive runs" 0 '^hello$' $alone ./busybox.tar echo hello
   check "$1: load" 0 busybox dhow load -i busybox.tar
   check "$1: images lists it" 0 '^busybox  *latest' dhow images

@@ -15,10 +15,11 @@ type Pack = (require: (name: string) => unknown) => Record<string, Exports>;
 const loaded: Record<string, Exports> = {};
 
 function load(pack: string): void {
-  const path = `${import.meta.dirname}/${pack}`;
-  const script = new Script(Deno.readTextFileSync(`${path}.txt`), {
+  // a URL, not a path: where Deno's embedded files seem to lie depends on TMPDIR, which may be no UTF-8
+  const file = (type: string) => new URL(`./${pack}.${type}`, import.meta.url);
+  const script = new Script(Deno.readTextFileSync(file("txt")), {
     filename: `dhow:${pack}`,
-    cachedData: Deno.readFileSync(`${path}.cache`),
+    cachedData: Deno.readFileSync(file("cache")),
   });
   // V8 compiles the text when it does not like the cache; scripts/build and tests look for this line
   if (script.cachedDataRejected && Deno.args[0] === "--debug") {

@@ -55,7 +55,7 @@ export function makePlan(input: PlanInput): Plan {
       ]
       : []),
     ...(endpoint === undefined ? [] : connectSteps(endpoint)),
-    ...(mustWait(input) ? [{ do: "release-child", why: "let it go on" } as const] : []),
+    { do: "release-child", why: "let it go on", reports: mustMeet(input) },
   ];
   return {
     steps,
@@ -68,8 +68,8 @@ export function makePlan(input: PlanInput): Plan {
   };
 }
 
-/** Whether this process has something to do between the child's mounts and its program. */
-function mustWait({ spec, endpoint }: PlanInput): boolean {
+/** Whether dhow has something to do between the child's mounts and its program. */
+function mustMeet({ spec, endpoint }: PlanInput): boolean {
   return endpoint !== undefined || spec.process.terminal;
 }
 
@@ -143,7 +143,8 @@ function childSteps(input: PlanInput): ChildStep[] {
     ...(process.terminal
       ? [{ op: "open-terminal", why: "open a terminal of its own", uid: process.user.uid } as const]
       : []),
-    ...(mustWait(input) ? [{ op: "await-release", why: "wait until its network is ready" } as const] : []),
+    // also without a network: it must not become the program before its pid is written down
+    { op: "await-release", why: "wait until its network is ready", reports: mustMeet(input) },
     ...inputSteps(process.terminal, interactive),
     ...pivotSteps(),
     {

@@ -53,8 +53,10 @@ function parseMount(line: string): MountInfo {
  * is; a folder there takes as long to make as five others.
  */
 function isOnlyCpuset({ version, options }: Hierarchy): boolean {
-  const others = options.filter((option) => !["rw", "ro", "cpuset"].includes(option));
-  return version === 1 && options.includes("cpuset") && others.length === 0;
+  const isController = (option: string) =>
+    !["rw", "ro", "noprefix", "clone_children", "xattr"].includes(option) &&
+    !option.startsWith("release_agent=");
+  return version === 1 && options.filter(isController).every((option) => option === "cpuset");
 }
 
 /** A new cpuset of cgroup v1 is empty, and nothing can join it until it has what the topmost has (cpuset(7)). */

@@ -144,16 +144,17 @@ class Compiler {
     this.#firstStep = this.table.length;
   }
 
-  #awaitParent(): void {
-    this.call("write", [this.meeting.ready.writer, "+", 1]);
+  #awaitParent({ reports }: { reports: boolean }): void {
+    if (reports) this.call("write", [this.meeting.ready.writer, "+", 1]);
     this.call("read", [this.meeting.go.reader, this.arena.allocate(1), 1], { least: 1 });
   }
 
   compile(step: ChildStep): void {
     switch (step.op) {
       case "await-id-mapping":
+        return this.#awaitParent({ reports: true });
       case "await-release":
-        return this.#awaitParent();
+        return this.#awaitParent(step);
       case "make-mounts-private":
         this.call("mount", [0, "/", 0, MS_REC | MS_PRIVATE, 0]);
         return;

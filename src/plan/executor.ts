@@ -8,10 +8,10 @@ import {
   SIGNALS,
 } from "../../ffi/constants.ts";
 import { Arena } from "../../ffi/arena.ts";
-import { ESRCH, SystemCallError } from "../../ffi/errno.ts";
+import { EPIPE, ESRCH, SystemCallError } from "../../ffi/errno.ts";
 import { type ExitStatus, makePipe, type Pipe } from "../../ffi/process.ts";
 import { spawnWalking } from "../../ffi/spawn.ts";
-import { CallTable, libcCall } from "../../ffi/table.ts";
+import { CallTable, libcCall, tryLibcCall } from "../../ffi/table.ts";
 import { log } from "../log.ts";
 import { identify } from "../state/process_identity.ts";
 import { type ChildProgram, compileChild } from "./child.ts";
@@ -58,12 +58,13 @@ export async function execute(steps: readonly HostStep[], around: Surroundings):
   try {
     for (let at = 0; at < steps.length;) {
       const step = steps[at]!;
-      log.debug(step.why);
       if (isFileStep(step)) {
         const files = stopsBetweenSteps() ? [step] : filesFrom(steps, at);
+        for (const { why } of files) log.debug(why);
         makeFiles(files);
         at += files.length;
       } else {
+        log.debug(step.why);
         try {
           await execution.perform(step);
         } catch (error) {
@@ -118,8 +119,10 @@ class Execution {
         return await runIp(commands, `cannot ${step.why}`, step.namespace === "container" ? pid : undefined);
       }
       case "release-child":
-        await this.#awaitChild();
-        this.#takeTerminal();
+        if (step.reports) {
+          await this.#awaitChild();
+          this.#takeTerminal();
+        }
         return this.#letGo();
     }
   }
@@ -167,7 +170,8 @@ class Execution {
   }
 
   #letGo(): void {
-    libcCall("write", this.#pipes?.go.writer ?? -1, "+", 1);
+    // EPIPE: it has failed, and tells why by its end
+    tryLibcCall([EPIPE], "write", this.#pipes?.go.writer ?? -1, "+", 1);
   }
 
   #takeTerminal(): void {

@@ -33,7 +33,6 @@ export function explain({ title, workFolder, archive, plan }: Explanation): stri
     steps.flatMap((step) => [...comment(step.why), ...hostCommands(step), ""]);
   const needsChild = (step: HostStep) =>
     step.do === "map-ids" || step.do === "ip" || step.do === "release-child";
-  const meanwhile = plan.steps.filter(needsChild);
   const before = plan.steps.filter((step) => !needsChild(step) && step.do !== "start-child");
   return [
     "#!/bin/sh",
@@ -47,7 +46,7 @@ export function explain({ title, workFolder, archive, plan }: Explanation): stri
     ...finish(plan),
     "",
     'mkdir -m 711 "$work"',
-    ...(meanwhile.length === 0 ? [] : ['mkfifo "$work/ready" "$work/go"']),
+    'mkfifo "$work/ready" "$work/go"',
     ...(archive === undefined ? [] : unpack(archive.path, archive.layers, workFolder)),
     "",
     ...print(before),
@@ -61,18 +60,16 @@ export function explain({ title, workFolder, archive, plan }: Explanation): stri
       ...lastCommand(start.steps),
     ]),
     "",
-    ...(meanwhile.length === 0 ? [] : [
-      "# What is done from outside, while that process waits: it says its pid when it does.",
-      ...script("connect", [
-        `trap 'echo failed >"$work/go"' EXIT`,
-        'read -r child <"$work/ready"',
-        ...print(meanwhile),
-        "trap - EXIT",
-      ]),
-      'sh -eu "$work/connect" &',
-      "helper=$!",
-      "",
+    "# What is done from outside, while that process waits: it says its pid when it does.",
+    ...script("connect", [
+      `trap 'echo failed >"$work/go"' EXIT`,
+      'read -r child <"$work/ready"',
+      ...print(plan.steps.filter(needsChild)),
+      "trap - EXIT",
     ]),
+    'sh -eu "$work/connect" &',
+    "helper=$!",
+    "",
     ...comment(start.why),
     ...startCommands(plan, start.namespaces),
     "exit $code",

@@ -38,7 +38,11 @@ export function makeFiles(steps: readonly FileStep[]): void {
     const table = new CallTable(arena, capacity);
     const owners = steps.flatMap((step) => {
       const before = table.length;
-      addCalls(table, step);
+      try {
+        addCalls(table, step);
+      } catch (error) {
+        throw explainHostFailure(step, error);
+      }
       return Array<FileStep>(table.length - before).fill(step);
     });
     try {

@@ -52,7 +52,8 @@ export type HostStep =
     | { readonly do: "map-ids"; readonly uids: readonly IdMapping[]; readonly gids: readonly IdMapping[] }
     | { readonly do: "make-network"; readonly setup: NetworkSetup }
     | { readonly do: "ip"; readonly namespace: "host" | "container"; readonly commands: readonly string[] }
-    | { readonly do: "release-child" }
+    /** `reports`: as in await-release */
+    | { readonly do: "release-child"; readonly reports: boolean }
   );
 
 /** Attributes of a mount (mount_setattr(2)). */
@@ -108,7 +109,8 @@ export type ChildStep =
     | { readonly op: "loopback-up" }
     | { readonly op: "set-hostname"; readonly hostname: string }
     | { readonly op: "open-terminal"; readonly uid: number }
-    | { readonly op: "await-release" }
+    /** `reports`: whether dhow first waits until the child is here; else it may go on at once */
+    | { readonly op: "await-release"; readonly reports: boolean }
     | { readonly op: "join-cgroups"; readonly folders: readonly CgroupFolder[] }
     | { readonly op: "unshare-cgroup" }
     | { readonly op: "pivot-root" }

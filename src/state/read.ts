@@ -2,8 +2,8 @@ import { pathExists } from "../../ffi/files.ts";
 
 /** The text of a configuration file of the host; undefined when there is none, or it is not a file that can be read. */
 export function readConfiguration(path: string): string | undefined {
-  if (!pathExists(path)) return undefined;
   try {
+    if (!pathExists(path)) return undefined;
     // a fifo would wait for a writer
     return Deno.statSync(path).isFile ? Deno.readTextFileSync(path) : undefined;
   } catch {

@@ -53,6 +53,14 @@ systemTest("a link that /etc/resolv.conf is on the host is followed", async (hos
   );
 });
 
+systemTest("an /etc/resolv.conf of the host that cannot be read counts as none", async (host) => {
+  const args = ["grep", "nameserver", "/etc/resolv.conf"];
+  for (const made of ["ln -s resolv.conf resolv.conf", "mkdir resolv.conf", "mkfifo resolv.conf"]) {
+    await host.shell(`cd /etc && rm -rf resolv.conf && ${made}`);
+    assertEquals(await busyboxOutput(host, args), "nameserver 8.8.8.8\nnameserver 8.8.4.4\n", made);
+  }
+});
+
 systemTest("/etc/hosts names localhost and the container", async (host) => {
   const seen = await busyboxShell(host, "ping -c 1 -W 5 localhost >/dev/null && cat /etc/hosts", [
     "--hostname",

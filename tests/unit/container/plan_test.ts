@@ -63,7 +63,7 @@ for (const { what, ...choice } of CHOICES) {
       "mount",
       "set-hostname",
       "new-session",
-      ...(choice.options?.network === undefined || choice.options.terminal ? ["await-release"] : []),
+      "await-release",
       "pivot-root",
       "reset-process",
       "change-directory",

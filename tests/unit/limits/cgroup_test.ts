@@ -52,8 +52,16 @@ Deno.test("on cgroup v1 a container has a folder in every hierarchy but that of 
 
 Deno.test("cpuset is told by its controller, also where it shares a hierarchy", () => {
   const together = ROOT + line(29, "0:25", "/sys/fs/cgroup/cpuset", "cgroup", "rw,cpuset,cpu");
-  assertEquals(layout(together).folders[0]?.settings.length, 2);
+  assertEquals(layout(together).folders[0]?.settings, [
+    { file: "cpuset.cpus", value: "0-1" },
+    { file: "cpuset.mems", value: "0" },
+  ]);
   assertEquals(layout(ROOT + line(29, "0:25", "/cpuset", "cgroup", "memory")).folders[0]?.settings, []);
+});
+
+Deno.test("cpuset alone is alone with any mount options", () => {
+  const options = "cpuset,clone_children,release_agent=/bin/x";
+  assertEquals(paths(V1 + line(40, "0:40", "/cpuset", "cgroup", options)), paths(V1));
 });
 
 Deno.test("a v1 hierarchy is joined by the file that moves one thread", () => {

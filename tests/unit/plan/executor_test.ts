@@ -18,14 +18,14 @@ const reset: ChildStep = {
   changedSignals: [15],
   openFiles: { soft: 64, hard: 64 },
 };
-const wait: ChildStep = { op: "await-release", why: "wait" };
+const wait = { op: "await-release", why: "wait", reports: true } as const;
 const become = (...args: string[]): ChildStep => ({
   op: "execute",
   why: "become it",
   args,
   env: ["PATH=/usr/bin:/bin"],
 });
-const release: HostStep = { do: "release-child", why: "let it go on" };
+const release = { do: "release-child", why: "let it go on", reports: true } as const;
 const fails: HostStep = { do: "write-file", why: "fail", path: "/proc/self/status/x", text: "", mode: 0o644 };
 
 function surroundings(): Surroundings & { readonly undos: Undo[] } {
@@ -55,18 +55,26 @@ for (
   });
 }
 
-Deno.test("the child is written down while it waits, so before it can do anything", async () => {
-  const around = surroundings();
-  let wasAlive = false;
-  const record = (undo: Undo) => {
-    around.record(undo);
-    wasAlive = undo.undo === "kill" && isAlive(undo);
-  };
-  const child = await execute([start(wait, become("true")), release], { ...around, record });
-  assert(wasAlive);
-  await child.ended;
-  assert(!isAlive(onlyChild(around)));
-});
+for (const reports of [true, false]) {
+  const how = reports ? "" : ", also when dhow has nothing to do in between";
+  Deno.test(`the child is written down while it waits, so before it can do anything${how}`, async () => {
+    const around = surroundings();
+    let program: string | undefined;
+    const record = (undo: Undo) => {
+      around.record(undo);
+      if (undo.undo !== "kill") return;
+      // asleep: it waits for a byte, or it is already the program
+      while (!/\) S /.test(Deno.readTextFileSync(`/proc/${undo.pid}/stat`)));
+      program = Deno.readLinkSync(`/proc/${undo.pid}/exe`);
+    };
+    const steps = [start({ ...wait, reports }, reset, become("sleep", "1000")), { ...release, reports }];
+    const child = await execute(steps, { ...around, record });
+    assertEquals(program, Deno.execPath());
+    child.signal(15);
+    assertEquals(await child.ended, { signal: 15 });
+    assert(!isAlive(onlyChild(around)));
+  });
+}
 
 Deno.test("a step that fails while the child waits ends the child, and is the error", async () => {
   const around = surroundings();

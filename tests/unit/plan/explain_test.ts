@@ -28,10 +28,7 @@ for (const { what, ...choice } of CHOICES) {
   Deno.test(`the script of a container ${what} is one that sh understands, and so are those that it writes`, async () => {
     const script = explained(choice, ARCHIVE);
     const written = writtenScripts(script);
-    const waits = samplePlan(choice).steps.some((step) =>
-      step.do === "map-ids" || step.do === "release-child"
-    );
-    assertEquals([...written.keys()], ["init", "last", ...(waits ? ["connect"] : [])]);
+    assertEquals([...written.keys()], ["init", "last", "connect"]);
     for (const text of [script, ...written.values()]) {
       const { code, stderr } = await shell(text, { args: ["-n"] });
       assertEquals([code, stderr], [0, ""], text);
