@@ -122,6 +122,9 @@ class Execution {
         if (step.reports) {
           await this.#awaitChild();
           this.#takeTerminal();
+        } else {
+          // signals that came meanwhile are heard of now, not when the program is there to be given them
+          await new Promise((resolve) => setTimeout(resolve));
         }
         return this.#letGo();
     }

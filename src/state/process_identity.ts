@@ -1,4 +1,5 @@
 import { pathExists } from "../../ffi/files.ts";
+import { isGone } from "./read.ts";
 
 /**
  * A process, named so that neither a reboot nor a reused pid can be mistaken for it.
@@ -25,10 +26,7 @@ function readStat(pid: number): { state: string; startTime: number } | undefined
   try {
     stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
   } catch (error) {
-    // ESRCH comes when the process ends between open and read
-    if (error instanceof Deno.errors.NotFound || (error as { code?: string }).code === "ESRCH") {
-      return undefined;
-    }
+    if (isGone(error)) return undefined;
     throw error;
   }
   // the second field is the program's name in parentheses, and may itself hold spaces and parentheses

@@ -1,4 +1,11 @@
+import { ESRCH } from "../../ffi/errno.ts";
 import { pathExists } from "../../ffi/files.ts";
+
+/** Whether a file is not there, or speaks of a process that ended between open and read: Deno has no class for ESRCH. */
+export function isGone(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound ||
+    (error instanceof Error && error.message.includes(`(os error ${ESRCH})`));
+}
 
 /** The text of a configuration file of the host; undefined when there is none, or it is not a file that can be read. */
 export function readConfiguration(path: string): string | undefined {
@@ -17,7 +24,7 @@ export function readIfThere(path: string): string | undefined {
   try {
     return Deno.readTextFileSync(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
+    if (isGone(error)) return undefined;
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { DHOW, type Host, type RunningInHost } from "../support/host.ts";
 import { busyboxArchive } from "../support/images.ts";
-import { systemTest } from "../support/system_test.ts";
+import { skip, systemTest } from "../support/system_test.ts";
 
 /** A container whose program says which signals it gets, until TERM ends it with exit code 5. */
 async function listener(host: Host, ...wrapper: string[]): Promise<RunningInHost> {
@@ -68,4 +68,25 @@ systemTest("a signal while the container starts ends dhow, and nothing is left",
     assertEquals([137, 143, 125].includes(code), true, `exit code ${code}`);
     await host.dhow(["images"]);
   }
+});
+
+/** Runs a container, without a network, and lets strace interfere when dhow has just started its first process. */
+async function runInterfered(host: Host, interference: string, command: string[]): Promise<number> {
+  const filter = ["-e", "trace=pidfd_open", "-e", `inject=pidfd_open:${interference}:when=1`];
+  const run = [DHOW, "run", "--network", "none", await busyboxArchive(), ...command];
+  return (await host.run(["strace", "-f", "-qq", "-o", "/dev/null", ...filter, ...run])).code;
+}
+
+systemTest("a request to end that comes before the program is there ends it", async (host) => {
+  if ((await host.run(["strace", "-V"])).code !== 0) {
+    return skip("an early signal", "strace is not installed");
+  }
+  for (const signal of ["TERM", "INT", "HUP"]) {
+    assertEquals(await runInterfered(host, `signal=SIG${signal}`, ["sleep", "1000"]), 137, signal);
+  }
+});
+
+systemTest("a program that ends at once is told by its exit code, however slow dhow is", async (host) => {
+  if ((await host.run(["strace", "-V"])).code !== 0) return skip("a slow dhow", "strace is not installed");
+  assertEquals(await runInterfered(host, "delay_enter=300000", ["sh", "-c", "exit 7"]), 7);
 });
