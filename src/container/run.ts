@@ -15,7 +15,7 @@ import { checkName, newId, settleName } from "./names.ts";
 import type { RunOptions } from "./options.ts";
 import { prepare, type RunnableImage } from "./prepare.ts";
 import { SignalForwarder } from "./signals.ts";
-import { RawTerminal, requireTerminal, TerminalRelay } from "./terminal.ts";
+import { awaitForeground, RawTerminal, requireTerminal, TerminalRelay } from "./terminal.ts";
 
 export interface RunContext {
   readonly database: Database;
@@ -36,7 +36,10 @@ export async function runContainer(
 ): Promise<number> {
   const { database } = context;
   if (options.name !== undefined) checkName(options.name);
-  if (options.terminal && options.interactive) requireTerminal();
+  if (options.terminal && options.interactive) {
+    requireTerminal();
+    awaitForeground();
+  }
   let relay: TerminalRelay | undefined;
   const signals = new SignalForwarder((signal) => {
     if (signal === "SIGWINCH") relay?.copySize();

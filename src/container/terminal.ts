@@ -100,6 +100,25 @@ export class RawTerminal {
   }
 }
 
+/**
+ * Waits until the caller's shell has brought this process to the foreground: to set a terminal's mode, even to what it is,
+ * stops a process in the background (SIGTTOU, tty_ioctl(4)). To be called before there is a child, with whose maker asleep
+ * this process could not be stopped.
+ */
+export function awaitForeground(): void {
+  const arena = new Arena(4096);
+  try {
+    const mode = arena.allocate(TERMIOS_SIZE);
+    const table = new CallTable(arena, 2);
+    table.call("ioctl", [STDIN, TCGETS, mode]);
+    // EIO: nobody can bring it to the foreground
+    table.call("ioctl", [STDIN, TCSETSW, mode], { tolerate: [EINTR, EIO] });
+    table.run();
+  } finally {
+    arena.release();
+  }
+}
+
 /** @throws {UsageError} when standard input is not a terminal */
 export function requireTerminal(): void {
   if (Deno.stdin.isTerminal()) return;

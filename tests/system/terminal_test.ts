@@ -1,4 +1,4 @@
-import { assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { eventually } from "../support/eventually.ts";
 import { DHOW, type Host } from "../support/host.ts";
 import { busyboxArchive } from "../support/images.ts";
@@ -64,6 +64,26 @@ systemTest("Ctrl-C ends what the shell runs, not the container and not dhow", as
   await terminal.type(KEYS.controlD, HOST_PROMPT);
   await restored(terminal, modes);
 });
+
+systemTest(
+  "started in the background it stops, and goes on when it is brought to the foreground",
+  async (host) => {
+    await using terminal = new Terminal(host, ["sh"]);
+    await terminal.see(HOST_PROMPT);
+    const modes = await terminal.modes();
+    const run = `${DHOW} run -it --network none ${await busyboxArchive()}`;
+    await terminal.type(`${run} sh -c 'read word; echo got $word; exit 6' &\r`, HOST_PROMPT);
+    await eventually(async () => {
+      assertMatch(await host.succeed(["cat", `/proc/${await dhowPid(host)}/stat`]), /\) T /);
+    });
+    await terminal.type("jobs\r", /Stopped/);
+    await terminal.type("fg\r", /run -it/);
+    await eventually(async () => assertStringIncludes(await terminal.modes(), "-icanon"));
+    await terminal.type("this\r", /got this\r\n[^]*# $/);
+    await terminal.type("echo code $?\r", /code 6\r\n/);
+    await restored(terminal, modes);
+  },
+);
 
 systemTest("job control works in the shell: Ctrl-Z stops, fg goes on", async (host) => {
   const { terminal } = await shellInContainer(host);
