@@ -74,6 +74,9 @@ export const ENODATA = 61;
 export const EOPNOTSUPP = 95;
 export const EDQUOT = 122;
 
+/** Every errno that the table walker can tell. */
+export const ANY_ERRNO: readonly number[] = Array.from({ length: 64 }, (_, errno) => errno);
+
 /** `"no such device (ENODEV)"` for 19; `"error 200"` for a number that is not in the table. */
 export function describeErrno(errno: number): string {
   const known = TABLE[errno];

@@ -1,6 +1,6 @@
 import { Arena } from "./arena.ts";
 import { CLONE_PARENT_SETTID, CLONE_VFORK, CLONE_VM, SIG_SETMASK, SIGNALS } from "./constants.ts";
-import { SystemCallError } from "./errno.ts";
+import { ANY_ERRNO, SystemCallError } from "./errno.ts";
 import { walkerAddress } from "./libc.ts";
 import { type ExitStatus, type Pipe, readExitStatus, STACK_SIZE } from "./process.ts";
 import { CallTable, libcCall } from "./table.ts";
@@ -14,8 +14,6 @@ export interface SpawnedChild {
 
 /** sigset_t of glibc, in bytes. */
 const SIGSET_SIZE = 128;
-/** What fork(2) documents: limits, namespaces, privileges, memory. */
-const CLONE_ERRNOS: readonly number[] = Array.from({ length: 64 }, (_, errno) => errno);
 
 /**
  * Starts a child that walks a table, as posix_spawn(3) does: it shares this process's memory, so that nothing has to be
@@ -45,7 +43,7 @@ export function spawnWalking(table: CallTable, namespaces: number, ready: Pipe):
   const starting = new CallTable(arena, 8);
   starting.call("sigprocmask", [SIG_SETMASK, everySignal, before]);
   const clone = starting.call("clone", [walkerAddress, stack, flags, table.address, pid], {
-    tolerate: CLONE_ERRNOS,
+    tolerate: ANY_ERRNO,
   });
   starting.call("close", [ready.writer]);
   // the result of a clone that failed is nobody's pid, and ends this walk

@@ -1,5 +1,5 @@
 import { Arena } from "../../ffi/arena.ts";
-import { EBUSY, EINTR, ENOENT, ESRCH, SystemCallError } from "../../ffi/errno.ts";
+import { ANY_ERRNO, EBUSY, EINTR, ENOENT, ESRCH, SystemCallError } from "../../ffi/errno.ts";
 import { AT_FDCWD, AT_REMOVEDIR, SIGNALS } from "../../ffi/constants.ts";
 import { ENTRY_SIZE } from "../../ffi/machine_code.ts";
 import { CallTable, libcCall, tryLibcCall } from "../../ffi/table.ts";
@@ -62,22 +62,35 @@ function exists(path: string): boolean {
 
 const CGROUP_EMPTY_WITHIN_MS = 5000;
 
-/** Removes a container's cgroups. */
+/**
+ * Removes a container's cgroups.
+ * @throws {SystemCallError} when one cannot be removed; the others are
+ */
 async function removeCgroups(folders: readonly string[]): Promise<void> {
   const size = (path: string) => ENTRY_SIZE + 4 * path.length;
   const arena = new Arena(folders.reduce((sum, path) => sum + size(path), 2 * ENTRY_SIZE));
+  let failure: SystemCallError | undefined;
   try {
     const table = new CallTable(arena, folders.length);
     const removals = folders.map((path) =>
-      table.call("unlinkat", [AT_FDCWD, path, AT_REMOVEDIR], { tolerate: [ENOENT, EBUSY] })
+      table.call("unlinkat", [AT_FDCWD, path, AT_REMOVEDIR], { tolerate: ANY_ERRNO })
     );
     table.run();
     for (const [index, path] of folders.entries()) {
-      if (removals[index]!.errno === EBUSY) await removeBusyCgroup(path);
+      const { errno } = removals[index]!;
+      if (errno === 0 || errno === ENOENT) continue;
+      try {
+        if (errno !== EBUSY) throw new SystemCallError(`rmdir "${path}"`, errno);
+        await removeBusyCgroup(path);
+      } catch (error) {
+        if (!(error instanceof SystemCallError)) throw error;
+        failure ??= error;
+      }
     }
   } finally {
     arena.release();
   }
+  if (failure !== undefined) throw failure;
 }
 
 async function removeBusyCgroup(path: string): Promise<void> {

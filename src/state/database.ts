@@ -72,6 +72,14 @@ function explain(error: unknown): unknown {
   return new HostError({ what: "cannot write dhow's database", why: message ?? "", hint, cause: error });
 }
 
+function explained<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw explain(error);
+  }
+}
+
 /**
  * dhow's database: names, addresses, references, and the journal of what must be undone. Write-ahead logging with
  * synchronous=NORMAL: a commit survives any death of the process. It may be lost with the machine's power, but then all
@@ -118,7 +126,7 @@ export class Database {
 
   #migrate(path: string): void {
     if (this.#version() === MIGRATIONS.length) return;
-    this.#connection.exec("PRAGMA journal_mode = WAL");
+    explained(() => this.#connection.exec("PRAGMA journal_mode = WAL"));
     this.transaction(() => {
       const version = this.#version();
       if (version > MIGRATIONS.length) {
@@ -138,7 +146,7 @@ export class Database {
    * not wait for anything.
    */
   transaction<T>(work: () => T): T {
-    this.#connection.exec("BEGIN IMMEDIATE");
+    explained(() => this.#connection.exec("BEGIN IMMEDIATE"));
     try {
       const result = work();
       this.#connection.exec("COMMIT");
@@ -164,17 +172,17 @@ export class Database {
 
   /** All rows of a query. */
   all<Row>(sql: string, ...values: (string | number | null)[]): Row[] {
-    return this.#prepare(sql).all(...values) as Row[];
+    return explained(() => this.#prepare(sql).all(...values)) as Row[];
   }
 
   /** The first row of a query. */
   get<Row>(sql: string, ...values: (string | number | null)[]): Row | undefined {
-    return this.#prepare(sql).get(...values) as Row | undefined;
+    return explained(() => this.#prepare(sql).get(...values)) as Row | undefined;
   }
 
   /** A statement without rows. Returns the rowid that it inserted, if it did. */
   run(sql: string, ...values: (string | number | null)[]): number {
-    return Number(this.#prepare(sql).run(...values).lastInsertRowid);
+    return Number(explained(() => this.#prepare(sql).run(...values)).lastInsertRowid);
   }
 
   close(): void {
