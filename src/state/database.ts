@@ -56,20 +56,42 @@ const MIGRATIONS: readonly string[] = [
   `,
 ];
 
-/** Primary result codes of SQLite that the user can do something about (sqlite.org/rescode.html). */
-const HOST_PROBLEMS: Readonly<Record<number, string>> = {
-  5: "another dhow has been holding it for a long time; try again",
-  8: "see that its folder can be written to, or choose another with --root DIR",
-  10: "see the last lines of: dmesg",
-  13: "free some space, or choose another place with --root DIR",
-};
+/**
+ * What of SQLite's troubles the user can do something about: the primary result code and its text (sqlite.org/rescode.html).
+ * Errors of exec() have no code.
+ */
+const HOST_PROBLEMS: readonly { readonly code: number; readonly text: string; readonly hint: string }[] = [
+  {
+    code: 5,
+    text: "database is locked",
+    hint: "another dhow has been holding it for a long time; try again",
+  },
+  {
+    code: 8,
+    text: "attempt to write a readonly database",
+    hint: "see that its folder can be written to, or choose another with --root DIR",
+  },
+  { code: 10, text: "disk I/O error", hint: "see the last lines of: dmesg" },
+  {
+    code: 13,
+    text: "database or disk is full",
+    hint: "free some space, or choose another place with --root DIR",
+  },
+];
 
 /** An error of SQLite's, in words, if the host is to blame for it. */
 function explain(error: unknown): unknown {
   const { errcode, message } = error as { errcode?: number; message?: string };
-  const hint = errcode === undefined ? undefined : HOST_PROBLEMS[errcode & 0xff];
-  if (hint === undefined) return error;
-  return new HostError({ what: "cannot write dhow's database", why: message ?? "", hint, cause: error });
+  const problem = HOST_PROBLEMS.find(({ code, text }) =>
+    errcode === undefined ? text === message : code === (errcode & 0xff)
+  );
+  if (problem === undefined) return error;
+  return new HostError({
+    what: "cannot write dhow's database",
+    why: message ?? "",
+    hint: problem.hint,
+    cause: error,
+  });
 }
 
 function explained<T>(work: () => T): T {

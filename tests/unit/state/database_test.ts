@@ -150,3 +150,20 @@ Deno.test("commands that are the first to open the database at once all find it 
   await askWorkers<number>(import.meta.resolve("./opening_worker.ts"), messages);
   assertEquals(state.open().get<{ n: number }>("SELECT count(*) AS n FROM containers")?.n, 40);
 });
+
+Deno.test("a disk that is full is explained, whichever call of SQLite meets it", () => {
+  using state = new TemporaryState();
+  const database = state.open();
+  const error = assertThrows(() => {
+    database.run("PRAGMA max_page_count = 1");
+    for (let count = 0; count < 1000; count++) {
+      database.run(
+        "INSERT INTO containers VALUES (?, ?, '', '', ?)",
+        `${count}`,
+        `${count}`,
+        "x".repeat(1000),
+      );
+    }
+  }, HostError);
+  assertMatch(error.message, /disk is full.*free some space/);
+});
