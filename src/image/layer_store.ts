@@ -4,6 +4,7 @@ import { removeTree } from "../plan/undo.ts";
 import { stepDone } from "../plan/fault.ts";
 import type { Database } from "../state/database.ts";
 import { layersFolder, type Paths } from "../state/paths.ts";
+import { entriesIn } from "../state/read.ts";
 import { identify, isAlive, type ProcessIdentity } from "../state/process_identity.ts";
 import type { LayerBlob } from "./docker_archive.ts";
 
@@ -95,13 +96,7 @@ export class LayerStore {
 
   /** Folders that no row speaks of. They are listed before the rows, because a row is there before its folder. */
   #leftovers(): string[] {
-    let folders: string[];
-    try {
-      folders = Array.from(Deno.readDirSync(this.#folder), ({ name }) => name);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return [];
-      throw error;
-    }
+    const folders = entriesIn(this.#folder).map(({ name }) => name);
     const numbers = new Set(
       this.database.all<{ number: number }>("SELECT number FROM layers").map((row) => row.number),
     );

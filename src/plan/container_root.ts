@@ -111,8 +111,10 @@ export class ContainerRoot {
     // few descriptors at once: the caller's limit may be low
     this.call("close", [mount]);
     this.call("close", [target]);
-    const isHidden = (path: string) => path === inRoot || path.startsWith(`${inRoot}/`);
-    for (const path of this.#made) if (path !== inRoot && isHidden(path)) this.#made.delete(path);
+    // an open folder that is mounted over is still the one below
+    this.#folders.delete(inRoot);
+    const isHidden = (path: string) => path.startsWith(`${inRoot}/`);
+    for (const path of this.#made) if (isHidden(path)) this.#made.delete(path);
     for (const path of this.#folders.keys()) if (isHidden(path)) this.#folders.delete(path);
   }
 

@@ -8,7 +8,7 @@ import {
   SIGNALS,
 } from "../../ffi/constants.ts";
 import { Arena } from "../../ffi/arena.ts";
-import { EPIPE, ESRCH, SystemCallError } from "../../ffi/errno.ts";
+import { EPIPE, ESRCH } from "../../ffi/errno.ts";
 import { type ExitStatus, makePipe, type Pipe } from "../../ffi/process.ts";
 import { spawnWalking } from "../../ffi/spawn.ts";
 import { CallTable, libcCall, tryLibcCall } from "../../ffi/table.ts";
@@ -212,9 +212,5 @@ class Execution {
 }
 
 function signalProcess(pidfd: number, signal: number): void {
-  try {
-    libcCall("pidfd_send_signal", pidfd, signal, 0, 0);
-  } catch (error) {
-    if (!(error instanceof SystemCallError && error.errno === ESRCH)) throw error;
-  }
+  tryLibcCall([ESRCH], "pidfd_send_signal", pidfd, signal, 0, 0);
 }

@@ -166,12 +166,10 @@ function hostCommands(step: HostStep): string[] {
     case "write-file":
       return document(`cat >${quote(step.path)}`, step.text.replace(/\n$/, "").split("\n"));
     case "make-cgroups":
-      return [
-        ...step.folders.flatMap(({ path, settings }) => [
-          commandLine("mkdir", path),
-          ...settings.map(({ file, value }) => `echo ${quote(value)} >${quote(`${path}/${file}`)}`),
-        ]),
-      ];
+      return step.folders.flatMap(({ path, settings }) => [
+        commandLine("mkdir", path),
+        ...settings.map(({ file, value }) => `echo ${quote(value)} >${quote(`${path}/${file}`)}`),
+      ]);
     case "start-child":
       return [];
     case "map-ids": {

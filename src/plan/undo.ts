@@ -108,13 +108,8 @@ async function removeBusyCgroup(path: string): Promise<void> {
 /** Kills a process that need not be a child of this one, and waits until it is gone. */
 async function killProcess(process: ProcessIdentity): Promise<void> {
   if (!isAlive(process)) return;
-  let pidfd: number;
-  try {
-    pidfd = libcCall("pidfd_open", process.pid, 0);
-  } catch (error) {
-    if (error instanceof SystemCallError && error.errno === ESRCH) return;
-    throw error;
-  }
+  const pidfd = tryLibcCall([ESRCH], "pidfd_open", process.pid, 0);
+  if (pidfd === -ESRCH) return;
   const arena = new Arena(4096);
   try {
     // only now is it certain that the descriptor means that process, and not another one with its pid

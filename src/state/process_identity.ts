@@ -1,5 +1,4 @@
-import { pathExists } from "../../ffi/files.ts";
-import { isGone } from "./read.ts";
+import { readIfThere } from "./read.ts";
 
 /**
  * A process, named so that neither a reboot nor a reused pid can be mistaken for it.
@@ -21,14 +20,8 @@ function currentBootId(): string {
 
 /** State and start time of a process; undefined when there is none. */
 function readStat(pid: number): { state: string; startTime: number } | undefined {
-  if (!pathExists(`/proc/${pid}`)) return undefined;
-  let stat: string;
-  try {
-    stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
-  } catch (error) {
-    if (isGone(error)) return undefined;
-    throw error;
-  }
+  const stat = readIfThere(`/proc/${pid}/stat`);
+  if (stat === undefined) return undefined;
   // the second field is the program's name in parentheses, and may itself hold spaces and parentheses
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return { state: fields[0] ?? "", startTime: Number(fields[19]) };

@@ -2,7 +2,7 @@ import { ESRCH } from "../../ffi/errno.ts";
 import { pathExists } from "../../ffi/files.ts";
 
 /** Whether a file is not there, or speaks of a process that ended between open and read: Deno has no class for ESRCH. */
-export function isGone(error: unknown): boolean {
+function isGone(error: unknown): boolean {
   return error instanceof Deno.errors.NotFound ||
     (error instanceof Error && error.message.includes(`(os error ${ESRCH})`));
 }
