@@ -1,5 +1,5 @@
 import { UsageError } from "../errors.ts";
-import type { StoredImage } from "../image/store.ts";
+import type { StoredImage } from "../image/store/store.ts";
 import type { Command } from "./command.ts";
 import { humanDuration, humanSize } from "./human.ts";
 import { print } from "./output.ts";

@@ -1,5 +1,5 @@
 import { UsageError } from "../errors.ts";
-import { openArchive } from "../image/docker_archive.ts";
+import { openArchive } from "../image/source/docker_archive.ts";
 import type { Command } from "./command.ts";
 import { print } from "./output.ts";
 import { openSession } from "./session.ts";

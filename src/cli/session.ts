@@ -1,7 +1,7 @@
 import { resolve } from "@std/path";
 import { requireRoot } from "../container/host.ts";
 import { recover } from "../container/recover.ts";
-import { ImageStore } from "../image/store.ts";
+import { ImageStore } from "../image/store/store.ts";
 import { UsageError } from "../errors.ts";
 import { log } from "../log.ts";
 import { Database } from "../state/database.ts";

@@ -1,9 +1,9 @@
 import { resolve } from "@std/path";
 import { ImageError } from "../errors.ts";
 import { assertRunnableHere } from "../image/config.ts";
-import type { ArchiveImage, ImageArchive } from "../image/docker_archive.ts";
-import type { ImageFiles } from "../image/image_files.ts";
-import type { ImageStore, StoredImage } from "../image/store.ts";
+import type { ImageSource, SourceImage } from "../image/source/source.ts";
+import type { ImageFiles } from "../image/files/merged.ts";
+import type { ImageStore, StoredImage } from "../image/store/store.ts";
 import { CONTAINER_FILES } from "../rootfs/etc_files.ts";
 import type { ImageEtc, RunnableImage } from "./prepare.ts";
 
@@ -28,7 +28,7 @@ export async function resolveImage(store: ImageStore, name: string): Promise<Run
 export async function storedEtc(store: ImageStore, id: string, layers: readonly string[]): Promise<ImageEtc> {
   const known = store.facts(id);
   if (known !== undefined) return known as ImageEtc;
-  const { unpackedFiles } = await import("../image/unpacked_files.ts");
+  const { unpackedFiles } = await import("../image/files/unpacked.ts");
   const etc = await readEtc(unpackedFiles(layers));
   store.rememberFacts(id, etc);
   return etc;
@@ -50,7 +50,7 @@ export function isPath(name: string): boolean {
 async function loadArchive(store: ImageStore, name: string): Promise<StoredImage> {
   requireArchive(name);
   const path = resolve(name);
-  const { openArchive } = await import("../image/docker_archive.ts");
+  const { openArchive } = await import("../image/source/docker_archive.ts");
   using archive = openArchive(path);
   const image = onlyImage(archive, name);
   assertRunnableHere(image.config, name);
@@ -58,7 +58,7 @@ async function loadArchive(store: ImageStore, name: string): Promise<StoredImage
 }
 
 /** @throws {ImageError} when an archive holds several images, so that it does not say which one is meant */
-export function onlyImage({ images }: ImageArchive, name: string): ArchiveImage {
+export function onlyImage({ images }: ImageSource, name: string): SourceImage {
   const [image, ...others] = images;
   if (image !== undefined && others.length === 0) return image;
   throw new ImageError({

@@ -1,6 +1,6 @@
 import { messagesOf } from "../errors.ts";
 import { log } from "../log.ts";
-import type { ImageStore } from "../image/store.ts";
+import type { ImageStore } from "../image/store/store.ts";
 import { removeUnusedNetwork } from "../network/lifecycle.ts";
 import { removeTree } from "../plan/undo.ts";
 import type { Database } from "../state/database.ts";

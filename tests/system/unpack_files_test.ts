@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { ImageError } from "../../src/errors.ts";
-import { ImageStore } from "../../src/image/store.ts";
-import { unpackedFiles } from "../../src/image/unpacked_files.ts";
+import { ImageStore } from "../../src/image/store/store.ts";
+import { unpackedFiles } from "../../src/image/files/unpacked.ts";
 import { Database } from "../../src/state/database.ts";
 import { pathsUnder } from "../../src/state/paths.ts";
 import { LAYERED, PATHS } from "../support/layered.ts";

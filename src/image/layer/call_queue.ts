@@ -1,7 +1,7 @@
-import { Arena } from "../../ffi/arena.ts";
-import { ENOSPC, SystemCallError } from "../../ffi/errno.ts";
-import { type Argument, type Call, type CallOptions, CallTable } from "../../ffi/table.ts";
-import type { ByteString } from "./byte_string.ts";
+import { Arena } from "../../../ffi/arena.ts";
+import { ENOSPC, SystemCallError } from "../../../ffi/errno.ts";
+import { type Argument, type Call, type CallOptions, CallTable } from "../../../ffi/table.ts";
+import type { ByteString } from "../tar/byte_string.ts";
 
 const CALLS = 8192;
 const ARENA_SIZE = 4 << 20;

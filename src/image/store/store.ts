@@ -1,12 +1,12 @@
-import { ImageError } from "../errors.ts";
-import { stepDone } from "../plan/fault.ts";
-import type { Database } from "../state/database.ts";
-import type { Paths } from "../state/paths.ts";
-import { type ImageConfig, parseImageConfig } from "./config.ts";
-import type { ArchiveImage, LayerBlob } from "./docker_archive.ts";
-import { interruptible } from "./interrupt.ts";
-import { LayerStore } from "./layer_store.ts";
-import { formatReference, parseReference } from "./reference.ts";
+import { ImageError } from "../../errors.ts";
+import { stepDone } from "../../plan/fault.ts";
+import type { Database } from "../../state/database.ts";
+import type { Paths } from "../../state/paths.ts";
+import { type ImageConfig, parseImageConfig } from "../config.ts";
+import type { LayerBlob, SourceImage } from "../source/source.ts";
+import { interruptible } from "../interrupt.ts";
+import { LayerStore } from "./layers.ts";
+import { formatReference, parseReference } from "../reference.ts";
 
 /** An image in the store. */
 export interface StoredImage {
@@ -54,7 +54,7 @@ export class ImageStore {
    * @throws {HostError} when there is no space left, or the file system refuses
    * @throws {InterruptedError} after SIGINT, SIGTERM or SIGHUP
    */
-  async load(image: ArchiveImage, { tags, source }: LoadOptions): Promise<StoredImage> {
+  async load(image: SourceImage, { tags, source }: LoadOptions): Promise<StoredImage> {
     /** Layers that this load has unpacked, by diff id. They are not in the store until the image is. */
     const unpacked = new Map<string, number>();
     try {
@@ -90,7 +90,7 @@ export class ImageStore {
    * @returns false when a layer that was there before has gone meanwhile
    */
   #commit(
-    image: ArchiveImage,
+    image: SourceImage,
     tags: readonly string[],
     source: string | null,
     unpacked: Map<string, number>,
@@ -117,7 +117,7 @@ export class ImageStore {
     return isComplete;
   }
 
-  #insertImage(image: ArchiveImage, layers: readonly number[], source: string | null): void {
+  #insertImage(image: SourceImage, layers: readonly number[], source: string | null): void {
     const { database } = this;
     const known = database.get<ImageRow>("SELECT id, config, size FROM images WHERE id = ?", image.id);
     if (known !== undefined) {

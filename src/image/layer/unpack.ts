@@ -1,13 +1,13 @@
-import { Arena } from "../../ffi/arena.ts";
-import { describeErrno, EDQUOT, ENOSPC } from "../../ffi/errno.ts";
-import { HostError, ImageError } from "../errors.ts";
-import { quoteName } from "./byte_string.ts";
+import { Arena } from "../../../ffi/arena.ts";
+import { describeErrno, EDQUOT, ENOSPC } from "../../../ffi/errno.ts";
+import { HostError, ImageError } from "../../errors.ts";
+import { quoteName } from "../tar/byte_string.ts";
 import { EntryError } from "./call_queue.ts";
-import { sha256 } from "./digest.ts";
-import type { LayerBlob } from "./docker_archive.ts";
-import { openLayer } from "./layer_stream.ts";
-import { LayerUnpacker } from "./layer_unpacker.ts";
-import { TarError } from "./tar_fields.ts";
+import { sha256 } from "../digest.ts";
+import type { LayerBlob } from "../source/source.ts";
+import { openLayer } from "./stream.ts";
+import { LayerUnpacker } from "./unpacker.ts";
+import { TarError } from "../tar/fields.ts";
 
 /** A few of these are under way at once: one is read while others are hashed and written. */
 const CHUNK_SIZE = 2 << 20;
@@ -45,7 +45,7 @@ export async function unpackLayer(
   }));
   let hashed = Promise.resolve();
   try {
-    const stream = openLayer(blob);
+    const stream = openLayer({ ...await blob.range(signal), label: blob.label });
     for (let index = 0;; index++) {
       signal.throwIfAborted();
       const chunk = chunks[index % CHUNKS]!;

@@ -1,7 +1,7 @@
 import { assertStringIncludes, assertThrows } from "@std/assert";
-import { LayerTree, pathOf } from "../../../src/image/layer_tree.ts";
-import type { TarEntry } from "../../../src/image/tar_decoder.ts";
-import { TarError } from "../../../src/image/tar_fields.ts";
+import { LayerTree, pathOf } from "../../../../src/image/layer/tree.ts";
+import type { TarEntry } from "../../../../src/image/tar/decoder.ts";
+import { TarError } from "../../../../src/image/tar/fields.ts";
 
 function entry(name: string, type: TarEntry["type"] = "file", link = ""): TarEntry {
   const numbers = { mode: 0o644, uid: 0, gid: 0, mtime: 0, mtimeNanoseconds: 0, major: 0, minor: 0, size: 0 };

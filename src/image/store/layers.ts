@@ -1,12 +1,12 @@
 import { join } from "@std/path";
-import { HostError } from "../errors.ts";
-import { removeTree } from "../plan/undo.ts";
-import { stepDone } from "../plan/fault.ts";
-import type { Database } from "../state/database.ts";
-import { layersFolder, type Paths } from "../state/paths.ts";
-import { entriesIn } from "../state/read.ts";
-import { identify, isAlive, type ProcessIdentity } from "../state/process_identity.ts";
-import type { LayerBlob } from "./docker_archive.ts";
+import { HostError } from "../../errors.ts";
+import { removeTree } from "../../plan/undo.ts";
+import { stepDone } from "../../plan/fault.ts";
+import type { Database } from "../../state/database.ts";
+import { layersFolder, type Paths } from "../../state/paths.ts";
+import { entriesIn } from "../../state/read.ts";
+import { identify, isAlive, type ProcessIdentity } from "../../state/process_identity.ts";
+import type { LayerBlob } from "../source/source.ts";
 
 /** Added to a layer's number: the folder for what the layer itself replaces while it is unpacked. */
 const TRASH_SUFFIX = ".replaced";
@@ -66,7 +66,7 @@ export class LayerStore {
     }
     stepDone();
     // loaded only now: most runs find all layers in the store
-    const { unpackLayer } = await import("./unpack_layer.ts");
+    const { unpackLayer } = await import("../layer/unpack.ts");
     const { size, isOpaque } = await unpackLayer(layer, root, trash, signal);
     stepDone();
     Deno.removeSync(trash, { recursive: true });

@@ -1,11 +1,11 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { encodeText } from "../../../src/image/byte_string.ts";
-import type { TarEntry } from "../../../src/image/tar_decoder.ts";
-import { TarError } from "../../../src/image/tar_fields.ts";
-import { type LocatedEntry, readAt, readTar } from "../../../src/image/tar_reader.ts";
-import { TarStream } from "../../../src/image/tar_stream.ts";
-import { succeed } from "../../support/process.ts";
-import { concatenate, tar } from "../../support/tar.ts";
+import { encodeText } from "../../../../src/image/tar/byte_string.ts";
+import type { TarEntry } from "../../../../src/image/tar/decoder.ts";
+import { TarError } from "../../../../src/image/tar/fields.ts";
+import { type LocatedEntry, readAt, readTar } from "../../../../src/image/tar/reader.ts";
+import { TarStream } from "../../../../src/image/tar/stream.ts";
+import { succeed } from "../../../support/process.ts";
+import { concatenate, tar } from "../../../support/tar.ts";
 
 interface Read {
   readonly entries: readonly LocatedEntry[];

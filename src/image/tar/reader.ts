@@ -1,6 +1,6 @@
 import { quoteName } from "./byte_string.ts";
-import { BLOCK, END, TarDecoder, type TarEntry } from "./tar_decoder.ts";
-import { TarError } from "./tar_fields.ts";
+import { BLOCK, END, TarDecoder, type TarEntry } from "./decoder.ts";
+import { TarError } from "./fields.ts";
 
 /** A part of an open file. */
 export interface FileRange {

@@ -1,5 +1,5 @@
 import { type ByteString, byteString } from "./byte_string.ts";
-import { TarError } from "./tar_fields.ts";
+import { TarError } from "./fields.ts";
 
 /** What dhow takes from pax records. Absent: the header's own fields hold. */
 export interface PaxRecords {

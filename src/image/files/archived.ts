@@ -1,13 +1,13 @@
-import { ImageError } from "../errors.ts";
-import type { ByteString } from "./byte_string.ts";
-import type { LayerBlob } from "./docker_archive.ts";
-import { type ImageFiles, type LayerChild, type LayerView, MergedFiles } from "./image_files.ts";
-import { isCompressed, openLayer } from "./layer_stream.ts";
-import { type Directory, type File, LayerTree } from "./layer_tree.ts";
-import { fileSize } from "./tar_decoder.ts";
-import { TarError } from "./tar_fields.ts";
-import { readTar } from "./tar_reader.ts";
-import { TarStream } from "./tar_stream.ts";
+import { ImageError } from "../../errors.ts";
+import type { ByteString } from "../tar/byte_string.ts";
+import type { LayerBlob } from "../source/source.ts";
+import { type ImageFiles, type LayerChild, type LayerView, MergedFiles } from "./merged.ts";
+import { isCompressed, type LayerStream, openLayer } from "../layer/stream.ts";
+import { type Directory, type File, LayerTree } from "../layer/tree.ts";
+import { fileSize } from "../tar/decoder.ts";
+import { TarError } from "../tar/fields.ts";
+import { readTar } from "../tar/reader.ts";
+import { TarStream } from "../tar/stream.ts";
 
 /**
  * Files of an image that is not in the store. Needs no root and changes nothing. What a layer holds is found out when it is
@@ -46,13 +46,18 @@ class ArchivedLayer implements LayerView<Directory> {
   async #index(): Promise<LayerTree> {
     const tree = new LayerTree(true);
     try {
-      if (isCompressed(this.blob)) await this.#indexStream(tree);
-      else for (const { entry, offset } of readTar(this.blob)) tree.add(entry, offset - this.blob.offset);
+      const range = await this.blob.range();
+      if (isCompressed(range)) await this.#indexStream(tree);
+      else for (const { entry, offset } of readTar(range)) tree.add(entry, offset - range.offset);
     } catch (error) {
       if (!(error instanceof TarError)) throw error;
       throw new ImageError({ what: `cannot read ${this.blob.label}`, why: error.message, cause: error });
     }
     return tree;
+  }
+
+  async #open(): Promise<LayerStream> {
+    return openLayer({ ...await this.blob.range(), label: this.blob.label });
   }
 
   async #indexStream(tree: LayerTree): Promise<void> {
@@ -63,14 +68,14 @@ class ArchivedLayer implements LayerView<Directory> {
       },
       data: () => {},
     });
-    const stream = openLayer(this.blob);
+    const stream = await this.#open();
     const chunk = new Uint8Array(CHUNK_SIZE);
     for (let count = 0; (count = await stream.read(chunk)) > 0;) tar.feed(chunk.subarray(0, count));
     tar.finish();
   }
 
   async #readFile({ entry, offset }: File): Promise<Uint8Array> {
-    const stream = openLayer(this.blob);
+    const stream = await this.#open();
     await stream.skip(offset);
     const data = new Uint8Array(entry.size);
     await stream.read(data);

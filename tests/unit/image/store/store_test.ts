@@ -1,8 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { ImageError } from "../../../src/errors.ts";
-import { ImageStore } from "../../../src/image/store.ts";
-import { Database } from "../../../src/state/database.ts";
-import { pathsUnder } from "../../../src/state/paths.ts";
+import { ImageError } from "../../../../src/errors.ts";
+import { ImageStore } from "../../../../src/image/store/store.ts";
+import { Database } from "../../../../src/state/database.ts";
+import { pathsUnder } from "../../../../src/state/paths.ts";
 
 const CONFIG = JSON.stringify({
   architecture: "amd64",

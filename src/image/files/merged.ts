@@ -1,7 +1,7 @@
 /** Small files of an image, such as /etc/passwd, as its containers will see them, without mounting anything. */
-import { ImageError } from "../errors.ts";
-import { type ByteString, encodeText } from "./byte_string.ts";
-import { MAX_SYMLINKS, pathParts } from "./layer_tree.ts";
+import { ImageError } from "../../errors.ts";
+import { type ByteString, encodeText } from "../tar/byte_string.ts";
+import { MAX_SYMLINKS, pathParts } from "../layer/tree.ts";
 
 export interface ImageFiles {
   /**

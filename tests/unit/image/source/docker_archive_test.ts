@@ -1,16 +1,16 @@
-import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { gzipSync } from "node:zlib";
-import { ImageError } from "../../../src/errors.ts";
-import { openArchive } from "../../../src/image/docker_archive.ts";
-import { readAt } from "../../../src/image/tar_reader.ts";
-import { archive, type ImageOptions, sha256 } from "../../support/image.ts";
-import { tar, type TarEntry } from "../../support/tar.ts";
+import { ImageError } from "../../../../src/errors.ts";
+import { openArchive } from "../../../../src/image/source/docker_archive.ts";
+import { readAt } from "../../../../src/image/tar/reader.ts";
+import { archive, type ImageOptions, sha256 } from "../../../support/image.ts";
+import { tar, type TarEntry } from "../../../support/tar.ts";
 
-function inFile<T>(content: Uint8Array, work: (path: string) => T): T {
+async function inFile<T>(content: Uint8Array, work: (path: string) => T | Promise<T>): Promise<T> {
   const folder = Deno.makeTempDirSync();
   try {
     Deno.writeFileSync(`${folder}/image.tar`, content);
-    return work(`${folder}/image.tar`);
+    return await work(`${folder}/image.tar`);
   } finally {
     Deno.removeSync(folder, { recursive: true });
   }
@@ -18,15 +18,17 @@ function inFile<T>(content: Uint8Array, work: (path: string) => T): T {
 
 /** The images of an archive, and the contents of their layers. */
 function read(content: Uint8Array) {
-  return inFile(content, (path) => {
+  return inFile(content, async (path) => {
     using opened = openArchive(path);
-    const contents = opened.images.map(({ layers }) =>
-      layers.map(({ file, offset, size }) => {
+    const contents: Uint8Array[][] = [];
+    for (const { layers } of opened.images) {
+      const ranges = await Promise.all(layers.map((layer) => layer.range()));
+      contents.push(ranges.map(({ file, offset, size }) => {
         const bytes = new Uint8Array(size);
         readAt(file, offset, bytes);
         return bytes;
-      })
-    );
+      }));
+    }
     return { images: opened.images, contents };
   });
 }
@@ -35,8 +37,8 @@ const LAYERS = [tar([{ path: "a", content: "1" }]), tar([{ path: "b", content: "
 const OPTIONS: ImageOptions = { layers: LAYERS, tags: ["box:1", "box:latest"], config: { Cmd: ["sh"] } };
 
 for (const layout of ["legacy", "oci"] as const) {
-  Deno.test(`an archive in docker's ${layout} layout is read`, () => {
-    const { images: [image, ...others], contents } = read(archive({ ...OPTIONS, layout }));
+  Deno.test(`an archive in docker's ${layout} layout is read`, async () => {
+    const { images: [image, ...others], contents } = await read(archive({ ...OPTIONS, layout }));
     assertEquals(others, []);
     assertEquals(image!.tags, ["box:1", "box:latest"]);
     assertEquals(image!.config.cmd, ["sh"]);
@@ -71,11 +73,13 @@ function parts({ manifest = {}, config = {} }: { manifest?: unknown; config?: un
   };
 }
 
-Deno.test("several images in one archive are all read", () => {
+Deno.test("several images in one archive are all read", async () => {
   const { config, layer } = parts();
   const item = (tag: string) => ({ Config: "config.json", RepoTags: [tag], Layers: ["1/layer.tar"] });
   const manifest = { path: "manifest.json", content: JSON.stringify([item("a:1"), item("b")]) };
-  assertEquals(read(tar([config, layer, manifest])).images.map(({ tags }) => tags), [["a:1"], ["b:latest"]]);
+  assertEquals((await read(tar([config, layer, manifest]))).images.map(({ tags }) => tags), [["a:1"], [
+    "b:latest",
+  ]]);
 });
 
 for (
@@ -88,15 +92,15 @@ for (
     ]],
   ] as [string, TarEntry[]][]
 ) {
-  Deno.test(`a layer may be ${what} in the archive`, () => {
+  Deno.test(`a layer may be ${what} in the archive`, async () => {
     const { config, layer, manifest } = parts({ manifest: { Layers: ["2/layer.tar"] } });
-    assertEquals(read(tar([config, layer, ...links, manifest])).contents, [[LAYERS[0]!]]);
+    assertEquals((await read(tar([config, layer, ...links, manifest]))).contents, [[LAYERS[0]!]]);
   });
 }
 
-Deno.test("of two entries with one name the later counts", () => {
+Deno.test("of two entries with one name the later counts", async () => {
   const { config, layer, manifest } = parts();
-  const { contents } = read(tar([config, { path: "./1/layer.tar", content: "old" }, layer, manifest]));
+  const { contents } = await read(tar([config, { path: "./1/layer.tar", content: "old" }, layer, manifest]));
   assertEquals(contents, [[LAYERS[0]!]]);
 });
 
@@ -158,15 +162,15 @@ const REFUSED: [what: string, archive: Uint8Array, why: string][] = [
 ];
 
 for (const [what, content, why] of REFUSED) {
-  Deno.test(`an archive is refused that ${what}`, () => {
-    const error = assertThrows(() => read(content), ImageError);
+  Deno.test(`an archive is refused that ${what}`, async () => {
+    const error = await assertRejects(() => read(content), ImageError);
     assertStringIncludes(error.message, why);
     if (!why.includes("reference")) assertStringIncludes(error.message, "image.tar");
   });
 }
 
-Deno.test("the error says so when there is no archive, or a folder in its place", () => {
-  inFile(new Uint8Array(), (path) => {
+Deno.test("the error says so when there is no archive, or a folder in its place", async () => {
+  await inFile(new Uint8Array(), (path) => {
     assertThrows(() => openArchive(`${path}.gz`), ImageError, "no such file or directory (ENOENT)");
     assertThrows(() => openArchive(`${path}/x`), ImageError, "not a directory (ENOTDIR)");
     assertThrows(() => openArchive(path.replace("/image.tar", "")), ImageError, "it is a directory");

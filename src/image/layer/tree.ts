@@ -3,9 +3,9 @@
  * a path is answered here, never by the file system, so no symlink of an image is ever followed on the host, and the unpacked
  * and the archived layer look the same.
  */
-import { type ByteString, quoteName } from "./byte_string.ts";
-import type { TarEntry } from "./tar_decoder.ts";
-import { TarError } from "./tar_fields.ts";
+import { type ByteString, quoteName } from "../tar/byte_string.ts";
+import type { TarEntry } from "../tar/decoder.ts";
+import { TarError } from "../tar/fields.ts";
 
 export interface Directory {
   readonly kind: "directory";

@@ -1,7 +1,7 @@
-import { libcCall } from "../../ffi/table.ts";
-import { SystemCallError } from "../../ffi/errno.ts";
-import { type ByteString, encodeText, toBytes } from "./byte_string.ts";
-import { type ImageFiles, type LayerChild, type LayerView, MergedFiles } from "./image_files.ts";
+import { libcCall } from "../../../ffi/table.ts";
+import { SystemCallError } from "../../../ffi/errno.ts";
+import { type ByteString, encodeText, toBytes } from "../tar/byte_string.ts";
+import { type ImageFiles, type LayerChild, type LayerView, MergedFiles } from "./merged.ts";
 
 /**
  * Files of an image whose layers are unpacked. Needs root, as the layers' folders do.

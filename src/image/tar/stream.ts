@@ -1,6 +1,6 @@
 import { quoteName } from "./byte_string.ts";
-import { BLOCK, END, TarDecoder, type TarEntry } from "./tar_decoder.ts";
-import { TarError } from "./tar_fields.ts";
+import { BLOCK, END, TarDecoder, type TarEntry } from "./decoder.ts";
+import { TarError } from "./fields.ts";
 
 /** Who takes what a stream of tar is made of. */
 export interface TarHandler {

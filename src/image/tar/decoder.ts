@@ -5,8 +5,8 @@
  */
 import { type ByteString, byteString, quoteName } from "./byte_string.ts";
 import { parsePax, type PaxRecords } from "./pax.ts";
-import { oldSparseMap, paxSparseMap, type SparseMap, SparseMapReader } from "./tar_sparse.ts";
-import { fieldEnd, readNumber, readOctal, TarError } from "./tar_fields.ts";
+import { oldSparseMap, paxSparseMap, type SparseMap, SparseMapReader } from "./sparse.ts";
+import { fieldEnd, readNumber, readOctal, TarError } from "./fields.ts";
 
 export const BLOCK = 512;
 

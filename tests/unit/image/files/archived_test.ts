@@ -1,10 +1,10 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { ImageError } from "../../../src/errors.ts";
-import { archivedFiles } from "../../../src/image/archived_files.ts";
-import { openArchive } from "../../../src/image/docker_archive.ts";
-import type { ImageFiles } from "../../../src/image/image_files.ts";
-import { archive, type ImageOptions } from "../../support/image.ts";
-import { LAYERED, PATHS } from "../../support/layered.ts";
+import { ImageError } from "../../../../src/errors.ts";
+import { archivedFiles } from "../../../../src/image/files/archived.ts";
+import { openArchive } from "../../../../src/image/source/docker_archive.ts";
+import type { ImageFiles } from "../../../../src/image/files/merged.ts";
+import { archive, type ImageOptions } from "../../../support/image.ts";
+import { LAYERED, PATHS } from "../../../support/layered.ts";
 
 async function withFiles(options: ImageOptions, work: (files: ImageFiles) => Promise<void>): Promise<void> {
   const path = Deno.makeTempFileSync();

@@ -13,13 +13,13 @@ import {
   S_IFBLK,
   S_IFCHR,
   S_IFIFO,
-} from "../../ffi/constants.ts";
-import { EOPNOTSUPP, SystemCallError } from "../../ffi/errno.ts";
-import { type Call, libcCall } from "../../ffi/table.ts";
-import { type ByteString, toBytes } from "./byte_string.ts";
+} from "../../../ffi/constants.ts";
+import { EOPNOTSUPP, SystemCallError } from "../../../ffi/errno.ts";
+import { type Call, libcCall } from "../../../ffi/table.ts";
+import { type ByteString, toBytes } from "../tar/byte_string.ts";
 import type { CallQueue } from "./call_queue.ts";
-import { type Directory, pathOf, type Placement } from "./layer_tree.ts";
-import type { TarEntry } from "./tar_decoder.ts";
+import { type Directory, pathOf, type Placement } from "./tree.ts";
+import type { TarEntry } from "../tar/decoder.ts";
 
 /** Until its true mode is set, at the very end, a directory is nobody else's business. */
 const DIRECTORY_MODE_MEANWHILE = 0o700;

@@ -1,9 +1,8 @@
 /** A layer's uncompressed tar, from first byte to last. */
 import { createGunzip } from "node:zlib";
 import { Readable } from "node:stream";
-import { ImageError } from "../errors.ts";
-import type { LayerBlob } from "./docker_archive.ts";
-import { readAt } from "./tar_reader.ts";
+import { ImageError } from "../../errors.ts";
+import { type FileRange, readAt } from "../tar/reader.ts";
 
 export interface LayerStream {
   /**
@@ -22,19 +21,24 @@ const COMPRESSED_CHUNK = 256 << 10;
 const GZIP = [0x1f, 0x8b];
 const ZSTD = [0x28, 0xb5, 0x2f, 0xfd];
 
-function startsWith(blob: LayerBlob, magic: readonly number[]): boolean {
+/** A layer's bytes, and how messages name it. */
+export interface LayerContent extends FileRange {
+  readonly label: string;
+}
+
+function startsWith(blob: FileRange, magic: readonly number[]): boolean {
   const start = new Uint8Array(Math.min(magic.length, blob.size));
   const count = readAt(blob.file, blob.offset, start);
   return count === magic.length && magic.every((byte, index) => start[index] === byte);
 }
 
 /** Whether the blob is something else than the tar itself. */
-export function isCompressed(blob: LayerBlob): boolean {
+export function isCompressed(blob: FileRange): boolean {
   return startsWith(blob, GZIP) || startsWith(blob, ZSTD);
 }
 
 /** @throws {ImageError} when the layer is compressed with something that dhow does not know */
-export function openLayer(blob: LayerBlob): LayerStream {
+export function openLayer(blob: LayerContent): LayerStream {
   if (startsWith(blob, GZIP)) return new GzipStream(blob);
   if (startsWith(blob, ZSTD)) {
     throw new ImageError({
@@ -49,7 +53,7 @@ export function openLayer(blob: LayerBlob): LayerStream {
 class PlainStream implements LayerStream {
   #position = 0;
 
-  constructor(readonly blob: LayerBlob) {}
+  constructor(readonly blob: LayerContent) {}
 
   read(target: Uint8Array): Promise<number> {
     return Promise.resolve(this.readNow(target));
@@ -76,7 +80,7 @@ class GzipStream implements LayerStream {
   readonly #chunks: AsyncIterator<Uint8Array>;
   #left: Uint8Array = new Uint8Array(0);
 
-  constructor(readonly blob: LayerBlob) {
+  constructor(readonly blob: LayerContent) {
     const compressed = new PlainStream(blob);
     const source = function* () {
       while (true) {

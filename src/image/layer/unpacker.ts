@@ -1,10 +1,10 @@
-import type { ByteString } from "./byte_string.ts";
+import type { ByteString } from "../tar/byte_string.ts";
 import { CallQueue } from "./call_queue.ts";
-import { type Descriptor, LayerFolder } from "./layer_folder.ts";
-import { type Directory, LayerTree, type Placement } from "./layer_tree.ts";
-import { fileSize, type TarEntry } from "./tar_decoder.ts";
-import type { SparseMap } from "./tar_sparse.ts";
-import { TarStream } from "./tar_stream.ts";
+import { type Descriptor, LayerFolder } from "./folder.ts";
+import { type Directory, LayerTree, type Placement } from "./tree.ts";
+import { fileSize, type TarEntry } from "../tar/decoder.ts";
+import type { SparseMap } from "../tar/sparse.ts";
+import { TarStream } from "../tar/stream.ts";
 
 /** A file whose data are being written. */
 interface OpenFile {

@@ -3,7 +3,7 @@
  * and 1.0.
  */
 import type { PaxSparse } from "./pax.ts";
-import { readNumber, TarError } from "./tar_fields.ts";
+import { readNumber, TarError } from "./fields.ts";
 
 /** A file of `size` bytes that is zero but for `pieces`: offset and length of each, one after the other, ascending. */
 export interface SparseMap {

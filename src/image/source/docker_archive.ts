@@ -3,42 +3,13 @@
  * layers in the same tar. Before docker 25 those are `DIGEST.json` and `ID/layer.tar`, since then `blobs/sha256/DIGEST`.
  */
 import { createHash } from "node:crypto";
-import { ImageError } from "../errors.ts";
-import { type ByteString, encodeText, quoteName } from "./byte_string.ts";
-import { type ImageConfig, MAX_JSON_SIZE, parseImageConfig } from "./config.ts";
-import { formatReference, parseReference } from "./reference.ts";
-import { type FileRange, type LocatedEntry, readAt, readTar } from "./tar_reader.ts";
-import { TarError } from "./tar_fields.ts";
-
-/** A layer, as an archive holds it: a tar, possibly compressed. */
-export interface LayerBlob extends FileRange {
-  /** The entry of the archive that it is. */
-  readonly name: string;
-  /** How messages name it: `layer "abc/layer.tar" of "busybox.tar"`. */
-  readonly label: string;
-  /** sha256 of the uncompressed tar, as the config says. */
-  readonly diffId: string;
-}
-
-/** One image of an archive. */
-export interface ArchiveImage {
-  /** `sha256:...` of the config. */
-  readonly id: string;
-  readonly config: ImageConfig;
-  /** The config, byte for byte. */
-  readonly configText: string;
-  /** `name:tag`, in the archive's order. */
-  readonly tags: readonly string[];
-  /** Lowest first, as many as the config has diff ids. */
-  readonly layers: readonly LayerBlob[];
-}
-
-/** An open archive. The layers' descriptors are its file's, so it stays open until they were read. */
-export interface ImageArchive extends Disposable {
-  readonly path: string;
-  /** At least one. */
-  readonly images: readonly ArchiveImage[];
-}
+import { ImageError } from "../../errors.ts";
+import { type ByteString, encodeText, quoteName } from "../tar/byte_string.ts";
+import { MAX_JSON_SIZE, parseImageConfig } from "../config.ts";
+import { formatReference, parseReference } from "../reference.ts";
+import { type FileRange, type LocatedEntry, readAt, readTar } from "../tar/reader.ts";
+import { TarError } from "../tar/fields.ts";
+import type { ImageSource, LayerBlob, SourceImage } from "./source.ts";
 
 /** An archive of images has few entries; a file system's tar has many. */
 const MAX_ENTRIES = 1 << 16;
@@ -51,13 +22,13 @@ const MAX_LINKS = 16;
  * @param path of the file
  * @throws {ImageError} when it cannot be opened, or is not such an archive
  */
-export function openArchive(path: string): ImageArchive {
+export function openArchive(path: string): ImageSource {
   const label = JSON.stringify(path);
   const file = openFile(path, label);
   try {
     const archive = new ArchiveFile(file, label);
     const images = archive.images();
-    return { path, images, [Symbol.dispose]: () => file.close() };
+    return { label, images, [Symbol.dispose]: () => file.close() };
   } catch (error) {
     file.close();
     throw error;
@@ -149,7 +120,7 @@ class ArchiveFile {
     this.#refuse(`it is not a tar archive (${error.message})`, SAVE_HINT);
   }
 
-  images(): ArchiveImage[] {
+  images(): SourceImage[] {
     const document = this.#json("manifest.json", this.#manifestText());
     if (!Array.isArray(document) || document.length === 0) {
       this.#refuse("manifest.json is not a list of images", SAVE_HINT);
@@ -178,7 +149,7 @@ class ArchiveFile {
     }
   }
 
-  #image(item: unknown): ArchiveImage {
+  #image(item: unknown): SourceImage {
     const { Config: configName, RepoTags: tags, Layers: layers } = (item ?? {}) as Record<string, unknown>;
     if (typeof configName !== "string") this.#refuse("manifest.json has an image without a Config");
     if (!isTexts(layers)) this.#refuse("manifest.json has an image without a list of Layers");
@@ -205,7 +176,8 @@ class ArchiveFile {
   #layer(name: string, diffId: string): LayerBlob {
     const { entry, offset } = this.#resolve(name);
     const label = `layer ${JSON.stringify(name)} of ${this.label}`;
-    return { file: this.file, offset, size: entry.size, diffId, name, label };
+    const range = { file: this.file, offset, size: entry.size };
+    return { name, label, diffId, size: entry.size, range: () => Promise.resolve(range) };
   }
 
   /** The regular file that a name of the manifest stands for; links lead to other entries of the same archive only. */
