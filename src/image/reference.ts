@@ -52,7 +52,9 @@ const DEFAULT_TAG = "latest";
  */
 export function parseReference(text: string): Reference {
   const { tag, digest, ...repository } = parseImageName(text);
-  if (digest !== undefined || tag === undefined) refuse(text, "it has a digest, where only a tag is possible");
+  if (digest !== undefined || tag === undefined) {
+    refuse(text, "it has a digest, where only a tag is possible");
+  }
   return { ...repository, tag };
 }
 
@@ -79,6 +81,11 @@ export function parseImageName(text: string): ImageName {
   if (tag !== undefined && !TAG.test(tag)) refuse(text, NO_REFERENCE);
   if (digest !== undefined) return { ...repository, ...(tag === undefined ? {} : { tag }), digest };
   return { ...repository, tag: tag ?? DEFAULT_TAG };
+}
+
+/** Whether that can be a registry in an image's name. */
+export function isDomain(text: string): boolean {
+  return text.length <= MAX_REPOSITORY_LENGTH && DOMAIN.test(text);
 }
 
 /** Whether a name leaves the tag to docker's default. */

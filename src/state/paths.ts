@@ -27,6 +27,11 @@ export function layersFolder(paths: Paths): string {
   return join(paths.state, "layers");
 }
 
+/** Where commands keep what they need while they run. */
+export function spoolFolder(paths: Paths): string {
+  return join(paths.state, "spool");
+}
+
 export function containerState(paths: Paths, id: string): string {
   return join(paths.state, "containers", id);
 }
