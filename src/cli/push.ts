@@ -26,7 +26,7 @@ export interface PushSession {
 }
 
 /** @param open opens the store */
-export function pushCommand(open: (global: GlobalOptions) => Promise<PushSession>): Command {
+export function pushCommand(open: (options: GlobalOptions) => Promise<PushSession>): Command {
   return {
     usage: "[OPTIONS] NAME[:TAG]",
     summary: "Upload an image to a registry.",

@@ -58,7 +58,7 @@ export async function failureOf(
   if (PASSING.has(status)) {
     const hint = status === 429 ? "wait a while, or log in" : "try again later";
     const retryAfter = parseRetryAfter(response.headers.get("retry-after"), clock.now());
-    return new TransientError(new HostError({ what, why, hint }), true, retryAfter);
+    return new TransientError(new HostError({ what, why, hint }), { retryAfter });
   }
   const hint = status === 401 || status === 403
     ? `it may not exist, or needs: dhow login ${domain}`

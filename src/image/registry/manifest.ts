@@ -33,7 +33,7 @@ export function receiveManifest(bytes: Uint8Array, contentType: string | null, s
   const text = decode(bytes, subject);
   const document = parseMembers(text, subject);
   const own = document.text("mediaType");
-  const header = contentType?.split(";")[0]!.trim() ?? "";
+  const header = (contentType ?? "").replace(/;.*/, "").trim();
   const isKnown = (type: string) => isIndexType(type) || isManifestType(type);
   // one reader's image must not be another's index (CVE-2021-41190)
   if (own !== undefined && isKnown(header) && own !== header) {

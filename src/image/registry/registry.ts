@@ -48,7 +48,7 @@ export class Registry {
           return registry;
         } catch (error) {
           // what does not answer at all is not asked again: the name is wrong, or the port, or the encryption
-          if (!(error instanceof TransientError) || error.hasAnswered) throw error;
+          if (!(error instanceof TransientError) || error.answer !== undefined) throw error;
           failure = error.failure;
         }
       }

@@ -15,10 +15,9 @@ const MAX_RETRY_AFTER = 120_000;
 export class TransientError extends Error {
   /**
    * @param failure what the user hears when it was the last attempt
-   * @param hasAnswered whether the server said so itself; else the connection failed
-   * @param retryAfter how long the server asks to be left alone, in ms
+   * @param answer what the server said, if it answered at all: how long it asks to be left alone, in ms
    */
-  constructor(readonly failure: DhowError, readonly hasAnswered = false, readonly retryAfter?: number) {
+  constructor(readonly failure: DhowError, readonly answer?: { readonly retryAfter: number | undefined }) {
     super(failure.message, { cause: failure });
   }
 }
@@ -47,7 +46,7 @@ export async function withRetries<T>(
     } catch (error) {
       if (!(error instanceof TransientError)) throw error;
       failures++;
-      const delay = retryDelay(failures, error.retryAfter, random());
+      const delay = retryDelay(failures, error.answer?.retryAfter, random());
       if (delay === undefined) throw error.failure;
       log.debug(`${error.failure.message}; trying again in ${Math.round(delay)} ms`);
       await clock.sleep(delay, signal);

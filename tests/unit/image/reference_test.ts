@@ -49,7 +49,12 @@ for (
   const [text, tag, familiar, full] of [
     [`busybox@${DIGEST}`, undefined, `busybox@${DIGEST}`, `docker.io/library/busybox@${DIGEST}`],
     [`busybox:1@${DIGEST}`, "1", `busybox@${DIGEST}`, `docker.io/library/busybox@${DIGEST}`],
-    [`localhost:5000/app@${DIGEST}`, undefined, `localhost:5000/app@${DIGEST}`, `localhost:5000/app@${DIGEST}`],
+    [
+      `localhost:5000/app@${DIGEST}`,
+      undefined,
+      `localhost:5000/app@${DIGEST}`,
+      `localhost:5000/app@${DIGEST}`,
+    ],
   ] as const
 ) {
   Deno.test(`${text.slice(0, 30)}… names an image by its digest`, () => {
