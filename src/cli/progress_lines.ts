@@ -40,7 +40,7 @@ export function renderProgress(
   const shown = choose(layers, Math.max(rows - 2, 1));
   const lines = shown.map((layer) => layerLine(layer, room, now));
   if (layers.length > 1) lines.push(totalLine(layers, now));
-  return lines.map((line) => line.slice(0, room));
+  return lines.map((line) => line.slice(0, room).trimEnd());
 }
 
 /** Whatever fits, in its order: first what goes on, then what ended last. */
@@ -67,8 +67,7 @@ function layerLine(layer: LayerState, room: number, now: number): string {
 
 function bar(part: number, width: number): string {
   const filled = Math.min(Math.floor(part * width), width);
-  const head = filled < width ? ">" : "";
-  return `[${`${"=".repeat(Math.max(filled - 1 + (head === "" ? 1 : 0), 0))}${head}`.padEnd(width)}]`;
+  return `[${`${"=".repeat(filled)}>`.slice(0, width).padEnd(width)}]`;
 }
 
 function totalLine(layers: readonly LayerState[], now: number): string {

@@ -85,8 +85,12 @@ export class Authorizer {
   async #token(scopes: readonly Scope[], exchange: Pick<Exchange, "what" | "guard">): Promise<string> {
     const { clock } = this.options.transport.options;
     const key = scopes.join(" ");
-    const known = await this.#tokens.get(key)?.catch(() => undefined);
-    if (known !== undefined && known.expires - MARGIN > clock.now()) return known.text;
+    for (let known = this.#tokens.get(key); known !== undefined; known = this.#tokens.get(key)) {
+      const token = await known.catch(() => undefined);
+      if (token !== undefined && token.expires - MARGIN > clock.now()) return token.text;
+      // unless somebody else was faster
+      if (this.#tokens.get(key) === known) this.#tokens.delete(key);
+    }
     // kept as a promise: layers that begin at once ask for one token together
     const fetched = this.#fetchToken(scopes, exchange);
     this.#tokens.set(key, fetched);

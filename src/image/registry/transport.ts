@@ -162,9 +162,9 @@ function connectionFailure(
   cause: unknown,
 ): TransientError | HostError {
   // Deno's message says everything twice, the address first
-  const why = `${url.host}: ${message.slice(message.lastIndexOf(": ") + 2)}`;
+  const why = `${url.host}: ${message.split(": ").at(-1)}`;
   if (/certificate/i.test(message)) {
-    const reason = message.match(/invalid peer certificate: \S+/)?.[0] ?? "its certificate is not accepted";
+    const reason = message.match(/invalid peer certificate: \w+/)?.[0] ?? "its certificate is not accepted";
     return new HostError({
       what,
       why: `${url.host}: ${reason}`,
