@@ -18,6 +18,9 @@ import { systemTest } from "../support/system_test.ts";
 const NAME = `${PROXY_ADDRESS}/app:1`;
 const BLOBS = "GET /v2/app/blobs/";
 
+/** No fault: the config is the first blob that is asked for. */
+const CONFIG_PASSES: readonly Fault[] = [{ request: BLOBS, times: 1, do: { kind: "no-range" } }];
+
 /** Bytes that do not compress: what is cut must be long enough. */
 function noise(): Uint8Array {
   let state = 1;
@@ -53,8 +56,8 @@ async function assertPulled(host: Host): Promise<void> {
 }
 
 faultTest("a download that breaks goes on from where it was", [
-  { request: BLOBS, times: 1, do: { kind: "cut", after: 0 } }, // the config
-  { request: BLOBS, times: 2, do: { kind: "cut", after: 0 } },
+  ...CONFIG_PASSES.map((fault): Fault => ({ ...fault, do: { kind: "cut", after: 0 } })),
+  ...CONFIG_PASSES,
   { request: BLOBS, times: 2, do: { kind: "short", after: 700_000 } },
 ], async (host, asked) => {
   await assertPulled(host);
@@ -63,7 +66,7 @@ faultTest("a download that breaks goes on from where it was", [
 });
 
 faultTest("a registry that knows no ranges is read from the start again", [
-  { request: BLOBS, times: 1, do: { kind: "no-range" } }, // the config
+  ...CONFIG_PASSES,
   { request: BLOBS, times: 2, do: { kind: "short", after: 100_000 } },
   { request: BLOBS, times: 2, do: { kind: "no-range" } },
 ], async (host, asked) => {
@@ -92,11 +95,11 @@ for (
     ],
     ["another digest", [{ request: "manifests", times: 1, do: { kind: "wrong-digest" } }], /for sha256:0000/],
     ["other layers", [
-      { request: BLOBS, times: 1, do: { kind: "no-range" } },
+      ...CONFIG_PASSES,
       { request: BLOBS, times: 9, do: { kind: "corrupt" } },
     ], /layer sha256:.*sends something else/],
     ["more layer than there is", [
-      { request: BLOBS, times: 1, do: { kind: "no-range" } },
+      ...CONFIG_PASSES,
       { request: BLOBS, times: 9, do: { kind: "longer" } },
     ], /layer sha256:.*sends more than/],
   ] as const satisfies readonly (readonly [string, readonly Fault[], RegExp])[]
@@ -152,7 +155,7 @@ faultTest("a registry of this machine's cannot lead to another machine without e
 });
 
 const HANGING: readonly Fault[] = [
-  { request: BLOBS, times: 1, do: { kind: "no-range" } }, // the config
+  ...CONFIG_PASSES,
   { request: BLOBS, times: 2, do: { kind: "hang", after: 1000 } },
 ];
 
