@@ -78,6 +78,14 @@ export type ChildStep =
       readonly target: string;
       readonly options: readonly string[];
     }
+    | {
+      readonly op: "mount-index";
+      /** An EROFS index and the tars that it points into, relative to `folder`: fsconfig(2) takes 255 bytes of a path. */
+      readonly index: string;
+      readonly devices: readonly string[];
+      readonly folder: string;
+      readonly target: string;
+    }
     | { readonly op: "open-root"; readonly path: string }
     | {
       readonly op: "mount";

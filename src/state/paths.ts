@@ -22,9 +22,14 @@ export function databasePath(paths: Paths): string {
   return join(paths.state, "dhow.db");
 }
 
-/** Unpacked layers lie below this folder under short numbers, because overlay's options must fit one page. */
+/** Layers lie below this folder under short numbers, because overlay's options must fit one page. */
 export function layersFolder(paths: Paths): string {
   return join(paths.state, "layers");
+}
+
+/** EROFS indexes of images. */
+export function indexesFolder(paths: Paths): string {
+  return join(paths.state, "indexes");
 }
 
 export function containerState(paths: Paths, id: string): string {

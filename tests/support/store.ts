@@ -6,6 +6,9 @@ import { skip } from "./system_test.ts";
 
 /** A store of dhow's in a temporary folder, and a place for files beside it. */
 export class Store implements Disposable {
+  /** Put before the command: `--storage`, `unpacked`. */
+  constructor(readonly globals: readonly string[] = []) {}
+
   readonly folder = Deno.makeTempDirSync({ prefix: "dhow-test-" });
   readonly root = join(this.folder, "root");
 
@@ -24,7 +27,7 @@ export class Store implements Disposable {
   }
 
   command(...args: string[]): string[] {
-    return [DHOW, "--root", this.root, ...args];
+    return [DHOW, "--root", this.root, ...this.globals, ...args];
   }
 
   dhow(...args: string[]): Promise<Output> {

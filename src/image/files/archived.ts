@@ -10,12 +10,14 @@ import { readTar } from "../tar/reader.ts";
 import { TarStream } from "../tar/stream.ts";
 
 /**
- * Files of an image that is not in the store. Needs no root and changes nothing. What a layer holds is found out when it is
- * asked for; the digests are not checked.
- * @param layers of the open archive, lowest first
+ * Files of an image whose layers are not unpacked. Needs no root and changes nothing. What a layer holds is found out when it
+ * is asked for, unless it is known; the digests are not checked.
+ * @param layers of the open source, lowest first; a tree keeps its files
  */
-export function archivedFiles(layers: readonly LayerBlob[]): ImageFiles {
-  return new MergedFiles(layers.toReversed().map((layer) => new ArchivedLayer(layer)));
+export function archivedFiles(
+  layers: readonly { readonly blob: LayerBlob; readonly tree?: LayerTree }[],
+): ImageFiles {
+  return new MergedFiles(layers.toReversed().map(({ blob, tree }) => new ArchivedLayer(blob, tree)));
 }
 
 const CHUNK_SIZE = 1 << 20;
@@ -23,7 +25,9 @@ const CHUNK_SIZE = 1 << 20;
 class ArchivedLayer implements LayerView<Directory> {
   #tree: Promise<LayerTree> | undefined;
 
-  constructor(readonly blob: LayerBlob) {}
+  constructor(readonly blob: LayerBlob, known: LayerTree | undefined) {
+    if (known !== undefined) this.#tree = Promise.resolve(known);
+  }
 
   async root(): Promise<Directory> {
     return (await (this.#tree ??= this.#index())).root;

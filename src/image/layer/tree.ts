@@ -4,7 +4,7 @@
  * and the archived layer look the same.
  */
 import { type ByteString, quoteName } from "../tar/byte_string.ts";
-import type { TarEntry } from "../tar/decoder.ts";
+import { fileSize, type TarEntry } from "../tar/decoder.ts";
 import { TarError } from "../tar/fields.ts";
 
 export interface Directory {
@@ -22,6 +22,7 @@ export interface Directory {
 export interface Symlink {
   readonly kind: "symlink";
   readonly target: ByteString;
+  readonly entry: TarEntry;
 }
 
 export interface File {
@@ -31,9 +32,11 @@ export interface File {
   readonly offset: number;
 }
 
-/** Anything else: its name is taken, and that is all. */
+/** A device or a FIFO; where files are not kept, a file as well. */
 export interface Other {
   readonly kind: "other";
+  /** undefined where files are not kept: then its name is taken, and that is all. */
+  readonly entry: TarEntry | undefined;
 }
 
 /** Hides what lower layers have under this name. */
@@ -44,7 +47,7 @@ export interface Whiteout {
 export type Node = Directory | Symlink | File | Other | Whiteout;
 
 /** One and the same for all: a layer can have millions. */
-const OTHER: Other = { kind: "other" };
+const OTHER: Other = { kind: "other", entry: undefined };
 const WHITEOUT: Whiteout = { kind: "whiteout" };
 
 /** Linux follows as many in one path (path_resolution(7)). */
@@ -52,6 +55,11 @@ export const MAX_SYMLINKS = 40;
 
 /** PATH_MAX without the NUL: longer paths cannot be given to Linux. */
 const MAX_PATH = 4095;
+
+/** NAME_MAX. */
+const MAX_NAME = 255;
+
+const TOO_LONG = `a part of its name is longer than ${MAX_NAME} bytes`;
 
 /** Entries of one layer. Each takes up to 250 bytes of memory; large real layers have a few hundred thousand. */
 const MAX_ENTRIES = 4_000_000;
@@ -121,8 +129,14 @@ export class LayerTree {
   #lastFolder: { readonly name: ByteString; readonly directory: Directory } | undefined;
   #entries = 0;
 
+  /** Sum of the files' sizes, in bytes. */
+  size = 0;
+
+  /** What has several names: hard links. */
+  readonly linked = new Set<Node>();
+
   /**
-   * @param keepFiles whether to remember where the files' data are
+   * @param keepFiles whether to remember the files' headers, and where their data are
    * @param made told of each directory that an entry needs and nothing has made, before the entry's own placement
    */
   constructor(readonly keepFiles: boolean, readonly made: (placement: Placement) => void = () => {}) {}
@@ -157,6 +171,7 @@ export class LayerTree {
   }
 
   #addIn(parent: Directory, name: ByteString, entry: TarEntry, offset: number): Placement | undefined {
+    if (name.length > MAX_NAME) throw new TarError(TOO_LONG);
     if (name.startsWith(WHITEOUT_PREFIX)) return this.#addWhiteout(parent, name);
     const replaced = parent.children.get(name);
     switch (entry.type) {
@@ -175,9 +190,10 @@ export class LayerTree {
       }
       case "symlink": {
         if (entry.link.length > MAX_PATH) throw new TarError("its target is longer than 4095 bytes");
-        return this.#place({ parent, name, node: { kind: "symlink", target: entry.link }, replaced });
+        return this.#place({ parent, name, node: { kind: "symlink", target: entry.link, entry }, replaced });
       }
       case "file":
+        this.size += fileSize(entry);
         return this.#place({
           parent,
           name,
@@ -187,7 +203,8 @@ export class LayerTree {
       default: {
         // this device is how overlay writes a whiteout, and so it is one
         const isWhiteout = entry.type === "char" && entry.major === 0 && entry.minor === 0;
-        return this.#place({ parent, name, node: isWhiteout ? WHITEOUT : OTHER, replaced });
+        const other = this.keepFiles ? { kind: "other", entry } as const : OTHER;
+        return this.#place({ parent, name, node: isWhiteout ? WHITEOUT : other, replaced });
       }
     }
   }
@@ -233,6 +250,7 @@ export class LayerTree {
     }
     if (node === undefined || node.kind === "whiteout") return refuse("is not in the layer");
     if (node.kind === "directory") return refuse("is a directory");
+    if (this.keepFiles) this.linked.add(node);
     return { node, target: { parent: folder, name: targetName } };
   }
 
@@ -275,6 +293,7 @@ export class LayerTree {
   }
 
   #makeDirectory(parent: Directory, name: ByteString, replaced: Node | undefined): Directory {
+    if (name.length > MAX_NAME) throw new TarError(TOO_LONG);
     const node = newDirectory(parent, name, replaced);
     this.made(this.#place({ parent, name, node, replaced }));
     return node;

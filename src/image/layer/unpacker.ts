@@ -1,8 +1,9 @@
 import type { ByteString } from "../tar/byte_string.ts";
 import { CallQueue } from "./call_queue.ts";
 import { type Descriptor, LayerFolder } from "./folder.ts";
+import type { LayerSink } from "./receive.ts";
 import { type Directory, LayerTree, type Placement } from "./tree.ts";
-import { fileSize, type TarEntry } from "../tar/decoder.ts";
+import type { TarEntry } from "../tar/decoder.ts";
 import type { SparseMap } from "../tar/sparse.ts";
 import { TarStream } from "../tar/stream.ts";
 
@@ -20,10 +21,7 @@ interface OpenFile {
 }
 
 /** Writes a layer's tar into a folder, in the form that overlay takes as a lower layer. Needs root. */
-export class LayerUnpacker {
-  /** Sum of the files' sizes, in bytes. */
-  size = 0;
-
+export class LayerUnpacker implements LayerSink {
   readonly #tree = new LayerTree(false, (placement) => this.#makeDirectory(placement, placement.name));
   readonly #queue = new CallQueue();
   readonly #folder: LayerFolder;
@@ -41,6 +39,11 @@ export class LayerUnpacker {
    */
   constructor(root: string, trash: string) {
     this.#folder = new LayerFolder(this.#queue, root, trash);
+  }
+
+  /** Sum of the files' sizes, in bytes. */
+  get size(): number {
+    return this.#tree.size;
   }
 
   /** Whether the layer's root hides all lower layers. Overlay looks at no root for that, so whoever mounts has to. */
@@ -92,7 +95,6 @@ export class LayerUnpacker {
       this.#make(placement, entry);
       return false;
     }
-    this.size += fileSize(entry);
     this.#file = { placement, entry, fd: undefined, position: 0, piece: 0, inPiece: 0 };
     if (entry.size > 0) return true;
     this.#create(this.#file, true);
