@@ -41,7 +41,7 @@ export async function resolveImage(
   const storage = inUserNamespace ? "unpacked" : await store.storage();
   if (stored !== undefined) return await fromStore(store, stored, name, storage);
   requireArchive(name);
-  const path = Deno.realPathSync(resolve(name));
+  const path = realPath(resolve(name));
   const identity = identityOf(path) ?? "";
   const known = storage === "unpacked" ? undefined : store.archives.find(path, identity);
   if (known !== undefined && !verify) return inPlace(store, path, known, name);
@@ -58,6 +58,15 @@ export async function resolveImage(
   }
   const loaded = store.find(image.id) ?? await store.load(image, { tags: [], source: path });
   return await fromStore(store, loaded, name, storage);
+}
+
+/** A path without symlinks, under which an archive is known again; of what is not there, the path as it is. */
+function realPath(path: string): string {
+  try {
+    return Deno.realPathSync(path);
+  } catch {
+    return path; // whoever opens it says why that is not possible
+  }
 }
 
 async function fromStore(

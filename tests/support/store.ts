@@ -2,7 +2,9 @@ import { join } from "@std/path";
 import { DHOW } from "./host.ts";
 import { archive, type ImageOptions } from "./image.ts";
 import { type Output, run, Running } from "./process.ts";
+import { type Storage, STORAGES } from "../../src/image/store/storage.ts";
 import { skip } from "./system_test.ts";
+import { View } from "./view.ts";
 
 /** A store of dhow's in a temporary folder, and a place for files beside it. */
 export class Store implements Disposable {
@@ -50,6 +52,12 @@ export class Store implements Disposable {
     return this.layerFolders();
   }
 
+  /** The names in a folder of an image that has the layer VIEWER, as a container sees them. */
+  async listing(image: string, folder: string): Promise<string[]> {
+    await using view = await View.open(this, image);
+    return Array.from(Deno.readDirSync(join(view.root, folder)), ({ name }) => name).sort();
+  }
+
   /** All that lies in the layers folder, the oldest first. */
   layerFolders(): string[] {
     const layers = join(this.root, "layers");
@@ -63,11 +71,27 @@ export class Store implements Disposable {
   }
 }
 
-/** A test with a store of its own, for what needs root but no network. */
-export function storeTest(name: string, test: (store: Store) => Promise<void>): void {
+/** A test with a store of its own, whose layers are unpacked, for what needs root but no network. */
+export function storeTest(
+  name: string,
+  test: (store: Store) => Promise<void>,
+  storage: Storage = "unpacked",
+): void {
   Deno.test(name, async () => {
     if (Deno.uid() !== 0) return skip(name, "needs root");
-    using store = new Store();
+    if (storage === "erofs" && !mountsErofs()) return skip(name, "needs Linux 6.12");
+    using store = new Store(["--storage", storage]);
     await test(store);
   });
+}
+
+/** The same test for each way in which images can be kept. */
+export function eachStorage(name: string, test: (store: Store, storage: Storage) => Promise<void>): void {
+  for (const storage of STORAGES) storeTest(`${storage}: ${name}`, (store) => test(store, storage), storage);
+}
+
+/** Whether this kernel mounts EROFS from plain files. */
+export function mountsErofs(): boolean {
+  const [major = 0, minor = 0] = Deno.osRelease().split(".").map(Number);
+  return major > 6 || (major === 6 && minor >= 12);
 }

@@ -22,9 +22,8 @@ const MAX_CHUNKS = 1 << 20;
 
 /** The smallest number of bits with which `size` bytes are one chunk, or as few as can be. */
 function bitsFor(size: number): number {
-  let bits = 0;
-  while (bits < MAX_CHUNK_BITS && 2 ** (bits + BLOCK_BITS) < size) bits++;
-  return bits;
+  const blocks = Math.ceil(size / BLOCK_SIZE);
+  return blocks > 2 ** MAX_CHUNK_BITS ? MAX_CHUNK_BITS : 32 - Math.clz32(blocks - 1);
 }
 
 /**
@@ -37,6 +36,7 @@ export function plainChunks(size: number, offset: number): ChunkMap {
   const bits = bitsFor(size);
   const first = blockAt(offset);
   blockAt(offset + Math.ceil(size / BLOCK_SIZE) * BLOCK_SIZE);
+  if (bits < MAX_CHUNK_BITS) return { bits, blocks: [first] };
   const count = Math.ceil(size / 2 ** (bits + BLOCK_BITS));
   return { bits, blocks: Array.from({ length: count }, (_, index) => first + index * 2 ** bits) };
 }

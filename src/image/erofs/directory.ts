@@ -38,10 +38,10 @@ function appendBlock(entries: readonly Dirent[], first: number, end: number, dat
   let at = start;
   let nameAt = start + (end - first) * DIRENT_SIZE;
   for (let index = first; index < end; index++, at += DIRENT_SIZE) {
+    // struct erofs_dirent
     const { name, nid, type } = entries[index]!;
-    setInt64(data.view, at, nid);
-    data.view.setUint16(at + 8, nameAt - start, true);
-    data.view.setUint8(at + 10, type);
+    setInt64(data.words, at, nid);
+    data.words[at / 4 + 2] = nameAt - start | type << 16;
     data.setString(nameAt, name);
     nameAt += name.length;
   }

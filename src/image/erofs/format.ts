@@ -81,36 +81,44 @@ export function encodeHead(
   return bytes;
 }
 
-/** An inode's fixed part, in the extended form: 32-bit owners, times with nanoseconds. */
-export interface InodeFields {
-  readonly layout: number;
-  /** In the units of i_xattr_icount, see xattrs.ts. */
-  readonly xattrCount: number;
-  /** Type and permission bits. */
-  readonly mode: number;
-  readonly size: number;
-  /** i_u: a block number, a device number, or the format of the chunks. */
-  readonly data: number;
+/** What an inode says of the file itself: owner and time. */
+export interface Attributes {
   readonly uid: number;
   readonly gid: number;
   /** Seconds since 1970, may be negative. */
   readonly mtime: number;
   readonly mtimeNanoseconds: number;
-  readonly links: number;
 }
 
-/** struct erofs_inode_extended, at `offset`. */
-export function encodeInode(view: DataView, offset: number, inode: InodeFields): void {
-  view.setUint16(offset, 1 | inode.layout << 1, true);
-  view.setUint16(offset + 2, inode.xattrCount, true);
-  view.setUint16(offset + 4, inode.mode, true);
-  setInt64(view, offset + 8, inode.size);
-  view.setUint32(offset + 16, inode.data, true);
-  view.setUint32(offset + 24, inode.uid, true);
-  view.setUint32(offset + 28, inode.gid, true);
-  setInt64(view, offset + 32, inode.mtime);
-  view.setUint32(offset + 40, inode.mtimeNanoseconds, true);
-  view.setUint32(offset + 44, inode.links, true);
+/**
+ * Writes a struct erofs_inode_extended (32-bit owners, times with nanoseconds) with one link.
+ * @param words of the metadata; like the format itself little-endian, as is every machine that dhow runs on
+ * @param offset in bytes, a multiple of 4
+ * @param layout one of LAYOUT
+ * @param xattrCount in the units of i_xattr_icount, see xattrs.ts
+ * @param mode type and permission bits
+ * @param data i_u: a block number, a device number, or the format of the chunks
+ */
+export function encodeInode(
+  words: Uint32Array,
+  offset: number,
+  layout: number,
+  xattrCount: number,
+  mode: number,
+  size: number,
+  data: number,
+  attributes: Attributes,
+): void {
+  const at = offset / 4;
+  words[at] = 1 | layout << 1 | xattrCount << 16;
+  words[at + 1] = mode;
+  setInt64(words, offset + INODE_SIZE_FIELD, size);
+  words[at + INODE_DATA_FIELD / 4] = data;
+  words[at + 6] = attributes.uid;
+  words[at + 7] = attributes.gid;
+  setInt64(words, offset + 32, attributes.mtime);
+  words[at + 10] = attributes.mtimeNanoseconds;
+  words[at + INODE_LINKS_FIELD / 4] = 1;
 }
 
 /** Fields of an inode that become known after it was written. */
@@ -118,14 +126,19 @@ export const INODE_SIZE_FIELD = 8;
 export const INODE_DATA_FIELD = 16;
 export const INODE_LINKS_FIELD = 44;
 
-/** A 64-bit integer that a double holds exactly; without BigInt, which is slow. */
-export function setInt64(view: DataView, offset: number, value: number): void {
-  view.setUint32(offset, value, true); // modulo 2 ** 32
-  view.setInt32(offset + 4, Math.floor(value / 2 ** 32), true);
+/** Writes a 64-bit integer that a double holds exactly. @param offset in bytes, a multiple of 4 */
+export function setInt64(words: Uint32Array, offset: number, value: number): void {
+  // storing into the array takes a number modulo 2 ** 32
+  words[offset / 4] = value;
+  words[offset / 4 + 1] = Math.floor(value / 2 ** 32);
 }
 
-/** struct erofs_inode_chunk_index, at `offset`. @param device 1 is the first of the device table, 0 the index itself */
-export function encodeChunk(view: DataView, offset: number, device: number, block: number): void {
-  view.setUint16(offset + 2, device, true);
-  view.setUint32(offset + 4, block, true);
+/**
+ * Writes a struct erofs_inode_chunk_index.
+ * @param offset in bytes, a multiple of 4
+ * @param device 1 is the first of the device table, 0 the index itself
+ */
+export function encodeChunk(words: Uint32Array, offset: number, device: number, block: number): void {
+  words[offset / 4] = device << 16;
+  words[offset / 4 + 1] = block;
 }

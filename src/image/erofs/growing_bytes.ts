@@ -5,13 +5,14 @@ export class GrowingBytes {
   #buffer: ArrayBuffer;
   #length = 0;
   #bytes: Uint8Array<ArrayBuffer>;
-  view: DataView<ArrayBuffer>;
+  /** The same as 32-bit words; another array once there are more bytes. */
+  words: Uint32Array<ArrayBuffer>;
 
-  /** @param capacity in bytes, to begin with */
+  /** @param capacity in bytes, to begin with: a multiple of 4 */
   constructor(capacity: number) {
     this.#buffer = new ArrayBuffer(capacity);
     this.#bytes = new Uint8Array(this.#buffer);
-    this.view = new DataView(this.#buffer);
+    this.words = new Uint32Array(this.#buffer);
   }
 
   get length(): number {
@@ -27,9 +28,11 @@ export class GrowingBytes {
   }
 
   #grow(): void {
-    this.#buffer = this.#buffer.transfer(Math.max(this.#length, 2 * this.#buffer.byteLength));
+    this.#buffer = this.#buffer.transfer(
+      Math.max(Math.ceil(this.#length / 4) * 4, 2 * this.#buffer.byteLength),
+    );
     this.#bytes = new Uint8Array(this.#buffer);
-    this.view = new DataView(this.#buffer);
+    this.words = new Uint32Array(this.#buffer);
   }
 
   set(offset: number, bytes: Uint8Array): void {

@@ -10,6 +10,7 @@ import { keptXattrs } from "../layer/xattrs.ts";
 import { ChunkError, type ChunkMap, copiedChunks, plainChunks, sparseChunks } from "./chunks.ts";
 import { appendDirectory, type Dirent } from "./directory.ts";
 import {
+  type Attributes,
   BLOCK_SIZE,
   CHUNK_INDEXES,
   encodeChunk,
@@ -145,21 +146,15 @@ class Indexer {
 
   /** Makes block numbers that count from the start of a part count from the start of the index. */
   #shift(positions: readonly number[], start: number): void {
-    const { view } = this.#meta;
-    for (const position of positions) view.setUint32(position, view.getUint32(position, true) + start, true);
+    const { words } = this.#meta;
+    for (const position of positions) words[position / 4]! += start;
   }
 
   #addDirectory(merged: MergedDirectory, parentNid: number | undefined): number {
     const { entry } = merged[0].directory;
     const xattrs = this.#xattrs(entry);
-    const at = this.#addInode(entry, {
-      layout: LAYOUT.plain,
-      mode: S_IFDIR | (entry?.mode ?? 0o755),
-      size: 0,
-      data: 0,
-      xattrs,
-      tail: 0,
-    });
+    const mode = S_IFDIR | (entry?.mode ?? 0o755);
+    const at = this.#addInode(entry, LAYOUT.plain, mode, 0, 0, xattrs, 0);
     const nid = at / INODE_SLOT;
     this.#pending.push({ merged, nid, parentNid: parentNid ?? nid });
     return nid;
@@ -184,19 +179,18 @@ class Indexer {
     entries.sort((a, b) => a.name < b.name ? -1 : 1);
     const block = this.#data.length / BLOCK_SIZE;
     const size = appendDirectory(entries, this.#data);
-    const { view } = this.#meta;
+    const { words } = this.#meta;
     const at = nid * INODE_SLOT;
-    setInt64(view, at + INODE_SIZE_FIELD, size);
-    view.setUint32(at + INODE_DATA_FIELD, block, true);
+    setInt64(words, at + INODE_SIZE_FIELD, size);
+    words[(at + INODE_DATA_FIELD) / 4] = block;
     this.#inData.push(at + INODE_DATA_FIELD);
-    view.setUint32(at + INODE_LINKS_FIELD, links, true);
+    words[(at + INODE_LINKS_FIELD) / 4] = links;
   }
 
   #inodeOf(name: ByteString, node: File | Symlink | Other, layer: number): number {
     const known = this.#linked.get(node);
     if (known !== undefined) {
-      const links = known * INODE_SLOT + INODE_LINKS_FIELD;
-      this.#meta.view.setUint32(links, this.#meta.view.getUint32(links, true) + 1, true);
+      this.#meta.words[(known * INODE_SLOT + INODE_LINKS_FIELD) / 4]!++;
       return known;
     }
     let nid: number;
@@ -215,31 +209,26 @@ class Indexer {
     if (node.kind === "file") return this.#addRegularFile(node, this.layers[layer]!);
     const { entry } = node;
     if (entry === undefined) throw new Error("the layer's files were not kept");
-    return this.#addInode(entry, {
-      layout: LAYOUT.plain,
-      mode: TYPE_BITS[typeOf(node)] | entry.mode,
-      size: 0,
-      data: encodeDevice(entry.major, entry.minor),
-      xattrs: this.#xattrs(entry),
-      tail: 0,
-    });
+    const mode = TYPE_BITS[typeOf(node)] | entry.mode;
+    const device = encodeDevice(entry.major, entry.minor);
+    return this.#addInode(entry, LAYOUT.plain, mode, 0, device, this.#xattrs(entry), 0);
   }
 
   #addSymlink({ entry, target }: Symlink): number {
     const xattrs = this.#xattrs(entry);
     const fixed = INODE_SIZE + xattrs.bytes.length;
-    const inode = { mode: TYPE_BITS.symlink | 0o777, size: target.length, xattrs };
+    const mode = TYPE_BITS.symlink | 0o777;
     if (fixed + target.length > BLOCK_SIZE) {
       const block = this.#data.length / BLOCK_SIZE;
       this.#data.setString(this.#data.extend(roundUp(target.length, BLOCK_SIZE)), target);
-      const at = this.#addInode(entry, { ...inode, layout: LAYOUT.plain, data: block, tail: 0 });
+      const at = this.#addInode(entry, LAYOUT.plain, mode, target.length, block, xattrs, 0);
       this.#inData.push(at + INODE_DATA_FIELD);
       return at;
     }
     // inode and target must lie in one block
     const left = BLOCK_SIZE - this.#meta.length % BLOCK_SIZE;
     if (left < fixed + target.length) this.#meta.extend(left);
-    const at = this.#addInode(entry, { ...inode, layout: LAYOUT.inline, data: 0, tail: target.length });
+    const at = this.#addInode(entry, LAYOUT.inline, mode, target.length, 0, xattrs, target.length);
     this.#meta.setString(at + fixed, target);
     return at;
   }
@@ -248,8 +237,8 @@ class Indexer {
     const size = fileSize(entry);
     this.#contentSize += size;
     const xattrs = this.#xattrs(entry);
-    const inode = { mode: TYPE_BITS.file | entry.mode, size, xattrs };
-    if (size === 0) return this.#addInode(entry, { ...inode, layout: LAYOUT.plain, data: 0, tail: 0 });
+    const mode = TYPE_BITS.file | entry.mode;
+    if (size === 0) return this.#addInode(entry, LAYOUT.plain, mode, 0, 0, xattrs, 0);
     const start = layer.offset + offset;
     const direct = entry.sparse === undefined ? plainChunks(size, start) : sparseChunks(entry.sparse, start);
     const { map, device } = direct === undefined
@@ -258,18 +247,17 @@ class Indexer {
     const chunksAt = roundUp(INODE_SIZE + xattrs.bytes.length, 8);
     const tail = chunksAt - INODE_SIZE - xattrs.bytes.length + 8 * map.blocks.length;
     const data = CHUNK_INDEXES | map.bits;
-    const at = this.#addInode(entry, { ...inode, layout: LAYOUT.chunks, data, tail });
+    const at = this.#addInode(entry, LAYOUT.chunks, mode, size, data, xattrs, tail);
     this.#addChunks(at + chunksAt, map, device);
     return at;
   }
 
   #addChunks(at: number, { blocks }: ChunkMap, device: number): void {
-    const { view } = this.#meta;
-    for (const [index, block] of blocks.entries()) {
-      const position = at + 8 * index;
-      const isHole = block === HOLE;
-      encodeChunk(view, position, isHole ? 0 : device, block);
-      if (device === 0 && !isHole) this.#inCopies.push(position + 4);
+    const { words } = this.#meta;
+    for (let index = 0, position = at; index < blocks.length; index++, position += 8) {
+      const block = blocks[index]!;
+      encodeChunk(words, position, block === HOLE ? 0 : device, block);
+      if (device === 0 && block !== HOLE) this.#inCopies.push(position + 4);
     }
   }
 
@@ -293,43 +281,34 @@ class Indexer {
   }
 
   #xattrs(entry: TarEntry | undefined): EncodedXattrs {
-    return entry === undefined ? NO_XATTRS : encodeXattrs(keptXattrs(entry));
+    return entry?.xattrs === undefined ? NO_XATTRS : encodeXattrs(keptXattrs(entry));
   }
 
   /**
-   * Adds an inode, its attributes, and room for what follows it.
+   * Adds an inode, its attributes, and room for what follows it. For the other parameters see encodeInode.
    * @param entry undefined for a directory that no header speaks of
+   * @param tail bytes of what follows
    * @returns where it starts
    */
   #addInode(
     entry: TarEntry | undefined,
-    { layout, mode, size, data, xattrs, tail }: {
-      layout: number;
-      mode: number;
-      size: number;
-      data: number;
-      xattrs: EncodedXattrs;
-      tail: number;
-    },
+    layout: number,
+    mode: number,
+    size: number,
+    data: number,
+    xattrs: EncodedXattrs,
+    tail: number,
   ): number {
     this.#inodes++;
     const at = this.#meta.extend(roundUp(INODE_SIZE + xattrs.bytes.length + tail, INODE_SLOT));
-    encodeInode(this.#meta.view, at, {
-      layout,
-      xattrCount: xattrs.count,
-      mode,
-      size,
-      data,
-      uid: entry?.uid ?? 0,
-      gid: entry?.gid ?? 0,
-      mtime: entry?.mtime ?? 0,
-      mtimeNanoseconds: entry?.mtimeNanoseconds ?? 0,
-      links: 1,
-    });
-    this.#meta.set(at + INODE_SIZE, xattrs.bytes);
+    encodeInode(this.#meta.words, at, layout, xattrs.count, mode, size, data, entry ?? NOBODYS);
+    if (xattrs.count > 0) this.#meta.set(at + INODE_SIZE, xattrs.bytes);
     return at;
   }
 }
+
+/** Of what no header speaks of. */
+const NOBODYS: Attributes = { uid: 0, gid: 0, mtime: 0, mtimeNanoseconds: 0 };
 
 function typeOf(node: File | Symlink | Other): keyof typeof TYPE_BITS {
   if (node.kind !== "other") return node.kind;

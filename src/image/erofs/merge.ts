@@ -30,16 +30,23 @@ export function mergedRoot(layers: readonly LayerTree[]): MergedDirectory {
   return roots.slice(0, opaque === -1 ? roots.length : opaque + 1) as unknown as MergedDirectory;
 }
 
-/** What is in a merged directory, sorted by the bytes of the names. */
+/** What is in a merged directory, in no particular order. */
 export function mergedChildren(merged: MergedDirectory): MergedChild[] {
   const children: MergedChild[] = [];
+  if (merged.length === 1) {
+    const [{ directory, layer }] = merged;
+    for (const [name, node] of directory.children) {
+      if (node.kind === "directory") children.push({ name, node: [{ directory: node, layer }], layer });
+      else if (node.kind !== "whiteout") children.push({ name, node, layer });
+    }
+    return children;
+  }
   for (const [name, layers] of names(merged)) {
     const { node, layer } = layers[0]!;
-    if (node.kind === "whiteout") continue;
     if (node.kind === "directory") children.push({ name, node: mergedDirectory(layers), layer });
-    else children.push({ name, node, layer });
+    else if (node.kind !== "whiteout") children.push({ name, node, layer });
   }
-  return children.sort((a, b) => a.name < b.name ? -1 : 1);
+  return children;
 }
 
 interface LayerNode {

@@ -133,8 +133,10 @@ export class ImageStore {
     );
     const opaque = rows.findIndex((row) => row.opaque === 1);
     const used = rows.slice(0, opaque === -1 ? rows.length : opaque + 1);
-    if (used.some(({ number }) => number === null)) return undefined;
-    return { kind: "folders", layers: used.map(({ number }) => this.layers.folder(number!)) };
+    // overlay takes no folder twice (ELOOP); all that the lower one has, the upper one has as well
+    const numbers = [...new Set(used.map(({ number }) => number))];
+    if (!numbers.every((number) => number !== null)) return undefined;
+    return { kind: "folders", layers: numbers.map((number) => this.layers.folder(number)) };
   }
 
   /** Makes what an image of the store lacks in a form. */
