@@ -1,7 +1,7 @@
 import { resolve } from "@std/path";
 import { newId } from "../container/names.ts";
-import { isPath, onlyImage, readEtc, requireArchive, storedEtc } from "../container/image.ts";
-import { prepare, type RunnableImage } from "../container/prepare.ts";
+import { isPath, onlyImage, readEtc, requireArchive } from "../container/image.ts";
+import { type ImageEtc, prepare, type RunnableImage } from "../container/prepare.ts";
 import { UsageError } from "../errors.ts";
 import { archivedFiles } from "../image/files/archived.ts";
 import { assertRunnableHere } from "../image/config.ts";
@@ -74,6 +74,6 @@ async function inspectStored(name: string, global: GlobalOptions): Promise<Inspe
   if (stored === undefined) return undefined;
   assertRunnableHere(stored.config, name);
   const lower = await store.lower(stored, "unpacked");
-  const etc = await storedEtc(store, stored);
+  const etc = await store.facts(stored) as ImageEtc;
   return { image: { config: stored.config, lower, etc }, archive: undefined };
 }

@@ -77,7 +77,7 @@ async function fromStore(
 ): Promise<ResolvedImage> {
   assertRunnableHere(image.config, name);
   const lower = await store.lower(image, storage);
-  const etc = await storedEtc(store, image);
+  const etc = await store.facts(image) as ImageEtc;
   return { id: image.id, config: image.config, lower, etc, isPresent: () => store.holds(image.id) };
 }
 
@@ -98,15 +98,6 @@ function inPlace(store: ImageStore, path: string, archive: ArchiveInPlace, name:
 async function verifyLayers(image: SourceImage): Promise<void> {
   const { verifyLayer } = await import("../image/layer/verify.ts");
   for (const layer of image.layers) await verifyLayer(layer);
-}
-
-/** What /etc of a stored image holds: looked up once in its layers, and remembered. */
-export async function storedEtc(store: ImageStore, image: StoredImage): Promise<ImageEtc> {
-  const known = store.facts(image.id);
-  if (known !== undefined) return known as ImageEtc;
-  const etc = await readEtc(await store.filesOf(image));
-  store.rememberFacts(image.id, etc);
-  return etc;
 }
 
 /** Looks up what a start needs to know of an image's /etc. */

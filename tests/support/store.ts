@@ -58,8 +58,13 @@ export class Store implements Disposable {
     return Array.from(Deno.readDirSync(join(view.root, folder)), ({ name }) => name).sort();
   }
 
-  /** All that lies in the layers folder, the oldest first. */
+  /** What the layers lie in, the oldest first: tars, or folders; without the rest of the tars of those. */
   layerFolders(): string[] {
+    return this.layerFiles().filter((path) => !path.endsWith(".skeleton"));
+  }
+
+  /** All that lies in the layers folder, the oldest first. */
+  layerFiles(): string[] {
     const layers = join(this.root, "layers");
     try {
       const names = Array.from(Deno.readDirSync(layers), ({ name }) => name);

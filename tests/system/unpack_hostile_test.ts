@@ -13,7 +13,7 @@ async function refused(store: Store, ...layers: (readonly TarEntry[] | Uint8Arra
 }
 
 async function assertNothingLeft(store: Store): Promise<void> {
-  assertEquals(store.layerFolders(), []);
+  assertEquals(store.layerFiles(), []);
   assertEquals((await store.dhow("images", "-q")).stdout, "");
 }
 

@@ -3,7 +3,7 @@ import type { ByteString } from "../tar/byte_string.ts";
 import type { LayerBlob } from "../source/source.ts";
 import { type ImageFiles, type LayerChild, type LayerView, MergedFiles } from "./merged.ts";
 import { isCompressed, type LayerStream, openLayer } from "../layer/stream.ts";
-import { type Directory, type File, LayerTree } from "../layer/tree.ts";
+import { type Directory, EVERYTHING, type File, LayerTree } from "../layer/tree.ts";
 import { fileSize } from "../tar/decoder.ts";
 import { TarError } from "../tar/fields.ts";
 import { readTar } from "../tar/reader.ts";
@@ -48,7 +48,7 @@ class ArchivedLayer implements LayerView<Directory> {
 
   /** Of a plain layer only the headers are read; a compressed one has to be uncompressed. */
   async #index(): Promise<LayerTree> {
-    const tree = new LayerTree(true);
+    const tree = new LayerTree(EVERYTHING);
     try {
       const range = await this.blob.range();
       if (isCompressed(range)) await this.#indexStream(tree);

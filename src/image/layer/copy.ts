@@ -7,7 +7,7 @@ import type { LayerProgress } from "../progress.ts";
 import type { LayerBlob } from "../source/source.ts";
 import { TarStream } from "../tar/stream.ts";
 import { type LayerSink, receiveLayer } from "./receive.ts";
-import { LayerTree } from "./tree.ts";
+import { EVERYTHING, LayerTree } from "./tree.ts";
 
 /**
  * Keeps a layer as it is, uncompressed.
@@ -44,7 +44,7 @@ export async function copyLayer(
 }
 
 class LayerCopier implements LayerSink {
-  readonly tree = new LayerTree(true);
+  readonly tree = new LayerTree(EVERYTHING);
   readonly #stream = new TarStream({
     entry: (entry, offset) => {
       this.tree.add(entry, offset);

@@ -18,6 +18,7 @@ import { EOPNOTSUPP, SystemCallError } from "../../../ffi/errno.ts";
 import { type Call, libcCall } from "../../../ffi/table.ts";
 import { type ByteString, toBytes } from "../tar/byte_string.ts";
 import type { CallQueue } from "./call_queue.ts";
+import { isTrashed } from "./skeleton.ts";
 import { type Directory, pathOf, type Placement } from "./tree.ts";
 import { keptXattrs } from "./xattrs.ts";
 import type { TarEntry } from "../tar/decoder.ts";
@@ -73,7 +74,7 @@ export class LayerFolder {
     this.queue.begin(entryName);
     this.#open(parent);
     const address = this.queue.string(name);
-    if (replaced?.kind === "directory") {
+    if (replaced !== undefined && isTrashed(replaced)) {
       this.queue.call("renameat", [this.#parentFd, address, this.#trashFd, String(this.#trashed++)]);
     } else if (replaced !== undefined) {
       this.queue.call("unlinkat", [this.#parentFd, address, 0]);

@@ -16,9 +16,9 @@ export interface LayerSink {
    * Takes the next part of the tar.
    * @param address where the bytes lie in memory
    * @returns settled when that memory may be used again
-   * @throws {TarError} when it is not tar, or something is in it that must not be in a layer
+   * @throws {TarError} at once, when it is not tar, or something is in it that must not be in a layer
    */
-  feed(address: number, bytes: Uint8Array): Promise<void>;
+  feed(address: number, bytes: Uint8Array): Promise<unknown>;
   /** All of it was fed. @throws {TarError} when it is incomplete */
   finish(): Promise<void>;
 }

@@ -32,10 +32,10 @@ export interface File {
   readonly offset: number;
 }
 
-/** A device or a FIFO; where files are not kept, a file as well. */
+/** A device or a FIFO; and a file that is not kept. */
 export interface Other {
   readonly kind: "other";
-  /** undefined where files are not kept: then its name is taken, and that is all. */
+  /** undefined when it is not kept: then its name is taken, and that is all. */
   readonly entry: TarEntry | undefined;
 }
 
@@ -122,6 +122,12 @@ function nameParts(name: ByteString): ByteString[] {
   return parts;
 }
 
+/** Remember all files and devices. */
+export const EVERYTHING = () => true;
+
+/** Remember none. */
+export const NOTHING = () => false;
+
 export class LayerTree {
   readonly root: Directory = newDirectory(undefined, "", undefined);
 
@@ -136,10 +142,13 @@ export class LayerTree {
   readonly linked = new Set<Node>();
 
   /**
-   * @param keepFiles whether to remember the files' headers, and where their data are
+   * @param keeps of which files and devices to remember the headers, and where their data are
    * @param made told of each directory that an entry needs and nothing has made, before the entry's own placement
    */
-  constructor(readonly keepFiles: boolean, readonly made: (placement: Placement) => void = () => {}) {}
+  constructor(
+    readonly keeps: (entry: TarEntry) => boolean,
+    readonly made: (placement: Placement) => void = () => {},
+  ) {}
 
   /**
    * Enters what an entry stands for.
@@ -197,13 +206,13 @@ export class LayerTree {
         return this.#place({
           parent,
           name,
-          node: this.keepFiles ? { kind: "file", entry, offset } : OTHER,
+          node: this.keeps(entry) ? { kind: "file", entry, offset } : OTHER,
           replaced,
         });
       default: {
         // this device is how overlay writes a whiteout, and so it is one
         const isWhiteout = entry.type === "char" && entry.major === 0 && entry.minor === 0;
-        const other = this.keepFiles ? { kind: "other", entry } as const : OTHER;
+        const other = this.keeps(entry) ? { kind: "other", entry } as const : OTHER;
         return this.#place({ parent, name, node: isWhiteout ? WHITEOUT : other, replaced });
       }
     }
@@ -250,7 +259,7 @@ export class LayerTree {
     }
     if (node === undefined || node.kind === "whiteout") return refuse("is not in the layer");
     if (node.kind === "directory") return refuse("is a directory");
-    if (this.keepFiles) this.linked.add(node);
+    this.linked.add(node);
     return { node, target: { parent: folder, name: targetName } };
   }
 

@@ -1,10 +1,11 @@
-import { describeErrno, EDQUOT, ENOSPC } from "../../../ffi/errno.ts";
+import { describeErrno, EDQUOT, ENOSPC, SystemCallError } from "../../../ffi/errno.ts";
 import { HostError } from "../../errors.ts";
 import type { LayerProgress } from "../progress.ts";
 import type { LayerBlob } from "../source/source.ts";
 import { quoteName } from "../tar/byte_string.ts";
 import { EntryError } from "./call_queue.ts";
-import { receiveLayer } from "./receive.ts";
+import { type LayerSink, receiveLayer } from "./receive.ts";
+import { SkeletonWriter } from "./skeleton.ts";
 import { LayerUnpacker } from "./unpacker.ts";
 
 export interface UnpackedLayer {
@@ -12,12 +13,15 @@ export interface UnpackedLayer {
   readonly size: number;
   /** Whether it hides all layers below it. */
   readonly isOpaque: boolean;
+  /** Whether what the layer itself replaced is needed to put its tar together again. */
+  readonly needsTrash: boolean;
 }
 
 /**
- * Unpacks a layer into a folder.
+ * Unpacks a layer into a folder, and keeps what the folder does not say of the tar.
  * @param root an empty folder, which the layer becomes
- * @param trash an empty folder on the same file system; what is in it afterwards is of no use
+ * @param trash an empty folder on the same file system, for what the layer itself replaces
+ * @param skeleton path of a file to make, for the rest of the tar
  * @param signal stops the work, at some point in the middle of it
  * @throws {ImageError} when the layer is damaged, or not the one that the image's config names
  * @throws {HostError} when the host cannot take it: no space left, say
@@ -26,23 +30,38 @@ export async function unpackLayer(
   blob: LayerBlob,
   root: string,
   trash: string,
+  skeleton: string,
   signal: AbortSignal,
   progress: LayerProgress,
 ): Promise<UnpackedLayer> {
-  const unpacker = new LayerUnpacker(root, trash);
+  const writer = new SkeletonWriter(skeleton);
+  const unpacker = new LayerUnpacker(root, trash, (offset, size) => writer.leaveOut(offset, size));
+  const sink: LayerSink = {
+    feed(address, bytes) {
+      // throws here and now what is wrong with the tar, and tells the writer what to leave out
+      const unpacked = unpacker.feed(address, bytes);
+      return Promise.all([unpacked, writer.feed(address, bytes.length)]);
+    },
+    async finish() {
+      await unpacker.finish();
+      await writer.finish();
+    },
+  };
   try {
-    await receiveLayer(blob, unpacker, signal, progress);
-    return { size: unpacker.size, isOpaque: unpacker.isOpaque };
+    await receiveLayer(blob, sink, signal, progress);
+    return { size: unpacker.size, isOpaque: unpacker.isOpaque, needsTrash: unpacker.needsTrash };
   } catch (error) {
     throw explained(error, blob, root);
   } finally {
     await unpacker.release();
+    await writer.release();
   }
 }
 
 function explained(error: unknown, { label }: LayerBlob, root: string): unknown {
-  if (!(error instanceof EntryError)) return error;
-  const subject = `${quoteName(error.entry)} of ${label} into ${JSON.stringify(root)}`;
+  if (!(error instanceof EntryError || error instanceof SystemCallError)) return error;
+  const entry = error instanceof EntryError ? `${quoteName(error.entry)} of ` : "";
+  const subject = `${entry}${label} into ${JSON.stringify(root)}`;
   if (error.errno === ENOSPC || error.errno === EDQUOT) {
     return new HostError({
       what: `no space left: cannot unpack ${subject}`,

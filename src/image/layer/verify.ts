@@ -2,7 +2,7 @@ import { QUIET } from "../progress.ts";
 import type { LayerBlob } from "../source/source.ts";
 import { TarStream } from "../tar/stream.ts";
 import { type LayerSink, receiveLayer } from "./receive.ts";
-import { LayerTree } from "./tree.ts";
+import { LayerTree, NOTHING } from "./tree.ts";
 
 /**
  * Reads a layer from first byte to last, and keeps nothing.
@@ -13,7 +13,7 @@ export async function verifyLayer(blob: LayerBlob, signal = new AbortController(
 }
 
 class Nowhere implements LayerSink {
-  readonly #tree = new LayerTree(false);
+  readonly #tree = new LayerTree(NOTHING);
   readonly #stream = new TarStream({
     entry: (entry, offset) => {
       this.#tree.add(entry, offset);

@@ -2,7 +2,7 @@ import { ImageError } from "../../errors.ts";
 import { type IndexedLayer, makeIndex } from "../erofs/index.ts";
 import { archivedFiles } from "../files/archived.ts";
 import type { ImageFiles } from "../files/merged.ts";
-import { LayerTree } from "../layer/tree.ts";
+import { EVERYTHING, LayerTree } from "../layer/tree.ts";
 import type { LayerBlob } from "../source/source.ts";
 import { TarError } from "../tar/fields.ts";
 import { type FileRange, readTar } from "../tar/reader.ts";
@@ -27,7 +27,7 @@ export interface PlainLayer {
  * @throws {ImageError} when it is damaged, or has something in it that must not be in a layer
  */
 export function readTree(label: string, range: FileRange): LayerTree {
-  const tree = new LayerTree(true);
+  const tree = new LayerTree(EVERYTHING);
   try {
     for (const { entry, offset } of readTar(range)) tree.add(entry, offset - range.offset);
   } catch (error) {

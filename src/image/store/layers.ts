@@ -1,5 +1,6 @@
-import { HostError } from "../../errors.ts";
+import { HostError, ImageError } from "../../errors.ts";
 import { stepDone } from "../../plan/fault.ts";
+import { removeTree } from "../../plan/undo.ts";
 import type { Database } from "../../state/database.ts";
 import { layersFolder, type Paths } from "../../state/paths.ts";
 import type { LayerTree } from "../layer/tree.ts";
@@ -10,8 +11,9 @@ import { NumberedFiles } from "./numbered.ts";
 /** How a layer is kept: as the tar that it is, for an EROFS index to point into, or unpacked, as a layer of overlay. */
 export type LayerForm = "tar" | "folder";
 
-/** The folder for what the layer itself replaces while it is unpacked. */
+/** Beside the folder of an unpacked layer: what the layer itself replaces, and the rest of its tar. */
 const TRASH = ".replaced";
+const SKELETON = ".skeleton";
 const TAR = ".tar";
 
 /** The store's layers. One layer may be there in both forms. */
@@ -19,7 +21,7 @@ export class LayerStore {
   readonly files: NumberedFiles;
 
   constructor(paths: Paths, readonly database: Database) {
-    this.files = new NumberedFiles(database, "layers", layersFolder(paths), ["", TAR, TRASH]);
+    this.files = new NumberedFiles(database, "layers", layersFolder(paths), ["", TAR, TRASH, SKELETON]);
   }
 
   /** The folder of an unpacked layer. */
@@ -32,6 +34,20 @@ export class LayerStore {
     return this.files.path(number, TAR);
   }
 
+  /**
+   * Opens the uncompressed tar of a layer, in whatever form it is kept.
+   * @throws {ImageError} when the store does not have it, or cannot put it together any more
+   */
+  async openTar(diffId: string): Promise<Deno.FsFile> {
+    const kept = this.find(diffId, "tar");
+    if (kept !== undefined) return Deno.openSync(this.tar(kept));
+    const unpacked = this.find(diffId, "folder");
+    if (unpacked === undefined) throw new ImageError({ what: `cannot find layer ${diffId} in the store` });
+    const { rebuildTar } = await import("../layer/rebuild.ts");
+    const path = (suffix: string) => this.files.path(unpacked, suffix);
+    return rebuildTar(path(SKELETON), path(""), path(TRASH));
+  }
+
   /** The number of the layer with a diff id; undefined when the store has none in that form. */
   find(diffId: string, form: LayerForm): number | undefined {
     return this.database.get<{ number: number }>(
@@ -39,6 +55,15 @@ export class LayerStore {
       diffId,
       form,
     )?.number;
+  }
+
+  /** Bytes of a layer's uncompressed tar. @throws {ImageError} when the store does not have it */
+  tarSize(diffId: string): number {
+    const kept = this.find(diffId, "tar");
+    if (kept !== undefined) return Deno.statSync(this.tar(kept)).size;
+    const unpacked = this.find(diffId, "folder");
+    if (unpacked !== undefined) return Deno.statSync(this.files.path(unpacked, SKELETON)).size;
+    throw new ImageError({ what: `cannot find layer ${diffId} in the store` });
   }
 
   /** Writes down that a layer is about to be made, so that it is removed should this process die. */
@@ -69,9 +94,16 @@ export class LayerStore {
     stepDone();
     // loaded only now: most runs find all layers in the store
     const { unpackLayer } = await import("../layer/unpack.ts");
-    const { size, isOpaque } = await unpackLayer(layer, root, trash, signal, progress);
+    const { size, isOpaque, needsTrash } = await unpackLayer(
+      layer,
+      root,
+      trash,
+      this.files.path(number, SKELETON),
+      signal,
+      progress,
+    );
     stepDone();
-    Deno.removeSync(trash, { recursive: true });
+    if (!needsTrash) removeTree(trash);
     this.#describe(number, size, isOpaque);
   }
 

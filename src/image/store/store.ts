@@ -141,37 +141,39 @@ export class ImageStore {
 
   /** Makes what an image of the store lacks in a form. */
   async #complete({ id, config, configText }: StoredImage, form: LayerForm): Promise<void> {
-    const layers = config.diffIds.map((diffId) => this.layerBlob(diffId));
-    const image: SourceImage = { id, config, configText, tags: [], layers };
+    using opened = this.openLayers(config.diffIds);
+    const image: SourceImage = { id, config, configText, tags: [], layers: opened.layers };
     const isStored = true;
     await this.#load(image, { form, tags: [], digests: [], source: null, isStored, progress: QUIET });
   }
 
-  /** A layer of the store, as a source of its uncompressed tar. */
-  layerBlob(diffId: string): LayerBlob {
-    const number = this.layers.find(diffId, "tar");
-    const label = `layer ${diffId} of the store`;
-    if (number === undefined) throw new ImageError({ what: `cannot find ${label}` });
-    const path = this.layers.tar(number);
-    const { size } = Deno.statSync(path);
-    return {
+  /** Layers of the store, as a source of their uncompressed tars: each is opened when it is asked for. */
+  openLayers(diffIds: readonly string[]): { readonly layers: readonly LayerBlob[] } & Disposable {
+    const files: Deno.FsFile[] = [];
+    const layers = diffIds.map((diffId): LayerBlob => ({
       name: diffId,
-      label,
+      label: `layer ${diffId} of the store`,
       diffId,
-      size,
-      range: () => Promise.resolve({ file: Deno.openSync(path), offset: 0, size }),
-    };
+      size: this.layers.tarSize(diffId),
+      range: async () => {
+        const file = await this.layers.openTar(diffId);
+        files.push(file);
+        return { file, offset: 0, size: file.statSync().size };
+      },
+    }));
+    return { layers, [Symbol.dispose]: () => files.forEach((file) => file.close()) };
   }
 
-  /** An image's files, wherever its layers are. */
-  async filesOf({ id, config: { diffIds } }: StoredImage): Promise<ImageFiles> {
+  /** What is to be remembered of an image's files, found out from its layers, wherever they are. */
+  async #describe({ id, config: { diffIds } }: StoredImage): Promise<unknown> {
     const folders = this.#folders(id);
     if (folders?.kind === "folders") {
       const { unpackedFiles } = await import("../files/unpacked.ts");
-      return unpackedFiles(folders.layers);
+      return await this.options.describe(unpackedFiles(folders.layers));
     }
     const { archivedFiles } = await import("../files/archived.ts");
-    return archivedFiles(diffIds.map((diffId) => ({ blob: this.layerBlob(diffId) })));
+    using opened = this.openLayers(diffIds);
+    return await this.options.describe(archivedFiles(opened.layers.map((blob) => ({ blob }))));
   }
 
   /** Whether an image is in the store. */
@@ -245,15 +247,16 @@ export class ImageStore {
     );
   }
 
-  /** What is remembered of an image's files; undefined when nothing is. */
-  facts(imageId: string): unknown {
-    const row = this.database.get<{ facts: string | null }>("SELECT facts FROM images WHERE id = ?", imageId);
-    return row?.facts === null || row === undefined ? undefined : JSON.parse(row.facts);
-  }
-
-  /** Keeps what was found out about an image's files: they never change. */
-  rememberFacts(imageId: string, facts: unknown): void {
-    this.database.run("UPDATE images SET facts = ? WHERE id = ?", JSON.stringify(facts), imageId);
+  /** What is to be remembered of an image's files: they never change, so it is found out once. */
+  async facts(image: StoredImage): Promise<unknown> {
+    const row = this.database.get<{ facts: string | null }>(
+      "SELECT facts FROM images WHERE id = ?",
+      image.id,
+    );
+    if (row !== undefined && row.facts !== null) return JSON.parse(row.facts);
+    const facts = await this.#describe(image);
+    this.database.run("UPDATE images SET facts = ? WHERE id = ?", JSON.stringify(facts), image.id);
+    return facts;
   }
 
   /** Removes what loads and removals have left behind that were killed. Costs almost nothing when there is nothing. */

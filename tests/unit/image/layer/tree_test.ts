@@ -1,5 +1,5 @@
 import { assertStringIncludes, assertThrows } from "@std/assert";
-import { LayerTree, pathOf } from "../../../../src/image/layer/tree.ts";
+import { LayerTree, NOTHING, pathOf } from "../../../../src/image/layer/tree.ts";
 import type { TarEntry } from "../../../../src/image/tar/decoder.ts";
 import { TarError } from "../../../../src/image/tar/fields.ts";
 
@@ -9,7 +9,7 @@ function entry(name: string, type: TarEntry["type"] = "file", link = ""): TarEnt
 }
 
 Deno.test("a layer with an absurd number of entries is refused", () => {
-  const tree = new LayerTree(false);
+  const tree = new LayerTree(NOTHING);
   const again = entry("f");
   const error = assertThrows(() => {
     while (true) tree.add(again, 0);
@@ -18,13 +18,13 @@ Deno.test("a layer with an absurd number of entries is refused", () => {
 });
 
 Deno.test("a path that is longer than Linux takes is refused", () => {
-  const tree = new LayerTree(false);
+  const tree = new LayerTree(NOTHING);
   const error = assertThrows(() => tree.add(entry("a/".repeat(2048)), 0), TarError);
   assertStringIncludes(error.message, "longer than 4095 bytes");
 });
 
 Deno.test("a path that symlinks make longer than Linux takes is refused", () => {
-  const tree = new LayerTree(false, ({ parent }) => pathOf(parent));
+  const tree = new LayerTree(NOTHING, ({ parent }) => pathOf(parent));
   const name = "d".repeat(250);
   const long = Array(10).fill(name).join("/");
   tree.add(entry("s", "symlink", long), 0);
@@ -34,7 +34,7 @@ Deno.test("a path that symlinks make longer than Linux takes is refused", () => 
 
 Deno.test("a symlink with a target that is longer than Linux takes is refused", () => {
   const error = assertThrows(
-    () => new LayerTree(false).add(entry("s", "symlink", "t".repeat(4096)), 0),
+    () => new LayerTree(NOTHING).add(entry("s", "symlink", "t".repeat(4096)), 0),
     TarError,
   );
   assertStringIncludes(error.message, "its target is longer");
