@@ -89,14 +89,14 @@ const MIGRATIONS: readonly string[] = [
     image TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,
     PRIMARY KEY (repository, digest)
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE blobs (                -- blobs that registries have of a layer
+  ALTER TABLE images ADD COLUMN media_type TEXT; -- of the manifest that it came with; NULL when it came with none
+  CREATE TABLE blobs (                -- blobs, compressed with gzip, that registries have of a layer
     diff_id TEXT NOT NULL,
-    repository TEXT NOT NULL,
+    repository TEXT NOT NULL,         -- with the registry: localhost:5000/team/app
     digest TEXT NOT NULL,
-    size INTEGER NOT NULL,
-    media_type TEXT NOT NULL,
+    size INTEGER NOT NULL,            -- in bytes
     PRIMARY KEY (diff_id, repository)
-  ) STRICT, WITHOUT ROWID;
+  ) STRICT;
   CREATE TABLE host_facts (           -- what was found out about the host, until it boots anew
     key TEXT PRIMARY KEY,
     value TEXT NOT NULL

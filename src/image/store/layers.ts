@@ -9,7 +9,8 @@ import type { LayerBlob } from "../source/source.ts";
 import { NumberedFiles } from "./numbered.ts";
 
 /** How a layer is kept: as the tar that it is, for an EROFS index to point into, or unpacked, as a layer of overlay. */
-export type LayerForm = "tar" | "folder";
+export const FORMS = ["tar", "folder"] as const;
+export type LayerForm = typeof FORMS[number];
 
 /** Beside the folder of an unpacked layer: what the layer itself replaces, and the rest of its tar. */
 const TRASH = ".replaced";
@@ -39,13 +40,26 @@ export class LayerStore {
    * @throws {ImageError} when the store does not have it, or cannot put it together any more
    */
   async openTar(diffId: string): Promise<Deno.FsFile> {
-    const kept = this.find(diffId, "tar");
-    if (kept !== undefined) return Deno.openSync(this.tar(kept));
-    const unpacked = this.find(diffId, "folder");
-    if (unpacked === undefined) throw new ImageError({ what: `cannot find layer ${diffId} in the store` });
+    return this.find(diffId, "tar") === undefined ? await this.rebuild(diffId, false) : this.openKept(diffId);
+  }
+
+  /** The tar of a layer that is kept as one. @throws {ImageError} when the store does not have it */
+  openKept(diffId: string): Deno.FsFile {
+    return Deno.openSync(this.tar(this.find(diffId, "tar") ?? missing(diffId)));
+  }
+
+  /**
+   * Puts the tar of an unpacked layer together.
+   * @param all whether to take from its folder also what is kept elsewhere, in order to verify it
+   * @throws {ImageError} when the store does not have it, or it is damaged
+   */
+  async rebuild(diffId: string, all: boolean): Promise<Deno.FsFile> {
+    const number = this.find(diffId, "folder") ?? missing(diffId);
     const { rebuildTar } = await import("../layer/rebuild.ts");
-    const path = (suffix: string) => this.files.path(unpacked, suffix);
-    return rebuildTar(path(SKELETON), path(""), path(TRASH));
+    const path = (suffix: string) => this.files.path(number, suffix);
+    const rebuilt = rebuildTar(path(SKELETON), path(""), path(TRASH), all);
+    rebuilt.seekSync(0, Deno.SeekMode.Start);
+    return rebuilt;
   }
 
   /** The number of the layer with a diff id; undefined when the store has none in that form. */
@@ -61,9 +75,8 @@ export class LayerStore {
   tarSize(diffId: string): number {
     const kept = this.find(diffId, "tar");
     if (kept !== undefined) return Deno.statSync(this.tar(kept)).size;
-    const unpacked = this.find(diffId, "folder");
-    if (unpacked !== undefined) return Deno.statSync(this.files.path(unpacked, SKELETON)).size;
-    throw new ImageError({ what: `cannot find layer ${diffId} in the store` });
+    const unpacked = this.find(diffId, "folder") ?? missing(diffId);
+    return Deno.statSync(this.files.path(unpacked, SKELETON)).size;
   }
 
   /** Writes down that a layer is about to be made, so that it is removed should this process die. */
@@ -134,4 +147,11 @@ export class LayerStore {
       number,
     );
   }
+}
+
+function missing(diffId: string): never {
+  throw new ImageError({
+    what: `cannot find layer ${diffId} in the store`,
+    hint: "load or pull its image again",
+  });
 }

@@ -203,12 +203,13 @@ export class ImageLoad {
 
   #insertNew(): void {
     const { database } = this.context;
-    const { id, configText } = this.image;
+    const { id, configText, manifest } = this.image;
     database.run(
-      "INSERT INTO images (id, config, size, source) VALUES (?, ?, 0, ?)",
+      "INSERT INTO images (id, config, size, source, media_type) VALUES (?, ?, 0, ?, ?)",
       id,
       configText,
       this.target.source,
+      manifest?.mediaType ?? null,
     );
     this.#diffIds.forEach((diffId, position) => {
       database.run(

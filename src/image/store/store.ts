@@ -11,6 +11,7 @@ import { ArchiveCache } from "./archives.ts";
 import { IndexStore } from "./indexes.ts";
 import { type LayerForm, LayerStore } from "./layers.ts";
 import type { LoadTarget } from "./load.ts";
+import { LayerTar } from "./tar.ts";
 import { chosenStorage, type Storage } from "./storage.ts";
 
 /** An image in the store. */
@@ -26,6 +27,8 @@ export interface StoredImage {
   readonly digests: readonly string[];
   /** Of all its layers' files, in bytes. */
   readonly size: number;
+  /** Of the manifest that it came with; null when it came with none. */
+  readonly mediaType: string | null;
 }
 
 export interface LoadOptions {
@@ -42,7 +45,10 @@ interface ImageRow {
   readonly id: string;
   readonly config: string;
   readonly size: number;
+  readonly media_type: string | null;
 }
+
+const IMAGE_COLUMNS = "id, config, size, media_type";
 
 /** What a store needs to be told by the parts of dhow above it. */
 export interface StoreOptions {
@@ -164,6 +170,11 @@ export class ImageStore {
     return { layers, [Symbol.dispose]: () => files.forEach((file) => file.close()) };
   }
 
+  /** The uncompressed tar of a layer. @throws {ImageError} when the store does not have it */
+  openTar(diffId: string): LayerTar {
+    return new LayerTar(this.layers, diffId);
+  }
+
   /** What is to be remembered of an image's files, found out from its layers, wherever they are. */
   async #describe({ id, config: { diffIds } }: StoredImage): Promise<unknown> {
     const folders = this.#folders(id);
@@ -222,11 +233,11 @@ export class ImageStore {
   }
 
   #stored(id: string): StoredImage | undefined {
-    const row = this.database.get<ImageRow>("SELECT id, config, size FROM images WHERE id = ?", id);
+    const row = this.database.get<ImageRow>(`SELECT ${IMAGE_COLUMNS} FROM images WHERE id = ?`, id);
     return row === undefined ? undefined : this.#fromRow(row);
   }
 
-  #fromRow({ id, config, size }: ImageRow): StoredImage {
+  #fromRow({ id, config, size, media_type: mediaType }: ImageRow): StoredImage {
     const tags = this.database
       .all<{ reference: string }>("SELECT reference FROM tags WHERE image = ? ORDER BY reference", id)
       .map(({ reference }) => reference);
@@ -237,12 +248,12 @@ export class ImageStore {
       )
       .map(({ name }) => name);
     const parsed = parseImageConfig(config, `the config of image ${id}`);
-    return { id, config: parsed, configText: config, tags, digests, size };
+    return { id, config: parsed, configText: config, tags, digests, size, mediaType };
   }
 
   /** All images. */
   list(): StoredImage[] {
-    return this.database.all<ImageRow>("SELECT id, config, size FROM images").map((row) =>
+    return this.database.all<ImageRow>(`SELECT ${IMAGE_COLUMNS} FROM images`).map((row) =>
       this.#fromRow(row)
     );
   }
