@@ -11,6 +11,7 @@ import {
 } from "../../../ffi/constants.ts";
 import { describeErrno, SystemCallError } from "../../../ffi/errno.ts";
 import { libcCall } from "../../../ffi/table.ts";
+import { Budget } from "../layer/budget.ts";
 import { EVERYTHING, LayerTree } from "../layer/tree.ts";
 import { makeIndex } from "./index.ts";
 
@@ -52,7 +53,12 @@ export function tryErofs(folder: string): string | null {
   try {
     fd = libcCall("openat", AT_FDCWD, folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0o600);
     const path = `/proc/self/fd/${fd}`;
-    const { parts } = makeIndex([{ tree: new LayerTree(EVERYTHING), file: 0, offset: 0, fileSize: 0 }]);
+    const { parts } = makeIndex([{
+      tree: new LayerTree(EVERYTHING, new Budget()),
+      file: 0,
+      offset: 0,
+      fileSize: 0,
+    }]);
     for (const part of parts) Deno.writeFileSync(path, part, { append: true });
     tryIndex(path, []);
     return null;

@@ -2,6 +2,7 @@ import { ImageError } from "../../errors.ts";
 import type { ByteString } from "../tar/byte_string.ts";
 import type { LayerBlob } from "../source/source.ts";
 import { type ImageFiles, type LayerChild, type LayerView, MergedFiles } from "./merged.ts";
+import { Budget } from "../layer/budget.ts";
 import { isCompressed, type LayerStream, openLayer } from "../layer/stream.ts";
 import { type Directory, EVERYTHING, type File, LayerTree } from "../layer/tree.ts";
 import { fileSize } from "../tar/decoder.ts";
@@ -17,7 +18,8 @@ import { TarStream } from "../tar/stream.ts";
 export function archivedFiles(
   layers: readonly { readonly blob: LayerBlob; readonly tree?: LayerTree }[],
 ): ImageFiles {
-  return new MergedFiles(layers.toReversed().map(({ blob, tree }) => new ArchivedLayer(blob, tree)));
+  const budget = new Budget();
+  return new MergedFiles(layers.toReversed().map(({ blob, tree }) => new ArchivedLayer(blob, tree, budget)));
 }
 
 const CHUNK_SIZE = 1 << 20;
@@ -25,7 +27,7 @@ const CHUNK_SIZE = 1 << 20;
 class ArchivedLayer implements LayerView<Directory> {
   #tree: Promise<LayerTree> | undefined;
 
-  constructor(readonly blob: LayerBlob, known: LayerTree | undefined) {
+  constructor(readonly blob: LayerBlob, known: LayerTree | undefined, readonly budget: Budget) {
     if (known !== undefined) this.#tree = Promise.resolve(known);
   }
 
@@ -48,7 +50,7 @@ class ArchivedLayer implements LayerView<Directory> {
 
   /** Of a plain layer only the headers are read; a compressed one has to be uncompressed. */
   async #index(): Promise<LayerTree> {
-    const tree = new LayerTree(EVERYTHING);
+    const tree = new LayerTree(EVERYTHING, this.budget);
     try {
       const range = await this.blob.range();
       if (isCompressed(range)) await this.#indexStream(tree);

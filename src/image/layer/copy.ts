@@ -6,12 +6,14 @@ import { HostError } from "../../errors.ts";
 import type { LayerProgress } from "../progress.ts";
 import type { LayerBlob } from "../source/source.ts";
 import { TarStream } from "../tar/stream.ts";
+import type { Budget } from "./budget.ts";
 import { type LayerSink, receiveLayer } from "./receive.ts";
 import { EVERYTHING, LayerTree } from "./tree.ts";
 
 /**
  * Keeps a layer as it is, uncompressed.
  * @param path of the tar file to make
+ * @param budget of the image
  * @param signal stops the work, at some point in the middle of it
  * @returns what the layer holds
  * @throws {ImageError} when the layer is damaged, or not the one that the image's config names
@@ -20,11 +22,12 @@ import { EVERYTHING, LayerTree } from "./tree.ts";
 export async function copyLayer(
   blob: LayerBlob,
   path: string,
+  budget: Budget,
   signal: AbortSignal,
   progress: LayerProgress,
 ): Promise<LayerTree> {
   try {
-    const copier = new LayerCopier(path);
+    const copier = new LayerCopier(path, budget);
     try {
       await receiveLayer(blob, copier, signal, progress);
       return copier.tree;
@@ -44,7 +47,7 @@ export async function copyLayer(
 }
 
 class LayerCopier implements LayerSink {
-  readonly tree = new LayerTree(EVERYTHING);
+  readonly tree: LayerTree;
   readonly #stream = new TarStream({
     entry: (entry, offset) => {
       this.tree.add(entry, offset);
@@ -57,7 +60,8 @@ class LayerCopier implements LayerSink {
   readonly #table = new CallTable(this.#arena, 1);
   #written: Promise<void> = Promise.resolve();
 
-  constructor(path: string) {
+  constructor(path: string, budget: Budget) {
+    this.tree = new LayerTree(EVERYTHING, budget);
     const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
     // programs of images with setuid are none of the host users' business
     this.#fd = libcCall("openat", AT_FDCWD, path, flags, 0o600);

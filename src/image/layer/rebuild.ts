@@ -6,6 +6,7 @@ import { removeTree } from "../../plan/undo.ts";
 import { type ByteString, toBytes } from "../tar/byte_string.ts";
 import type { TarEntry } from "../tar/decoder.ts";
 import { readAt, readTar } from "../tar/reader.ts";
+import { Budget } from "./budget.ts";
 import { isApart, isTrashed } from "./skeleton.ts";
 import { EVERYTHING, type File, LayerTree, type Node } from "./tree.ts";
 
@@ -91,7 +92,7 @@ interface FoundFile {
 
 /** A layer's tree that remembers what the layer itself replaced, under the numbers that the unpacker gave it. */
 class RecordedTree {
-  readonly #tree = new LayerTree(EVERYTHING);
+  readonly #tree = new LayerTree(EVERYTHING, new Budget());
   readonly #trash: Node[] = [];
 
   add(entry: TarEntry, offset: number): void {

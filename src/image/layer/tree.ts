@@ -6,6 +6,7 @@
 import { type ByteString, quoteName } from "../tar/byte_string.ts";
 import { fileSize, type TarEntry } from "../tar/decoder.ts";
 import { TarError } from "../tar/fields.ts";
+import type { Budget } from "./budget.ts";
 
 export interface Directory {
   readonly kind: "directory";
@@ -60,9 +61,6 @@ const MAX_PATH = 4095;
 const MAX_NAME = 255;
 
 const TOO_LONG = `a part of its name is longer than ${MAX_NAME} bytes`;
-
-/** Entries of one layer. Each takes up to 250 bytes of memory; large real layers have a few hundred thousand. */
-const MAX_ENTRIES = 4_000_000;
 
 /** Names that layers use for what is gone (OCI image-spec, layer.md, "Whiteouts"). */
 const WHITEOUT_PREFIX = ".wh.";
@@ -133,7 +131,6 @@ export class LayerTree {
 
   /** The directory that the previous entry was in, by its name as written: the next one is mostly in the same. */
   #lastFolder: { readonly name: ByteString; readonly directory: Directory } | undefined;
-  #entries = 0;
 
   /** Sum of the files' sizes, in bytes. */
   size = 0;
@@ -143,10 +140,12 @@ export class LayerTree {
 
   /**
    * @param keeps of which files and devices to remember the headers, and where their data are
+   * @param budget shared by the layers of an image
    * @param made told of each directory that an entry needs and nothing has made, before the entry's own placement
    */
   constructor(
     readonly keeps: (entry: TarEntry) => boolean,
+    readonly budget: Budget,
     readonly made: (placement: Placement) => void = () => {},
   ) {}
 
@@ -157,7 +156,7 @@ export class LayerTree {
    * @throws {TarError} when it must not be in a layer
    */
   add(entry: TarEntry, offset: number): Placement | undefined {
-    if (++this.#entries > MAX_ENTRIES) throw new TarError(`the layer has more than ${MAX_ENTRIES} entries`);
+    this.budget.take(entry);
     const slash = entry.name.lastIndexOf("/", entry.name.length - 2);
     const name = entry.name.endsWith("/") ? entry.name.slice(slash + 1, -1) : entry.name.slice(slash + 1);
     if (name === "" || name === "." || name === "..") {

@@ -1,4 +1,5 @@
 import type { ByteString } from "../tar/byte_string.ts";
+import { Budget } from "./budget.ts";
 import { CallQueue } from "./call_queue.ts";
 import { type Descriptor, LayerFolder } from "./folder.ts";
 import { isApart } from "./skeleton.ts";
@@ -23,7 +24,11 @@ interface OpenFile {
 
 /** Writes a layer's tar into a folder, in the form that overlay takes as a lower layer. Needs root. */
 export class LayerUnpacker implements LayerSink {
-  readonly #tree = new LayerTree(isApart, (placement) => this.#makeDirectory(placement, placement.name));
+  readonly #tree = new LayerTree(
+    isApart,
+    new Budget(),
+    (placement) => this.#makeDirectory(placement, placement.name),
+  );
   readonly #queue = new CallQueue();
   readonly #folder: LayerFolder;
   readonly #stream = new TarStream({

@@ -1,6 +1,7 @@
 import { QUIET } from "../progress.ts";
 import type { LayerBlob } from "../source/source.ts";
 import { TarStream } from "../tar/stream.ts";
+import { Budget } from "./budget.ts";
 import { type LayerSink, receiveLayer } from "./receive.ts";
 import { LayerTree, NOTHING } from "./tree.ts";
 
@@ -13,7 +14,7 @@ export async function verifyLayer(blob: LayerBlob, signal = new AbortController(
 }
 
 class Nowhere implements LayerSink {
-  readonly #tree = new LayerTree(NOTHING);
+  readonly #tree = new LayerTree(NOTHING, new Budget());
   readonly #stream = new TarStream({
     entry: (entry, offset) => {
       this.#tree.add(entry, offset);

@@ -3,6 +3,7 @@ import { log } from "../../log.ts";
 import { IndexError } from "../erofs/index.ts";
 import { tryIndex } from "../erofs/mount.ts";
 import type { ImageFiles } from "../files/merged.ts";
+import { Budget } from "../layer/budget.ts";
 import { isCompressed } from "../layer/stream.ts";
 import type { SourceImage } from "../source/source.ts";
 import { BLOCK } from "../tar/decoder.ts";
@@ -51,13 +52,21 @@ export async function useInPlace(
 /** The layers of an image, if they lie in one file, uncompressed, where EROFS can point to. */
 async function plainLayers(image: SourceImage): Promise<PlainLayer[] | undefined> {
   const layers: PlainLayer[] = [];
+  const budget = new Budget();
   let file: Deno.FsFile | undefined;
   for (const blob of image.layers) {
     const range = await blob.range();
     file ??= range.file;
     if (range.file !== file || range.offset % BLOCK !== 0 || isCompressed(range)) return undefined;
     const fileSize = range.file.statSync().size;
-    layers.push({ blob, tree: readTree(blob.label, range), range, file: 0, fileSize, number: undefined });
+    layers.push({
+      blob,
+      tree: readTree(blob.label, range, budget),
+      range,
+      file: 0,
+      fileSize,
+      number: undefined,
+    });
   }
   return layers;
 }

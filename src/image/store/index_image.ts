@@ -2,6 +2,7 @@ import { ImageError } from "../../errors.ts";
 import { type IndexedLayer, makeIndex } from "../erofs/index.ts";
 import { archivedFiles } from "../files/archived.ts";
 import type { ImageFiles } from "../files/merged.ts";
+import type { Budget } from "../layer/budget.ts";
 import { EVERYTHING, LayerTree } from "../layer/tree.ts";
 import type { LayerBlob } from "../source/source.ts";
 import { TarError } from "../tar/fields.ts";
@@ -26,8 +27,8 @@ export interface PlainLayer {
  * What a plain layer holds, by the headers of its tar alone.
  * @throws {ImageError} when it is damaged, or has something in it that must not be in a layer
  */
-export function readTree(label: string, range: FileRange): LayerTree {
-  const tree = new LayerTree(EVERYTHING);
+export function readTree(label: string, range: FileRange, budget: Budget): LayerTree {
+  const tree = new LayerTree(EVERYTHING, budget);
   try {
     for (const { entry, offset } of readTar(range)) tree.add(entry, offset - range.offset);
   } catch (error) {
@@ -40,14 +41,15 @@ export function readTree(label: string, range: FileRange): LayerTree {
 /**
  * Opens the tars of an image's layers.
  * @param numbers of the layers in the store
- * @param trees of those that are known already, by diff id
+ * @param trees of those that are known already, by diff id; the others are added
  * @returns undefined when one is not there any more
  */
 export function openStoredLayers(
   store: LayerStore,
   diffIds: readonly string[],
   numbers: readonly number[],
-  trees: ReadonlyMap<string, LayerTree>,
+  trees: Map<string, LayerTree>,
+  budget: Budget,
 ): { readonly layers: readonly PlainLayer[] } & Disposable | undefined {
   const files: Deno.FsFile[] = [];
   const close = () => files.forEach((file) => file.close());
@@ -60,7 +62,8 @@ export function openStoredLayers(
       const range: FileRange = { file, offset: 0, size };
       const label = `layer ${diffId} of the store`;
       const blob: LayerBlob = { name: diffId, label, diffId, size, range: () => Promise.resolve(range) };
-      const tree = trees.get(diffId) ?? readTree(label, range);
+      const tree = trees.get(diffId) ?? readTree(label, range, budget);
+      trees.set(diffId, tree);
       return { blob, tree, range, file: number, fileSize: size, number };
     });
     return { layers, [Symbol.dispose]: close };

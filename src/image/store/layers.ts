@@ -3,6 +3,7 @@ import { stepDone } from "../../plan/fault.ts";
 import { removeTree } from "../../plan/undo.ts";
 import type { Database } from "../../state/database.ts";
 import { layersFolder, type Paths } from "../../state/paths.ts";
+import type { Budget } from "../layer/budget.ts";
 import type { LayerTree } from "../layer/tree.ts";
 import type { LayerProgress } from "../progress.ts";
 import type { LayerBlob } from "../source/source.ts";
@@ -122,6 +123,7 @@ export class LayerStore {
 
   /**
    * Copies a layer's tar under the number that was reserved for it.
+   * @param budget of the image
    * @returns what it holds
    * @throws {ImageError} when it is damaged, or not the one that its diff id says
    * @throws {HostError} when there is no space left, or the file system refuses
@@ -129,11 +131,12 @@ export class LayerStore {
   async copy(
     layer: LayerBlob,
     number: number,
+    budget: Budget,
     signal: AbortSignal,
     progress: LayerProgress,
   ): Promise<LayerTree> {
     const { copyLayer } = await import("../layer/copy.ts");
-    const tree = await copyLayer(layer, this.tar(number), signal, progress);
+    const tree = await copyLayer(layer, this.tar(number), budget, signal, progress);
     stepDone();
     this.#describe(number, tree.size, tree.root.opaque);
     return tree;

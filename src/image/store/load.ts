@@ -5,6 +5,7 @@ import type { Database } from "../../state/database.ts";
 import { IndexError } from "../erofs/index.ts";
 import type { ImageFiles } from "../files/merged.ts";
 import { interruptible } from "../interrupt.ts";
+import { Budget } from "../layer/budget.ts";
 import type { LayerTree } from "../layer/tree.ts";
 import type { Progress } from "../progress.ts";
 import type { SourceImage } from "../source/source.ts";
@@ -37,6 +38,7 @@ export interface LoadTarget {
 export class ImageLoad {
   /** Layers that this load has made, by diff id. They are not in the store until the image is. */
   readonly #made = new Map<string, number>();
+  readonly #budget = new Budget();
   readonly #trees = new Map<string, LayerTree>();
   #index: { readonly number: number; readonly layers: readonly number[] } | undefined;
   /** Whether EROFS cannot describe it. */
@@ -98,7 +100,7 @@ export class ImageLoad {
       this.#made.set(diffId, number);
       const told = progress.layer(diffId, "Loading layer", layer.size);
       if (form === "folder") await layers.unpack(layer, number, signal, told);
-      else this.#trees.set(diffId, await layers.copy(layer, number, signal, told));
+      else this.#trees.set(diffId, await layers.copy(layer, number, this.#budget, signal, told));
       told.done("Loaded");
     }
   }
@@ -109,7 +111,7 @@ export class ImageLoad {
     // one that was there before may have gone meanwhile: the commit finds out
     const numbers = this.#diffIds.map((diffId) => this.#number(diffId));
     if (!numbers.every((number) => number !== undefined)) return;
-    using opened = openStoredLayers(layers, this.#diffIds, numbers, this.#trees);
+    using opened = openStoredLayers(layers, this.#diffIds, numbers, this.#trees, this.#budget);
     if (opened === undefined) return;
     const number = indexes.reserve(this.#diffIds);
     this.#index = { number, layers: numbers };
