@@ -4,7 +4,7 @@ import { assertRunnableHere, parseImageConfig } from "../image/config.ts";
 import type { ImageFiles } from "../image/files/merged.ts";
 import type { ImageSource, SourceImage } from "../image/source/source.ts";
 import { type ArchiveInPlace, identityOf } from "../image/store/archives.ts";
-import type { Storage } from "../image/store/storage.ts";
+import type { IndexMount, Storage } from "../image/store/storage.ts";
 import type { ImageStore, StoredImage } from "../image/store/store.ts";
 import { CONTAINER_FILES } from "../rootfs/etc_files.ts";
 import type { ImageEtc, RunnableImage } from "./prepare.ts";
@@ -44,17 +44,19 @@ export async function resolveImage(
   const path = realPath(resolve(name));
   const identity = identityOf(path) ?? "";
   const known = storage === "unpacked" ? undefined : store.archives.find(path, identity);
-  if (known !== undefined && !verify) return inPlace(store, path, known, name);
+  if (known !== undefined && storage !== "unpacked" && !verify) {
+    return inPlace(store, path, known, name, storage);
+  }
   const { openArchive } = await import("../image/source/docker_archive.ts");
   using archive = openArchive(path);
   const image = onlyImage(archive, name);
   assertRunnableHere(image.config, name);
   if (verify) await verifyLayers(image);
-  if (known !== undefined) return inPlace(store, path, known, name);
+  if (known !== undefined && storage !== "unpacked") return inPlace(store, path, known, name, storage);
   if (storage !== "unpacked") {
     const { useInPlace } = await import("../image/store/in_place.ts");
-    const used = await useInPlace(store.archives, path, identity, image, readEtc);
-    if (used !== undefined) return inPlace(store, path, used, name);
+    const used = await useInPlace(store.archives, path, identity, image, readEtc, storage);
+    if (used !== undefined) return inPlace(store, path, used, name, storage);
   }
   const loaded = store.find(image.id) ?? await store.load(image, { tags: [], source: path });
   return await fromStore(store, loaded, name, storage);
@@ -81,14 +83,20 @@ async function fromStore(
   return { id: image.id, config: image.config, lower, etc, isPresent: () => store.holds(image.id) };
 }
 
-function inPlace(store: ImageStore, path: string, archive: ArchiveInPlace, name: string): ResolvedImage {
+function inPlace(
+  store: ImageStore,
+  path: string,
+  archive: ArchiveInPlace,
+  name: string,
+  mount: IndexMount,
+): ResolvedImage {
   const { archives } = store;
   const config = parseImageConfig(archive.config, `the image config of ${JSON.stringify(path)}`);
   assertRunnableHere(config, name);
   return {
     id: archive.image,
     config,
-    lower: archives.lower(path, archive),
+    lower: archives.lower(path, archive, mount),
     etc: archive.facts as ImageEtc,
     isPresent: () => archives.holds(archive.index),
   };

@@ -1,5 +1,5 @@
 import { mountSteps } from "../rootfs/mounts.ts";
-import { type Lower, overlaySteps, pivotSteps } from "../rootfs/overlay.ts";
+import { loopSteps, type Lower, overlaySteps, pivotSteps } from "../rootfs/overlay.ts";
 import { connectSteps, type Endpoint } from "../network/steps.ts";
 import type { Spec } from "../plan/oci.ts";
 import type { CgroupFolder, ChildStep, HostStep, NamespaceKind, Plan } from "../plan/step.ts";
@@ -29,7 +29,7 @@ export interface PlanInput {
  * A container's start, as a list of steps. Pure: it asks nothing of the system, and changes nothing.
  */
 export function makePlan(input: PlanInput): Plan {
-  const { spec, stateFolder, runFolder, endpoint, cgroups } = input;
+  const { spec, stateFolder, runFolder, endpoint, cgroups, lower } = input;
   const inUserNamespace = spec.linux.uidMappings.length > 0;
   const steps: HostStep[] = [
     ...folderSteps(input),
@@ -38,6 +38,7 @@ export function makePlan(input: PlanInput): Plan {
       why: "make cgroups that hold the container's processes together",
       folders: cgroups,
     },
+    ...loopSteps(lower),
     {
       do: "start-child",
       why: "start the container's first process in namespaces of its own",

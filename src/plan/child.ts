@@ -8,6 +8,7 @@ import {
   AT_FDCWD,
   CLONE_NEWCGROUP,
   FSCONFIG_CMD_CREATE,
+  FSCONFIG_SET_FLAG,
   FSCONFIG_SET_STRING,
   FSMOUNT_CLOEXEC,
   FSOPEN_CLOEXEC,
@@ -259,6 +260,7 @@ class Compiler {
   #mountIndex({ index, devices, folder, target }: Extract<ChildStep, { op: "mount-index" }>): void {
     this.call("chdir", [folder]);
     const context = this.call("fsopen", ["erofs", FSOPEN_CLOEXEC]);
+    this.call("fsconfig", [context, FSCONFIG_SET_FLAG, "ro", 0, 0]);
     this.call("fsconfig", [context, FSCONFIG_SET_STRING, "source", index, 0]);
     for (const device of devices) this.call("fsconfig", [context, FSCONFIG_SET_STRING, "device", device, 0]);
     this.call("fsconfig", [context, FSCONFIG_CMD_CREATE, 0, 0, 0]);

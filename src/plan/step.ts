@@ -44,6 +44,8 @@ export type HostStep =
     | { readonly do: "make-directory"; readonly path: string; readonly mode: number }
     | { readonly do: "write-file"; readonly path: string; readonly text: string; readonly mode: number }
     | { readonly do: "make-cgroups"; readonly folders: readonly CgroupFolder[] }
+    /** Files that the child's mount-index then finds as block devices. */
+    | { readonly do: "attach-loops"; readonly files: readonly string[] }
     | {
       readonly do: "start-child";
       readonly namespaces: readonly NamespaceKind[];

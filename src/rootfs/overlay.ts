@@ -1,5 +1,5 @@
-import { basename, dirname } from "@std/path";
-import type { ChildStep } from "../plan/step.ts";
+import { basename, dirname, resolve } from "@std/path";
+import type { ChildStep, HostStep } from "../plan/step.ts";
 
 /** What the writable layer lies over: an image, in one of the ways in which it can be kept. */
 export type Lower =
@@ -10,6 +10,8 @@ export type Lower =
   | { readonly kind: "folders"; readonly layers: readonly string[] }
   | {
     readonly kind: "erofs";
+    /** Whether the kernel has to be given block devices in place of the files. */
+    readonly loop: boolean;
     /** Of the whole image, and the files that it points into: below `folder`, unless they are absolute. */
     readonly index: string;
     readonly devices: readonly string[];
@@ -51,6 +53,13 @@ export function overlaySteps(
     },
     { op: "open-root", why: "hold the new root by a descriptor", path: target },
   ];
+}
+
+/** Makes the files of an index block devices, where the kernel wants them. */
+export function loopSteps(lower: Lower): HostStep[] {
+  if (lower.kind !== "erofs" || !lower.loop) return [];
+  const files = [lower.index, ...lower.devices].map((file) => resolve(lower.folder, file));
+  return [{ do: "attach-loops", why: "make block devices of the image's index and layers", files }];
 }
 
 function indexStep({ index, devices, folder }: Extract<Lower, { kind: "erofs" }>, target: string): ChildStep {

@@ -14,6 +14,8 @@ import { View, VIEWER } from "../support/view.ts";
 const WAYS = [
   { way: "in place", storage: "erofs", isLoaded: false },
   { way: "erofs", storage: "erofs", isLoaded: true },
+  { way: "in place, by loop devices", storage: "loop", isLoaded: false },
+  { way: "loop", storage: "loop", isLoaded: true },
   { way: "unpacked", storage: "unpacked", isLoaded: true },
 ] as const;
 

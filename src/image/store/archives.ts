@@ -2,6 +2,7 @@ import { basename, dirname } from "@std/path";
 import type { Lower } from "../../rootfs/overlay.ts";
 import { stepDone } from "../../plan/fault.ts";
 import type { Database } from "../../state/database.ts";
+import type { IndexMount } from "./storage.ts";
 import type { IndexStore } from "./indexes.ts";
 
 /** An archive that is used where it lies: the store has no more than its index. */
@@ -124,9 +125,10 @@ export class ArchiveCache {
   }
 
   /** What a container's overlay lies over. */
-  lower(path: string, { index }: ArchiveInPlace): Lower {
+  lower(path: string, { index }: ArchiveInPlace, mount: IndexMount): Lower {
     return {
       kind: "erofs",
+      loop: mount === "loop",
       folder: dirname(path),
       index: this.indexes.path(index),
       devices: [basename(path)],

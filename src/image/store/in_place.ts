@@ -8,6 +8,7 @@ import { isCompressed } from "../layer/stream.ts";
 import type { SourceImage } from "../source/source.ts";
 import { BLOCK } from "../tar/decoder.ts";
 import type { ArchiveCache, ArchiveInPlace } from "./archives.ts";
+import type { IndexMount } from "./storage.ts";
 import { indexImage, type PlainLayer, readTree } from "./index_image.ts";
 
 /** fsconfig(2) takes no longer paths. */
@@ -18,6 +19,7 @@ const LONGEST_PATH = 255;
  * @param path absolute, of the archive, which is open as the image's source
  * @param identity of the file before it was opened
  * @param describe what is to be remembered of the image's files
+ * @param mount how its index will be mounted
  * @returns undefined when it has to be loaded: its layers are compressed, say
  * @throws {ImageError} when a layer is damaged
  */
@@ -27,6 +29,7 @@ export async function useInPlace(
   identity: string,
   image: SourceImage,
   describe: (files: ImageFiles) => Promise<unknown>,
+  mount: IndexMount,
 ): Promise<ArchiveInPlace | undefined> {
   const layers = await plainLayers(image);
   if (layers === undefined) return undefined;
@@ -36,7 +39,7 @@ export async function useInPlace(
     if (indexes.path(number).length > LONGEST_PATH) return undefined;
     const facts = await indexImage(indexes, number, layers, describe);
     // it may lie on a file system that EROFS cannot read from
-    tryIndex(indexes.path(number), [path]);
+    tryIndex(indexes.path(number), [path], mount);
     const archive = { image: image.id, config: image.configText, facts, index: number };
     return archives.add(path, identity, archive);
   } catch (error) {

@@ -6,18 +6,26 @@ import type { Paths } from "../../state/paths.ts";
 import { bootId } from "../../state/process_identity.ts";
 
 /**
- * `erofs`: layers stay tars, and an EROFS index of them is mounted (Linux 6.12, root). `unpacked`: each layer is a folder.
+ * `erofs`: layers stay tars, and an EROFS index of them is mounted (Linux 6.12). `loop`: the same by way of loop devices (Linux 6.4;
+ * any file system). `unpacked`: each layer is a folder. The best comes first.
  */
-export const STORAGES = ["erofs", "unpacked"] as const;
+export const STORAGES = ["erofs", "loop", "unpacked"] as const;
 export type Storage = typeof STORAGES[number];
 
-const KEY = "erofs";
+/** The ways to mount an index. */
+export type IndexMount = Exclude<Storage, "unpacked">;
+const INDEX_MOUNTS = STORAGES.filter((storage) => storage !== "unpacked");
 
-/** What was found out: by which boot, and why EROFS cannot be used; null when it can. */
+/** What was found out: by which boot, and why an index cannot be mounted; null when it can. */
 interface Finding {
   readonly bootId: string;
   readonly obstacle: string | null;
 }
+
+const NEEDS: Readonly<Record<IndexMount, string>> = {
+  erofs: "it takes Linux 6.12 and a file system other than tmpfs",
+  loop: "it takes Linux 6.4 and loop devices",
+};
 
 /**
  * The storage to use.
@@ -30,26 +38,29 @@ export async function chosenStorage(
   wanted: Storage | undefined,
 ): Promise<Storage> {
   if (wanted === "unpacked") return wanted;
-  const obstacle = await erofsObstacle(paths, database);
-  if (obstacle === null) return "erofs";
-  if (wanted === undefined) return "unpacked";
+  if (wanted === undefined) {
+    for (const mount of INDEX_MOUNTS) if (await findObstacle(paths, database, mount) === null) return mount;
+    return "unpacked";
+  }
+  const obstacle = await findObstacle(paths, database, wanted);
+  if (obstacle === null) return wanted;
   throw new HostError({
-    what: "cannot use --storage erofs",
-    why: `EROFS cannot be mounted from a file in ${JSON.stringify(paths.state)} (${obstacle})`,
-    hint:
-      "it takes Linux 6.12 and a file system other than tmpfs; leave the choice to dhow, or use --storage unpacked",
+    what: `cannot use --storage ${wanted}`,
+    why: `EROFS cannot be mounted like that from files in ${JSON.stringify(paths.state)} (${obstacle})`,
+    hint: `${NEEDS[wanted]}; leave the choice to dhow, or use --storage unpacked`,
   });
 }
 
-/** Why EROFS cannot be mounted from files in the state folder: tried once a boot, then remembered. */
-async function erofsObstacle(paths: Paths, database: Database): Promise<string | null> {
-  const row = database.get<{ value: string }>("SELECT value FROM host_facts WHERE key = ?", KEY);
+/** Why an index in the state folder cannot be mounted: tried once a boot, then remembered. */
+async function findObstacle(paths: Paths, database: Database, mount: IndexMount): Promise<string | null> {
+  const key = `mount ${mount}`;
+  const row = database.get<{ value: string }>("SELECT value FROM host_facts WHERE key = ?", key);
   const known = row === undefined ? undefined : JSON.parse(row.value) as Finding;
   if (known?.bootId === bootId()) return known.obstacle;
-  const { tryErofs } = await import("../erofs/mount.ts");
-  const obstacle = tryErofs(paths.state);
-  log.debug(obstacle === null ? "EROFS can be mounted from files" : `EROFS cannot be mounted: ${obstacle}`);
+  const { tryMount } = await import("../erofs/mount.ts");
+  const obstacle = tryMount(paths.state, mount);
+  log.debug(obstacle === null ? `images can be mounted (${mount})` : `not ${mount}: ${obstacle}`);
   const finding: Finding = { bootId: bootId(), obstacle };
-  database.run("INSERT OR REPLACE INTO host_facts (key, value) VALUES (?, ?)", KEY, JSON.stringify(finding));
+  database.run("INSERT OR REPLACE INTO host_facts (key, value) VALUES (?, ?)", key, JSON.stringify(finding));
   return obstacle;
 }

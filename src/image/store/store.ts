@@ -12,7 +12,7 @@ import { IndexStore } from "./indexes.ts";
 import { type LayerForm, LayerStore } from "./layers.ts";
 import type { LoadTarget } from "./load.ts";
 import { LayerTar } from "./tar.ts";
-import { chosenStorage, type Storage } from "./storage.ts";
+import { chosenStorage, type IndexMount, type Storage } from "./storage.ts";
 
 /** An image in the store. */
 export interface StoredImage {
@@ -106,8 +106,10 @@ export class ImageStore {
    * @throws {HostError} when there is no space left for them
    */
   async lower(image: StoredImage, storage?: Storage): Promise<Lower> {
-    if ((storage ?? await this.storage()) !== "unpacked") {
-      const lower = this.#indexed(image) ?? (await this.#complete(image, "tar"), this.#indexed(image));
+    const mount = storage ?? await this.storage();
+    if (mount !== "unpacked") {
+      const lower = this.#indexed(image, mount) ??
+        (await this.#complete(image, "tar"), this.#indexed(image, mount));
       if (lower !== undefined) return lower;
     }
     const folders = this.#folders(image.id);
@@ -116,13 +118,14 @@ export class ImageStore {
     return this.#folders(image.id)!;
   }
 
-  #indexed({ config: { diffIds } }: StoredImage): Lower | undefined {
+  #indexed({ config: { diffIds } }: StoredImage, mount: IndexMount): Lower | undefined {
     const index = this.indexes.find(diffIds);
     if (index === undefined) return undefined;
     const { paths } = this;
     const relative = (path: string) => path.slice(paths.state.length + 1);
     return {
       kind: "erofs",
+      loop: mount === "loop",
       folder: paths.state,
       index: relative(index.path),
       devices: index.devices.map((number) => relative(this.layers.tar(number))),

@@ -56,7 +56,13 @@ Deno.test("a path with what separates overlay's options is escaped", () => {
 });
 
 Deno.test("an index is mounted below the writable layer, and stands for all layers", () => {
-  const index: Lower = { kind: "erofs", folder: "/store", index: "indexes/1", devices: ["layers/7.tar"] };
+  const index: Lower = {
+    kind: "erofs",
+    loop: false,
+    folder: "/store",
+    index: "indexes/1",
+    devices: ["layers/7.tar"],
+  };
   const [, mount, overlay] = overlaySteps({ ...SAMPLE, lower: index });
   assert(mount?.op === "mount-index" && overlay?.op === "mount-overlay");
   assertEquals([mount.folder, mount.index, mount.devices], ["/store", "indexes/1", ["layers/7.tar"]]);
