@@ -35,6 +35,8 @@ export interface Invocation {
 export interface GlobalOptions {
   /** --root */
   readonly root: string | undefined;
+  /** --storage */
+  readonly storage: string | undefined;
   /** --debug */
   readonly debug: boolean;
 }

@@ -1,7 +1,7 @@
 import { resolve } from "@std/path";
 import { newId } from "../container/names.ts";
-import { isPath, onlyImage, readEtc, requireArchive, storedEtc } from "../container/image.ts";
-import { prepare, type RunnableImage } from "../container/prepare.ts";
+import { isPath, onlyImage, readEtc, requireArchive } from "../container/image.ts";
+import { type ImageEtc, prepare, type RunnableImage } from "../container/prepare.ts";
 import { UsageError } from "../errors.ts";
 import { archivedFiles } from "../image/files/archived.ts";
 import { assertRunnableHere } from "../image/config.ts";
@@ -61,8 +61,11 @@ async function inspect(name: string, global: GlobalOptions, layersFolder: string
   assertRunnableHere(image.config, name);
   const layers = image.layers.map(({ name }, index) => ({ name, folder: `${layersFolder}/${index}` }));
   const folders = layers.map(({ folder }) => folder).toReversed();
-  const etc = await readEtc(archivedFiles(image.layers));
-  return { image: { config: image.config, layers: folders, etc }, archive: { path, layers } };
+  const etc = await readEtc(archivedFiles(image.layers.map((blob) => ({ blob }))));
+  return {
+    image: { config: image.config, lower: { kind: "folders", layers: folders }, etc },
+    archive: { path, layers },
+  };
 }
 
 async function inspectStored(name: string, global: GlobalOptions): Promise<Inspected | undefined> {
@@ -70,7 +73,7 @@ async function inspectStored(name: string, global: GlobalOptions): Promise<Inspe
   const stored = store.find(name);
   if (stored === undefined) return undefined;
   assertRunnableHere(stored.config, name);
-  const layers = store.layerTrees(stored.id).map(({ path }) => path);
-  const etc = await storedEtc(store, stored.id, layers);
-  return { image: { config: stored.config, layers, etc }, archive: undefined };
+  const lower = await store.lower(stored, "unpacked");
+  const etc = await store.facts(stored) as ImageEtc;
+  return { image: { config: stored.config, lower, etc }, archive: undefined };
 }

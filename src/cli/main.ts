@@ -24,6 +24,7 @@ const COMMANDS: Readonly<Record<string, { summary: string; load: () => Promise<{
 
 const GLOBAL_OPTIONS: readonly Option[] = [
   { name: "root", value: "DIR", help: "keep images, containers and state below DIR" },
+  { name: "storage", value: "KIND", help: "keep images as: erofs, loop, unpacked" },
   { name: "debug", short: "D", help: "say more, and show where errors come from" },
   { name: "version", short: "v", help: "print dhow's version and end" },
   HELP,
@@ -41,7 +42,11 @@ export async function main(argv: readonly string[]): Promise<number> {
   let verb: string | undefined;
   try {
     const before = parse("dhow", GLOBAL_OPTIONS, argv, true);
-    const global: GlobalOptions = { root: before.options.text("root"), debug: before.options.flag("debug") };
+    const global: GlobalOptions = {
+      root: before.options.text("root"),
+      storage: before.options.text("storage"),
+      debug: before.options.flag("debug"),
+    };
     debug = global.debug;
     configureLog(debug);
     verb = before.options.flag("version") ? "version" : before.args[0];

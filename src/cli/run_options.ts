@@ -23,6 +23,10 @@ export const RUN_OPTIONS: readonly Option[] = [
   },
   { name: "workdir", short: "w", value: "DIR", help: "working directory" },
   { name: "user", short: "u", value: "USER[:GROUP]", help: "run as this user, by name or number" },
+  {
+    name: "verify",
+    help: "hash the layers of an archive first (those in the store were hashed when they were loaded)",
+  },
   { name: "userns", help: "in a user namespace of its own, its root being the caller" },
 ];
 
@@ -76,6 +80,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     workingDir,
     user: options.text("user"),
     userNamespace: options.flag("userns"),
+    verify: options.flag("verify"),
   };
 }
 

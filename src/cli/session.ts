@@ -1,7 +1,9 @@
 import { resolve } from "@std/path";
 import { requireRoot } from "../container/host.ts";
 import { recover } from "../container/recover.ts";
+import { type Storage, STORAGES } from "../image/store/storage.ts";
 import { ImageStore } from "../image/store/store.ts";
+import { readEtc } from "../container/image.ts";
 import { UsageError } from "../errors.ts";
 import { log } from "../log.ts";
 import { Database } from "../state/database.ts";
@@ -30,11 +32,22 @@ export async function openSession(global: GlobalOptions, what: string): Promise<
   const root = global.root === undefined ? undefined : resolve(global.root);
   const paths = pathsUnder(root);
   const database = Database.open(paths);
-  const store = new ImageStore(paths, database);
+  const store = new ImageStore(paths, database, { storage: readStorage(global), describe: readEtc });
   log.debug("look for what killed commands left behind");
   await recover(database, paths, store);
   log.debug("ready");
   return { paths, database, store, recoverCommand: [...ownCommand(), ...rootOption(root), "recover"] };
+}
+
+/** @throws {UsageError} when there is no such storage */
+function readStorage({ storage }: GlobalOptions): Storage | undefined {
+  const known: readonly (string | undefined)[] = STORAGES;
+  if (storage === undefined || known.includes(storage)) return storage as Storage | undefined;
+  throw new UsageError({
+    what: `cannot use --storage ${JSON.stringify(storage)}`,
+    why: "there is no such storage",
+    hint: `choose one of: ${STORAGES.join(", ")}`,
+  });
 }
 
 function rootOption(root: string | undefined): string[] {

@@ -1,8 +1,10 @@
 import { resolve } from "@std/path";
 import { ImageError } from "../errors.ts";
-import { assertRunnableHere } from "../image/config.ts";
-import type { ImageSource, SourceImage } from "../image/source/source.ts";
+import { assertRunnableHere, parseImageConfig } from "../image/config.ts";
 import type { ImageFiles } from "../image/files/merged.ts";
+import type { ImageSource, SourceImage } from "../image/source/source.ts";
+import { type ArchiveInPlace, identityOf } from "../image/store/archives.ts";
+import type { IndexMount, Storage } from "../image/store/storage.ts";
 import type { ImageStore, StoredImage } from "../image/store/store.ts";
 import { CONTAINER_FILES } from "../rootfs/etc_files.ts";
 import type { ImageEtc, RunnableImage } from "./prepare.ts";
@@ -10,28 +12,100 @@ import type { ImageEtc, RunnableImage } from "./prepare.ts";
 /** /etc/passwd and /etc/group are read whole. Docker has no bound; this one, in bytes, is far above any real one. */
 const USERS_LIMIT = 1 << 20;
 
+/** An image that a container is about to be made of. */
+export interface ResolvedImage extends RunnableImage {
+  readonly id: string;
+  /** Whether all that it needs is still there: to be asked in the transaction that makes a container refer to it. */
+  isPresent(): boolean;
+}
+
+export interface ResolveOptions {
+  /** Whether to hash what is in an archive that is used where it lies. */
+  readonly verify: boolean;
+  /** Whether it will be mounted in a user namespace, where EROFS cannot be. */
+  readonly inUserNamespace: boolean;
+}
+
 /**
- * Finds the image that a user means: a name in the store, or the path of an archive, whose layers are then unpacked into
- * the store unless they are there.
+ * Finds the image that a user means: a name in the store, or the path of an archive. An archive is used where it lies, if
+ * that is possible, or else loaded into the store.
  *
  * @throws {ImageError} when there is none, or it cannot be used
  */
-export async function resolveImage(store: ImageStore, name: string): Promise<RunnableImage & { id: string }> {
+export async function resolveImage(
+  store: ImageStore,
+  name: string,
+  { verify, inUserNamespace }: ResolveOptions,
+): Promise<ResolvedImage> {
   const stored = isPath(name) ? undefined : store.find(name);
-  const image = stored ?? await loadArchive(store, name);
+  const storage = inUserNamespace ? "unpacked" : await store.storage();
+  if (stored !== undefined) return await fromStore(store, stored, name, storage);
+  requireArchive(name);
+  const path = realPath(resolve(name));
+  const identity = identityOf(path) ?? "";
+  const known = storage === "unpacked" ? undefined : store.archives.find(path, identity);
+  if (known !== undefined && storage !== "unpacked" && !verify) {
+    return inPlace(store, path, known, name, storage);
+  }
+  const { openArchive } = await import("../image/source/docker_archive.ts");
+  using archive = openArchive(path);
+  const image = onlyImage(archive, name);
   assertRunnableHere(image.config, name);
-  const layers = store.layerTrees(image.id).map(({ path }) => path);
-  return { id: image.id, config: image.config, layers, etc: await storedEtc(store, image.id, layers) };
+  if (verify) await verifyLayers(image);
+  if (known !== undefined && storage !== "unpacked") return inPlace(store, path, known, name, storage);
+  if (storage !== "unpacked") {
+    const { useInPlace } = await import("../image/store/in_place.ts");
+    const used = await useInPlace(store.archives, path, identity, image, readEtc, storage);
+    if (used !== undefined) return inPlace(store, path, used, name, storage);
+  }
+  const loaded = store.find(image.id) ?? await store.load(image, { tags: [], source: path });
+  return await fromStore(store, loaded, name, storage);
 }
 
-/** What /etc of a stored image holds: looked up once in its layers, and remembered. */
-export async function storedEtc(store: ImageStore, id: string, layers: readonly string[]): Promise<ImageEtc> {
-  const known = store.facts(id);
-  if (known !== undefined) return known as ImageEtc;
-  const { unpackedFiles } = await import("../image/files/unpacked.ts");
-  const etc = await readEtc(unpackedFiles(layers));
-  store.rememberFacts(id, etc);
-  return etc;
+/** A path without symlinks, under which an archive is known again; of what is not there, the path as it is. */
+function realPath(path: string): string {
+  try {
+    return Deno.realPathSync(path);
+  } catch {
+    return path; // whoever opens it says why that is not possible
+  }
+}
+
+async function fromStore(
+  store: ImageStore,
+  image: StoredImage,
+  name: string,
+  storage: Storage,
+): Promise<ResolvedImage> {
+  assertRunnableHere(image.config, name);
+  const lower = await store.lower(image, storage);
+  const etc = await store.facts(image) as ImageEtc;
+  return { id: image.id, config: image.config, lower, etc, isPresent: () => store.holds(image.id) };
+}
+
+function inPlace(
+  store: ImageStore,
+  path: string,
+  archive: ArchiveInPlace,
+  name: string,
+  mount: IndexMount,
+): ResolvedImage {
+  const { archives } = store;
+  const config = parseImageConfig(archive.config, `the image config of ${JSON.stringify(path)}`);
+  assertRunnableHere(config, name);
+  return {
+    id: archive.image,
+    config,
+    lower: archives.lower(path, archive, mount),
+    etc: archive.facts as ImageEtc,
+    isPresent: () => archives.holds(archive.index),
+  };
+}
+
+/** Hashes the layers of an archive. @throws {ImageError} when one is not what the config says */
+async function verifyLayers(image: SourceImage): Promise<void> {
+  const { verifyLayer } = await import("../image/layer/verify.ts");
+  for (const layer of image.layers) await verifyLayer(layer);
 }
 
 /** Looks up what a start needs to know of an image's /etc. */
@@ -45,16 +119,6 @@ export async function readEtc(files: ImageFiles): Promise<ImageEtc> {
 /** Whether the user wrote a path that cannot be a name. */
 export function isPath(name: string): boolean {
   return /^\.{0,2}\//.test(name);
-}
-
-async function loadArchive(store: ImageStore, name: string): Promise<StoredImage> {
-  requireArchive(name);
-  const path = resolve(name);
-  const { openArchive } = await import("../image/source/docker_archive.ts");
-  using archive = openArchive(path);
-  const image = onlyImage(archive, name);
-  assertRunnableHere(image.config, name);
-  return store.find(image.id) ?? await store.load(image, { tags: [], source: path });
 }
 
 /** @throws {ImageError} when an archive holds several images, so that it does not say which one is meant */

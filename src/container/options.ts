@@ -18,6 +18,8 @@ export interface RunOptions {
   readonly workingDir: string | undefined;
   readonly user: string | undefined;
   readonly userNamespace: boolean;
+  /** Whether to hash the layers of an archive that is used where it lies. */
+  readonly verify: boolean;
 }
 
 export type NetworkMode = "bridge" | "host" | "none";

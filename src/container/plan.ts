@@ -1,5 +1,5 @@
 import { mountSteps } from "../rootfs/mounts.ts";
-import { overlaySteps, pivotSteps } from "../rootfs/overlay.ts";
+import { loopSteps, type Lower, overlaySteps, pivotSteps } from "../rootfs/overlay.ts";
 import { connectSteps, type Endpoint } from "../network/steps.ts";
 import type { Spec } from "../plan/oci.ts";
 import type { CgroupFolder, ChildStep, HostStep, NamespaceKind, Plan } from "../plan/step.ts";
@@ -11,8 +11,8 @@ export interface PlanInput {
   readonly stateFolder: string;
   /** The container's folder below the run folder: its mount point and files. */
   readonly runFolder: string;
-  /** Folders of the image's layers, top to bottom. */
-  readonly layers: readonly string[];
+  /** The image, as it is kept. */
+  readonly lower: Lower;
   /** Texts of the files that take the place of the image's, by their paths in the container. */
   readonly files: Readonly<Record<string, string>>;
   /** Those of them that are symlinks in the image. */
@@ -29,7 +29,7 @@ export interface PlanInput {
  * A container's start, as a list of steps. Pure: it asks nothing of the system, and changes nothing.
  */
 export function makePlan(input: PlanInput): Plan {
-  const { spec, stateFolder, runFolder, endpoint, cgroups } = input;
+  const { spec, stateFolder, runFolder, endpoint, cgroups, lower } = input;
   const inUserNamespace = spec.linux.uidMappings.length > 0;
   const steps: HostStep[] = [
     ...folderSteps(input),
@@ -38,6 +38,7 @@ export function makePlan(input: PlanInput): Plan {
       why: "make cgroups that hold the container's processes together",
       folders: cgroups,
     },
+    ...loopSteps(lower),
     {
       do: "start-child",
       why: "start the container's first process in namespaces of its own",
@@ -78,7 +79,7 @@ function clonedNamespaces(spec: Spec): NamespaceKind[] {
   return spec.linux.namespaces.flatMap(({ type }) => type === "cgroup" ? [] : [type]);
 }
 
-function folderSteps({ stateFolder, runFolder, spec, files }: PlanInput): HostStep[] {
+function folderSteps({ stateFolder, runFolder, spec, files, lower }: PlanInput): HostStep[] {
   const writable: HostStep[] = ["diff", "work"].map((name) => ({
     do: "make-directory",
     why: "make the writable layer and overlay's work folder",
@@ -96,6 +97,16 @@ function folderSteps({ stateFolder, runFolder, spec, files }: PlanInput): HostSt
     ...closed,
     ...writable,
     { do: "make-directory", why: "make the mount point", path: spec.root.path, mode: 0o755 },
+    ...(lower.kind === "erofs"
+      ? [
+        {
+          do: "make-directory",
+          why: "make the mount point",
+          path: `${runFolder}/lower`,
+          mode: 0o755,
+        } as const,
+      ]
+      : []),
     {
       do: "make-directory",
       why: "make a folder for the container's files",
@@ -114,7 +125,7 @@ function folderSteps({ stateFolder, runFolder, spec, files }: PlanInput): HostSt
 
 /** What the container's first process does before it becomes the image's program. */
 function childSteps(input: PlanInput): ChildStep[] {
-  const { spec, stateFolder, layers, cgroups, interactive, changedSignals, linksToReplace } = input;
+  const { spec, stateFolder, runFolder, lower, cgroups, interactive, changedSignals, linksToReplace } = input;
   const { process, linux } = spec;
   const inUserNamespace = linux.uidMappings.length > 0;
   const hasOwnNetwork = linux.namespaces.some(({ type }) => type === "network");
@@ -124,7 +135,8 @@ function childSteps(input: PlanInput): ChildStep[] {
     { op: "join-cgroups", why: "join its cgroups", folders: cgroups },
     { op: "unshare-cgroup", why: "make its own cgroup the top of what it sees" },
     ...overlaySteps({
-      layers,
+      lower,
+      indexTarget: `${runFolder}/lower`,
       upper: `${stateFolder}/diff`,
       work: `${stateFolder}/work`,
       target: spec.root.path,

@@ -3,6 +3,7 @@ import { cgroupLayout } from "../limits/cgroup.ts";
 import type { Endpoint } from "../network/steps.ts";
 import type { Plan } from "../plan/step.ts";
 import { defaultMounts } from "../rootfs/mounts.ts";
+import type { Lower } from "../rootfs/overlay.ts";
 import { resolveUser } from "../security/user.ts";
 import { containerRun, containerState, type Paths } from "../state/paths.ts";
 import { changedSignals, etcFiles, openFilesLimit } from "./host.ts";
@@ -13,8 +14,7 @@ import { hostnameOf, makeSpec } from "./spec.ts";
 /** An image as a container's start needs it. */
 export interface RunnableImage {
   readonly config: ImageConfig;
-  /** Folders of its layers, top to bottom. */
-  readonly layers: readonly string[];
+  readonly lower: Lower;
   readonly etc: ImageEtc;
 }
 
@@ -63,7 +63,7 @@ export function prepare(
     spec,
     stateFolder: containerState(paths, id),
     runFolder,
-    layers: image.layers,
+    lower: image.lower,
     files,
     linksToReplace: image.etc.links,
     endpoint,

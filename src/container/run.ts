@@ -1,5 +1,5 @@
 import { exitCode, type ExitStatus } from "../../ffi/process.ts";
-import { messagesOf } from "../errors.ts";
+import { ImageError, messagesOf } from "../errors.ts";
 import { log } from "../log.ts";
 import { allocateEndpoint, DEFAULT_NETWORK } from "../network/endpoints.ts";
 import { makeNetwork } from "../network/lifecycle.ts";
@@ -11,9 +11,10 @@ import type { Paths } from "../state/paths.ts";
 import { identify } from "../state/process_identity.ts";
 import { recordUndo, undoAll } from "./journal.ts";
 import { leaveNetworkBehind } from "./keeper.ts";
+import type { ResolvedImage } from "./image.ts";
 import { checkName, newId, settleName } from "./names.ts";
 import type { RunOptions } from "./options.ts";
-import { prepare, type RunnableImage } from "./prepare.ts";
+import { prepare } from "./prepare.ts";
 import { SignalForwarder } from "./signals.ts";
 import { awaitForeground, RawTerminal, requireTerminal, TerminalRelay } from "./terminal.ts";
 
@@ -32,7 +33,7 @@ export interface RunContext {
 export async function runContainer(
   context: RunContext,
   options: RunOptions,
-  image: RunnableImage & { readonly id: string },
+  image: ResolvedImage,
 ): Promise<number> {
   const { database } = context;
   if (options.name !== undefined) checkName(options.name);
@@ -90,9 +91,16 @@ function register(
   { database, paths }: RunContext,
   id: string,
   options: RunOptions,
-  image: RunnableImage & { readonly id: string },
+  image: ResolvedImage,
 ): Plan {
   return database.transaction(() => {
+    if (!image.isPresent()) {
+      throw new ImageError({
+        what: `cannot run ${JSON.stringify(options.image)}`,
+        why: "it was removed or changed meanwhile",
+        hint: "try again",
+      });
+    }
     const name = settleName(database, options.name);
     const owner = JSON.stringify(identify(Deno.pid));
     database.run(

@@ -7,8 +7,15 @@ import {
   AT_EMPTY_PATH,
   AT_FDCWD,
   CLONE_NEWCGROUP,
+  FSCONFIG_CMD_CREATE,
+  FSCONFIG_SET_FLAG,
+  FSCONFIG_SET_STRING,
+  FSMOUNT_CLOEXEC,
+  FSOPEN_CLOEXEC,
   IFF_UP,
   MNT_DETACH,
+  MOUNT_ATTR_RDONLY,
+  MOVE_MOUNT_F_EMPTY_PATH,
   MS_PRIVATE,
   MS_REC,
   O_CLOEXEC,
@@ -60,6 +67,7 @@ function capacityFor(steps: readonly ChildStep[]): number {
   const own = steps.map((step) => {
     if (step.op === "execute") return executablePlaces(step.args[0] ?? "", step.env).length;
     if (step.op === "change-directory") return step.path.split("/").length;
+    if (step.op === "mount-index") return step.devices.length;
     return step.op === "join-cgroups" ? 3 * step.folders.length : 0;
   });
   return 128 + 25 * steps.length + own.reduce((sum, calls) => sum + calls, 0);
@@ -163,6 +171,8 @@ class Compiler {
         this.call("mount", ["overlay", step.target, "overlay", 0, overlayOptions(step)]);
         return;
       }
+      case "mount-index":
+        return this.#mountIndex(step);
       case "open-root":
         this.#root = new ContainerRoot((...call) => this.call(...call), this.arena, step.path);
         return;
@@ -245,6 +255,19 @@ class Compiler {
       case "execute":
         return this.#execute(step.args, step.env);
     }
+  }
+
+  #mountIndex({ index, devices, folder, target }: Extract<ChildStep, { op: "mount-index" }>): void {
+    this.call("chdir", [folder]);
+    const context = this.call("fsopen", ["erofs", FSOPEN_CLOEXEC]);
+    this.call("fsconfig", [context, FSCONFIG_SET_FLAG, "ro", 0, 0]);
+    this.call("fsconfig", [context, FSCONFIG_SET_STRING, "source", index, 0]);
+    for (const device of devices) this.call("fsconfig", [context, FSCONFIG_SET_STRING, "device", device, 0]);
+    this.call("fsconfig", [context, FSCONFIG_CMD_CREATE, 0, 0, 0]);
+    const mount = this.call("fsmount", [context, FSMOUNT_CLOEXEC, MOUNT_ATTR_RDONLY]);
+    this.call("move_mount", [mount, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH]);
+    this.call("close", [mount]);
+    this.call("close", [context]);
   }
 
   /**

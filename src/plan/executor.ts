@@ -1,3 +1,4 @@
+import { resolve } from "@std/path";
 import {
   CLONE_NEWIPC,
   CLONE_NEWNET,
@@ -19,7 +20,15 @@ import { explainChildFailure, explainHostFailure } from "./failure.ts";
 import { childStopsAfter, killSelf, stepDone, stopsBetweenSteps } from "./fault.ts";
 import { type FileStep, isFileStep, makeFiles } from "./files.ts";
 import { runIp } from "./program.ts";
-import { CHILD, type HostStep, type NamespaceKind, type NetworkSetup, type Undo } from "./step.ts";
+import { attachLoop, type LoopDevice } from "./loop.ts";
+import {
+  CHILD,
+  type ChildStep,
+  type HostStep,
+  type NamespaceKind,
+  type NetworkSetup,
+  type Undo,
+} from "./step.ts";
 
 const CLONE_FLAGS: Readonly<Record<NamespaceKind, number>> = {
   mount: CLONE_NEWNS,
@@ -95,11 +104,16 @@ function filesFrom(steps: readonly HostStep[], start: number): FileStep[] {
 class Execution {
   #child: { pid: number; pidfd: number; program: ChildProgram; exit: Promise<ExitStatus> } | undefined;
   #pipes: { readonly ready: Pipe; readonly go: Pipe } | undefined;
+  /** By the files that they stand for; open until the child has ended. */
+  readonly #loops = new Map<string, LoopDevice>();
 
   constructor(readonly around: Surroundings) {}
 
   async perform(step: Exclude<HostStep, FileStep>): Promise<void> {
     switch (step.do) {
+      case "attach-loops":
+        for (const file of step.files) this.#loops.set(file, attachLoop(file));
+        return;
       case "start-child":
         return await this.#startChild(step);
       case "map-ids": {
@@ -134,7 +148,7 @@ class Execution {
     const ready = makePipe();
     const go = makePipe();
     this.#pipes = { ready, go };
-    const program = compileChild(step.steps, { ready, go }, childStopsAfter());
+    const program = compileChild(this.#withLoops(step.steps), { ready, go }, childStopsAfter());
     const flags = step.namespaces.reduce((bits, kind) => bits | CLONE_FLAGS[kind], 0);
     const { pid, ended } = spawnWalking(program.table, flags, ready);
     libcCall("close", go.reader);
@@ -146,6 +160,21 @@ class Execution {
       // it may have failed, and be gone, already
       throw program.table.failure === undefined ? error : explainChildFailure(program, await ended);
     }
+  }
+
+  /** The child's steps, with loop devices in place of the files that they stand for. */
+  #withLoops(steps: readonly ChildStep[]): readonly ChildStep[] {
+    if (this.#loops.size === 0) return steps;
+    return steps.map((step) => {
+      if (step.op !== "mount-index") return step;
+      const device = (file: string) => this.#loops.get(resolve(step.folder, file))?.path ?? file;
+      return { ...step, index: device(step.index), devices: step.devices.map(device) };
+    });
+  }
+
+  #detachLoops(): void {
+    for (const loop of this.#loops.values()) loop[Symbol.dispose]();
+    this.#loops.clear();
   }
 
   #started() {
@@ -195,6 +224,7 @@ class Execution {
     if (childStopsAfter() === undefined) this.#closePipes();
     else this.#awaitChild().catch(() => {}); // fault injection: it may still stop after its release
     const ended = exit.then((status) => {
+      this.#detachLoops();
       if (program.table.failure !== undefined) throw explainChildFailure(program, status);
       return status;
     });
@@ -208,6 +238,7 @@ class Execution {
       signalProcess(this.#child.pidfd, SIGNALS.SIGKILL);
       await this.#child.exit;
     }
+    this.#detachLoops();
   }
 }
 

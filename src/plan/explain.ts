@@ -161,6 +161,8 @@ const UNSHARE_FLAGS = {
 
 function hostCommands(step: HostStep): string[] {
   switch (step.do) {
+    case "attach-loops":
+      throw new Error("an image is explained with its layers unpacked");
     case "make-directory":
       return [`mkdir -p -m ${step.mode.toString(8)} ${quote(step.path)}`];
     case "write-file":

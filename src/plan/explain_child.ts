@@ -38,6 +38,8 @@ export function explainChildStep(step: ChildStep): string[] {
       ];
     case "make-mounts-private":
       return ["mount --make-rprivate /"];
+    case "mount-index":
+      throw new Error("an image is explained with its layers unpacked");
     case "mount-overlay":
       return [
         commandLine("cd", step.layersFolder),

@@ -62,6 +62,8 @@ export function explainHostFailure(step: HostStep, error: unknown): unknown {
         `cannot make the container's namespaces (${step.namespaces.join(", ")})`,
         error instanceof SystemCallError ? NAMESPACE_HINTS[error.errno] : undefined,
       );
+    case "attach-loops":
+      return explained("cannot make loop devices of the image's index and layers", "try --storage unpacked");
     case "map-ids":
       return explained("cannot map the user namespace's ids");
     default:

@@ -44,6 +44,8 @@ export type HostStep =
     | { readonly do: "make-directory"; readonly path: string; readonly mode: number }
     | { readonly do: "write-file"; readonly path: string; readonly text: string; readonly mode: number }
     | { readonly do: "make-cgroups"; readonly folders: readonly CgroupFolder[] }
+    /** Files that the child's mount-index then finds as block devices. */
+    | { readonly do: "attach-loops"; readonly files: readonly string[] }
     | {
       readonly do: "start-child";
       readonly namespaces: readonly NamespaceKind[];
@@ -77,6 +79,14 @@ export type ChildStep =
       readonly work: string;
       readonly target: string;
       readonly options: readonly string[];
+    }
+    | {
+      readonly op: "mount-index";
+      /** An EROFS index and the tars that it points into, relative to `folder`: fsconfig(2) takes 255 bytes of a path. */
+      readonly index: string;
+      readonly devices: readonly string[];
+      readonly folder: string;
+      readonly target: string;
     }
     | { readonly op: "open-root"; readonly path: string }
     | {

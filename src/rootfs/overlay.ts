@@ -1,27 +1,44 @@
-import { basename, dirname } from "@std/path";
-import type { ChildStep } from "../plan/step.ts";
+import { basename, dirname, resolve } from "@std/path";
+import type { ChildStep, HostStep } from "../plan/step.ts";
+
+/** What the writable layer lies over: an image, in one of the ways in which it can be kept. */
+export type Lower =
+  /**
+   * Folders of its layers, top to bottom; all in one folder, so that their names can be given relative to it: mount(2)
+   * takes one page of options, and so 500 layers fit where absolute paths would end at 40.
+   */
+  | { readonly kind: "folders"; readonly layers: readonly string[] }
+  | {
+    readonly kind: "erofs";
+    /** Whether the kernel has to be given block devices in place of the files. */
+    readonly loop: boolean;
+    /** Of the whole image, and the files that it points into: below `folder`, unless they are absolute. */
+    readonly index: string;
+    readonly devices: readonly string[];
+    readonly folder: string;
+  };
 
 /**
- * The container's file tree: the image's layers, read-only, below one writable layer
- * (Documentation/filesystems/overlayfs.rst).
- *
- * @param layers folders of the layers, top to bottom; all in one folder, so that their names can be given relative to
- *   it: mount(2) takes one page of options, and so 500 layers fit where absolute paths would end at 40
+ * The container's file tree: the image, read-only, below one writable layer (Documentation/filesystems/overlayfs.rst).
+ * @param indexTarget where an index is mounted: a folder of the container's own
  */
 export function overlaySteps(
-  { layers, upper, work, target, inUserNamespace }: {
-    layers: readonly string[];
+  { lower, indexTarget, upper, work, target, inUserNamespace }: {
+    lower: Lower;
+    indexTarget: string;
     upper: string;
     work: string;
     target: string;
     inUserNamespace: boolean;
   },
 ): ChildStep[] {
+  const layers = lower.kind === "folders" ? lower.layers : [indexTarget];
   return [
     {
       op: "make-mounts-private",
       why: "keep the mounts that follow out of the host's mount table",
     },
+    ...(lower.kind === "erofs" ? [indexStep(lower, indexTarget)] : []),
     {
       op: "mount-overlay",
       why: "lay one writable layer over the image's read-only layers",
@@ -36,6 +53,24 @@ export function overlaySteps(
     },
     { op: "open-root", why: "hold the new root by a descriptor", path: target },
   ];
+}
+
+/** Makes the files of an index block devices, where the kernel wants them. */
+export function loopSteps(lower: Lower): HostStep[] {
+  if (lower.kind !== "erofs" || !lower.loop) return [];
+  const files = [lower.index, ...lower.devices].map((file) => resolve(lower.folder, file));
+  return [{ do: "attach-loops", why: "make block devices of the image's index and layers", files }];
+}
+
+function indexStep({ index, devices, folder }: Extract<Lower, { kind: "erofs" }>, target: string): ChildStep {
+  return {
+    op: "mount-index",
+    why: "mount the image's layers where they lie, without unpacking them",
+    index,
+    devices,
+    folder,
+    target,
+  };
 }
 
 export function pivotSteps(): ChildStep[] {

@@ -54,6 +54,54 @@ const MIGRATIONS: readonly string[] = [
     UNIQUE (network, address)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  ALTER TABLE layers ADD COLUMN form TEXT NOT NULL DEFAULT 'folder'; -- 'tar' or 'folder', see src/image/store/layers.ts
+  DROP INDEX ready_layers;
+  CREATE UNIQUE INDEX ready_layers ON layers (diff_id, form) WHERE ready = 1;
+  CREATE TABLE image_diff_ids (
+    image TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,        -- 0 is the lowest
+    diff_id TEXT NOT NULL,
+    PRIMARY KEY (image, position)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX images_of_layers ON image_diff_ids (diff_id);
+  INSERT INTO image_diff_ids SELECT image, position, diff_id FROM image_layers JOIN layers ON number = layer;
+  DROP TABLE image_layers;
+  CREATE TABLE indexes (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    chain_id TEXT,                    -- sha256:… of the layers that it is of; NULL for an archive's
+    devices TEXT NOT NULL DEFAULT '[]', -- numbers of those layers that are its devices (JSON)
+    ready INTEGER NOT NULL DEFAULT 0,
+    owner TEXT NOT NULL               -- the process that writes or removes it, while it is not ready
+  ) STRICT;
+  CREATE UNIQUE INDEX ready_indexes ON indexes (chain_id) WHERE ready = 1;
+  CREATE TABLE archives (             -- archives that "run" uses in place
+    path TEXT PRIMARY KEY,
+    identity TEXT NOT NULL,           -- what tells whether it was changed since (JSON)
+    image TEXT NOT NULL,              -- sha256:… of the config
+    config TEXT NOT NULL,
+    facts TEXT NOT NULL,
+    "index" INTEGER NOT NULL REFERENCES indexes (number)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE digests (              -- manifests that registries have of an image
+    repository TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    image TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,
+    PRIMARY KEY (repository, digest)
+  ) STRICT, WITHOUT ROWID;
+  ALTER TABLE images ADD COLUMN media_type TEXT; -- of the manifest that it came with; NULL when it came with none
+  CREATE TABLE blobs (                -- blobs, compressed with gzip, that registries have of a layer
+    diff_id TEXT NOT NULL,
+    repository TEXT NOT NULL,         -- with the registry: localhost:5000/team/app
+    digest TEXT NOT NULL,
+    size INTEGER NOT NULL,            -- in bytes
+    PRIMARY KEY (diff_id, repository)
+  ) STRICT;
+  CREATE TABLE host_facts (           -- what was found out about the host, until it boots anew
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 /**

@@ -22,7 +22,7 @@ export function databasePath(paths: Paths): string {
   return join(paths.state, "dhow.db");
 }
 
-/** Unpacked layers lie below this folder under short numbers, because overlay's options must fit one page. */
+/** Layers lie below this folder under short numbers, because overlay's options must fit one page. */
 export function layersFolder(paths: Paths): string {
   return join(paths.state, "layers");
 }
@@ -30,6 +30,11 @@ export function layersFolder(paths: Paths): string {
 /** Where commands keep what they need while they run. */
 export function spoolFolder(paths: Paths): string {
   return join(paths.state, "spool");
+}
+
+/** EROFS indexes of images. */
+export function indexesFolder(paths: Paths): string {
+  return join(paths.state, "indexes");
 }
 
 export function containerState(paths: Paths, id: string): string {

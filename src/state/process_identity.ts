@@ -11,11 +11,12 @@ export interface ProcessIdentity {
   readonly bootId: string;
 }
 
-let bootId: string | undefined;
+let currentBootId: string | undefined;
 
-function currentBootId(): string {
-  bootId ??= Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim();
-  return bootId;
+/** Names this boot: /proc/sys/kernel/random/boot_id (random(4)). */
+export function bootId(): string {
+  currentBootId ??= Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim();
+  return currentBootId;
 }
 
 /** State and start time of a process; undefined when there is none. */
@@ -31,12 +32,12 @@ function readStat(pid: number): { state: string; startTime: number } | undefined
 export function identify(pid: number): ProcessIdentity {
   const stat = readStat(pid);
   if (stat === undefined) throw new Error(`there is no process ${pid}`);
-  return { pid, startTime: stat.startTime, bootId: currentBootId() };
+  return { pid, startTime: stat.startTime, bootId: bootId() };
 }
 
 /** Whether the process still runs. A zombie does not: it holds nothing any more. */
 export function isAlive(identity: ProcessIdentity): boolean {
-  if (identity.bootId !== currentBootId()) return false;
+  if (identity.bootId !== bootId()) return false;
   const stat = readStat(identity.pid);
   return stat !== undefined && stat.startTime === identity.startTime && stat.state !== "Z" &&
     stat.state !== "X";

@@ -1,3 +1,4 @@
+import { assert } from "@std/assert";
 import { join } from "@std/path";
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, S_IFBLK, S_IFCHR, S_IFIFO } from "../../ffi/constants.ts";
 import { libcCall } from "../../ffi/table.ts";
@@ -88,4 +89,11 @@ export async function describeTree(root: string, attributes = true): Promise<Uin
   ]);
   if (code !== 0) throw new Error(`tar of ${root}: ${stderr}`);
   return bytes;
+}
+
+/** @throws {AssertionError} when two descriptions differ */
+export function assertSameTree(actual: Uint8Array, expected: Uint8Array): void {
+  // not assertEquals: what it has to say about megabytes takes minutes
+  const isSame = actual.length === expected.length && actual.every((byte, index) => byte === expected[index]);
+  assert(isSame, "the trees differ");
 }

@@ -2,15 +2,9 @@ import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { succeed } from "../support/process.ts";
 import { type Store, storeTest } from "../support/store.ts";
-import { describeTree, makeTree } from "../support/tree.ts";
+import { assertSameTree, describeTree, makeTree } from "../support/tree.ts";
 import type { TarEntry } from "../support/tar.ts";
 import { xattr } from "../support/xattr.ts";
-
-function assertSameTree(actual: Uint8Array, expected: Uint8Array): void {
-  // not assertEquals: what it has to say about megabytes takes minutes
-  const isSame = actual.length === expected.length && actual.every((byte, index) => byte === expected[index]);
-  assert(isSame, "the trees differ");
-}
 
 /** Makes a folder, tars it, loads that as a layer; returns both folders. */
 async function throughTar(store: Store, options: readonly string[], gzip = false) {

@@ -2,20 +2,24 @@ import { ImageError } from "../../errors.ts";
 import type { ByteString } from "../tar/byte_string.ts";
 import type { LayerBlob } from "../source/source.ts";
 import { type ImageFiles, type LayerChild, type LayerView, MergedFiles } from "./merged.ts";
+import { Budget } from "../layer/budget.ts";
 import { isCompressed, type LayerStream, openLayer } from "../layer/stream.ts";
-import { type Directory, type File, LayerTree } from "../layer/tree.ts";
+import { type Directory, EVERYTHING, type File, LayerTree } from "../layer/tree.ts";
 import { fileSize } from "../tar/decoder.ts";
 import { TarError } from "../tar/fields.ts";
 import { readTar } from "../tar/reader.ts";
 import { TarStream } from "../tar/stream.ts";
 
 /**
- * Files of an image that is not in the store. Needs no root and changes nothing. What a layer holds is found out when it is
- * asked for; the digests are not checked.
- * @param layers of the open archive, lowest first
+ * Files of an image whose layers are not unpacked. Needs no root and changes nothing. What a layer holds is found out when it
+ * is asked for, unless it is known; the digests are not checked.
+ * @param layers of the open source, lowest first; a tree keeps its files
  */
-export function archivedFiles(layers: readonly LayerBlob[]): ImageFiles {
-  return new MergedFiles(layers.toReversed().map((layer) => new ArchivedLayer(layer)));
+export function archivedFiles(
+  layers: readonly { readonly blob: LayerBlob; readonly tree?: LayerTree }[],
+): ImageFiles {
+  const budget = new Budget();
+  return new MergedFiles(layers.toReversed().map(({ blob, tree }) => new ArchivedLayer(blob, tree, budget)));
 }
 
 const CHUNK_SIZE = 1 << 20;
@@ -23,7 +27,9 @@ const CHUNK_SIZE = 1 << 20;
 class ArchivedLayer implements LayerView<Directory> {
   #tree: Promise<LayerTree> | undefined;
 
-  constructor(readonly blob: LayerBlob) {}
+  constructor(readonly blob: LayerBlob, known: LayerTree | undefined, readonly budget: Budget) {
+    if (known !== undefined) this.#tree = Promise.resolve(known);
+  }
 
   async root(): Promise<Directory> {
     return (await (this.#tree ??= this.#index())).root;
@@ -44,7 +50,7 @@ class ArchivedLayer implements LayerView<Directory> {
 
   /** Of a plain layer only the headers are read; a compressed one has to be uncompressed. */
   async #index(): Promise<LayerTree> {
-    const tree = new LayerTree(true);
+    const tree = new LayerTree(EVERYTHING, this.budget);
     try {
       const range = await this.blob.range();
       if (isCompressed(range)) await this.#indexStream(tree);

@@ -18,14 +18,13 @@ import { EOPNOTSUPP, SystemCallError } from "../../../ffi/errno.ts";
 import { type Call, libcCall } from "../../../ffi/table.ts";
 import { type ByteString, toBytes } from "../tar/byte_string.ts";
 import type { CallQueue } from "./call_queue.ts";
+import { isTrashed } from "./skeleton.ts";
 import { type Directory, pathOf, type Placement } from "./tree.ts";
+import { keptXattrs } from "./xattrs.ts";
 import type { TarEntry } from "../tar/decoder.ts";
 
 /** Until its true mode is set, at the very end, a directory is nobody else's business. */
 const DIRECTORY_MODE_MEANWHILE = 0o700;
-
-/** Attributes with these names are overlay's own language; an image must not speak it. */
-const OVERLAY_XATTRS = ["trusted.overlay.", "user.overlay."];
 
 /** The value of trusted.overlay.opaque: "y". */
 const OPAQUE = Uint8Array.of(0x79);
@@ -75,7 +74,7 @@ export class LayerFolder {
     this.queue.begin(entryName);
     this.#open(parent);
     const address = this.queue.string(name);
-    if (replaced?.kind === "directory") {
+    if (replaced !== undefined && isTrashed(replaced)) {
       this.queue.call("renameat", [this.#parentFd, address, this.#trashFd, String(this.#trashed++)]);
     } else if (replaced !== undefined) {
       this.queue.call("unlinkat", [this.#parentFd, address, 0]);
@@ -184,10 +183,8 @@ export class LayerFolder {
     const address = this.queue.string(name);
     if (entry !== undefined && !isRoots(entry)) this.#own(address, entry);
     this.queue.call("fchmodat", [this.#parentFd, address, entry?.mode ?? 0o755, 0]);
-    if (entry !== undefined) {
-      this.queue.call("utimensat", [this.#parentFd, address, this.#times(entry), AT_SYMLINK_NOFOLLOW]);
-      this.#setXattrs(name, entry);
-    }
+    this.queue.call("utimensat", [this.#parentFd, address, this.#times(entry), AT_SYMLINK_NOFOLLOW]);
+    if (entry !== undefined) this.#setXattrs(name, entry);
     if (opaque) {
       this.#setXattr(name, "trusted.overlay.opaque", OPAQUE);
       // what overlay looks at in a user namespace (its option userxattr)
@@ -197,10 +194,7 @@ export class LayerFolder {
 
   /** A file's extended attributes. They come after its owner and mode: changing those takes away its capabilities. */
   #setXattrs(name: ByteString, entry: TarEntry): void {
-    for (const [key, value] of entry.xattrs ?? []) {
-      if (OVERLAY_XATTRS.some((prefix) => key.startsWith(prefix))) continue;
-      // "user" attributes are for files and directories only (xattr(7))
-      if (key.startsWith("user.") && entry.type !== "file" && entry.type !== "directory") continue;
+    for (const [key, value] of keptXattrs(entry)) {
       if (!this.#isSupported(key)) continue;
       this.queue.begin(entry.name);
       this.#setXattr(name, key, value);
@@ -232,8 +226,9 @@ export class LayerFolder {
     return supported;
   }
 
-  /** struct timespec[2]: access time and modification time are the same. */
-  #times({ mtime, mtimeNanoseconds }: TarEntry): number {
+  /** struct timespec[2]: access time and modification time are the same; 1970 where no header has one. */
+  #times(entry: TarEntry | undefined): number {
+    const { mtime, mtimeNanoseconds } = entry ?? { mtime: 0, mtimeNanoseconds: 0 };
     const { arena } = this.queue;
     const times = arena.allocate(32);
     for (const at of [times, times + 16]) {

@@ -4,8 +4,9 @@
  * and the archived layer look the same.
  */
 import { type ByteString, quoteName } from "../tar/byte_string.ts";
-import type { TarEntry } from "../tar/decoder.ts";
+import { fileSize, type TarEntry } from "../tar/decoder.ts";
 import { TarError } from "../tar/fields.ts";
+import type { Budget } from "./budget.ts";
 
 export interface Directory {
   readonly kind: "directory";
@@ -22,6 +23,7 @@ export interface Directory {
 export interface Symlink {
   readonly kind: "symlink";
   readonly target: ByteString;
+  readonly entry: TarEntry;
 }
 
 export interface File {
@@ -31,9 +33,11 @@ export interface File {
   readonly offset: number;
 }
 
-/** Anything else: its name is taken, and that is all. */
+/** A device or a FIFO; and a file that is not kept. */
 export interface Other {
   readonly kind: "other";
+  /** undefined when it is not kept: then its name is taken, and that is all. */
+  readonly entry: TarEntry | undefined;
 }
 
 /** Hides what lower layers have under this name. */
@@ -44,7 +48,7 @@ export interface Whiteout {
 export type Node = Directory | Symlink | File | Other | Whiteout;
 
 /** One and the same for all: a layer can have millions. */
-const OTHER: Other = { kind: "other" };
+const OTHER: Other = { kind: "other", entry: undefined };
 const WHITEOUT: Whiteout = { kind: "whiteout" };
 
 /** Linux follows as many in one path (path_resolution(7)). */
@@ -53,8 +57,10 @@ export const MAX_SYMLINKS = 40;
 /** PATH_MAX without the NUL: longer paths cannot be given to Linux. */
 const MAX_PATH = 4095;
 
-/** Entries of one layer. Each takes up to 250 bytes of memory; large real layers have a few hundred thousand. */
-const MAX_ENTRIES = 4_000_000;
+/** NAME_MAX. */
+const MAX_NAME = 255;
+
+const TOO_LONG = `a part of its name is longer than ${MAX_NAME} bytes`;
 
 /** Names that layers use for what is gone (OCI image-spec, layer.md, "Whiteouts"). */
 const WHITEOUT_PREFIX = ".wh.";
@@ -114,18 +120,34 @@ function nameParts(name: ByteString): ByteString[] {
   return parts;
 }
 
+/** Remember all files and devices. */
+export const EVERYTHING = () => true;
+
+/** Remember none. */
+export const NOTHING = () => false;
+
 export class LayerTree {
   readonly root: Directory = newDirectory(undefined, "", undefined);
 
   /** The directory that the previous entry was in, by its name as written: the next one is mostly in the same. */
   #lastFolder: { readonly name: ByteString; readonly directory: Directory } | undefined;
-  #entries = 0;
+
+  /** Sum of the files' sizes, in bytes. */
+  size = 0;
+
+  /** What has several names: hard links. */
+  readonly linked = new Set<Node>();
 
   /**
-   * @param keepFiles whether to remember where the files' data are
+   * @param keeps of which files and devices to remember the headers, and where their data are
+   * @param budget shared by the layers of an image
    * @param made told of each directory that an entry needs and nothing has made, before the entry's own placement
    */
-  constructor(readonly keepFiles: boolean, readonly made: (placement: Placement) => void = () => {}) {}
+  constructor(
+    readonly keeps: (entry: TarEntry) => boolean,
+    readonly budget: Budget,
+    readonly made: (placement: Placement) => void = () => {},
+  ) {}
 
   /**
    * Enters what an entry stands for.
@@ -134,7 +156,7 @@ export class LayerTree {
    * @throws {TarError} when it must not be in a layer
    */
   add(entry: TarEntry, offset: number): Placement | undefined {
-    if (++this.#entries > MAX_ENTRIES) throw new TarError(`the layer has more than ${MAX_ENTRIES} entries`);
+    this.budget.take(entry);
     const slash = entry.name.lastIndexOf("/", entry.name.length - 2);
     const name = entry.name.endsWith("/") ? entry.name.slice(slash + 1, -1) : entry.name.slice(slash + 1);
     if (name === "" || name === "." || name === "..") {
@@ -157,6 +179,7 @@ export class LayerTree {
   }
 
   #addIn(parent: Directory, name: ByteString, entry: TarEntry, offset: number): Placement | undefined {
+    if (name.length > MAX_NAME) throw new TarError(TOO_LONG);
     if (name.startsWith(WHITEOUT_PREFIX)) return this.#addWhiteout(parent, name);
     const replaced = parent.children.get(name);
     switch (entry.type) {
@@ -175,19 +198,21 @@ export class LayerTree {
       }
       case "symlink": {
         if (entry.link.length > MAX_PATH) throw new TarError("its target is longer than 4095 bytes");
-        return this.#place({ parent, name, node: { kind: "symlink", target: entry.link }, replaced });
+        return this.#place({ parent, name, node: { kind: "symlink", target: entry.link, entry }, replaced });
       }
       case "file":
+        this.size += fileSize(entry);
         return this.#place({
           parent,
           name,
-          node: this.keepFiles ? { kind: "file", entry, offset } : OTHER,
+          node: this.keeps(entry) ? { kind: "file", entry, offset } : OTHER,
           replaced,
         });
       default: {
         // this device is how overlay writes a whiteout, and so it is one
         const isWhiteout = entry.type === "char" && entry.major === 0 && entry.minor === 0;
-        return this.#place({ parent, name, node: isWhiteout ? WHITEOUT : OTHER, replaced });
+        const other = this.keeps(entry) ? { kind: "other", entry } as const : OTHER;
+        return this.#place({ parent, name, node: isWhiteout ? WHITEOUT : other, replaced });
       }
     }
   }
@@ -233,6 +258,7 @@ export class LayerTree {
     }
     if (node === undefined || node.kind === "whiteout") return refuse("is not in the layer");
     if (node.kind === "directory") return refuse("is a directory");
+    this.linked.add(node);
     return { node, target: { parent: folder, name: targetName } };
   }
 
@@ -275,6 +301,7 @@ export class LayerTree {
   }
 
   #makeDirectory(parent: Directory, name: ByteString, replaced: Node | undefined): Directory {
+    if (name.length > MAX_NAME) throw new TarError(TOO_LONG);
     const node = newDirectory(parent, name, replaced);
     this.made(this.#place({ parent, name, node, replaced }));
     return node;

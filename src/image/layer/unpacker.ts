@@ -1,8 +1,11 @@
 import type { ByteString } from "../tar/byte_string.ts";
+import { Budget } from "./budget.ts";
 import { CallQueue } from "./call_queue.ts";
 import { type Descriptor, LayerFolder } from "./folder.ts";
-import { type Directory, LayerTree, type Placement } from "./tree.ts";
-import { fileSize, type TarEntry } from "../tar/decoder.ts";
+import { isApart } from "./skeleton.ts";
+import type { LayerSink } from "./receive.ts";
+import { type Directory, LayerTree, type Node, type Placement } from "./tree.ts";
+import type { TarEntry } from "../tar/decoder.ts";
 import type { SparseMap } from "../tar/sparse.ts";
 import { TarStream } from "../tar/stream.ts";
 
@@ -20,27 +23,46 @@ interface OpenFile {
 }
 
 /** Writes a layer's tar into a folder, in the form that overlay takes as a lower layer. Needs root. */
-export class LayerUnpacker {
-  /** Sum of the files' sizes, in bytes. */
-  size = 0;
-
-  readonly #tree = new LayerTree(false, (placement) => this.#makeDirectory(placement, placement.name));
+export class LayerUnpacker implements LayerSink {
+  readonly #tree = new LayerTree(
+    isApart,
+    new Budget(),
+    (placement) => this.#makeDirectory(placement, placement.name),
+  );
   readonly #queue = new CallQueue();
   readonly #folder: LayerFolder;
   readonly #stream = new TarStream({
-    entry: (entry) => this.#unpack(entry),
+    entry: (entry, offset) => this.#unpack(entry, offset),
     data: (position, count) => this.#writeData(position, count),
   });
   /** Where what is fed lies in memory. */
   #address = 0;
   #file: OpenFile | undefined;
+  /** Files whose data are in the folder only: how many there were in the tar, and which of them are there in the end. */
+  #apart = 0;
+  readonly #remaining = new Set<Node>();
 
   /**
    * @param root the folder: exists, is empty, and nobody else writes into it
    * @param trash another one on the same file system, for what is replaced
+   * @param apart told where data are in the tar that belong into the folder only, before they come
    */
-  constructor(root: string, trash: string) {
+  constructor(
+    root: string,
+    trash: string,
+    readonly apart: (offset: number, size: number) => void,
+  ) {
     this.#folder = new LayerFolder(this.#queue, root, trash);
+  }
+
+  /** Sum of the files' sizes, in bytes. */
+  get size(): number {
+    return this.#tree.size;
+  }
+
+  /** Whether the tar cannot be put together again without what the layer itself replaced. Known at the end. */
+  get needsTrash(): boolean {
+    return this.#remaining.size < this.#apart;
   }
 
   /** Whether the layer's root hides all lower layers. Overlay looks at no root for that, so whoever mounts has to. */
@@ -70,6 +92,7 @@ export class LayerUnpacker {
     this.#folder.setAttributes(this.#tree.root, ".", this.#tree.root);
     for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
       for (const [name, child] of directory.children) {
+        if (child.kind === "file") this.#remaining.add(child);
         if (child.kind !== "directory") continue;
         this.#folder.setAttributes(directory, name, child);
         pending.push(child);
@@ -85,15 +108,18 @@ export class LayerUnpacker {
   }
 
   /** Begins an entry. Returns whether it has data to come. */
-  #unpack(entry: TarEntry): boolean {
-    const placement = this.#tree.add(entry, 0);
+  #unpack(entry: TarEntry, offset: number): boolean {
+    const placement = this.#tree.add(entry, offset);
     if (placement === undefined) return false;
     if (entry.type !== "file" || placement.node.kind === "whiteout") {
       this.#make(placement, entry);
       return false;
     }
-    this.size += fileSize(entry);
     this.#file = { placement, entry, fd: undefined, position: 0, piece: 0, inPiece: 0 };
+    if (isApart(entry)) {
+      this.#apart++;
+      this.apart(offset, entry.size);
+    }
     if (entry.size > 0) return true;
     this.#create(this.#file, true);
     this.#complete(this.#file);

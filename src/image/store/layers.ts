@@ -1,50 +1,88 @@
-import { join } from "@std/path";
-import { HostError } from "../../errors.ts";
-import { removeTree } from "../../plan/undo.ts";
+import { HostError, ImageError } from "../../errors.ts";
 import { stepDone } from "../../plan/fault.ts";
+import { removeTree } from "../../plan/undo.ts";
 import type { Database } from "../../state/database.ts";
 import { layersFolder, type Paths } from "../../state/paths.ts";
-import { entriesIn } from "../../state/read.ts";
-import { identify, isAlive, type ProcessIdentity } from "../../state/process_identity.ts";
+import type { Budget } from "../layer/budget.ts";
+import type { LayerTree } from "../layer/tree.ts";
+import type { LayerProgress } from "../progress.ts";
 import type { LayerBlob } from "../source/source.ts";
+import { NumberedFiles } from "./numbered.ts";
 
-/** Added to a layer's number: the folder for what the layer itself replaces while it is unpacked. */
-const TRASH_SUFFIX = ".replaced";
+/** How a layer is kept: as the tar that it is, for an EROFS index to point into, or unpacked, as a layer of overlay. */
+export const FORMS = ["tar", "folder"] as const;
+export type LayerForm = typeof FORMS[number];
 
-/**
- * Unpacked layers, each in a folder of its own, which is named after the number of its row in the database. The row is there
- * before the folder and goes after it; until the layer is ready, it belongs to the process that unpacks it.
- */
+/** Beside the folder of an unpacked layer: what the layer itself replaces, and the rest of its tar. */
+const TRASH = ".replaced";
+const SKELETON = ".skeleton";
+const TAR = ".tar";
+
+/** The store's layers. One layer may be there in both forms. */
 export class LayerStore {
-  readonly #folder: string;
+  readonly files: NumberedFiles;
 
   constructor(paths: Paths, readonly database: Database) {
-    this.#folder = layersFolder(paths);
+    this.files = new NumberedFiles(database, "layers", layersFolder(paths), ["", TAR, TRASH, SKELETON]);
   }
 
-  /** The folder of a layer. */
-  path(number: number): string {
-    return join(this.#folder, String(number));
+  /** The folder of an unpacked layer. */
+  folder(number: number): string {
+    return this.files.path(number, "");
   }
 
-  /** The number of the layer with a diff id; undefined when the store has none that is ready. */
-  find(diffId: string): number | undefined {
+  /** The tar of a layer that is kept as one. */
+  tar(number: number): string {
+    return this.files.path(number, TAR);
+  }
+
+  /**
+   * Opens the uncompressed tar of a layer, in whatever form it is kept.
+   * @throws {ImageError} when the store does not have it, or cannot put it together any more
+   */
+  async openTar(diffId: string): Promise<Deno.FsFile> {
+    return this.find(diffId, "tar") === undefined ? await this.rebuild(diffId, false) : this.openKept(diffId);
+  }
+
+  /** The tar of a layer that is kept as one. @throws {ImageError} when the store does not have it */
+  openKept(diffId: string): Deno.FsFile {
+    return Deno.openSync(this.tar(this.find(diffId, "tar") ?? missing(diffId)));
+  }
+
+  /**
+   * Puts the tar of an unpacked layer together.
+   * @param all whether to take from its folder also what is kept elsewhere, in order to verify it
+   * @throws {ImageError} when the store does not have it, or it is damaged
+   */
+  async rebuild(diffId: string, all: boolean): Promise<Deno.FsFile> {
+    const number = this.find(diffId, "folder") ?? missing(diffId);
+    const { rebuildTar } = await import("../layer/rebuild.ts");
+    const path = (suffix: string) => this.files.path(number, suffix);
+    const rebuilt = rebuildTar(path(SKELETON), path(""), path(TRASH), all);
+    rebuilt.seekSync(0, Deno.SeekMode.Start);
+    return rebuilt;
+  }
+
+  /** The number of the layer with a diff id; undefined when the store has none in that form. */
+  find(diffId: string, form: LayerForm): number | undefined {
     return this.database.get<{ number: number }>(
-      "SELECT number FROM layers WHERE diff_id = ? AND ready",
+      "SELECT number FROM layers WHERE diff_id = ? AND form = ? AND ready",
       diffId,
+      form,
     )?.number;
   }
 
+  /** Bytes of a layer's uncompressed tar. @throws {ImageError} when the store does not have it */
+  tarSize(diffId: string): number {
+    const kept = this.find(diffId, "tar");
+    if (kept !== undefined) return Deno.statSync(this.tar(kept)).size;
+    const unpacked = this.find(diffId, "folder") ?? missing(diffId);
+    return Deno.statSync(this.files.path(unpacked, SKELETON)).size;
+  }
+
   /** Writes down that a layer is about to be made, so that it is removed should this process die. */
-  reserve(layer: LayerBlob): number {
-    const owner = JSON.stringify(identify(Deno.pid));
-    const number = this.database.run(
-      "INSERT INTO layers (diff_id, owner) VALUES (?, ?)",
-      layer.diffId,
-      owner,
-    );
-    stepDone();
-    return number;
+  reserve(diffId: string, form: LayerForm): number {
+    return this.files.reserve({ diff_id: diffId, form });
   }
 
   /**
@@ -52,12 +90,15 @@ export class LayerStore {
    * @throws {ImageError} when it is damaged, or not the one that its diff id says
    * @throws {HostError} when there is no space left, or the file system refuses
    */
-  async unpack(layer: LayerBlob, number: number, signal: AbortSignal): Promise<void> {
-    const root = this.path(number);
-    const trash = root + TRASH_SUFFIX;
+  async unpack(
+    layer: LayerBlob,
+    number: number,
+    signal: AbortSignal,
+    progress: LayerProgress,
+  ): Promise<void> {
+    const root = this.folder(number);
+    const trash = this.files.path(number, TRASH);
     try {
-      // programs of images with setuid are none of the host users' business
-      Deno.mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
       Deno.mkdirSync(root);
       Deno.mkdirSync(trash, { mode: 0o700 });
     } catch (cause) {
@@ -67,9 +108,41 @@ export class LayerStore {
     stepDone();
     // loaded only now: most runs find all layers in the store
     const { unpackLayer } = await import("../layer/unpack.ts");
-    const { size, isOpaque } = await unpackLayer(layer, root, trash, signal);
+    const { size, isOpaque, needsTrash } = await unpackLayer(
+      layer,
+      root,
+      trash,
+      this.files.path(number, SKELETON),
+      signal,
+      progress,
+    );
     stepDone();
-    Deno.removeSync(trash, { recursive: true });
+    if (!needsTrash) removeTree(trash);
+    this.#describe(number, size, isOpaque);
+  }
+
+  /**
+   * Copies a layer's tar under the number that was reserved for it.
+   * @param budget of the image
+   * @returns what it holds
+   * @throws {ImageError} when it is damaged, or not the one that its diff id says
+   * @throws {HostError} when there is no space left, or the file system refuses
+   */
+  async copy(
+    layer: LayerBlob,
+    number: number,
+    budget: Budget,
+    signal: AbortSignal,
+    progress: LayerProgress,
+  ): Promise<LayerTree> {
+    const { copyLayer } = await import("../layer/copy.ts");
+    const tree = await copyLayer(layer, this.tar(number), budget, signal, progress);
+    stepDone();
+    this.#describe(number, tree.size, tree.root.opaque);
+    return tree;
+  }
+
+  #describe(number: number, size: number, isOpaque: boolean): void {
     this.database.run(
       "UPDATE layers SET size = ?, opaque = ? WHERE number = ?",
       size,
@@ -77,44 +150,11 @@ export class LayerStore {
       number,
     );
   }
+}
 
-  /** Makes an unpacked layer one of the store's. Belongs into the transaction that makes something refer to it. */
-  accept(number: number): void {
-    this.database.run("UPDATE layers SET ready = 1 WHERE number = ?", number);
-  }
-
-  /** Removes what loads have left behind that were killed. Costs almost nothing when there is nothing. */
-  recover(): void {
-    for (const name of this.#leftovers()) removeTree(join(this.#folder, name));
-    const pending = this.database.all<{ number: number; owner: string }>(
-      "SELECT number, owner FROM layers WHERE NOT ready",
-    );
-    for (const { number, owner } of pending) {
-      if (!isAlive(JSON.parse(owner) as ProcessIdentity)) this.#remove(number);
-    }
-  }
-
-  /** Folders that no row speaks of. They are listed before the rows, because a row is there before its folder. */
-  #leftovers(): string[] {
-    const folders = entriesIn(this.#folder).map(({ name }) => name);
-    const numbers = new Set(
-      this.database.all<{ number: number }>("SELECT number FROM layers").map((row) => row.number),
-    );
-    return folders.filter((name) => !numbers.has(parseInt(name, 10)));
-  }
-
-  /** Removes a layer of this process that will not be in the store. */
-  discard(number: number): void {
-    try {
-      this.#remove(number);
-    } catch {
-      // what made the load fail is what the user has to hear of; recover() removes the layer once this process is gone
-    }
-  }
-
-  /** Removes a layer that is not in the store: first its folders, then what speaks of them. */
-  #remove(number: number): void {
-    for (const suffix of ["", TRASH_SUFFIX]) removeTree(join(this.#folder, `${number}${suffix}`));
-    this.database.run("DELETE FROM layers WHERE number = ?", number);
-  }
+function missing(diffId: string): never {
+  throw new ImageError({
+    what: `cannot find layer ${diffId} in the store`,
+    hint: "load or pull its image again",
+  });
 }

@@ -1,148 +1,198 @@
-import { ImageError } from "../../errors.ts";
-import { stepDone } from "../../plan/fault.ts";
+import type { Lower } from "../../rootfs/overlay.ts";
 import type { Database } from "../../state/database.ts";
 import type { Paths } from "../../state/paths.ts";
+import { ImageError } from "../../errors.ts";
 import { type ImageConfig, parseImageConfig } from "../config.ts";
-import type { LayerBlob, SourceImage } from "../source/source.ts";
-import { interruptible } from "../interrupt.ts";
-import { LayerStore } from "./layers.ts";
+import type { ImageFiles } from "../files/merged.ts";
+import { type Progress, QUIET } from "../progress.ts";
 import { formatReference, parseReference } from "../reference.ts";
+import type { LayerBlob, SourceImage } from "../source/source.ts";
+import { ArchiveCache } from "./archives.ts";
+import { IndexStore } from "./indexes.ts";
+import { type LayerForm, LayerStore } from "./layers.ts";
+import type { LoadTarget } from "./load.ts";
+import { LayerTar } from "./tar.ts";
+import { chosenStorage, type IndexMount, type Storage } from "./storage.ts";
 
 /** An image in the store. */
 export interface StoredImage {
   /** `sha256:...` of its config. */
   readonly id: string;
   readonly config: ImageConfig;
+  /** The config, byte for byte. */
+  readonly configText: string;
   /** `name:tag`, sorted. */
   readonly tags: readonly string[];
-  /** Of all its layers, unpacked, in bytes. */
+  /** `repository@sha256:...` of the manifests that registries have of it, sorted. */
+  readonly digests: readonly string[];
+  /** Of all its layers' files, in bytes. */
   readonly size: number;
-}
-
-/** An unpacked layer. */
-export interface StoredLayer {
-  /** Name of its folder in the layers folder: short, because overlay's options are. */
-  readonly number: number;
-  /** Absolute path of its folder. */
-  readonly path: string;
+  /** Of the manifest that it came with; null when it came with none. */
+  readonly mediaType: string | null;
 }
 
 export interface LoadOptions {
   /** References that point to the image from now on. */
   readonly tags: readonly string[];
+  /** `repository@sha256:...`, by which registries have it. */
+  readonly digests?: readonly string[];
   /** The archive that `run` takes it from, as an absolute path; absent for `load`. */
   readonly source?: string;
+  readonly progress?: Progress;
 }
 
 interface ImageRow {
   readonly id: string;
   readonly config: string;
   readonly size: number;
+  readonly media_type: string | null;
 }
 
-/** Images and their unpacked layers. */
-export class ImageStore {
-  readonly #layers: LayerStore;
+const IMAGE_COLUMNS = "id, config, size, media_type";
 
-  constructor(paths: Paths, readonly database: Database) {
-    this.#layers = new LayerStore(paths, database);
+/** What a store needs to be told by the parts of dhow above it. */
+export interface StoreOptions {
+  /** The storage that the user wants; undefined for the best that the host has. */
+  readonly storage: Storage | undefined;
+  /** What is to be remembered of an image's files, as JSON can hold it. */
+  readonly describe: (files: ImageFiles) => Promise<unknown>;
+}
+
+/** Images and their layers. */
+export class ImageStore {
+  readonly layers: LayerStore;
+  readonly indexes: IndexStore;
+  readonly archives: ArchiveCache;
+
+  constructor(readonly paths: Paths, readonly database: Database, readonly options: StoreOptions) {
+    this.layers = new LayerStore(paths, database);
+    this.indexes = new IndexStore(paths, database);
+    this.archives = new ArchiveCache(database, this.indexes);
+  }
+
+  /** How images are kept and mounted on this host. @throws {HostError} when the user wants what the host cannot */
+  storage(): Promise<Storage> {
+    return chosenStorage(this.paths, this.database, this.options.storage);
   }
 
   /**
-   * Loads an image of an open archive, all or nothing. Layers that are in the store already are not even looked at in the archive.
+   * Loads an image of an open source, all or nothing. Layers that are in the store already are not even looked at in the
+   * source.
    * @throws {ImageError} when a layer is damaged, or not the one that the config names
    * @throws {HostError} when there is no space left, or the file system refuses
    * @throws {InterruptedError} after SIGINT, SIGTERM or SIGHUP
    */
-  async load(image: SourceImage, { tags, source }: LoadOptions): Promise<StoredImage> {
-    /** Layers that this load has unpacked, by diff id. They are not in the store until the image is. */
-    const unpacked = new Map<string, number>();
-    try {
-      do {
-        const missing = image.layers.filter(({ diffId }) =>
-          !unpacked.has(diffId) && this.#layers.find(diffId) === undefined
-        );
-        if (missing.length > 0) {
-          await this.#unpackAll(missing, unpacked, `image ${image.tags[0] ?? image.id}`);
-        }
-      } while (!this.#commit(image, tags, source ?? null, unpacked));
-    } finally {
-      // those that the commit took are no longer among them
-      for (const number of unpacked.values()) this.#layers.discard(number);
-    }
+  async load(
+    image: SourceImage,
+    { tags, digests = [], source, progress = QUIET }: LoadOptions,
+  ): Promise<StoredImage> {
+    const form = await this.storage() === "unpacked" ? "folder" : "tar";
+    const target = { form, tags, digests, source: source ?? null, isStored: false, progress } as const;
+    await this.#load(image, target);
     return this.#stored(image.id)!;
   }
 
-  /** Unpacks layers one after another, each diff id once, and enters them in `unpacked` before they are begun. */
-  #unpackAll(layers: readonly LayerBlob[], unpacked: Map<string, number>, image: string): Promise<void> {
-    return interruptible(`cannot load ${image}`, async (signal) => {
-      for (const layer of layers) {
-        if (unpacked.has(layer.diffId)) continue;
-        const number = this.#layers.reserve(layer);
-        unpacked.set(layer.diffId, number);
-        await this.#layers.unpack(layer, number, signal);
-      }
-    });
+  async #load(image: SourceImage, target: LoadTarget): Promise<void> {
+    // loaded only now: most runs find the image in the store
+    const { ImageLoad } = await import("./load.ts");
+    const { database, layers, indexes, options: { describe } } = this;
+    await new ImageLoad({ database, layers, indexes, describe }, image, target).run();
   }
 
   /**
-   * Puts the image into the store, and its layers with it.
-   * @returns false when a layer that was there before has gone meanwhile
+   * What a container's overlay lies over, for an image of the store: layers that are missing in the form that the
+   * storage needs are made from the other form.
+   * @throws {ImageError} when the image is not in the store any more
+   * @throws {HostError} when there is no space left for them
    */
-  #commit(
-    image: SourceImage,
-    tags: readonly string[],
-    source: string | null,
-    unpacked: Map<string, number>,
-  ): boolean {
-    const { database } = this;
-    const taken: string[] = [];
-    const isComplete = database.transaction(() => {
-      const numbers = image.layers.map(({ diffId }) => this.#layers.find(diffId) ?? unpacked.get(diffId));
-      if (!numbers.every((number) => number !== undefined)) return false;
-      for (const [diffId, number] of unpacked) {
-        // another load may have been faster: then its layer is used, and this one goes
-        if (!numbers.includes(number)) continue;
-        this.#layers.accept(number);
-        taken.push(diffId);
-      }
-      this.#insertImage(image, numbers, source);
-      for (const tag of tags) {
-        database.run("INSERT OR REPLACE INTO tags (reference, image) VALUES (?, ?)", tag, image.id);
-      }
-      return true;
-    });
-    stepDone();
-    for (const diffId of taken) unpacked.delete(diffId);
-    return isComplete;
+  async lower(image: StoredImage, storage?: Storage): Promise<Lower> {
+    const mount = storage ?? await this.storage();
+    if (mount !== "unpacked") {
+      const lower = this.#indexed(image, mount) ??
+        (await this.#complete(image, "tar"), this.#indexed(image, mount));
+      if (lower !== undefined) return lower;
+    }
+    const folders = this.#folders(image.id);
+    if (folders !== undefined) return folders;
+    await this.#complete(image, "folder");
+    return this.#folders(image.id)!;
   }
 
-  #insertImage(image: SourceImage, layers: readonly number[], source: string | null): void {
-    const { database } = this;
-    const known = database.get<ImageRow>("SELECT id, config, size FROM images WHERE id = ?", image.id);
-    if (known !== undefined) {
-      if (source === null) database.run("UPDATE images SET source = NULL WHERE id = ?", image.id);
-      return;
+  #indexed({ config: { diffIds } }: StoredImage, mount: IndexMount): Lower | undefined {
+    const index = this.indexes.find(diffIds);
+    if (index === undefined) return undefined;
+    const { paths } = this;
+    const relative = (path: string) => path.slice(paths.state.length + 1);
+    return {
+      kind: "erofs",
+      loop: mount === "loop",
+      folder: paths.state,
+      index: relative(index.path),
+      devices: index.devices.map((number) => relative(this.layers.tar(number))),
+    };
+  }
+
+  /** Folders of an image's layers, as overlay stacks them. A layer that hides all below it is the last. */
+  #folders(imageId: string): Lower | undefined {
+    const rows = this.database.all<{ number: number | null; opaque: number }>(
+      `SELECT number, opaque FROM image_diff_ids
+         LEFT JOIN layers ON layers.diff_id = image_diff_ids.diff_id AND form = 'folder' AND ready
+       WHERE image = ? ORDER BY position DESC`,
+      imageId,
+    );
+    const opaque = rows.findIndex((row) => row.opaque === 1);
+    const used = rows.slice(0, opaque === -1 ? rows.length : opaque + 1);
+    // overlay takes no folder twice (ELOOP); all that the lower one has, the upper one has as well
+    const numbers = [...new Set(used.map(({ number }) => number))];
+    if (!numbers.every((number) => number !== null)) return undefined;
+    return { kind: "folders", layers: numbers.map((number) => this.layers.folder(number)) };
+  }
+
+  /** Makes what an image of the store lacks in a form. */
+  async #complete({ id, config, configText }: StoredImage, form: LayerForm): Promise<void> {
+    using opened = this.openLayers(config.diffIds);
+    const image: SourceImage = { id, config, configText, tags: [], layers: opened.layers };
+    const isStored = true;
+    await this.#load(image, { form, tags: [], digests: [], source: null, isStored, progress: QUIET });
+  }
+
+  /** Layers of the store, as a source of their uncompressed tars: each is opened when it is asked for. */
+  openLayers(diffIds: readonly string[]): { readonly layers: readonly LayerBlob[] } & Disposable {
+    const files: Deno.FsFile[] = [];
+    const layers = diffIds.map((diffId): LayerBlob => ({
+      name: diffId,
+      label: `layer ${diffId} of the store`,
+      diffId,
+      size: this.layers.tarSize(diffId),
+      range: async () => {
+        const file = await this.layers.openTar(diffId);
+        files.push(file);
+        return { file, offset: 0, size: file.statSync().size };
+      },
+    }));
+    return { layers, [Symbol.dispose]: () => files.forEach((file) => file.close()) };
+  }
+
+  /** The uncompressed tar of a layer. @throws {ImageError} when the store does not have it */
+  openTar(diffId: string): LayerTar {
+    return new LayerTar(this.layers, diffId);
+  }
+
+  /** What is to be remembered of an image's files, found out from its layers, wherever they are. */
+  async #describe({ id, config: { diffIds } }: StoredImage): Promise<unknown> {
+    const folders = this.#folders(id);
+    if (folders?.kind === "folders") {
+      const { unpackedFiles } = await import("../files/unpacked.ts");
+      return await this.options.describe(unpackedFiles(folders.layers));
     }
-    database.run(
-      "INSERT INTO images (id, config, size, source) VALUES (?, ?, 0, ?)",
-      image.id,
-      image.configText,
-      source,
-    );
-    layers.forEach((number, position) => {
-      database.run(
-        "INSERT INTO image_layers (image, position, layer) VALUES (?, ?, ?)",
-        image.id,
-        position,
-        number,
-      );
-    });
-    database.run(
-      `UPDATE images SET size = (SELECT sum(layers.size) FROM image_layers JOIN layers ON number = layer WHERE image = id)
-       WHERE id = ?`,
-      image.id,
-    );
+    const { archivedFiles } = await import("../files/archived.ts");
+    using opened = this.openLayers(diffIds);
+    return await this.options.describe(archivedFiles(opened.layers.map((blob) => ({ blob }))));
+  }
+
+  /** Whether an image is in the store. */
+  holds(imageId: string): boolean {
+    return this.database.get("SELECT 1 FROM images WHERE id = ?", imageId) !== undefined;
   }
 
   /**
@@ -186,49 +236,46 @@ export class ImageStore {
   }
 
   #stored(id: string): StoredImage | undefined {
-    const row = this.database.get<ImageRow>("SELECT id, config, size FROM images WHERE id = ?", id);
+    const row = this.database.get<ImageRow>(`SELECT ${IMAGE_COLUMNS} FROM images WHERE id = ?`, id);
     return row === undefined ? undefined : this.#fromRow(row);
   }
 
-  #fromRow({ id, config, size }: ImageRow): StoredImage {
+  #fromRow({ id, config, size, media_type: mediaType }: ImageRow): StoredImage {
     const tags = this.database
       .all<{ reference: string }>("SELECT reference FROM tags WHERE image = ? ORDER BY reference", id)
       .map(({ reference }) => reference);
-    return { id, config: parseImageConfig(config, `the config of image ${id}`), tags, size };
+    const digests = this.database
+      .all<{ name: string }>(
+        "SELECT repository || '@' || digest AS name FROM digests WHERE image = ? ORDER BY name",
+        id,
+      )
+      .map(({ name }) => name);
+    const parsed = parseImageConfig(config, `the config of image ${id}`);
+    return { id, config: parsed, configText: config, tags, digests, size, mediaType };
   }
 
   /** All images. */
   list(): StoredImage[] {
-    return this.database.all<ImageRow>("SELECT id, config, size FROM images").map((row) =>
+    return this.database.all<ImageRow>(`SELECT ${IMAGE_COLUMNS} FROM images`).map((row) =>
       this.#fromRow(row)
     );
   }
 
-  /** What overlay stacks for an image, top to bottom. A layer that hides all below it is the last. */
-  layerTrees(imageId: string): StoredLayer[] {
-    const rows = this.database.all<{ number: number; opaque: number }>(
-      `SELECT number, opaque FROM image_layers JOIN layers ON number = layer WHERE image = ? ORDER BY position DESC`,
-      imageId,
+  /** What is to be remembered of an image's files: they never change, so it is found out once. */
+  async facts(image: StoredImage): Promise<unknown> {
+    const row = this.database.get<{ facts: string | null }>(
+      "SELECT facts FROM images WHERE id = ?",
+      image.id,
     );
-    const opaque = rows.findIndex((row) => row.opaque === 1);
-    return rows
-      .slice(0, opaque === -1 ? rows.length : opaque + 1)
-      .map(({ number }) => ({ number, path: this.#layers.path(number) }));
+    if (row !== undefined && row.facts !== null) return JSON.parse(row.facts);
+    const facts = await this.#describe(image);
+    this.database.run("UPDATE images SET facts = ? WHERE id = ?", JSON.stringify(facts), image.id);
+    return facts;
   }
 
-  /** What `rememberFacts` was given for an image; undefined when nothing was. */
-  facts(imageId: string): unknown {
-    const row = this.database.get<{ facts: string | null }>("SELECT facts FROM images WHERE id = ?", imageId);
-    return row?.facts === null || row === undefined ? undefined : JSON.parse(row.facts);
-  }
-
-  /** Keeps what was found out about an image's files: they never change. */
-  rememberFacts(imageId: string, facts: unknown): void {
-    this.database.run("UPDATE images SET facts = ? WHERE id = ?", JSON.stringify(facts), imageId);
-  }
-
-  /** Removes what loads have left behind that were killed. Costs almost nothing when there is nothing. */
+  /** Removes what loads and removals have left behind that were killed. Costs almost nothing when there is nothing. */
   recover(): void {
-    this.#layers.recover();
+    this.indexes.files.recover();
+    this.layers.files.recover();
   }
 }

@@ -7,7 +7,7 @@ import { OPTIONS as NOTHING } from "../container/sample.ts";
 function options(...args: string[]) {
   return readRunOptions({
     ...parse("dhow run", RUN_OPTIONS, args, true),
-    global: { root: undefined, debug: false },
+    global: { root: undefined, storage: undefined, debug: false },
   });
 }
 

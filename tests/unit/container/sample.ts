@@ -28,6 +28,7 @@ export const OPTIONS: RunOptions = {
   workingDir: undefined,
   user: undefined,
   userNamespace: false,
+  verify: false,
 };
 
 export const CONFIG: ImageConfig = {
@@ -94,7 +95,7 @@ export function samplePlan(choice: Choice = {}): Plan {
     spec: sampleSpec(choice),
     stateFolder: `/var/lib/dhow/containers/${ID}`,
     runFolder: `/run/dhow/containers/${ID}`,
-    layers,
+    lower: { kind: "folders", layers },
     files: choice.files ?? FILES,
     endpoint: (options.network ?? "bridge") !== "bridge" ? undefined : {
       network: { name: "bridge", bridge: "dhow0", subnet: parseSubnet("100.100.1.0/24") },

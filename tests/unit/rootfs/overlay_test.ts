@@ -1,9 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { overlayOptions } from "../../../src/plan/step.ts";
-import { overlaySteps } from "../../../src/rootfs/overlay.ts";
+import { type Lower, overlaySteps } from "../../../src/rootfs/overlay.ts";
 
+const folders = (...layers: string[]): Lower => ({ kind: "folders", layers });
 const SAMPLE = {
-  layers: ["/store/layers/3", "/store/layers/1"],
+  lower: folders("/store/layers/3", "/store/layers/1"),
+  indexTarget: "/run/id/lower",
   upper: "/store/containers/id/diff",
   work: "/store/containers/id/work",
   target: "/run/id/merged",
@@ -37,7 +39,10 @@ Deno.test("the options of 500 layers fit in the one page that mount takes", () =
   const layers = Array.from({ length: 500 }, (_, index) => `/var/lib/dhow/layers/${10_000 + index}`);
   const upper = `/var/lib/dhow/containers/${"f".repeat(64)}/diff`;
   const work = `/var/lib/dhow/containers/${"f".repeat(64)}/work`;
-  assert(overlayOptions(mountStep({ layers, upper, work, inUserNamespace: true })).length < 4096);
+  assert(
+    overlayOptions(mountStep({ lower: folders(...layers), upper, work, inUserNamespace: true })).length <
+      4096,
+  );
 });
 
 Deno.test("a user namespace keeps overlay's attributes where it may read them", () => {
@@ -46,6 +51,20 @@ Deno.test("a user namespace keeps overlay's attributes where it may read them", 
 });
 
 Deno.test("a path with what separates overlay's options is escaped", () => {
-  const options = overlayOptions(mountStep({ layers: ["/l/a:b,c\\d"], upper: "/u,1", work: "/w:1" }));
+  const options = overlayOptions(mountStep({ lower: folders("/l/a:b,c\\d"), upper: "/u,1", work: "/w:1" }));
   assertEquals(options, "lowerdir=a\\:b\\,c\\\\d,upperdir=/u\\,1,workdir=/w\\:1,volatile");
+});
+
+Deno.test("an index is mounted below the writable layer, and stands for all layers", () => {
+  const index: Lower = {
+    kind: "erofs",
+    loop: false,
+    folder: "/store",
+    index: "indexes/1",
+    devices: ["layers/7.tar"],
+  };
+  const [, mount, overlay] = overlaySteps({ ...SAMPLE, lower: index });
+  assert(mount?.op === "mount-index" && overlay?.op === "mount-overlay");
+  assertEquals([mount.folder, mount.index, mount.devices], ["/store", "indexes/1", ["layers/7.tar"]]);
+  assertEquals([mount.target, overlay.layersFolder, overlay.lower], ["/run/id/lower", "/run/id", ["lower"]]);
 });

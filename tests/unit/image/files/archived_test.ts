@@ -11,7 +11,7 @@ async function withFiles(options: ImageOptions, work: (files: ImageFiles) => Pro
   try {
     Deno.writeFileSync(path, archive(options));
     using opened = openArchive(path);
-    await work(archivedFiles(opened.images[0]!.layers));
+    await work(archivedFiles(opened.images[0]!.layers.map((blob) => ({ blob }))));
   } finally {
     Deno.removeSync(path);
   }

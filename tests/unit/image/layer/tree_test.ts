@@ -1,5 +1,6 @@
-import { assertStringIncludes, assertThrows } from "@std/assert";
-import { LayerTree, pathOf } from "../../../../src/image/layer/tree.ts";
+import { assert, assertStringIncludes, assertThrows } from "@std/assert";
+import { Budget } from "../../../../src/image/layer/budget.ts";
+import { LayerTree, NOTHING, pathOf } from "../../../../src/image/layer/tree.ts";
 import type { TarEntry } from "../../../../src/image/tar/decoder.ts";
 import { TarError } from "../../../../src/image/tar/fields.ts";
 
@@ -9,22 +10,22 @@ function entry(name: string, type: TarEntry["type"] = "file", link = ""): TarEnt
 }
 
 Deno.test("a layer with an absurd number of entries is refused", () => {
-  const tree = new LayerTree(false);
+  const tree = new LayerTree(NOTHING, new Budget());
   const again = entry("f");
   const error = assertThrows(() => {
     while (true) tree.add(again, 0);
   }, TarError);
-  assertStringIncludes(error.message, "more than 4000000 entries");
+  assertStringIncludes(error.message, "more than 1000000 entries");
 });
 
 Deno.test("a path that is longer than Linux takes is refused", () => {
-  const tree = new LayerTree(false);
+  const tree = new LayerTree(NOTHING, new Budget());
   const error = assertThrows(() => tree.add(entry("a/".repeat(2048)), 0), TarError);
   assertStringIncludes(error.message, "longer than 4095 bytes");
 });
 
 Deno.test("a path that symlinks make longer than Linux takes is refused", () => {
-  const tree = new LayerTree(false, ({ parent }) => pathOf(parent));
+  const tree = new LayerTree(NOTHING, new Budget(), ({ parent }) => pathOf(parent));
   const name = "d".repeat(250);
   const long = Array(10).fill(name).join("/");
   tree.add(entry("s", "symlink", long), 0);
@@ -34,8 +35,19 @@ Deno.test("a path that symlinks make longer than Linux takes is refused", () => 
 
 Deno.test("a symlink with a target that is longer than Linux takes is refused", () => {
   const error = assertThrows(
-    () => new LayerTree(false).add(entry("s", "symlink", "t".repeat(4096)), 0),
+    () => new LayerTree(NOTHING, new Budget()).add(entry("s", "symlink", "t".repeat(4096)), 0),
     TarError,
   );
   assertStringIncludes(error.message, "its target is longer");
+});
+
+Deno.test("the layers of an image share one budget, and what names and attributes take is bounded", () => {
+  const budget = new Budget();
+  const trees = [new LayerTree(NOTHING, budget), new LayerTree(NOTHING, budget)];
+  const xattrs = new Map([["user.large", new Uint8Array(1 << 20)]]);
+  const error = assertThrows(() => {
+    for (let index = 0;; index++) trees[index % 2]!.add({ ...entry(`f${index}`), xattrs }, 0);
+  }, TarError);
+  assertStringIncludes(error.message, "more than 268435456 bytes");
+  assert(trees.every(({ root }) => root.children.size > 100));
 });

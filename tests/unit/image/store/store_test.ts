@@ -22,7 +22,9 @@ function withStore(work: (store: ImageStore) => void): void {
       IDS[0]!,
       IDS[0]!,
     );
-    work(new ImageStore(paths, database));
+    work(
+      new ImageStore(paths, database, { storage: "unpacked", describe: () => Promise.resolve(undefined) }),
+    );
   } finally {
     database.close();
     Deno.removeSync(folder, { recursive: true });

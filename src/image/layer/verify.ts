@@ -1,0 +1,35 @@
+import { QUIET } from "../progress.ts";
+import type { LayerBlob } from "../source/source.ts";
+import { TarStream } from "../tar/stream.ts";
+import { Budget } from "./budget.ts";
+import { type LayerSink, receiveLayer } from "./receive.ts";
+import { LayerTree, NOTHING } from "./tree.ts";
+
+/**
+ * Reads a layer from first byte to last, and keeps nothing.
+ * @throws {ImageError} when it is damaged, or its sha256 is not its diff id
+ */
+export async function verifyLayer(blob: LayerBlob, signal = new AbortController().signal): Promise<void> {
+  await receiveLayer(blob, new Nowhere(), signal, QUIET.layer(blob.diffId, "Verifying", blob.size));
+}
+
+class Nowhere implements LayerSink {
+  readonly #tree = new LayerTree(NOTHING, new Budget());
+  readonly #stream = new TarStream({
+    entry: (entry, offset) => {
+      this.#tree.add(entry, offset);
+      return false;
+    },
+    data: () => {},
+  });
+
+  feed(_address: number, bytes: Uint8Array): Promise<void> {
+    this.#stream.feed(bytes);
+    return Promise.resolve();
+  }
+
+  finish(): Promise<void> {
+    this.#stream.finish();
+    return Promise.resolve();
+  }
+}

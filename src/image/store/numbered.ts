@@ -1,0 +1,110 @@
+import { join } from "@std/path";
+import { HostError } from "../../errors.ts";
+import { stepDone } from "../../plan/fault.ts";
+import { removeTree } from "../../plan/undo.ts";
+import type { Database } from "../../state/database.ts";
+import { entriesIn } from "../../state/read.ts";
+import { identify, isAlive, type ProcessIdentity } from "../../state/process_identity.ts";
+
+/**
+ * Files and folders of the store that are named after the number of their row in the database. The row is there before
+ * the files and goes after them; until it is ready, it belongs to the process that makes or removes them.
+ */
+export class NumberedFiles {
+  /**
+   * @param table with the columns number, ready and owner
+   * @param folder that the files are in
+   * @param suffixes of their names, after the number
+   */
+  constructor(
+    readonly database: Database,
+    readonly table: "layers" | "indexes",
+    readonly folder: string,
+    readonly suffixes: readonly string[],
+  ) {}
+
+  path(number: number, suffix: string): string {
+    return join(this.folder, `${number}${suffix}`);
+  }
+
+  /**
+   * Writes down that files are about to be made, so that they are removed should this process die.
+   * @param columns further columns of the row
+   * @returns the number
+   * @throws {HostError} when the folder for them cannot be made
+   */
+  reserve(columns: Readonly<Record<string, string | number | null>>): number {
+    try {
+      // programs of images with setuid are none of the host users' business
+      Deno.mkdirSync(this.folder, { recursive: true, mode: 0o700 });
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new HostError({ what: `cannot make the folder ${JSON.stringify(this.folder)}`, why, cause });
+    }
+    const values = { ...columns, owner: this.#owner() };
+    const names = Object.keys(values);
+    const number = this.database.run(
+      `INSERT INTO ${this.table} (${names.join(", ")}) VALUES (${names.map(() => "?").join(", ")})`,
+      ...Object.values(values),
+    );
+    stepDone();
+    return number;
+  }
+
+  #owner(): string {
+    return JSON.stringify(identify(Deno.pid));
+  }
+
+  /** Makes them a part of the store. Belongs into the transaction that makes something refer to them. */
+  accept(number: number): void {
+    this.database.run(`UPDATE ${this.table} SET ready = 1 WHERE number = ?`, number);
+  }
+
+  /**
+   * Takes them out of the store. Belongs into the transaction that makes nothing refer to them any more; `remove`
+   * comes after it.
+   */
+  condemn(number: number): void {
+    this.database.run(
+      `UPDATE ${this.table} SET ready = 0, owner = ? WHERE number = ?`,
+      this.#owner(),
+      number,
+    );
+  }
+
+  /** Removes what is not in the store: first the files, then the row that speaks of them. */
+  remove(number: number): void {
+    for (const suffix of this.suffixes) removeTree(this.path(number, suffix));
+    stepDone();
+    this.database.run(`DELETE FROM ${this.table} WHERE number = ? AND NOT ready`, number);
+  }
+
+  /** Removes what this process made, and will not be in the store. */
+  discard(number: number): void {
+    try {
+      this.remove(number);
+    } catch {
+      // what made the work fail is what the user has to hear of; recover() removes it once this process is gone
+    }
+  }
+
+  /** Removes what killed commands have left behind. Costs almost nothing when there is nothing. */
+  recover(): void {
+    for (const name of this.#leftovers()) removeTree(join(this.folder, name));
+    const pending = this.database.all<{ number: number; owner: string }>(
+      `SELECT number, owner FROM ${this.table} WHERE NOT ready`,
+    );
+    for (const { number, owner } of pending) {
+      if (!isAlive(JSON.parse(owner) as ProcessIdentity)) this.remove(number);
+    }
+  }
+
+  /** Files that no row speaks of. They are listed before the rows, because a row is there before its files. */
+  #leftovers(): string[] {
+    const files = entriesIn(this.folder).map(({ name }) => name);
+    if (files.length === 0) return files;
+    const rows = this.database.all<{ number: number }>(`SELECT number FROM ${this.table}`);
+    const numbers = new Set(rows.map(({ number }) => number));
+    return files.filter((name) => !numbers.has(parseInt(name, 10)));
+  }
+}

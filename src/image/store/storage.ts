@@ -1,0 +1,66 @@
+/** How this host can keep and mount images. */
+import { HostError } from "../../errors.ts";
+import { log } from "../../log.ts";
+import type { Database } from "../../state/database.ts";
+import type { Paths } from "../../state/paths.ts";
+import { bootId } from "../../state/process_identity.ts";
+
+/**
+ * `erofs`: layers stay tars, and an EROFS index of them is mounted (Linux 6.12). `loop`: the same by way of loop devices (Linux 6.4;
+ * any file system). `unpacked`: each layer is a folder. The best comes first.
+ */
+export const STORAGES = ["erofs", "loop", "unpacked"] as const;
+export type Storage = typeof STORAGES[number];
+
+/** The ways to mount an index. */
+export type IndexMount = Exclude<Storage, "unpacked">;
+const INDEX_MOUNTS = STORAGES.filter((storage) => storage !== "unpacked");
+
+/** What was found out: by which boot, and why an index cannot be mounted; null when it can. */
+interface Finding {
+  readonly bootId: string;
+  readonly obstacle: string | null;
+}
+
+const NEEDS: Readonly<Record<IndexMount, string>> = {
+  erofs: "it takes Linux 6.12 and a file system other than tmpfs",
+  loop: "it takes Linux 6.4 and loop devices",
+};
+
+/**
+ * The storage to use.
+ * @param wanted what the user asked for; undefined for the best that the host has
+ * @throws {HostError} when the host cannot do what the user asked for
+ */
+export async function chosenStorage(
+  paths: Paths,
+  database: Database,
+  wanted: Storage | undefined,
+): Promise<Storage> {
+  if (wanted === "unpacked") return wanted;
+  if (wanted === undefined) {
+    for (const mount of INDEX_MOUNTS) if (await findObstacle(paths, database, mount) === null) return mount;
+    return "unpacked";
+  }
+  const obstacle = await findObstacle(paths, database, wanted);
+  if (obstacle === null) return wanted;
+  throw new HostError({
+    what: `cannot use --storage ${wanted}`,
+    why: `EROFS cannot be mounted like that from files in ${JSON.stringify(paths.state)} (${obstacle})`,
+    hint: `${NEEDS[wanted]}; leave the choice to dhow, or use --storage unpacked`,
+  });
+}
+
+/** Why an index in the state folder cannot be mounted: tried once a boot, then remembered. */
+async function findObstacle(paths: Paths, database: Database, mount: IndexMount): Promise<string | null> {
+  const key = `mount ${mount}`;
+  const row = database.get<{ value: string }>("SELECT value FROM host_facts WHERE key = ?", key);
+  const known = row === undefined ? undefined : JSON.parse(row.value) as Finding;
+  if (known?.bootId === bootId()) return known.obstacle;
+  const { tryMount } = await import("../erofs/mount.ts");
+  const obstacle = tryMount(paths.state, mount);
+  log.debug(obstacle === null ? `images can be mounted (${mount})` : `not ${mount}: ${obstacle}`);
+  const finding: Finding = { bootId: bootId(), obstacle };
+  database.run("INSERT OR REPLACE INTO host_facts (key, value) VALUES (?, ?)", key, JSON.stringify(finding));
+  return obstacle;
+}
