@@ -12,6 +12,7 @@ const COMMANDS: Readonly<Record<string, { summary: string; load: () => Promise<{
   },
   load: { summary: "Load images from an archive of docker save", load: () => import("./load.ts") },
   pull: { summary: "Download an image from a registry", load: () => import("./pull.ts") },
+  push: { summary: "Upload an image to a registry", load: () => import("./push.ts") },
   login: { summary: "Log in to a registry", load: () => import("./login.ts") },
   logout: { summary: "Log out from a registry", load: () => import("./logout.ts") },
   images: { summary: "List images", load: () => import("./images.ts") },

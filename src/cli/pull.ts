@@ -1,6 +1,6 @@
-import { UsageError } from "../errors.ts";
 import { interruptible } from "../image/interrupt.ts";
 import { parsePlatform, type Platform } from "../image/platform.ts";
+import type { Progress } from "../image/progress.ts";
 import {
   formatFullName,
   formatImageName,
@@ -8,7 +8,10 @@ import {
   parseImageName,
   saysNoTag,
 } from "../image/reference.ts";
+import type { RemoteLayer } from "../image/registry/downloads.ts";
 import { listTags } from "../image/registry/documents.ts";
+import { KnownBlobs } from "../image/registry/known_blobs.ts";
+import { isGzipLayer } from "../image/registry/manifest.ts";
 import type { Registry } from "../image/registry/registry.ts";
 import { openRemoteImage } from "../image/registry/remote_image.ts";
 import type { ImageStore } from "../image/store/store.ts";
@@ -16,7 +19,7 @@ import { openSpool } from "../state/spool.ts";
 import type { Command } from "./command.ts";
 import { print } from "./output.ts";
 import { openProgress } from "./progress.ts";
-import { connect, INSECURE, onlyArgument } from "./registry.ts";
+import { connect, INSECURE, onlyArgument, refuseTag } from "./registry.ts";
 import { openSession, type Session } from "./session.ts";
 
 export const command: Command = {
@@ -32,13 +35,7 @@ export const command: Command = {
     const text = onlyArgument("pull", args);
     const name = parseImageName(text);
     const isForAll = options.flag("all-tags");
-    if (isForAll && !saysNoTag(text)) {
-      throw new UsageError({
-        what: "cannot pull",
-        why: "a tag cannot be used with --all-tags",
-        hint: "leave one out",
-      });
-    }
+    if (isForAll) refuseTag("pull", text);
     const platform = options.text("platform");
     const isQuiet = options.flag("quiet");
     const settings = { platform: platform === undefined ? undefined : parsePlatform(platform), isQuiet };
@@ -72,7 +69,7 @@ interface Pull {
 }
 
 /** @returns whether the store did not have that image under that name */
-async function pull({ session: { store, paths }, isQuiet, ...options }: Pull): Promise<boolean> {
+async function pull({ session: { store, paths, database }, isQuiet, ...options }: Pull): Promise<boolean> {
   const { name } = options;
   const say = (text: string) => isQuiet ? undefined : print(`${text}\n`);
   using spool = openSpool(paths);
@@ -86,10 +83,30 @@ async function pull({ session: { store, paths }, isQuiet, ...options }: Pull): P
   const [image] = source.images;
   const isNewer = !hasAlready(store, name, image.id);
   say(`${name.digest ?? name.tag}: Pulling from ${name.path}`);
-  await store.load(image, { tags: image.tags });
+  const digests = [`${name.repository}@${source.digest}`];
+  await store.load(image, { tags: image.tags, digests, progress: loading(progress, source.layers) });
+  remember(new KnownBlobs(database), name, source.layers);
   progress[Symbol.dispose]();
   say(`Digest: ${source.digest}`);
   return isNewer;
+}
+
+/** The store's progress in docker's words, on the lines of the downloads. */
+function loading(progress: Progress, layers: readonly RemoteLayer[]): Progress {
+  const digests = new Map(layers.map(({ diffId, digest }) => [diffId, digest]));
+  return {
+    layer(id, _action, total) {
+      const line = progress.layer(digests.get(id) ?? id, "Extracting", total);
+      return { advance: (bytes) => line.advance(bytes), done: () => line.done("Pull complete") };
+    },
+  };
+}
+
+/** A push of the same layers finds them there. */
+function remember(known: KnownBlobs, { domain, path }: ImageName, layers: readonly RemoteLayer[]): void {
+  for (const { diffId, digest, size, mediaType } of layers) {
+    if (isGzipLayer(mediaType)) known.remember(diffId, { repository: `${domain}/${path}`, digest, size });
+  }
 }
 
 /** Whether an image of the store has a layer. */
@@ -100,9 +117,7 @@ function layersOf(store: ImageStore): (diffId: string) => boolean {
 
 /** Whether there is nothing to do, as docker sees it: the name leads to that image. */
 function hasAlready(store: ImageStore, name: ImageName, id: string): boolean {
-  return name.digest === undefined
-    ? store.find(formatImageName(name))?.id === id
-    : store.find(id) !== undefined;
+  return name.digest === undefined ? store.find(formatImageName(name))?.id === id : store.holds(id);
 }
 
 function report(name: string, isNewer: boolean, isQuiet: boolean): void {

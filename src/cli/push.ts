@@ -1,4 +1,4 @@
-import { ImageError, UsageError } from "../errors.ts";
+import { ImageError } from "../errors.ts";
 import { interruptible } from "../image/interrupt.ts";
 import {
   formatFullName,
@@ -7,71 +7,55 @@ import {
   type Reference,
   saysNoTag,
 } from "../image/reference.ts";
-import { pushImage, type PushSource } from "../image/registry/push.ts";
+import { KnownBlobs } from "../image/registry/known_blobs.ts";
+import { pushImage } from "../image/registry/push.ts";
 import type { Registry } from "../image/registry/registry.ts";
-import type { Paths } from "../state/paths.ts";
+import type { ImageStore, StoredImage } from "../image/store/store.ts";
 import { openSpool } from "../state/spool.ts";
-import type { Command, GlobalOptions } from "./command.ts";
+import type { Command } from "./command.ts";
 import { print } from "./output.ts";
 import { openProgress } from "./progress.ts";
-import { connect, INSECURE, onlyArgument } from "./registry.ts";
+import { connect, INSECURE, onlyArgument, refuseTag } from "./registry.ts";
+import { openSession, type Session } from "./session.ts";
 
-/** What a push needs of the store. */
-export interface PushSession {
-  readonly paths: Paths;
-  /** The image of a name such as `busybox:latest`. */
-  find(reference: string): PushSource | undefined;
-  /** All tags of a repository such as `busybox`, sorted. */
-  tagsOf(repository: string): readonly string[];
-}
-
-/** @param open opens the store */
-export function pushCommand(open: (options: GlobalOptions) => Promise<PushSession>): Command {
-  return {
-    usage: "[OPTIONS] NAME[:TAG]",
-    summary: "Upload an image to a registry.",
-    options: [
-      { name: "all-tags", short: "a", help: "upload all tags of the repository" },
-      INSECURE,
-      { name: "quiet", short: "q", help: "print the image's name only" },
-    ],
-    async run({ args, options, global }) {
-      const text = onlyArgument("push", args);
-      const reference = parseReference(text);
-      const isForAll = options.flag("all-tags");
-      if (isForAll && !saysNoTag(text)) {
-        throw new UsageError({
-          what: "cannot push",
-          why: "a tag cannot be used with --all-tags",
-          hint: "leave one out",
-        });
-      }
-      const isQuiet = options.flag("quiet");
-      if (!isQuiet && !isForAll && saysNoTag(text)) print("Using default tag: latest\n");
-      const session = await open(global);
-      const images = find(session, reference, isForAll);
-      if (!isQuiet) print(`The push refers to repository [${reference.domain}/${reference.path}]\n`);
-      const what = `cannot push ${JSON.stringify(text)}`;
-      const registryOptions = { domain: reference.domain, isInsecure: options.flag("insecure") };
-      await interruptible(what, async (signal) => {
-        const registry = await connect(registryOptions, what, signal);
-        for (const image of images) await push({ session, registry, signal, isQuiet, ...image });
-      });
-      return 0;
-    },
-  };
-}
+export const command: Command = {
+  usage: "[OPTIONS] NAME[:TAG]",
+  summary: "Upload an image to a registry.",
+  options: [
+    { name: "all-tags", short: "a", help: "upload all tags of the repository" },
+    INSECURE,
+    { name: "quiet", short: "q", help: "print the image's name only" },
+  ],
+  async run({ args, options, global }) {
+    const text = onlyArgument("push", args);
+    const reference = parseReference(text);
+    const isForAll = options.flag("all-tags");
+    if (isForAll) refuseTag("push", text);
+    const isQuiet = options.flag("quiet");
+    if (!isQuiet && !isForAll && saysNoTag(text)) print("Using default tag: latest\n");
+    const session = await openSession(global, "push images");
+    const images = find(session.store, reference, isForAll);
+    if (!isQuiet) print(`The push refers to repository [${reference.domain}/${reference.path}]\n`);
+    const what = `cannot push ${JSON.stringify(text)}`;
+    const registryOptions = { domain: reference.domain, isInsecure: options.flag("insecure") };
+    await interruptible(what, async (signal) => {
+      const registry = await connect(registryOptions, what, signal);
+      for (const image of images) await push({ session, registry, signal, isQuiet, ...image });
+    });
+    return 0;
+  },
+};
 
 interface Image {
   readonly reference: Reference;
-  readonly source: PushSource;
+  readonly image: StoredImage;
 }
 
-function find(session: PushSession, reference: Reference, isForAll: boolean): Image[] {
-  const tags = isForAll ? session.tagsOf(reference.repository) : [reference.tag];
+function find(store: ImageStore, reference: Reference, isForAll: boolean): Image[] {
+  const tags = isForAll ? tagsOf(store, reference.repository) : [reference.tag];
   const images = tags.flatMap((tag) => {
-    const source = session.find(formatReference({ ...reference, tag }));
-    return source === undefined ? [] : [{ reference: { ...reference, tag }, source }];
+    const image = store.find(formatReference({ ...reference, tag }));
+    return image === undefined ? [] : [{ reference: { ...reference, tag }, image }];
   });
   if (images.length > 0) return images;
   const name = isForAll ? reference.repository : formatReference(reference);
@@ -82,18 +66,39 @@ function find(session: PushSession, reference: Reference, isForAll: boolean): Im
   });
 }
 
+/** All tags of a repository, sorted. */
+function tagsOf(store: ImageStore, repository: string): string[] {
+  return store.list().flatMap(({ tags }) => tags)
+    .filter((name) => name.slice(0, name.lastIndexOf(":")) === repository)
+    .map((name) => name.slice(name.lastIndexOf(":") + 1))
+    .sort();
+}
+
 interface Push extends Image {
-  readonly session: PushSession;
+  readonly session: Session;
   readonly registry: Registry;
   readonly signal: AbortSignal;
   readonly isQuiet: boolean;
 }
 
-async function push({ session, isQuiet, ...options }: Push): Promise<void> {
+async function push(
+  { session: { store, paths, database }, image, isQuiet, ...options }: Push,
+): Promise<void> {
   const { reference } = options;
-  using spool = openSpool(session.paths);
+  using spool = openSpool(paths);
   using progress = openProgress(isQuiet);
-  const { digest, size } = await pushImage({ ...options, folder: spool.path, progress });
+  const { digest, size } = await pushImage({
+    ...options,
+    source: {
+      configText: image.configText,
+      diffIds: image.config.diffIds,
+      mediaType: image.mediaType,
+      openTar: (diffId) => store.openTar(diffId),
+    },
+    known: new KnownBlobs(database),
+    folder: spool.path,
+    progress,
+  });
   progress[Symbol.dispose]();
   print(isQuiet ? `${formatFullName(reference)}\n` : `${reference.tag}: digest: ${digest} size: ${size}\n`);
 }

@@ -1,6 +1,7 @@
 /** What the commands that speak to registries share. */
 import { SYSTEM_CLOCK } from "../clock.ts";
 import { UsageError } from "../errors.ts";
+import { saysNoTag } from "../image/reference.ts";
 import { makeHttpClient } from "../image/registry/certificates.ts";
 import { findCredentials } from "../image/registry/credentials.ts";
 import { Registry, type RegistryOptions } from "../image/registry/registry.ts";
@@ -19,6 +20,16 @@ export function onlyArgument(verb: string, args: readonly string[]): string {
     what: `cannot ${verb}`,
     why: `${verb} takes exactly one argument`,
     hint: `see: dhow ${verb} --help`,
+  });
+}
+
+/** @throws {UsageError} when a name that stands for all tags has one */
+export function refuseTag(verb: string, name: string): void {
+  if (saysNoTag(name)) return;
+  throw new UsageError({
+    what: `cannot ${verb}`,
+    why: "a tag cannot be used with --all-tags",
+    hint: "leave one of them out",
   });
 }
 

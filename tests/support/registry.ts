@@ -69,6 +69,8 @@ async function configuration(
     storage: { filesystem: { rootdirectory: host.file("registry") }, delete: { enabled: true } },
     http: {
       addr: address,
+      // uploads go on where they began, behind a proxy too
+      relativeurls: true,
       ...(tls ? { tls: { certificate: host.file("server.crt"), key: host.file("server.key") } } : {}),
     },
     ...(auth === "basic" ? { auth: { htpasswd: { realm: "test", path: host.file("htpasswd") } } } : {}),

@@ -10,6 +10,7 @@ const AT_ONCE = 3;
 
 /** A layer, as a manifest and a config describe it together. */
 export interface RemoteLayer {
+  readonly mediaType: string;
   readonly digest: string;
   readonly diffId: string;
   /** In bytes. */

@@ -24,6 +24,11 @@ export const ACCEPTED = [
   MEDIA_TYPES.ociIndex,
 ].join(", ");
 
+/** Whether a layer of that type is compressed with gzip. */
+export function isGzipLayer(mediaType: string): boolean {
+  return mediaType === MEDIA_TYPES.dockerLayer || mediaType === MEDIA_TYPES.ociLayer;
+}
+
 /**
  * @param contentType the header, which says what documents without a mediaType are
  * @param subject how errors name it: `the manifest of "busybox:latest"`

@@ -4,32 +4,20 @@ import type { LayerProgress, Progress } from "../progress.ts";
 import { formatReference, type Reference } from "../reference.ts";
 import { compress, type CompressedLayer } from "./compress.ts";
 import type { Inquiry } from "./documents.ts";
+import type { KnownBlob, KnownBlobs } from "./known_blobs.ts";
 import { digestOf, MEDIA_TYPES } from "./manifest.ts";
 import type { Registry } from "./registry.ts";
 import { type BlobToPush, hasBlob, mountBlob, uploadBlob, uploadManifest } from "./upload.ts";
-
-/** A layer as some repository holds it, compressed with gzip. */
-export interface KnownBlob {
-  /** With the registry: `localhost:5000/team/app`, `docker.io/library/busybox`. */
-  readonly repository: string;
-  readonly digest: string;
-  /** In bytes. */
-  readonly size: number;
-}
 
 /** What a push needs of an image in the store. */
 export interface PushSource {
   readonly configText: string;
   /** sha256 of each layer's uncompressed tar, lowest first. */
   readonly diffIds: readonly string[];
-  /** Of the manifest with which the image came, if it came with one. */
-  readonly mediaType?: string;
+  /** Of the manifest with which the image came; null when it came with none. */
+  readonly mediaType: string | null;
   /** A layer's tar. */
   openTar(diffId: string): StoredTar;
-  /** Where a layer is known to be, the latest first. */
-  knownBlobs(diffId: string): readonly KnownBlob[];
-  /** Keeps that a repository has a layer. */
-  rememberBlob(diffId: string, blob: KnownBlob): void;
 }
 
 /** A layer's uncompressed tar in the store. */
@@ -43,6 +31,7 @@ export interface PushOptions {
   readonly registry: Registry;
   readonly reference: Reference;
   readonly source: PushSource;
+  readonly known: Pick<KnownBlobs, "of" | "remember">;
   /** An empty folder, which the caller removes afterwards. */
   readonly folder: string;
   readonly progress: Progress;
@@ -114,17 +103,19 @@ class Push {
   }
 
   async #pushLayer(diffId: string): Promise<KnownBlob> {
-    const { source, progress } = this.options;
+    const { known, progress } = this.options;
     const line = progress.layer(diffId, "Preparing", undefined);
     const blob = await this.#find(diffId, line) ?? await this.#compressAndUpload(diffId);
-    source.rememberBlob(diffId, blob);
+    known.remember(diffId, blob);
     return blob;
   }
 
   /** Looks whether the registry has the layer: in this repository, or in another from which it can be mounted. */
   async #find(diffId: string, line: LayerProgress): Promise<KnownBlob | undefined> {
-    const { source, reference: { domain } } = this.options;
-    const known = source.knownBlobs(diffId).filter(({ repository }) => repository.startsWith(`${domain}/`));
+    const { reference: { domain } } = this.options;
+    const known = this.options.known.of(diffId).filter(({ repository }) =>
+      repository.startsWith(`${domain}/`)
+    );
     const here = known.filter(({ repository }) => repository === this.#repository);
     for (const blob of here) {
       if (!await hasBlob(this.#target, blob.digest)) continue;
@@ -167,7 +158,7 @@ class Push {
   async #compress(diffId: string, file: string): Promise<CompressedLayer> {
     using tar = this.options.source.openTar(diffId);
     const line = this.options.progress.layer(diffId, "Compressing", tar.size);
-    return await compress(tar.chunks(), file, line, this.#target.signal);
+    return await compress(tar.chunks(), diffId, file, line, this.#target.signal);
   }
 
   async #pushConfig(): Promise<{ digest: string; size: number }> {

@@ -48,7 +48,12 @@ export async function openRemoteImage(options: PullOptions): Promise<RemoteImage
     const why = `its manifest lists ${layers.length} layers, its config ${config.diffIds.length}`;
     throw new ImageError({ what: inquiry.what, why });
   }
-  const remote = layers.map(({ digest, size }, index) => ({ digest, size, diffId: config.diffIds[index]! }));
+  const remote = layers.map(({ mediaType, digest, size }, index) => ({
+    mediaType,
+    digest,
+    size,
+    diffId: config.diffIds[index]!,
+  }));
   const image = {
     id: described.digest,
     config,
@@ -72,8 +77,7 @@ export class RemoteImage implements ImageSource, AsyncDisposable {
     image: Omit<SourceImage, "layers">,
     readonly downloads: Downloads,
   ) {
-    const { layers } = downloads.options;
-    this.images = [{ ...image, layers: layers.map((layer) => this.#blob(layer)) }];
+    this.images = [{ ...image, layers: this.layers.map((layer) => this.#blob(layer)) }];
   }
 
   #blob(layer: RemoteLayer): LayerBlob {
@@ -85,6 +89,11 @@ export class RemoteImage implements ImageSource, AsyncDisposable {
       size,
       range: (signal) => this.downloads.range(layer, signal),
     };
+  }
+
+  /** As the registry describes them, lowest first. */
+  get layers(): readonly RemoteLayer[] {
+    return this.downloads.options.layers;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
