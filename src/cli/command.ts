@@ -11,6 +11,8 @@ export interface Option {
   readonly value?: string;
   /** Whether it may be given several times. */
   readonly repeats?: boolean;
+  /** A switch that is on unless it is given as `--name=false`. */
+  readonly isOnByDefault?: boolean;
   readonly help: string;
 }
 
@@ -101,6 +103,9 @@ export function parse(
     boolean: names(({ value }) => value === undefined),
     string: names(({ value }) => value !== undefined),
     collect: names(({ repeats }) => repeats === true),
+    default: Object.fromEntries(
+      names(({ isOnByDefault }) => isOnByDefault === true).map((name) => [name, true]),
+    ),
   });
   return { options: new ParsedOptions(values), args: rest };
 }
