@@ -95,7 +95,10 @@ export function parse(
       if (option.value === undefined && given !== "true" && given !== "false") {
         throw wrong(`${written} takes no value, but ${JSON.stringify(given)} was given`);
       }
-      plain.push(`--${option.name}=${given}`);
+      // parseArgs takes --no-trunc=true for something about "trunc"; without a value it does not
+      plain.push(
+        option.value === undefined && given === "true" ? `--${option.name}` : `--${option.name}=${given}`,
+      );
     }
   }
   const names = (wanted: (option: Option) => boolean) => options.filter(wanted).map(({ name }) => name);

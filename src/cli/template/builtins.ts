@@ -50,6 +50,10 @@ export const BUILTINS: Functions = {
     rest: "any",
     call: ([format, ...values]) => sprintf(String(format), values),
   },
+  call: ofAny(1, (value) => {
+    // no value of docker's is a function
+    throw new FunctionError(`non-function of type ${typeName(value)}`);
+  }, true),
   html: ofRest((values) => escapeHtml(textOf(values))),
   js: ofRest((values) => escapeJs(textOf(values))),
   urlquery: ofRest((values) => escapeQuery(textOf(values))),

@@ -1,7 +1,7 @@
 /** Go's text/template, funcs.go: eq, ne, lt, le, gt, ge. */
 import { FunctionError } from "./error.ts";
 import { formatValue } from "./print.ts";
-import { compareTexts, Float, GoMap, List, Text, typeName, type Value } from "./value.ts";
+import { compareTexts, Float, GoMap, List, Nil, Text, typeName, type Value } from "./value.ts";
 
 /** What `eq` compares by: numbers, strings and bools; nothing else has a kind. */
 function basic(value: Value): string | number | boolean | undefined {
@@ -14,30 +14,25 @@ function kind(value: Value): string | undefined {
   return value instanceof Float ? "float" : plain === undefined ? undefined : typeof plain;
 }
 
-const isNothing = (value: Value) => value === undefined || value === null;
+const isNothing = (value: Value) => value === undefined || value === null || value instanceof Nil;
 
 /** Whether the first is one of the others. */
 export function equalsAny(first: Value, others: readonly Value[]): boolean {
-  requireComparable(first);
   if (others.length === 0) throw new FunctionError("missing argument for comparison");
   return others.some((other) => equals(first, other));
 }
 
-function requireComparable(value: Value): void {
-  if (value instanceof List || value instanceof GoMap) {
-    throw new FunctionError(`uncomparable type ${typeName(value)}: ${formatValue(value)}`);
-  }
-}
-
 function equals(first: Value, other: Value): boolean {
-  const kinds = [kind(first), kind(other)];
-  if (kinds[0] !== kinds[1]) {
-    if (isNothing(first) || isNothing(other)) return false;
-    throw new FunctionError("incompatible types for comparison");
+  const type = kind(first);
+  if (isNothing(first) || isNothing(other)) return isNothing(first) === isNothing(other);
+  if (type !== kind(other)) throw new FunctionError("incompatible types for comparison");
+  if (type !== undefined) return basic(first) === basic(other);
+  for (const value of [first, other]) {
+    if (value instanceof List || value instanceof GoMap) {
+      throw new FunctionError(`non-comparable type ${formatValue(value)}: ${typeName(value)}`);
+    }
   }
-  if (kinds[0] !== undefined) return basic(first) === basic(other);
-  requireComparable(other);
-  return isNothing(first) ? isNothing(other) : first === other;
+  return first === other;
 }
 
 /** Whether the first is less than the second. */

@@ -8,15 +8,14 @@ import { compareTexts, GoMap, List, typeName, type Value } from "./value.ts";
 /** Characters that `pad` may add: a mistyped number must not take the machine's memory. */
 const MAX_PADDING = 1 << 20;
 
+/** strings.Title: a letter at the start, after a space, or after an ASCII character that is no letter, digit or underscore. */
+const WORD_START = /(?<![^\s\x21-\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7e])\p{L}/gu;
+
 export const DOCKER_FUNCTIONS: Functions = {
   json: { parameters: ["any"], call: ([value]) => encodeJson(value) },
   split: ofTexts(2, (text, separator) => new List(splitText(text!, separator!))),
   join: { parameters: ["any", "string"], call: ([values, separator]) => join(values, String(separator)) },
-  title: ofTexts(
-    1,
-    (text) =>
-      text!.replace(/(^|[^\p{L}\p{N}_'])(\p{L})/gu, (_, before, first) => before + first.toUpperCase()),
-  ),
+  title: ofTexts(1, (text) => text!.replace(WORD_START, (start) => start.toUpperCase())),
   lower: ofTexts(1, (text) => text!.toLowerCase()),
   upper: ofTexts(1, (text) => text!.toUpperCase()),
   pad: {

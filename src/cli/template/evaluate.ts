@@ -5,7 +5,7 @@ import type { Branch, Node } from "./nodes.ts";
 import type { ParsedTemplate } from "./parser.ts";
 import { formatValue } from "./print.ts";
 import { Scope } from "./scope.ts";
-import { Float, GoMap, isTrue, List, Nil, type Value } from "./value.ts";
+import { GoMap, isTrue, List, type Value } from "./value.ts";
 
 /** Templates within templates and blocks within blocks; Go has 100,000. */
 const MAX_DEPTH = 600;
@@ -131,8 +131,8 @@ class Execution {
     if (value === undefined || value === null) return [];
     if (value instanceof List) return value.items.map((item, index) => [index, item]);
     if (value instanceof GoMap) return value.keys().map((key) => [key, value.entries.get(key)]);
-    const isPlain = value instanceof Nil || value instanceof Float || typeof value !== "object";
-    this.#expressions.fail(pipeline, `range can't iterate over ${isPlain ? formatValue(value) : value.type}`);
+    const last = pipeline.commands.at(-1)?.operands[0];
+    this.#expressions.fail(last, `range can't iterate over ${formatValue(value)}`);
   }
 
   #call(node: Node & { kind: "template" }, dot: Value, scope: Scope): void {

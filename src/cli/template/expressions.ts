@@ -6,9 +6,6 @@ import { type Command, type Node, type Operand, type Pipeline, sourceOf } from "
 import type { Scope } from "./scope.ts";
 import { Float, GoMap, isTrue, Nil, Struct, typeName, type Value } from "./value.ts";
 
-/** Parentheses and chains within each other, through definitions as well. */
-const MAX_CONTEXT = 20;
-
 /** What the stage before in a pipeline gave: the last argument of this one. */
 type Final = { readonly value: Value } | undefined;
 
@@ -32,10 +29,8 @@ export class Expressions {
     const before = this.source.slice(0, node.at);
     const line = before.split("\n").length;
     const column = new TextEncoder().encode(before.slice(before.lastIndexOf("\n") + 1)).length;
-    const context = sourceOf(node);
-    const short = context.length > MAX_CONTEXT ? `${context.slice(0, MAX_CONTEXT)}...` : context;
     throw new TemplateError(
-      `template: :${line}:${column}: executing ${quoteGo(this.name)} at <${short}>: ${why}`,
+      `template: :${line}:${column}: executing ${quoteGo(this.name)} at <${sourceOf(node)}>: ${why}`,
     );
   }
 
@@ -47,8 +42,10 @@ export class Expressions {
       final = { value: this.#command(command, { dot, scope }, final) ?? undefined };
     }
     for (const name of variables) {
-      if (assigns) scope.assign(name, final?.value);
-      else scope.declare(name, final?.value);
+      if (!assigns) scope.declare(name, final?.value);
+      else if (!scope.assign(name, final?.value)) {
+        this.fail(commands.at(-1)!.operands[0], `undefined variable: ${name}`);
+      }
     }
     return final?.value;
   }

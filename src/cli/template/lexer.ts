@@ -45,7 +45,7 @@ export const KEYWORDS: readonly string[] = [
 const SPACES = " \t\r\n";
 const LETTER = /[\p{L}\p{Nd}_]/u;
 const NUMBER =
-  /[+-]?(?:0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+|(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9_]+)?)/y;
+  /[+-]?(?:0[xX][0-9a-fA-F_]*|0[bB][01_]*|0[oO][0-7_]*|(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9_]+)?)/y;
 
 /** The tokens of a template. The last is `end` or `error`. */
 export function tokensOf(text: string): Token[] {
@@ -149,7 +149,7 @@ class Lexer {
     if (/[-+.0-9]/.test(char)) return this.#lexNumber();
     if (LETTER.test(this.#character())) return this.#lexWord();
     if (char === "(") this.#depth++;
-    else if (char === ")" && --this.#depth < 0) return this.#fail("unexpected right paren U+0029 ')'");
+    else if (char === ")") this.#depth--;
     if (char < " " || char > "~") return this.#fail(`unrecognized character in action: ${this.#unicode()}`);
     this.#take("punctuation", 1);
   }

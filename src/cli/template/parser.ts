@@ -61,13 +61,14 @@ class Parser {
 
   #definition(): void {
     const context = "define clause";
-    const name = this.#name(context);
+    const { name } = this.#name(context);
     this.cursor.expect("rightDelim", context);
     this.#define(name, context);
   }
 
-  #name(context: string): string {
-    return this.#pipelines.text(this.cursor.expect("string", context).text);
+  #name(context: string): { name: string; at: number } {
+    const { text, at } = this.cursor.expect("string", context);
+    return { name: this.#pipelines.text(text), at };
   }
 
   /** Reads a definition's body, which sees no variables but `$`, and is in no range. */
@@ -123,9 +124,9 @@ class Parser {
       case "continue":
         return this.#leave(text, token);
       case "template":
-        return this.#template(at);
+        return this.#template();
       case "block":
-        return this.#block(at);
+        return this.#block();
       default:
         this.cursor.unexpected(token, "command");
     }
@@ -167,9 +168,9 @@ class Parser {
     return nodes;
   }
 
-  #template(at: number): Node {
+  #template(): Node {
     const context = "template clause";
-    const name = this.#name(context);
+    const { name, at } = this.#name(context);
     if (this.cursor.peekNonSpace().type === "rightDelim") {
       this.cursor.take();
       return { kind: "template", at, name, pipeline: undefined };
@@ -178,9 +179,9 @@ class Parser {
   }
 
   /** A definition and its use at once. */
-  #block(at: number): Node {
+  #block(): Node {
     const context = "block clause";
-    const name = this.#name(context);
+    const { name, at } = this.#name(context);
     const pipeline = this.#pipelines.pipeline(context);
     this.#define(name, context);
     return { kind: "template", at, name, pipeline };

@@ -142,7 +142,8 @@ export class PipelineParser {
         return { kind: "literal", at, value, source: text };
       }
       default: {
-        const value = parseNumber(text) ?? this.cursor.fail(`illegal number syntax: ${quoteGo(text)}`);
+        const problem = /^[+-]?[0-9]+$/.test(text) ? "integer overflow" : "illegal number syntax";
+        const value = parseNumber(text) ?? this.cursor.fail(`${problem}: ${quoteGo(text)}`);
         return { kind: "literal", at, value, source: text };
       }
     }

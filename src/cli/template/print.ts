@@ -32,12 +32,12 @@ export function scalarText(value: Value): string {
   return value instanceof Float ? formatFloat(value.value) : String(value);
 }
 
-/** `%v` of a float64: the shortest text that reads back as it, with an exponent below 1e-4 and from 1e21 on. */
+/** `%v` of a float64: the shortest text that reads back as it, with an exponent below 1e-4 and from a million on. */
 export function formatFloat(value: number): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf";
   const magnitude = Math.abs(value);
   const isSmall = magnitude !== 0 && magnitude < 1e-4;
-  return isSmall || magnitude >= 1e21 ? padExponent(value.toExponential()) : String(value);
+  return isSmall || magnitude >= 1e6 ? padExponent(value.toExponential()) : String(value);
 }
 
 /** Go's exponents have two digits at least. */

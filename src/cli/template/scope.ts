@@ -13,9 +13,12 @@ export class Scope {
     this.#variables.push({ name, value });
   }
 
-  assign(name: string, value: Value): void {
+  /** @returns whether there is such a variable */
+  assign(name: string, value: Value): boolean {
     const variable = this.#variables.findLast((each) => each.name === name);
-    if (variable !== undefined) variable.value = value;
+    if (variable === undefined) return false;
+    variable.value = value;
+    return true;
   }
 
   get(name: string): Value {
