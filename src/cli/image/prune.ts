@@ -1,4 +1,4 @@
-import { DhowError, UsageError } from "../../errors.ts";
+import { ImageError, UsageError } from "../../errors.ts";
 import { type CatalogImage, ImageCatalog, type Removed } from "../../image/store/catalog.ts";
 import { decideRemoval } from "../../image/removal.ts";
 import type { Command } from "../command.ts";
@@ -95,7 +95,7 @@ function removeUnused(images: RemovableImages, name: string): Removed[] {
   try {
     return [images.remove(name, (subject) => decideRemoval(subject, name, false))];
   } catch (error) {
-    if (error instanceof DhowError) return [];
+    if (error instanceof ImageError) return [];
     throw error;
   }
 }
