@@ -10,6 +10,11 @@ export interface ProcessConfig {
   readonly WorkingDir?: string;
   readonly User?: string;
   readonly Volumes?: Readonly<Record<string, unknown>>;
+  readonly ExposedPorts?: Readonly<Record<string, unknown>>;
+  readonly Labels?: Readonly<Record<string, string>>;
+  readonly Healthcheck?: Readonly<Record<string, unknown>>;
+  readonly StopSignal?: string;
+  readonly Shell?: readonly string[];
 }
 
 export interface ImageOptions {
@@ -22,6 +27,7 @@ export interface ImageOptions {
   readonly gzip?: boolean;
   readonly architecture?: string;
   readonly os?: string;
+  readonly created?: string;
   /** Changes what is said about the layers: to lie about them. */
   readonly diffIds?: readonly string[];
 }
@@ -50,7 +56,7 @@ export function archive(options: ImageOptions): Uint8Array {
   const config = blob({
     architecture: options.architecture ?? machine,
     os: options.os ?? "linux",
-    created: "2024-01-01T00:00:00Z",
+    created: options.created ?? "2024-01-01T00:00:00Z",
     config: options.config ?? {},
     rootfs: { type: "layers", diff_ids: options.diffIds ?? tars.map((bytes) => `sha256:${sha256(bytes)}`) },
     history: tars.map(() => ({ created: "2024-01-01T00:00:00Z", created_by: "by hand" })),

@@ -1,7 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { command as explain } from "../../../src/cli/explain.ts";
-import { command as images } from "../../../src/cli/images.ts";
-import { command as load } from "../../../src/cli/load.ts";
+import { command as history } from "../../../src/cli/image/history.ts";
+import { command as inspectImage } from "../../../src/cli/image/inspect.ts";
+import { command as images } from "../../../src/cli/image/list.ts";
+import { command as load } from "../../../src/cli/image/load.ts";
+import { command as prune } from "../../../src/cli/image/prune.ts";
+import { command as rmi } from "../../../src/cli/image/remove.ts";
+import { command as tag } from "../../../src/cli/image/tag.ts";
+import { command as inspect } from "../../../src/cli/inspect.ts";
 import { main } from "../../../src/cli/main.ts";
 import { command as run } from "../../../src/cli/run.ts";
 
@@ -23,9 +29,27 @@ async function dhow(...args: string[]): Promise<{ code: number; stdout: string; 
   }
 }
 
-for (const [verb, command] of Object.entries({ run, explain, images, load })) {
+const COMMANDS = {
+  run,
+  explain,
+  images,
+  load,
+  history,
+  inspect,
+  rmi,
+  tag,
+  "image history": history,
+  "image inspect": inspectImage,
+  "image load": load,
+  "image ls": images,
+  "image prune": prune,
+  "image rm": rmi,
+  "image tag": tag,
+};
+
+for (const [verb, command] of Object.entries(COMMANDS)) {
   Deno.test(`dhow ${verb} --help lists all of its options, on standard output`, async () => {
-    const { code, stdout, stderr } = await dhow(verb, "--help");
+    const { code, stdout, stderr } = await dhow(...verb.split(" "), "--help");
     assertEquals([code, stderr], [0, ""]);
     assert(stdout.startsWith(`Usage: dhow ${verb} ${command.usage}`));
     for (const { name, help } of command.options) {
@@ -55,6 +79,21 @@ Deno.test("dhow --help lists the commands and the options before them", async ()
   assertEquals((await dhow("help")).stdout, stdout);
 });
 
+Deno.test("dhow image lists its verbs, and takes docker's other names for them", async () => {
+  const { code, stdout, stderr } = await dhow("image");
+  assertEquals([code, stderr], [0, ""]);
+  assert(stdout.startsWith("Usage: dhow image COMMAND\n"));
+  for (const verb of ["history", "inspect", "load", "ls", "prune", "rm", "tag"]) {
+    assert(stdout.includes(`  ${verb} `), verb);
+  }
+  for (const args of [["--help"], ["-h"], ["help"]]) {
+    assertEquals((await dhow("image", ...args)).stdout, stdout);
+  }
+  for (const [alias, verb] of [["list", "ls"], ["remove", "rm"], ["rmi", "rm"]] as const) {
+    assertEquals((await dhow("image", alias, "--help")).stdout, (await dhow("image", verb, "--help")).stdout);
+  }
+});
+
 Deno.test("dhow without a command prints its help, and fails", async () => {
   const { code, stdout } = await dhow();
   assertEquals(code, 1);
@@ -82,6 +121,19 @@ for (
     [["explain", "run"], "IMAGE"],
     [["load", "x.tar"], "-i x.tar"],
     [["images", "a", "b"], "one argument"],
+    [["images", "-f", "x"], "expected name=value"],
+    [["images", "-f", "no=x"], "invalid filter 'no'"],
+    [["image", "frobnicate"], '"frobnicate"'],
+    [["image", "constructor"], '"constructor"'],
+    [["image", "--nope"], "--nope"],
+    [["image", "inspect"], "IMAGE"],
+    [["image", "prune", "x"], "no arguments"],
+    [["inspect"], "NAME"],
+    [["history"], "IMAGE"],
+    [["history", "a", "b"], "IMAGE"],
+    [["tag", "a"], "TARGET_IMAGE"],
+    [["tag", "a", "b", "c"], "TARGET_IMAGE"],
+    [["rmi"], "IMAGE"],
   ] as const
 ) {
   Deno.test(`dhow ${args.join(" ")} is a mistake that is told in one line, with exit code 125`, async () => {

@@ -1,8 +1,8 @@
-import { UsageError } from "../errors.ts";
-import { openArchive } from "../image/source/docker_archive.ts";
-import type { Command } from "./command.ts";
-import { print } from "./output.ts";
-import { openSession } from "./session.ts";
+import { UsageError } from "../../errors.ts";
+import { openArchive } from "../../image/source/docker_archive.ts";
+import type { Command } from "../command.ts";
+import { print } from "../output.ts";
+import { openSession } from "../session.ts";
 
 /** Opens what standard input was redirected from, with a position of its own (proc(5), /proc/self/fd). */
 const STDIN = "/dev/stdin";
