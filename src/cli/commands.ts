@@ -36,6 +36,7 @@ const image: Group = {
     prune: { summary: "Remove images that nobody uses", load: () => import("./image/prune.ts") },
     rm: remove,
     tag,
+    verify: { summary: "Hash the layers of images again", load: () => import("./image/verify.ts") },
   },
   aliases: { list: "ls", remove: "rm", rmi: "rm" },
 };

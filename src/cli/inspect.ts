@@ -21,8 +21,8 @@ export const command: Command = {
   async run(invocation) {
     requireNames(invocation, "NAME");
     const type = invocation.options.text("type") ?? "";
-    const { paths, database } = await openSession(invocation.global, "inspect");
-    const catalog = new ImageCatalog(paths, database);
+    const { store } = await openSession(invocation.global, "inspect");
+    const catalog = new ImageCatalog(store);
     const finders: Finders = { image: (name) => findImage(catalog, name) };
     if (type !== "" && !Object.hasOwn(finders, type)) {
       throw new UsageError({

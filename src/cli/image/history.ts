@@ -43,8 +43,8 @@ export const command: Command = {
     if (name === undefined || extra !== undefined) {
       throw new UsageError({ what: "cannot print the history", why: "history takes one argument: IMAGE" });
     }
-    const { paths, database } = await openSession(global, "read images");
-    const catalog = new ImageCatalog(paths, database);
+    const { store } = await openSession(global, "read images");
+    const catalog = new ImageCatalog(store);
     const { id, configText } = catalog.get(name);
     const human = options.flag("human");
     const rows = historyRows({ id, configText, sizes: catalog.layerSizes(id) }, {

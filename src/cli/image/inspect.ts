@@ -21,8 +21,8 @@ export const command: Command = {
   options: [FORMAT],
   async run(invocation) {
     requireNames(invocation, "IMAGE");
-    const { paths, database } = await openSession(invocation.global, "inspect images");
-    const catalog = new ImageCatalog(paths, database);
+    const { store } = await openSession(invocation.global, "inspect images");
+    const catalog = new ImageCatalog(store);
     return inspectNames(invocation, (name) => describeImage(catalog.get(name)));
   },
 };

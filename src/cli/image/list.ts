@@ -1,5 +1,6 @@
 import { UsageError } from "../../errors.ts";
-import { type CatalogImage, ImageCatalog } from "../../image/store/catalog.ts";
+import type { StoredImage } from "../../image/store/store.ts";
+import { ImageCatalog } from "../../image/store/catalog.ts";
 import type { Command } from "../command.ts";
 import { formatRows, isTable } from "../format/listing.ts";
 import { print } from "../output.ts";
@@ -44,8 +45,8 @@ export const command: Command = {
     ], FILTERS);
     const digests = options.flag("digests");
     const format = chooseFormat(options.text("format") ?? "", options.flag("quiet"), digests);
-    const { paths, database } = await openSession(global, "list images");
-    const images = listImages(new ImageCatalog(paths, database), filters);
+    const { store } = await openSession(global, "list images");
+    const images = listImages(new ImageCatalog(store), filters);
     const how = { truncate: !options.flag("no-trunc"), digests, now: Date.now() };
     print(formatRows(IMAGES, images.flatMap((image) => imageRows(image, format, how)), format));
     return 0;
@@ -54,7 +55,7 @@ export const command: Command = {
 
 /** What the list is made from. */
 export interface ImageList {
-  list(): Pick<CatalogImage, keyof ListedImage & keyof CatalogImage | "config" | "configText">[];
+  list(): Pick<StoredImage, keyof ListedImage & keyof StoredImage | "config" | "configText">[];
   get(name: string): { readonly config: { readonly created?: string } };
 }
 

@@ -1,5 +1,6 @@
 import { ImageError, UsageError } from "../../errors.ts";
-import { type CatalogImage, ImageCatalog, type Removed } from "../../image/store/catalog.ts";
+import type { StoredImage } from "../../image/store/store.ts";
+import { ImageCatalog, type Removed } from "../../image/store/catalog.ts";
 import { decideRemoval } from "../../image/removal.ts";
 import type { Command } from "../command.ts";
 import { humanSize } from "../human.ts";
@@ -38,8 +39,8 @@ export const command: Command = {
       print(reclaimed(0));
       return 0;
     }
-    const { paths, database } = await openSession(global, "remove images");
-    const removed = pruneImages(new ImageCatalog(paths, database), {
+    const { store } = await openSession(global, "remove images");
+    const removed = pruneImages(new ImageCatalog(store), {
       all,
       filters,
       before: Math.min(...until),
@@ -48,7 +49,9 @@ export const command: Command = {
       line.replace(/^[A-Z]/, (first) => first.toLowerCase())
     );
     if (lines.length > 0) print(`Deleted Images:\n${lines.join("\n")}\n\n`);
-    print(reclaimed(removed.flatMap(({ layers }) => layers).reduce((sum, { size }) => sum + size, 0)));
+    const sizes = removed.flatMap(({ layers }) => layers).map(({ size }) => size);
+    // and what is remembered of archives that are gone, or were changed since they were run
+    print(reclaimed(sizes.reduce((sum, size) => sum + size, store.archives.prune())));
     return 0;
   },
 };
@@ -65,7 +68,7 @@ function confirm(all: boolean): boolean {
 
 /** The images among which is pruned. */
 export interface PrunableImages extends RemovableImages {
-  list(): Pick<CatalogImage, "id" | "config" | "configText" | "tags" | "digests">[];
+  list(): Pick<StoredImage, "id" | "config" | "configText" | "tags" | "digests">[];
 }
 
 export interface PruneOptions {

@@ -21,9 +21,9 @@ export const command: Command = {
         hint: "name at least one IMAGE",
       });
     }
-    const { paths, database } = await openSession(global, "remove images");
+    const { store } = await openSession(global, "remove images");
     const { lines, errors, failed } = removeImages(
-      new ImageCatalog(paths, database),
+      new ImageCatalog(store),
       args,
       options.flag("force"),
     );

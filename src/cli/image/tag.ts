@@ -13,8 +13,8 @@ export const command: Command = {
       throw new UsageError({ what: "cannot tag", why: "tag takes two arguments: SOURCE_IMAGE TARGET_IMAGE" });
     }
     const reference = parseReference(target);
-    const { paths, database } = await openSession(global, "tag images");
-    new ImageCatalog(paths, database).tag(source, reference);
+    const { store } = await openSession(global, "tag images");
+    new ImageCatalog(store).tag(source, reference);
     return 0;
   },
 };

@@ -1,12 +1,19 @@
-/** `dhow image verify`: are the layers in the store still what they were when they were loaded? */
+import { ImageCatalog } from "../../image/store/catalog.ts";
+import type { CheckedLayer } from "../../image/store/verify.ts";
+import type { Command } from "../command.ts";
+import { print } from "../output.ts";
+import { openSession } from "../session.ts";
 
-/** A layer that was read again. */
-export interface CheckedLayer {
-  readonly diffId: string;
-  readonly ok: boolean;
-  /** The digest that it has now; undefined when it cannot be read. */
-  readonly found: string | undefined;
-}
+export const command: Command = {
+  usage: "[IMAGE...]",
+  summary:
+    "Read the layers of images again, of all when none are named, and say whether they are what they were.",
+  options: [],
+  async run({ args, global }) {
+    const { store } = await openSession(global, "verify images");
+    return await verifyImages(new ImageCatalog(store), args, print);
+  },
+};
 
 /** Where images are verified. */
 export interface VerifiableImages<Image extends { readonly id: string; readonly tags: readonly string[] }> {

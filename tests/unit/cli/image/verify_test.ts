@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { type CheckedLayer, verifyImages } from "../../../../src/cli/image/verify.ts";
+import { verifyImages } from "../../../../src/cli/image/verify.ts";
+import type { CheckedLayer } from "../../../../src/image/store/verify.ts";
 import { ImageError } from "../../../../src/errors.ts";
 import { id, type Sample, sample } from "./sample.ts";
 
