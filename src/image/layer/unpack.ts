@@ -45,7 +45,7 @@ export async function unpackLayer(
   }));
   let hashed = Promise.resolve();
   try {
-    const stream = openLayer({ ...await blob.range(signal), label: blob.label });
+    using stream = openLayer({ ...await blob.range(signal), label: blob.label });
     for (let index = 0;; index++) {
       signal.throwIfAborted();
       const chunk = chunks[index % CHUNKS]!;
