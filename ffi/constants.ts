@@ -20,6 +20,7 @@ export const O_CLOEXEC = 0o2000000;
 export const O_PATH = 0o10000000;
 const ARM64 = Deno.build.arch === "aarch64";
 export const O_DIRECTORY = ARM64 ? 0o40000 : 0o200000;
+export const O_TMPFILE = 0o20000000 | O_DIRECTORY;
 export const O_NOFOLLOW = ARM64 ? 0o100000 : 0o400000;
 export const RESOLVE_NO_SYMLINKS = 0x04;
 export const RESOLVE_BENEATH = 0x08;

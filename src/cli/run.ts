@@ -13,7 +13,7 @@ export const command: Command = {
   async run(invocation) {
     const options = readRunOptions(invocation);
     const session = await openSession(invocation.global, "run containers");
-    const image = await resolveImage(session.store, options.image);
+    const image = await resolveImage(session.store, options.image, session.paths.state);
     return await runContainer(session, options, image);
   },
 };

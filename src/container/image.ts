@@ -1,6 +1,8 @@
 import { resolve } from "@std/path";
 import { ImageError } from "../errors.ts";
 import { assertRunnableHere } from "../image/config.ts";
+import { interruptible } from "../image/interrupt.ts";
+import { isSourcePath, parseLocation } from "../image/source/location.ts";
 import type { ImageSource, SourceImage } from "../image/source/source.ts";
 import type { ImageFiles } from "../image/files/merged.ts";
 import type { ImageStore, StoredImage } from "../image/store/store.ts";
@@ -14,11 +16,16 @@ const USERS_LIMIT = 1 << 20;
  * Finds the image that a user means: a name in the store, or the path of an archive, whose layers are then unpacked into
  * the store unless they are there.
  *
+ * @param spoolFolder for archives that are compressed as a whole, or come through a fifo
  * @throws {ImageError} when there is none, or it cannot be used
  */
-export async function resolveImage(store: ImageStore, name: string): Promise<RunnableImage & { id: string }> {
-  const stored = isPath(name) ? undefined : store.find(name);
-  const image = stored ?? await loadArchive(store, name);
+export async function resolveImage(
+  store: ImageStore,
+  name: string,
+  spoolFolder: string,
+): Promise<RunnableImage & { id: string }> {
+  const stored = isSourcePath(name) ? undefined : store.find(name);
+  const image = stored ?? await loadSource(store, name, spoolFolder);
   assertRunnableHere(image.config, name);
   const layers = store.layerTrees(image.id).map(({ path }) => path);
   return { id: image.id, config: image.config, layers, etc: await storedEtc(store, image.id, layers) };
@@ -42,18 +49,14 @@ export async function readEtc(files: ImageFiles): Promise<ImageEtc> {
   return { passwd: await read("/etc/passwd"), group: await read("/etc/group"), links };
 }
 
-/** Whether the user wrote a path that cannot be a name. */
-export function isPath(name: string): boolean {
-  return /^\.{0,2}\//.test(name);
-}
-
-async function loadArchive(store: ImageStore, name: string): Promise<StoredImage> {
-  requireArchive(name);
-  const path = resolve(name);
-  const { openArchive } = await import("../image/source/docker_archive.ts");
-  using archive = openArchive(path);
-  const image = onlyImage(archive, name);
+async function loadSource(store: ImageStore, name: string, spoolFolder: string): Promise<StoredImage> {
+  requireSource(name);
+  const { openSource } = await import("../image/source/open.ts");
+  const what = `cannot run ${JSON.stringify(name)}`;
+  using source = await interruptible(what, (signal) => openSource(name, { spoolFolder, signal }));
+  const image = onlyImage(source, name);
   assertRunnableHere(image.config, name);
+  const path = resolve(parseLocation(name).path);
   return store.find(image.id) ?? await store.load(image, { tags: [], source: path });
 }
 
@@ -68,11 +71,13 @@ export function onlyImage({ images }: ImageSource, name: string): SourceImage {
   });
 }
 
-/** @throws {ImageError} when a name that is not in the store is not a file either */
-export function requireArchive(name: string): void {
-  if (isPath(name)) return;
+/** @throws {ImageError} when a name that is not in the store is not that of an archive or a folder either */
+export function requireSource(name: string): void {
+  if (isSourcePath(name)) return;
+  const { transport, path } = parseLocation(name);
   try {
-    if (Deno.statSync(name).isFile) return;
+    // a folder is common, and none was meant, unless it was said
+    if (Deno.statSync(path).isFile || transport !== undefined) return;
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory)) throw error;
   }
