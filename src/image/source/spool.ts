@@ -11,7 +11,7 @@ import {
   EOPNOTSUPP,
   SystemCallError,
 } from "../../../ffi/errno.ts";
-import { libcCall, tryLibcCall } from "../../../ffi/table.ts";
+import { libcCall } from "../../../ffi/table.ts";
 import { HostError } from "../../errors.ts";
 
 export interface SpoolOptions {
@@ -74,20 +74,21 @@ function explained(error: unknown, size: number, { folder, label }: SpoolOptions
   });
 }
 
+/** Errors of file systems that have no such files (open(2)): overlayfs before Linux 6.3, network file systems. */
+const CANNOT = [EOPNOTSUPP, EISDIR, EINVAL];
+
 function openUnnamed(folder: string): Deno.FsFile {
-  // some file systems cannot (open(2)): overlayfs before Linux 6.3, network file systems
-  const cannot = [EOPNOTSUPP, EISDIR, EINVAL];
-  const flags = O_TMPFILE | O_RDWR | O_CLOEXEC;
   try {
-    const fd = tryLibcCall(cannot, "openat", AT_FDCWD, folder, flags, 0o600);
-    return fd < 0 ? openRemoved(folder) : reopen(fd);
+    return openTemporary(folder);
   } catch (cause) {
+    if (cause instanceof SystemCallError && CANNOT.includes(cause.errno)) return openRemoved(folder);
     const why = cause instanceof SystemCallError ? describeErrno(cause.errno) : (cause as Error).message;
     throw new HostError({ what: `cannot make a temporary file in ${JSON.stringify(folder)}`, why, cause });
   }
 }
 
-function reopen(fd: number): Deno.FsFile {
+function openTemporary(folder: string): Deno.FsFile {
+  const fd = libcCall("openat", AT_FDCWD, folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0o600);
   try {
     return Deno.openSync(`/proc/self/fd/${fd}`, { read: true, write: true });
   } finally {
