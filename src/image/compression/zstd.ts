@@ -88,16 +88,15 @@ class Decoder {
   *decode(chunk: Uint8Array): Generator<Uint8Array, void> {
     new Uint8Array(this.zstd.memory.buffer).set(chunk, this.#input);
     this.#setBuffer(this.#inputBuffer, this.#input, chunk.length);
-    let filled: number;
     do {
       this.#setBuffer(this.#outputBuffer, this.#output, OUTPUT);
       this.#step();
-      filled = this.#position(this.#outputBuffer);
+      const filled = this.#position(this.#outputBuffer);
       if (filled > 0) {
         yield new Uint8Array(this.zstd.memory.buffer).slice(this.#output, this.#output + filled);
       }
-      // a full output may leave more inside, though all input is taken
-    } while (filled === OUTPUT || this.#position(this.#inputBuffer) < chunk.length);
+      // it holds the last byte of a frame back until all of the frame has come out
+    } while (this.#position(this.#inputBuffer) < chunk.length);
   }
 
   #setBuffer(address: number, start: number, size: number): void {
