@@ -35,6 +35,8 @@ export interface LayoutImage {
 /** An OCI layout in the making: any lie can be told in it. */
 export class Layout {
   readonly files = new Map<string, Uint8Array>();
+  /** The media types of its blobs, by the hexadecimal part of their digests. */
+  readonly types = new Map<string, string>();
 
   constructor() {
     this.json("oci-layout", { imageLayoutVersion: "1.0.0" });
@@ -50,6 +52,7 @@ export class Layout {
     const bytes = content instanceof Uint8Array ? content : new TextEncoder().encode(JSON.stringify(content));
     const hex = sha256(bytes);
     this.files.set(blobPath(hex), bytes);
+    this.types.set(hex, mediaType);
     return { mediaType, digest: `sha256:${hex}`, size: bytes.length };
   }
 

@@ -1,9 +1,10 @@
 /** Files that archives are read from: regular ones as they are, others once all that they give is written to one. */
 import { compressionOf, openLayer } from "../layer/stream.ts";
+import { Pipe } from "./pipe.ts";
 import { readIfThere } from "../../state/read.ts";
 import { spool, type SpoolOptions } from "./spool.ts";
 
-/** How much is read at once, in bytes. */
+/** How much is uncompressed at once, in bytes. */
 const CHUNK = 1 << 20;
 
 /** Opens what standard input was redirected from, with a position of its own (proc(5), /proc/self/fd). */
@@ -13,10 +14,11 @@ const STDIN = "/dev/stdin";
  * Opens standard input. A file of which nobody has read yet is used as it is.
  * @throws {HostError} when there is no space for what comes through a pipe
  */
-export function openStandardInput(options: SpoolOptions): Promise<Deno.FsFile> {
+export async function openStandardInput(options: SpoolOptions): Promise<Deno.FsFile> {
   const isUnread = /^pos:\s*0$/m.test(readIfThere("/proc/self/fdinfo/0") ?? "");
-  if (isUnread && Deno.statSync(STDIN).isFile) return Deno.open(STDIN);
-  return spool(readChunks(Deno.stdin, options.signal), options);
+  if (isUnread && Deno.statSync(STDIN).isFile) return Deno.openSync(STDIN);
+  using pipe = Pipe.standardInput();
+  return await spool(pipe.chunks(options.signal), options);
 }
 
 /**
@@ -24,10 +26,9 @@ export function openStandardInput(options: SpoolOptions): Promise<Deno.FsFile> {
  * @throws {HostError} when there is no space for what comes through the fifo
  */
 export async function openInput(path: string, isFifo: boolean, options: SpoolOptions): Promise<Deno.FsFile> {
-  if (!isFifo) return await Deno.open(path);
-  // waits for somebody who writes
-  using fifo = await untilAborted(Deno.open(path), options.signal);
-  return await spool(readChunks(fifo, options.signal), options);
+  if (!isFifo) return Deno.openSync(path);
+  using pipe = Pipe.open(path);
+  return await spool(pipe.chunks(options.signal), options);
 }
 
 /**
@@ -47,28 +48,4 @@ export async function uncompressed(file: Deno.FsFile, options: SpoolOptions): Pr
     })(),
     options,
   );
-}
-
-/** All that a pipe gives. Each chunk is valid until the next. */
-async function* readChunks(
-  pipe: { read(target: Uint8Array): Promise<number | null> },
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Uint8Array, void> {
-  const chunk = new Uint8Array(CHUNK);
-  for (let count; (count = await untilAborted(pipe.read(chunk), signal)) !== null;) {
-    yield chunk.subarray(0, count);
-  }
-}
-
-/** Waits no longer than until the signal: what is read from a pipe may never come. */
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const abort = () => aborted.reject(signal?.reason);
-  signal?.addEventListener("abort", abort);
-  try {
-    signal?.throwIfAborted();
-    return await Promise.race([work, aborted.promise]);
-  } finally {
-    signal?.removeEventListener("abort", abort);
-  }
 }
