@@ -34,11 +34,11 @@ async function commands(layout: Layout, options?: Options): Promise<string[]> {
 }
 
 /** An image that says which one it is. */
-function image(layout: Layout, name: string, architecture = MACHINE, variant?: string): Descriptor {
+function image(layout: Layout, name: string, architecture?: string, variant?: string): Descriptor {
   return layout.image({
     layers: [LAYERS[0]!],
-    architecture,
     config: { Cmd: [name] },
+    ...(architecture === undefined ? {} : { architecture }),
     ...(variant === undefined ? {} : { variant }),
   });
 }
