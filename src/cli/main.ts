@@ -10,7 +10,7 @@ const COMMANDS: Readonly<Record<string, { summary: string; load: () => Promise<{
     summary: "Print what run would do, as a shell script that does it",
     load: () => import("./explain.ts"),
   },
-  load: { summary: "Load images from an archive of docker save", load: () => import("./load.ts") },
+  load: { summary: "Load images from an archive or a folder", load: () => import("./load.ts") },
   images: { summary: "List images", load: () => import("./images.ts") },
   recover: {
     summary: "Undo what killed commands left behind (every command does this first)",

@@ -7,7 +7,7 @@ import { openSession } from "./session.ts";
 export const command: Command = {
   usage: "[OPTIONS] IMAGE [COMMAND [ARG...]]",
   summary:
-    "Run a command in a new container. IMAGE is a name in the store, or the path of an archive of docker save.",
+    "Run a command in a new container. IMAGE is a name in the store, or the path of an archive or a folder.",
   options: RUN_OPTIONS,
   stopsAtFirst: true,
   async run(invocation) {
