@@ -3,7 +3,7 @@ import { gzipSync } from "node:zlib";
 import { ImageError } from "../../../../src/errors.ts";
 import { parsePlatform } from "../../../../src/image/platform.ts";
 import { archive } from "../../../support/image.ts";
-import { called, Layout, MACHINE, on } from "../../../support/layout.ts";
+import { blobPath, called, type Descriptor, Layout, MACHINE, on } from "../../../support/layout.ts";
 import { asFile, asFolder, readSource, withSource } from "../../../support/source.ts";
 import { tar } from "../../../support/tar.ts";
 import { zstdFrame } from "../../../support/zstd.ts";
@@ -43,6 +43,32 @@ for (const [what, bytes] of COMPRESSED) {
   Deno.test(`an archive that is compressed with ${what} and cut is refused`, async () => {
     for (const size of [bytes.length - 1, Math.floor(bytes.length / 2), 20]) {
       await assertRejects(() => readSource(asFile(bytes.subarray(0, size))), ImageError, "cannot uncompress");
+    }
+  });
+}
+
+/** What reading damaged bytes gives: the same images as ever, others, or an error that says what is wrong. */
+async function readDamaged(bytes: Uint8Array): Promise<void> {
+  try {
+    await readSource(asFile(bytes));
+  } catch (error) {
+    if (!(error instanceof ImageError)) throw error;
+  }
+}
+
+for (const [what, bytes] of [["docker", DOCKER], ["OCI", layoutOf().archive()]] as const) {
+  Deno.test(`an archive of ${what} that is cut anywhere before its last file ends is refused`, async () => {
+    const needed = bytes.length - 3 * 512 - (what === "docker" ? 1024 : 0);
+    for (let size = 0; size < needed; size += 61) {
+      await assertRejects(() => readSource(asFile(bytes.subarray(0, size))), ImageError);
+    }
+  });
+
+  Deno.test(`an archive of ${what} with a wrong byte anywhere is read or refused`, async () => {
+    for (let index = 0; index < bytes.length; index += 7) {
+      const damaged = bytes.slice();
+      damaged[index]! ^= 1 << index % 8;
+      await readDamaged(damaged);
     }
   });
 }
@@ -134,18 +160,10 @@ Deno.test("of what docker writes both ways, OCI's way is read when it knows seve
     on(layout.image({ layers: LAYERS, architecture, config: { Cmd: [architecture] } }), architecture);
   const other = image(OTHER);
   layout.top(called(layout.index([other, image(MACHINE)]), "x/box:1"));
-  const { config: { digest } } = JSON.parse(
-    new TextDecoder().decode(layout.files.get(`blobs/sha256/${other.digest.slice(7)}`)),
-  );
-  const Layers = JSON.parse(
-    new TextDecoder().decode(layout.files.get(`blobs/sha256/${other.digest.slice(7)}`)),
-  ).layers
-    .map((layer: { digest: string }) => `blobs/sha256/${layer.digest.slice(7)}`);
-  layout.json("manifest.json", [{
-    Config: `blobs/sha256/${digest.slice(7)}`,
-    RepoTags: ["x/box:1"],
-    Layers,
-  }]);
+  const text = new TextDecoder().decode(layout.files.get(blobPath(other.digest)));
+  const { config, layers } = JSON.parse(text) as { config: Descriptor; layers: Descriptor[] };
+  const Layers = layers.map(({ digest }) => blobPath(digest));
+  layout.json("manifest.json", [{ Config: blobPath(config.digest), RepoTags: ["x/box:1"], Layers }]);
   const chosen = async (platform?: string) => {
     const options = platform === undefined ? {} : { platform: parsePlatform(platform) };
     return (await readSource(asFile(layout.archive()), options)).images.map(({ config }) => config.cmd[0]);
