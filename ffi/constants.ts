@@ -110,6 +110,9 @@ export const SOCK_DGRAM = 2;
 export const SIOCSIFFLAGS = 0x8914;
 export const IFF_UP = 1;
 
+// poll(2)
+export const POLLIN = 1;
+
 // mmap(2)
 export const PROT_READ = 1;
 export const PROT_WRITE = 2;

@@ -19,7 +19,7 @@ const history: Entry = {
   load: () => import("./image/history.ts"),
 };
 const load: Entry = {
-  summary: "Load images from an archive of docker save",
+  summary: "Load images from an archive or a folder",
   load: () => import("./image/load.ts"),
 };
 const tag: Entry = { summary: "Give an image one more name", load: () => import("./image/tag.ts") };

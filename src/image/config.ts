@@ -1,4 +1,5 @@
 import { ImageError } from "../errors.ts";
+import { formatPlatform, thisPlatform } from "./platform.ts";
 
 /** What dhow uses of an image's config (OCI image-spec, config.md; docker's is the same where it matters). */
 export interface ImageConfig {
@@ -35,7 +36,7 @@ export const DIGEST = /^sha256:[0-9a-f]{64}$/;
  * Reads one member of a parsed JSON document at a time and refuses what is not of the type it should be. `null` counts as absent:
  * docker writes `"Cmd": null`.
  */
-class Members {
+export class Members {
   readonly #object: Record<string, unknown>;
 
   constructor(value: unknown, readonly where: string, readonly subject: string) {
@@ -71,6 +72,31 @@ class Members {
     return value;
   }
 
+  /** @throws {ImageError} also when it is missing */
+  count(key: string): number {
+    const { value, where } = this.#at(key);
+    if (!Number.isSafeInteger(value) || (value as number) < 0) this.#refuse(where, "a number of bytes");
+    return value as number;
+  }
+
+  /** The texts of an object whose members have any names. */
+  table(key: string): ReadonlyMap<string, string> {
+    const members = this.members(key);
+    return new Map(Object.keys(members.#object).map((name) => [name, members.text(name) ?? ""]));
+  }
+
+  /** The objects of a list. */
+  list(key: string): Members[] {
+    const { value, where } = this.#at(key);
+    if (value === undefined) return [];
+    if (!Array.isArray(value)) this.#refuse(where, "a list");
+    return value.map((item, index) => new Members(item, `${where}[${index}]`, this.subject));
+  }
+
+  has(key: string): boolean {
+    return this.#at(key).value !== undefined;
+  }
+
   keys(key: string): string[] {
     const { value } = this.#at(key);
     return value === undefined ? [] : Object.keys(this.members(key).#object);
@@ -79,6 +105,16 @@ class Members {
   members(key: string): Members {
     const { value, where } = this.#at(key);
     return new Members(value ?? {}, where, this.subject);
+  }
+}
+
+/** @throws {ImageError} when the text is no JSON object */
+export function parseMembers(text: string, subject: string): Members {
+  try {
+    return new Members(JSON.parse(text), "it", subject);
+  } catch (cause) {
+    if (cause instanceof ImageError) throw cause;
+    throw new ImageError({ what: `cannot use ${subject}`, why: "it is not JSON", cause });
   }
 }
 
@@ -91,13 +127,7 @@ export function parseImageConfig(text: string, subject: string): ImageConfig {
   const refuse = (why: string): never => {
     throw new ImageError({ what: `cannot use ${subject}`, why });
   };
-  let document: unknown;
-  try {
-    document = JSON.parse(text);
-  } catch (cause) {
-    throw new ImageError({ what: `cannot use ${subject}`, why: "it is not JSON", cause });
-  }
-  const config = new Members(document, "it", subject);
+  const config = parseMembers(text, subject);
   const os = config.text("os") ?? refuse("os is missing");
   if (os !== "linux") refuse(`it is for ${JSON.stringify(os)}, not for linux`);
   const architecture = config.text("architecture") || refuse("architecture is missing");
@@ -133,22 +163,17 @@ export function parseImageConfig(text: string, subject: string): ImageConfig {
   };
 }
 
-/** Go's names of the CPUs that dhow runs on, which are the ones in image configs. */
-const GO_ARCHITECTURES: Readonly<Record<string, string>> = { x86_64: "amd64", aarch64: "arm64" };
-
 /**
  * Checks that an image's programs can run on this machine's CPU.
  * @param name how errors name the image
  * @throws {ImageError} when they are for another one
  */
 export function assertRunnableHere(config: ImageConfig, name: string): void {
-  const here = GO_ARCHITECTURES[Deno.build.arch];
-  if (config.architecture === here) return;
-  const platform = [config.os, config.architecture, ...(config.variant === undefined ? [] : [config.variant])]
-    .join("/");
+  const here = thisPlatform();
+  if (config.architecture === here.architecture) return;
   throw new ImageError({
     what: `cannot run image ${JSON.stringify(name)}`,
-    why: `it is for ${platform}, this machine is linux/${here}`,
-    hint: `save the image for this machine: docker pull --platform linux/${here} ...`,
+    why: `it is for ${formatPlatform(config)}, this machine is ${formatPlatform(here)}`,
+    hint: `save the image for this machine: docker pull --platform ${formatPlatform(here)} ...`,
   });
 }

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
+import { blobPath, CONFIG, LAYER, Layout, MANIFEST } from "./layout.ts";
 import { tar, type TarEntry } from "./tar.ts";
 
 /** The part of an image's config that says what to run. */
@@ -98,37 +99,27 @@ function ociEntries(
   tags: readonly string[],
   gzip = false,
 ): TarEntry[] {
-  const descriptor = (mediaType: string, { digest, bytes }: Blob) => ({
-    mediaType,
-    digest: `sha256:${digest}`,
-    size: bytes.length,
-  });
-  const layerType = `application/vnd.oci.image.layer.v1.tar${gzip ? "+gzip" : ""}`;
-  const imageManifest = blob({
+  const layout = new Layout();
+  const layerType = `${LAYER}${gzip ? "+gzip" : ""}`;
+  const described = layers.map(({ bytes }) => layout.blob(layerType, bytes));
+  const image = layout.blob(MANIFEST, {
     schemaVersion: 2,
-    mediaType: "application/vnd.oci.image.manifest.v1+json",
-    config: descriptor("application/vnd.oci.image.config.v1+json", config),
-    layers: layers.map((layer) => descriptor(layerType, layer)),
+    mediaType: MANIFEST,
+    config: layout.blob(CONFIG, config.bytes),
+    layers: described,
   });
-  const index = {
-    schemaVersion: 2,
-    mediaType: "application/vnd.oci.image.index.v1+json",
-    manifests: tags.map((tag) => ({
-      ...descriptor("application/vnd.oci.image.manifest.v1+json", imageManifest),
-      annotations: {
-        "io.containerd.image.name": `docker.io/library/${tag}`,
-        "org.opencontainers.image.ref.name": tag.split(":")[1],
-      },
-    })),
-  };
-  const distinct = new Map([...layers, config, imageManifest].map((each) => [each.digest, each]));
-  const path = ({ digest }: Blob) => `blobs/sha256/${digest}`;
+  layout.top(...tags.map((tag) => ({
+    ...image,
+    annotations: {
+      "io.containerd.image.name": `docker.io/library/${tag}`,
+      "org.opencontainers.image.ref.name": tag.split(":")[1] ?? "latest",
+    },
+  })));
+  const path = ({ digest }: Blob) => blobPath(digest);
   return [
     { path: "blobs/", type: "directory" },
     { path: "blobs/sha256/", type: "directory" },
-    ...[...distinct.values()].map((each) => ({ path: path(each), content: each.bytes })),
-    { path: "index.json", content: JSON.stringify(index) },
+    ...layout.entries(),
     manifest(path(config), layers.map(path), tags),
-    { path: "oci-layout", content: JSON.stringify({ imageLayoutVersion: "1.0.0" }) },
   ];
 }

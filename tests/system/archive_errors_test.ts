@@ -31,8 +31,8 @@ systemTest("an image that is neither in the store nor a path", async (host) => {
   assertFailure(await host.dhow(["run", "no-such-image", "true"]), 125, /no-such-image/, /dhow load/);
 });
 
-systemTest("an archive that is a folder", async (host) => {
-  await refused(host, host.file(""), /director/);
+systemTest("a folder that is no image", async (host) => {
+  await refused(host, host.file(""), /folder/, /index\.json/);
 });
 
 systemTest("an archive that ends in the middle, anywhere", async (host) => {

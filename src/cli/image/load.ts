@@ -1,17 +1,17 @@
 import { UsageError } from "../../errors.ts";
-import { openArchive } from "../../image/source/docker_archive.ts";
+import { interruptible } from "../../image/interrupt.ts";
+import { parsePlatform } from "../../image/platform.ts";
+import { openSource, STANDARD_INPUT } from "../../image/source/open.ts";
 import type { Command } from "../command.ts";
 import { print } from "../output.ts";
 import { openSession } from "../session.ts";
 
-/** Opens what standard input was redirected from, with a position of its own (proc(5), /proc/self/fd). */
-const STDIN = "/dev/stdin";
-
 export const command: Command = {
   usage: "[OPTIONS]",
-  summary: "Load images, and the names they have, from an archive of docker save.",
+  summary: "Load images, and the names they have, from an archive or a folder: docker's, OCI's or skopeo's.",
   options: [
-    { name: "input", short: "i", value: "FILE", help: "read from FILE, not from standard input" },
+    { name: "input", short: "i", value: "PATH", help: "read from PATH, not from standard input" },
+    { name: "platform", value: "PLATFORM", help: "the one to load of several: os/architecture[/variant]" },
     { name: "quiet", short: "q", help: "print no progress; there is none yet" },
   ],
   async run({ args, options, global }) {
@@ -27,12 +27,18 @@ export const command: Command = {
       throw new UsageError({
         what: "cannot load",
         why: "standard input is a terminal",
-        hint: "name an archive with: -i FILE",
+        hint: "name an archive with: -i PATH",
       });
     }
-    const { store } = await openSession(global, "load images");
-    using archive = openArchive(input ?? STDIN);
-    for (const image of archive.images) {
+    const platform = options.text("platform");
+    const choice = platform === undefined ? {} : { platform: parsePlatform(platform) };
+    const { store, paths } = await openSession(global, "load images");
+    const what = `cannot load ${input === undefined ? "standard input" : JSON.stringify(input)}`;
+    using source = await interruptible(
+      what,
+      (signal) => openSource(input ?? STANDARD_INPUT, { ...choice, spoolFolder: paths.state, signal }),
+    );
+    for (const image of source.images) {
       await store.load(image, { tags: image.tags });
       for (const tag of image.tags) print(`Loaded image: ${tag}\n`);
       if (image.tags.length === 0) print(`Loaded image ID: ${image.id}\n`);

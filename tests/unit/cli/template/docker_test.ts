@@ -2,23 +2,16 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { inspect } from "../../../../src/cli/format/inspect.ts";
 import { describeImage, type ShownImage } from "../../../../src/cli/image/details.ts";
 import { TemplateError } from "../../../../src/cli/template/error.ts";
-import { openArchive } from "../../../../src/image/source/docker_archive.ts";
 import { archive } from "../../../support/image.ts";
 import { RICH_IMAGE } from "../../../support/rich_image.ts";
+import { asFile, withSource } from "../../../support/source.ts";
 import { ERRORS, OUTPUTS } from "../../../support/templates.ts";
 
-function richImage(): ShownImage {
-  const path = Deno.makeTempFileSync();
-  try {
-    Deno.writeFileSync(path, archive(RICH_IMAGE));
-    using source = openArchive(path);
-    return { ...source.images[0]!, digests: [], size: "hello\nmore\n".length };
-  } finally {
-    Deno.removeSync(path);
-  }
-}
-
-const image = richImage();
+const image: ShownImage = await withSource(asFile(archive(RICH_IMAGE)), {}, ({ images }) => ({
+  ...images[0]!,
+  digests: [],
+  size: "hello\nmore\n".length,
+}));
 const show = (template: string) => inspect(["rich"], template, () => describeImage(image));
 
 for (const [template, output] of OUTPUTS) {
