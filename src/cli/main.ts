@@ -11,6 +11,19 @@ const COMMANDS: Readonly<Record<string, { summary: string; load: () => Promise<{
     load: () => import("./explain.ts"),
   },
   load: { summary: "Load images from an archive of docker save", load: () => import("./load.ts") },
+  save: {
+    summary: "Write images to an archive that docker, podman and dhow load",
+    load: () => import("./save.ts"),
+  },
+  import: { summary: "Make an image of a tar of a file system", load: () => import("./import.ts") },
+  export: {
+    summary: "Write the file system of a running container as a tar",
+    load: () => import("./export.ts"),
+  },
+  commit: {
+    summary: "Make an image of a running container's changes",
+    load: () => import("./commit.ts"),
+  },
   images: { summary: "List images", load: () => import("./images.ts") },
   recover: {
     summary: "Undo what killed commands left behind (every command does this first)",

@@ -134,7 +134,7 @@ export function parseImageConfig(text: string, subject: string): ImageConfig {
 }
 
 /** Go's names of the CPUs that dhow runs on, which are the ones in image configs. */
-const GO_ARCHITECTURES: Readonly<Record<string, string>> = { x86_64: "amd64", aarch64: "arm64" };
+export const GO_ARCHITECTURES: Readonly<Record<string, string>> = { x86_64: "amd64", aarch64: "arm64" };
 
 /**
  * Checks that an image's programs can run on this machine's CPU.

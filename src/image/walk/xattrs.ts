@@ -21,11 +21,11 @@ export interface FoundXattrs {
   readonly kept: ReadonlyMap<ByteString, Uint8Array> | undefined;
   /** Names of those that go nowhere because no archive can hold them. */
   readonly lost: readonly ByteString[];
-  /** Names of overlay's own. */
-  readonly overlay: readonly ByteString[];
+  /** Overlay's own, which go nowhere either. */
+  readonly overlay: ReadonlyMap<ByteString, Uint8Array>;
 }
 
-const NONE: FoundXattrs = { kept: undefined, lost: [], overlay: [] };
+const NONE: FoundXattrs = { kept: undefined, lost: [], overlay: new Map() };
 
 /**
  * Reads the extended attributes of a file.
@@ -41,17 +41,22 @@ export function readXattrs(
 ): FoundXattrs {
   if (names.length === 0) return NONE;
   const kept = new Map<ByteString, Uint8Array>();
+  const overlay = new Map<ByteString, Uint8Array>();
   const lost: ByteString[] = [];
   let total = 0;
-  for (const name of names.filter((name) => KEPT.test(name) && !OVERLAY.test(name))) {
-    const value = readXattr(fd, name, arena, buffer);
+  for (const name of names) {
+    const isOverlays = OVERLAY.test(name);
+    const value = isOverlays || KEPT.test(name) ? readXattr(fd, name, arena, buffer) : undefined;
     if (value === undefined) continue;
+    if (isOverlays) {
+      overlay.set(name, value);
+      continue;
+    }
     total += name.length + value.length;
     // a pax record ends its keyword at the first "="
     if (total > MAX_TOTAL || name.includes("=")) lost.push(name);
     else kept.set(name, value);
   }
-  const overlay = names.filter((name) => OVERLAY.test(name));
   return { kept: kept.size === 0 ? undefined : kept, lost, overlay };
 }
 

@@ -1,0 +1,57 @@
+import { HostError, UsageError } from "../errors.ts";
+import type { ArchiveFormat } from "../image/archive/layout.ts";
+import { type LayerTars, saveImages } from "../image/archive/save.ts";
+import { selectImages } from "../image/archive/selection.ts";
+import { interruptible } from "../image/interrupt.ts";
+import { QUIET } from "../image/progress.ts";
+import { TarWriter } from "../image/tar/writer.ts";
+import { writeArchive } from "./archive_output.ts";
+import type { Command } from "./command.ts";
+import { openSession } from "./session.ts";
+import { configText } from "./stored.ts";
+
+const FORMATS: readonly string[] = ["docker", "oci"] satisfies ArchiveFormat[];
+const isFormat = (text: string): text is ArchiveFormat => FORMATS.includes(text);
+
+export const command: Command = {
+  usage: "[OPTIONS] IMAGE [IMAGE...]",
+  summary: "Write images, and the names they have, to an archive that docker, podman and dhow load.",
+  options: [
+    { name: "output", short: "o", value: "FILE", help: "write to FILE, not to standard output" },
+    { name: "format", value: "FORMAT", help: "docker (default), which is an OCI archive too, or oci" },
+  ],
+  async run({ args, options, global }) {
+    const wrong = (why: string) =>
+      new UsageError({ what: "cannot save", why, hint: "see: dhow save --help" });
+    if (args.length === 0) throw wrong("no IMAGE was given");
+    const format = options.text("format") ?? "docker";
+    if (!isFormat(format)) throw wrong(`there is no format ${JSON.stringify(format)}`);
+    const { database, store } = await openSession(global, "save images");
+    const tars = requireTars(store);
+    const images = selectImages(args, store).map(({ image, tags }) => ({
+      image: { ...image, configText: configText(database, image.id) },
+      tags,
+    }));
+    const what = `cannot save ${args.map((name) => JSON.stringify(name)).join(", ")}`;
+    return await writeArchive(
+      "save",
+      options.text("output"),
+      (sink) =>
+        interruptible(what, async (signal) => {
+          await using tar = new TarWriter(sink);
+          await saveImages(images, tars, tar, { format, progress: QUIET, signal });
+          await tar.finish();
+        }),
+    );
+  },
+};
+
+/** @throws {HostError} when the store keeps folders only, and no tars */
+function requireTars(store: object): LayerTars {
+  if ("openTar" in store) return store as LayerTars;
+  throw new HostError({
+    what: "cannot save images",
+    why: "this store keeps the files of a layer, not its tar",
+    hint: "use a dhow whose store keeps tars",
+  });
+}

@@ -1,0 +1,100 @@
+import { createHash } from "node:crypto";
+import { join } from "@std/path";
+import { libcCall } from "../../ffi/table.ts";
+import { ImageError } from "../errors.ts";
+import { childConfig } from "../image/change/child_config.ts";
+import { parseImageConfig } from "../image/config.ts";
+import type { LayerBlob, SourceImage } from "../image/source/source.ts";
+import { Spool } from "../image/spool.ts";
+import { TarWriter } from "../image/tar/writer.ts";
+import { openFolder } from "../image/walk/directory.ts";
+import { log } from "../log.ts";
+import { containerState, type Paths } from "../state/paths.ts";
+import { readIfThere } from "../state/read.ts";
+import { writeChanges } from "./changes.ts";
+import { assertAlive, type RunningContainer } from "./running.ts";
+
+export interface CommitOptions {
+  readonly author: string | undefined;
+  readonly message: string | undefined;
+  /** Instructions of a Dockerfile. */
+  readonly changes: readonly string[];
+}
+
+/**
+ * Makes an image of a container: the layers of its image, and one more with the container's changes, if there are any.
+ * @param parentText the config of the container's image, byte for byte
+ * @param load puts the image into the store; its layers can be read until that is done
+ * @param signal breaks it off
+ * @returns what `load` returned
+ * @throws {DhowError} when the container ends before all is read
+ */
+export async function commitContainer<T>(
+  { container, parentText, paths, options, signal }: {
+    container: RunningContainer;
+    parentText: string;
+    paths: Paths;
+    options: CommitOptions;
+    signal: AbortSignal;
+  },
+  load: (image: SourceImage) => Promise<T>,
+): Promise<T> {
+  const label = JSON.stringify(container.name);
+  const parent = parseImageConfig(parentText, `the config of the image of container ${label}`);
+  using spool = new Spool(paths.state);
+  const upper = openFolder(join(containerState(paths, container.id), "diff"));
+  let isChanged: boolean;
+  try {
+    await using tar = new TarWriter(spool);
+    const warn = (text: string) => log.warn(text);
+    isChanged = await writeChanges(upper, tar, { hasUserXattrs: container.hasUserXattrs, warn, signal });
+    await tar.finish();
+  } finally {
+    libcCall("close", upper);
+  }
+  assertAlive(container.process, `cannot commit container ${label}`);
+  const diffId = spool.digest();
+  const configText = childConfig(parentText, {
+    diffId: isChanged ? diffId : undefined,
+    created: new Date().toISOString(),
+    createdBy: commandLine(container.process.pid),
+    ...(options.author === undefined ? {} : { author: options.author }),
+    ...(options.message === undefined ? {} : { comment: options.message }),
+    changes: options.changes,
+  });
+  const changes: LayerBlob = {
+    name: diffId,
+    label: `the changes of container ${label}`,
+    diffId,
+    size: spool.range.size,
+    range: () => Promise.resolve(spool.range),
+  };
+  return await load({
+    id: `sha256:${createHash("sha256").update(configText).digest("hex")}`,
+    config: parseImageConfig(configText, `the config of the new image of container ${label}`),
+    configText,
+    tags: [],
+    layers: [...parent.diffIds.map(storedLayer), ...(isChanged ? [changes] : [])],
+  });
+}
+
+/** A layer that is in the store: nobody asks for its bytes, unless it is removed at this very moment. */
+function storedLayer(diffId: string): LayerBlob {
+  const label = `layer ${diffId}`;
+  const gone = () => {
+    const hint = "load the image again, then commit again";
+    return Promise.reject(new ImageError({ what: `cannot use ${label}`, why: "it was removed", hint }));
+  };
+  return { name: diffId, label, diffId, size: 0, range: gone };
+}
+
+/** Characters of a command line that an image's history keeps. */
+const MAX_COMMAND = 4096;
+
+/** What a process runs, with blanks between its arguments. */
+function commandLine(pid: number): string {
+  return (readIfThere(`/proc/${pid}/cmdline`) ?? "").slice(0, MAX_COMMAND).replace(/\0+$/, "").replaceAll(
+    "\0",
+    " ",
+  );
+}
