@@ -80,7 +80,12 @@ async function saveLayer(
     signal.throwIfAborted();
     left -= chunk.length;
     if (left < 0) break;
-    await Promise.all([digester.update(chunk), tar.data(chunk)]);
+    const hashed = digester.update(chunk);
+    try {
+      await tar.data(chunk);
+    } finally {
+      await hashed; // on another thread: the chunk's memory must not go away under it
+    }
     layer.advance(chunk.length);
   }
   const digest = digester.digest();

@@ -3,7 +3,7 @@
  * it (IEEE Std 1003.1, "pax", EXTENDED DESCRIPTION). Names are bytes and stay what they are: Go, GNU tar, bsdtar and python take
  * those of a ustar header as they are.
  */
-import type { ByteString } from "./byte_string.ts";
+import { type ByteString, toBytes } from "./byte_string.ts";
 import { BLOCK, type TarEntry, type TarType } from "./decoder.ts";
 import { encodePax, type PaxRecord, paxTime } from "./pax_encoder.ts";
 import type { SparseMap } from "./sparse.ts";
@@ -47,7 +47,9 @@ export function encodeEntry(entry: TarEntry): EncodedHeader {
   const records: PaxRecord[] = [];
   setName(header, records, entry);
   if (entry.link.length > LINK) records.push(["linkpath", entry.link]);
-  else setText(header, 157, entry.link);
+  // also when the record says it: bsdtar takes a hard link without a target here for a file
+  setText(header, 157, entry.link.slice(0, LINK));
+  if (records.some(([, value]) => !isUtf8(value))) records.push(["hdrcharset", "BINARY"]);
   setOctal(header, 100, 8, entry.mode);
   setLimited(header, records, 108, 8, MAX_ID, "uid", entry.uid);
   setLimited(header, records, 116, 8, MAX_ID, "gid", entry.gid);
@@ -84,6 +86,18 @@ function setName(header: Uint8Array, records: PaxRecord[], { name, sparse }: Tar
   }
   setText(header, 0, split.name);
   setText(header, 345, split.prefix);
+}
+
+const UTF8 = new TextDecoder("utf-8", { fatal: true });
+
+/** Names in records are UTF-8, unless a record says otherwise: bsdtar and python then take them as bytes, others always do. */
+function isUtf8(text: ByteString | Uint8Array): boolean {
+  try {
+    UTF8.decode(typeof text === "string" ? toBytes(text) : text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Takes a name apart at a slash, so that both parts fit; undefined when there is no such slash. */
