@@ -1,8 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
+import { command as commit } from "../../../src/cli/commit.ts";
 import { command as explain } from "../../../src/cli/explain.ts";
+import { command as exportCommand } from "../../../src/cli/export.ts";
 import { command as images } from "../../../src/cli/images.ts";
+import { command as importCommand } from "../../../src/cli/import.ts";
 import { command as load } from "../../../src/cli/load.ts";
 import { main } from "../../../src/cli/main.ts";
+import { command as save } from "../../../src/cli/save.ts";
 import { command as run } from "../../../src/cli/run.ts";
 
 /** Runs dhow's command line in this process. */
@@ -23,7 +27,9 @@ async function dhow(...args: string[]): Promise<{ code: number; stdout: string; 
   }
 }
 
-for (const [verb, command] of Object.entries({ run, explain, images, load })) {
+const COMMANDS = { run, explain, images, load, save, commit, export: exportCommand, import: importCommand };
+
+for (const [verb, command] of Object.entries(COMMANDS)) {
   Deno.test(`dhow ${verb} --help lists all of its options, on standard output`, async () => {
     const { code, stdout, stderr } = await dhow(verb, "--help");
     assertEquals([code, stderr], [0, ""]);
@@ -43,6 +49,10 @@ Deno.test("dhow --help lists the commands and the options before them", async ()
       "explain",
       "load",
       "images",
+      "save",
+      "import",
+      "export",
+      "commit",
       "version",
       "--root DIR",
       "--debug",
