@@ -1,5 +1,6 @@
-import { basename, dirname, join } from "@std/path";
+import { dirname, join } from "@std/path";
 import { HostError, UsageError } from "../errors.ts";
+import { interruptible } from "../image/interrupt.ts";
 import type { ByteSink } from "../image/tar/writer.ts";
 
 /** What a shell says of a program that SIGPIPE ended: so ends docker when nobody reads its output any more. */
@@ -8,24 +9,34 @@ const EXIT_BROKEN_PIPE = 128 + 13;
 /** Nobody reads standard output any more. */
 class BrokenPipe extends Error {}
 
+/** Writes an archive, unless and until the signal breaks it off. */
+export type ArchiveWork = (sink: ByteSink, signal: AbortSignal) => Promise<void>;
+
 /**
  * Has an archive written to a file, or to standard output. A file is there when it is complete, and before that it is not:
  * it is written beside its place under another name. So a file that was there before stays as it is when the work fails.
  * @param verb `save`, `export`
+ * @param subject what goes into it, for the error when it is broken off: `"busybox"`
  * @param path of the file; undefined for standard output
  * @returns the exit code
  * @throws {UsageError} when standard output is a terminal, or the path cannot be an archive's
  * @throws {HostError} when there is no space, say
+ * @throws {InterruptedError} after SIGINT, SIGTERM or SIGHUP
  */
 export async function writeArchive(
   verb: string,
+  subject: string,
   path: string | undefined,
-  work: (sink: ByteSink) => Promise<void>,
+  work: ArchiveWork,
 ): Promise<number> {
-  if (path !== undefined) {
-    await writeFile(verb, path, work);
-    return 0;
-  }
+  if (path === undefined) return await writeStandardOutput(verb, work);
+  assertFile(verb, path);
+  await interruptible(`cannot ${verb} ${subject}`, (signal) => writeFile(path, work, signal));
+  return 0;
+}
+
+/** Signals end the process at once: there is nothing to clean up, and a write may wait for its reader forever. */
+async function writeStandardOutput(verb: string, work: ArchiveWork): Promise<number> {
   if (Deno.stdout.isTerminal()) {
     throw new UsageError({
       what: `cowardly refusing to ${verb} to a terminal`,
@@ -34,7 +45,7 @@ export async function writeArchive(
     });
   }
   try {
-    await work(sinkOf(Deno.stdout, "standard output"));
+    await work(sinkOf(Deno.stdout, "standard output"), new AbortController().signal);
     return 0;
   } catch (error) {
     if (error instanceof BrokenPipe) return EXIT_BROKEN_PIPE;
@@ -42,39 +53,31 @@ export async function writeArchive(
   }
 }
 
-async function writeFile(
-  verb: string,
-  path: string,
-  work: (sink: ByteSink) => Promise<void>,
-): Promise<void> {
+async function writeFile(path: string, work: ArchiveWork, signal: AbortSignal): Promise<void> {
   const label = JSON.stringify(path);
-  assertFile(verb, path);
-  const temporary = join(dirname(path), `.dhow-${crypto.randomUUID()}-${basename(path)}`.slice(0, 200));
-  const explained = (error: unknown): never => {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new HostError({ what: `cannot write ${label}`, why, cause: error });
-  };
-  let file: Deno.FsFile;
-  try {
-    // docker's mode too: layers may hold what is for root only
-    file = Deno.openSync(temporary, { write: true, createNew: true, mode: 0o600 });
-  } catch (error) {
-    explained(error);
-  }
+  const temporary = join(dirname(path), `.dhow-${crypto.randomUUID()}`);
+  // docker's mode too: layers may hold what is for root only
+  const options = { write: true, createNew: true, mode: 0o600 };
+  const file = explained(label, () => Deno.openSync(temporary, options));
   try {
     try {
-      await work(sinkOf(file!, label));
+      await work(sinkOf(file, label), signal);
     } finally {
-      file!.close();
+      file.close();
     }
-    try {
-      Deno.renameSync(temporary, path);
-    } catch (error) {
-      explained(error);
-    }
+    explained(label, () => Deno.renameSync(temporary, path));
   } catch (error) {
     Deno.removeSync(temporary);
     throw error;
+  }
+}
+
+function explained<T>(label: string, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new HostError({ what: `cannot write ${label}`, why, cause });
   }
 }
 

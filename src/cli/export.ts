@@ -1,7 +1,6 @@
 import { UsageError } from "../errors.ts";
 import { exportContainer } from "../container/export.ts";
 import { findRunning } from "../container/running.ts";
-import { interruptible } from "../image/interrupt.ts";
 import { writeArchive } from "./archive_output.ts";
 import type { Command } from "./command.ts";
 import { openSession } from "./session.ts";
@@ -23,12 +22,12 @@ export const command: Command = {
       });
     }
     const { database } = await openSession(global, "export containers");
-    const what = `cannot export ${JSON.stringify(name)}`;
     const container = findRunning(database, name, "cannot export");
     return await writeArchive(
       "export",
+      JSON.stringify(name),
       options.text("output"),
-      (sink) => interruptible(what, (signal) => exportContainer(container, sink, signal)),
+      (sink, signal) => exportContainer(container, sink, signal),
     );
   },
 };

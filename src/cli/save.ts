@@ -2,7 +2,6 @@ import { HostError, UsageError } from "../errors.ts";
 import type { ArchiveFormat } from "../image/archive/layout.ts";
 import { type LayerTars, saveImages } from "../image/archive/save.ts";
 import { selectImages } from "../image/archive/selection.ts";
-import { interruptible } from "../image/interrupt.ts";
 import { QUIET } from "../image/progress.ts";
 import { TarWriter } from "../image/tar/writer.ts";
 import { writeArchive } from "./archive_output.ts";
@@ -32,17 +31,12 @@ export const command: Command = {
       image: { ...image, configText: configText(database, image.id) },
       tags,
     }));
-    const what = `cannot save ${args.map((name) => JSON.stringify(name)).join(", ")}`;
-    return await writeArchive(
-      "save",
-      options.text("output"),
-      (sink) =>
-        interruptible(what, async (signal) => {
-          await using tar = new TarWriter(sink);
-          await saveImages(images, tars, tar, { format, progress: QUIET, signal });
-          await tar.finish();
-        }),
-    );
+    const subject = args.map((name) => JSON.stringify(name)).join(", ");
+    return await writeArchive("save", subject, options.text("output"), async (sink, signal) => {
+      await using tar = new TarWriter(sink);
+      await saveImages(images, tars, tar, { format, progress: QUIET, signal });
+      await tar.finish();
+    });
   },
 };
 
