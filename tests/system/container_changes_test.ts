@@ -161,8 +161,8 @@ upperTest("a folder of those is a change with what is changed in it", async (upp
 upperTest("an /etc that is new and opaque says so, if anything is in it", async (upper) => {
   upper.folder("etc");
   upper.file("etc/new");
-  untouched(upper);
   upper.xattr("etc", "trusted.overlay.opaque");
+  untouched(upper);
   assertEquals(await upper.names(), ["etc/", "etc/.wh..wh..opq", "etc/new"]);
 });
 
