@@ -12,7 +12,7 @@ import { log } from "../log.ts";
 import { containerState, type Paths } from "../state/paths.ts";
 import { readIfThere } from "../state/read.ts";
 import { writeChanges } from "./changes.ts";
-import { assertAlive, type RunningContainer } from "./running.ts";
+import { type RunningContainer, whileAlive } from "./running.ts";
 
 export interface CommitOptions {
   readonly author: string | undefined;
@@ -42,17 +42,8 @@ export async function commitContainer<T>(
   const label = JSON.stringify(container.name);
   const parent = parseImageConfig(parentText, `the config of the image of container ${label}`);
   using spool = new Spool(paths.state);
-  const upper = openFolder(join(containerState(paths, container.id), "diff"));
-  let isChanged: boolean;
-  try {
-    await using tar = new TarWriter(spool);
-    const warn = (text: string) => log.warn(text);
-    isChanged = await writeChanges(upper, tar, { hasUserXattrs: container.hasUserXattrs, warn, signal });
-    await tar.finish();
-  } finally {
-    libcCall("close", upper);
-  }
-  assertAlive(container.process, `cannot commit container ${label}`);
+  const what = `cannot commit container ${label}`;
+  const isChanged = await whileAlive(container, what, () => spoolChanges(container, paths, spool, signal));
   const diffId = spool.digest();
   const configText = childConfig(parentText, {
     diffId: isChanged ? diffId : undefined,
@@ -76,6 +67,25 @@ export async function commitContainer<T>(
     tags: [],
     layers: [...parent.diffIds.map(storedLayer), ...(isChanged ? [changes] : [])],
   });
+}
+
+/** @returns whether the container has changed anything */
+async function spoolChanges(
+  { id, hasUserXattrs }: RunningContainer,
+  paths: Paths,
+  spool: Spool,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const upper = openFolder(join(containerState(paths, id), "diff"));
+  try {
+    await using tar = new TarWriter(spool);
+    const warn = (text: string) => log.warn(text);
+    const isChanged = await writeChanges(upper, tar, { hasUserXattrs, warn, signal });
+    await tar.finish();
+    return isChanged;
+  } finally {
+    libcCall("close", upper);
+  }
 }
 
 /** A layer that is in the store: nobody asks for its bytes, unless it is removed at this very moment. */

@@ -1,10 +1,9 @@
 import { libcCall } from "../../ffi/table.ts";
 import { log } from "../log.ts";
-import { TarWriter } from "../image/tar/writer.ts";
-import type { ByteSink } from "../image/tar/writer.ts";
+import { type ByteSink, TarWriter } from "../image/tar/writer.ts";
 import { TreeArchive } from "../image/walk/archive.ts";
 import { walk } from "../image/walk/walker.ts";
-import { assertAlive, openRoot, type RunningContainer } from "./running.ts";
+import { openRoot, type RunningContainer, whileAlive } from "./running.ts";
 
 /**
  * Writes a container's file system as a tar: what its image and its own changes make, without what is mounted in it. The container
@@ -21,14 +20,15 @@ export async function exportContainer(
   const warn = (text: string) => log.warn(text);
   const root = await openRoot(container, what);
   try {
-    await using tar = new TarWriter(sink);
-    using tree = new TreeArchive(tar, warn);
-    for (const found of walk(root, warn)) {
-      signal.throwIfAborted();
-      await tree.add(found);
-    }
-    await tar.finish();
-    assertAlive(container.process, what);
+    await whileAlive(container, what, async () => {
+      await using tar = new TarWriter(sink);
+      using tree = new TreeArchive(tar, warn);
+      for (const found of walk(root, warn)) {
+        signal.throwIfAborted();
+        await tree.add(found);
+      }
+      await tar.finish();
+    });
   } finally {
     libcCall("close", root);
   }

@@ -75,7 +75,7 @@ function findRow(database: Database, wanted: string, subject: string): Container
     throw new DhowError({ what: subject, why: "several ids start like that", hint: "give more of the id" });
   }
   if (row === undefined) {
-    const hint = "containers exist while dhow run runs; see their names there";
+    const hint = "a container is there as long as its dhow run is";
     throw new DhowError({ what: subject, why: "there is no container of that name or id", hint });
   }
   return row;
@@ -124,7 +124,26 @@ export async function openRoot({ process }: RunningContainer, what: string): Pro
   }
 }
 
-/** @throws {DhowError} when the container has ended: then its files vanish one after another */
-export function assertAlive(process: ProcessIdentity, what: string): void {
+/**
+ * Does work that reads a container's files. They vanish one after another when it ends: then the work was in vain, whatever it
+ * made of that.
+ * @throws {DhowError} when the container has ended
+ */
+export async function whileAlive<T>(
+  { process }: RunningContainer,
+  what: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    const result = await work();
+    assertAlive(process, what);
+    return result;
+  } catch (error) {
+    assertAlive(process, what);
+    throw error;
+  }
+}
+
+function assertAlive(process: ProcessIdentity, what: string): void {
   if (!isAlive(process)) throw new DhowError({ what, why: "the container has ended meanwhile" });
 }

@@ -33,7 +33,12 @@ export class Spool implements ByteSink, Disposable {
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    await Promise.all([this.#digester.update(bytes), this.#append(bytes)]);
+    const hashed = this.#digester.update(bytes);
+    try {
+      await this.#append(bytes);
+    } finally {
+      await hashed; // on another thread: the bytes' memory must not go away under it
+    }
     this.#size += bytes.length;
   }
 

@@ -11,20 +11,18 @@ export class WaitingContainer implements AsyncDisposable {
   /**
    * Starts a container that runs a script, and then waits.
    * @param name the container's
-   * @param flags of `dhow run`
-   * @param image the real busybox archive, if it is not given
+   * @param flags of `dhow run`; the image is the real busybox archive, unless another is named
    * @returns when the script has come to its end
    */
   static async start(
     host: Host,
     name: string,
     script: string,
-    flags: readonly string[] = [],
-    image?: string,
+    { flags = [], image }: { flags?: readonly string[]; image?: string } = {},
   ): Promise<WaitingContainer> {
     const options = ["-i", "--name", name, "--network", "none", ...flags];
     const command = ["sh", "-euc", `${script}\necho ${READY}\nexec sh -c 'cat; : ${name}'`];
-    const running = host.spawnDhow(["run", ...options, image ?? await busyboxArchive(), ...command]);
+    const running = host.spawnDhow(["run", ...options, image ?? (await busyboxArchive()), ...command]);
     try {
       await running.stdout.until(new RegExp(READY));
       return new WaitingContainer(host, name, running);

@@ -1,4 +1,5 @@
 import type { TarEntry } from "../../src/image/tar/decoder.ts";
+import { TarStream } from "../../src/image/tar/stream.ts";
 import { type ByteSink, TarWriter } from "../../src/image/tar/writer.ts";
 import { concatenate } from "./tar.ts";
 
@@ -46,4 +47,22 @@ export async function written(entries: readonly (readonly [TarEntry, Uint8Array?
   }
   await tar.finish();
   return memory.bytes;
+}
+
+/** What dhow's own reader makes of a tar: its entries, and the data of each. */
+export function readBack(archive: Uint8Array): [TarEntry, Uint8Array][] {
+  const read: [TarEntry, Uint8Array][] = [];
+  const stream = new TarStream({
+    entry: (entry) => {
+      read.push([entry, new Uint8Array()]);
+      return true;
+    },
+    data: (position, count) => {
+      const last = read.at(-1)!;
+      last[1] = concatenate([last[1], archive.subarray(position, position + count)]);
+    },
+  });
+  stream.feed(archive);
+  stream.finish();
+  return read;
 }

@@ -43,19 +43,22 @@ systemTest("a container of a committed image finds the files as the first one le
 
 systemTest("a committed image can be committed again, with user namespaces too", async (host) => {
   {
-    await using _one = await WaitingContainer.start(host, "one", "rm /etc/group; echo 1 >/a; echo 1 >/b", [
-      "--userns",
-    ]);
+    await using _one = await WaitingContainer.start(host, "one", "rm /etc/group; echo 1 >/a; echo 1 >/b", {
+      flags: ["--userns"],
+    });
     await commit(host, "one", "generation:1");
   }
   {
-    const script = "rm /a; rm -r /home; mkdir /home; echo 2 >/home/x";
-    await using _two = await WaitingContainer.start(host, "two", script, ["--userns"], "generation:1");
+    const script = "rm /a; rm -r /var; mkdir /var; echo 2 >/var/x";
+    await using _two = await WaitingContainer.start(host, "two", script, {
+      flags: ["--userns"],
+      image: "generation:1",
+    });
     await commit(host, "two", "generation:2");
   }
   assertEquals(
-    await runIt(host, "generation:2", "sh", "-c", "ls /home /b /a /etc/group 2>/dev/null || :"),
-    "/b\n\n/home:\nx\n",
+    await runIt(host, "generation:2", "sh", "-c", "ls /var /b /a /etc/group 2>/dev/null || :"),
+    "/b\n\n/var:\nx\n",
   );
 });
 
@@ -74,7 +77,7 @@ systemTest(
   "mount points that dhow makes in an image without /etc, /proc and /dev are not committed",
   async (host) => {
     const path = await host.write("image.tar", busyboxWith({}, { layers: [bareLayer()] }));
-    await using _container = await WaitingContainer.start(host, "bare", "echo x >/file", [], path);
+    await using _container = await WaitingContainer.start(host, "bare", "echo x >/file", { image: path });
     await commit(host, "bare", "bare");
     // in the next container they are made anew: what counts is that no folder of the layers has them
     const found = "for path in /var/lib/dhow/layers/*; do ls $path; done | sort -u";
@@ -105,7 +108,7 @@ systemTest("--change says how the new image is run, and what it does not say sta
     "image.tar",
     busyboxWith({ Env: ["A=1", "B=2"], User: "app", WorkingDir: "/tmp" }),
   );
-  await using _container = await WaitingContainer.start(host, "config", "true", [], path);
+  await using _container = await WaitingContainer.start(host, "config", "true", { image: path });
   const changes = ["ENV B=3 C=$A", 'CMD ["sh", "-c", "echo $A $B $C; pwd; id -un"]', "WORKDIR sub"];
   await commit(host, ...changes.flatMap((change) => ["-c", change]), "config", "changed");
   assertEquals(await runIt(host, "changed"), "1 3 1\n/tmp/sub\napp\n");

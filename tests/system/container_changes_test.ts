@@ -4,12 +4,11 @@ import { libcCall } from "../../ffi/table.ts";
 import { AT_FDCWD, S_IFCHR } from "../../ffi/constants.ts";
 import { writeChanges } from "../../src/container/changes.ts";
 import type { TarEntry } from "../../src/image/tar/decoder.ts";
-import { TarStream } from "../../src/image/tar/stream.ts";
 import { TarWriter } from "../../src/image/tar/writer.ts";
 import { openFolder } from "../../src/image/walk/directory.ts";
 import { HostError } from "../../src/errors.ts";
 import { skip } from "../support/system_test.ts";
-import { Memory } from "../support/tar_writer.ts";
+import { Memory, readBack } from "../support/tar_writer.ts";
 import { setXattr } from "../support/xattr.ts";
 
 const YES = Uint8Array.of(0x79);
@@ -53,7 +52,7 @@ class Upper implements Disposable {
       await using tar = new TarWriter(memory);
       const isChanged = await writeChanges(upper, tar, options);
       await tar.finish();
-      return { isChanged, entries: read(memory.bytes), warnings };
+      return { isChanged, entries: readBack(memory.bytes).map(([entry]) => entry), warnings };
     } finally {
       libcCall("close", upper);
     }
@@ -62,20 +61,6 @@ class Upper implements Disposable {
   async names(hasUserXattrs = false): Promise<string[]> {
     return (await this.layer(hasUserXattrs)).entries.map(({ name }) => name);
   }
-}
-
-function read(archive: Uint8Array): TarEntry[] {
-  const entries: TarEntry[] = [];
-  const stream = new TarStream({
-    entry: (entry) => {
-      entries.push(entry);
-      return false;
-    },
-    data: () => {},
-  });
-  stream.feed(archive);
-  stream.finish();
-  return entries;
 }
 
 /** A test that makes devices and attributes that only root may make. */

@@ -75,9 +75,9 @@ systemTest("what is mounted in a container is not exported, only what it is moun
 });
 
 systemTest("a container with a user namespace is exported too", async (host) => {
-  await using _container = await WaitingContainer.start(host, "user", "echo x >/new; rm /etc/group", [
-    "--userns",
-  ]);
+  await using _container = await WaitingContainer.start(host, "user", "echo x >/new; rm /etc/group", {
+    flags: ["--userns"],
+  });
   assertSuccess(await host.dhow(["export", "-o", host.file("it.tar"), "user"]));
   const list = (await host.shell(`tar -tf ${host.file("it.tar")}`)).split("\n");
   assertEquals(["new", "etc/passwd", "etc/group"].map((name) => list.includes(name)), [true, true, false]);

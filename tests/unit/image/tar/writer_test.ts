@@ -2,29 +2,9 @@ import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type ByteString, encodeText, toBytes } from "../../../../src/image/tar/byte_string.ts";
 import type { TarEntry, TarType } from "../../../../src/image/tar/decoder.ts";
 import { encodeEntry } from "../../../../src/image/tar/encoder.ts";
-import { TarStream } from "../../../../src/image/tar/stream.ts";
 import { TarWriter } from "../../../../src/image/tar/writer.ts";
 import { run, succeed } from "../../../support/process.ts";
-import { concatenate } from "../../../support/tar.ts";
-import { entryOf, Memory, written } from "../../../support/tar_writer.ts";
-
-/** What dhow's own reader makes of a tar. */
-function read(archive: Uint8Array): [TarEntry, Uint8Array][] {
-  const entries: [TarEntry, Uint8Array][] = [];
-  const stream = new TarStream({
-    entry: (entry) => {
-      entries.push([entry, new Uint8Array()]);
-      return true;
-    },
-    data: (position, count) => {
-      const last = entries.at(-1)!;
-      last[1] = concatenate([last[1], archive.slice(position, position + count)]);
-    },
-  });
-  stream.feed(archive);
-  stream.finish();
-  return entries;
-}
+import { entryOf, Memory, readBack, written } from "../../../support/tar_writer.ts";
 
 /** Random numbers that are the same each time (mulberry32). */
 function random(seed: number): (below: number) => number {
@@ -80,7 +60,7 @@ Deno.test("whatever is written is read back as it was", async () => {
   for (let seed = 1; seed <= 40; seed++) {
     const next = random(seed);
     const entries = Array.from({ length: 20 }, () => randomEntry(next));
-    assertEquals(read(await written(entries)), entries, `seed ${seed}`);
+    assertEquals(readBack(await written(entries)), entries, `seed ${seed}`);
   }
 });
 
@@ -93,7 +73,7 @@ Deno.test("a sparse file keeps its size and its pieces, and needs no room for it
       [entryOf({ name, size: 516, sparse: { size, pieces } }), data],
       [entryOf({ name: "next" })],
     ]);
-    const [[entry, content], [after]] = read(archive) as [[TarEntry, Uint8Array], [TarEntry]];
+    const [[entry, content], [after]] = readBack(archive) as [[TarEntry, Uint8Array], [TarEntry]];
     assertEquals([entry.name, entry.sparse?.size, entry.size, content], [name, size, 516, data]);
     assertEquals(entry.sparse?.pieces.slice(0, 6), pieces);
     assertEquals(after.name, "next");
@@ -157,7 +137,7 @@ Deno.test("an archive of many buffers arrives whole and in order, however slow i
     await tar.data(data);
   }
   await tar.finish();
-  assertEquals(read(memory.bytes).map(([{ name }, content]) => [name, content.length]), [
+  assertEquals(readBack(memory.bytes).map(([{ name }, content]) => [name, content.length]), [
     ["a", data.length],
     ["b", data.length],
   ]);

@@ -4,14 +4,12 @@ import { libcCall } from "../../../../ffi/table.ts";
 import { AT_FDCWD, O_WRONLY, S_IFIFO } from "../../../../ffi/constants.ts";
 import { type ByteString, encodeText } from "../../../../src/image/tar/byte_string.ts";
 import type { TarEntry } from "../../../../src/image/tar/decoder.ts";
-import { TarStream } from "../../../../src/image/tar/stream.ts";
 import { TarWriter } from "../../../../src/image/tar/writer.ts";
 import { TreeArchive } from "../../../../src/image/walk/archive.ts";
 import { openFolder } from "../../../../src/image/walk/directory.ts";
 import { type Found, walk } from "../../../../src/image/walk/walker.ts";
 import { succeed } from "../../../support/process.ts";
-import { concatenate } from "../../../support/tar.ts";
-import { Memory } from "../../../support/tar_writer.ts";
+import { Memory, readBack } from "../../../support/tar_writer.ts";
 import { setXattr } from "../../../support/xattr.ts";
 
 /** A test with a folder of its own. */
@@ -66,24 +64,8 @@ async function archived(folder: string, before: (found: Found) => void = () => {
   } finally {
     libcCall("close", root);
   }
-  return { ...read(memory.bytes), warnings };
-}
-
-function read(archive: Uint8Array): { entries: TarEntry[]; data: Uint8Array[] } {
-  const entries: TarEntry[] = [];
-  const data: Uint8Array[] = [];
-  const stream = new TarStream({
-    entry: (entry) => {
-      entries.push(entry);
-      data.push(new Uint8Array());
-      return true;
-    },
-    data: (position, count) =>
-      data.push(concatenate([data.pop()!, archive.subarray(position, position + count)])),
-  });
-  stream.feed(archive);
-  stream.finish();
-  return { entries, data };
+  const read = readBack(memory.bytes);
+  return { entries: read.map(([entry]) => entry), data: read.map(([, data]) => data), warnings };
 }
 
 const make = (folder: string, ...files: string[]) => {
