@@ -22,6 +22,14 @@ const load: Entry = {
   summary: "Load images from an archive or a folder",
   load: () => import("./image/load.ts"),
 };
+const save: Entry = {
+  summary: "Write images to an archive that docker, podman and dhow load",
+  load: () => import("./save.ts"),
+};
+const importEntry: Entry = {
+  summary: "Make an image of a tar of a file system",
+  load: () => import("./import.ts"),
+};
 const tag: Entry = { summary: "Give an image one more name", load: () => import("./image/tag.ts") };
 const images: Entry = { summary: "List images", load: () => import("./image/list.ts") };
 const remove: Entry = { summary: "Remove images, or names of them", load: () => import("./image/remove.ts") };
@@ -30,11 +38,13 @@ const image: Group = {
   summary: "Manage images",
   verbs: {
     history,
+    import: importEntry,
     inspect: { summary: "Print what there is to know of images", load: () => import("./image/inspect.ts") },
     load,
     ls: images,
     prune: { summary: "Remove images that nobody uses", load: () => import("./image/prune.ts") },
     rm: remove,
+    save,
     tag,
     verify: { summary: "Hash the layers of images again", load: () => import("./image/verify.ts") },
   },
@@ -49,6 +59,16 @@ export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
     load: () => import("./explain.ts"),
   },
   load,
+  save,
+  import: importEntry,
+  export: {
+    summary: "Write the file system of a running container as a tar",
+    load: () => import("./export.ts"),
+  },
+  commit: {
+    summary: "Make an image of a running container's changes",
+    load: () => import("./commit.ts"),
+  },
   images,
   image,
   inspect: { summary: "Print what there is to know of an object", load: () => import("./inspect.ts") },

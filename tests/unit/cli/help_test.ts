@@ -1,5 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
+import { command as commit } from "../../../src/cli/commit.ts";
 import { command as explain } from "../../../src/cli/explain.ts";
+import { command as exportCommand } from "../../../src/cli/export.ts";
 import { command as history } from "../../../src/cli/image/history.ts";
 import { command as inspectImage } from "../../../src/cli/image/inspect.ts";
 import { command as images } from "../../../src/cli/image/list.ts";
@@ -8,7 +10,9 @@ import { command as prune } from "../../../src/cli/image/prune.ts";
 import { command as rmi } from "../../../src/cli/image/remove.ts";
 import { command as tag } from "../../../src/cli/image/tag.ts";
 import { command as inspect } from "../../../src/cli/inspect.ts";
+import { command as importCommand } from "../../../src/cli/import.ts";
 import { main } from "../../../src/cli/main.ts";
+import { command as save } from "../../../src/cli/save.ts";
 import { command as run } from "../../../src/cli/run.ts";
 
 /** Runs dhow's command line in this process. */
@@ -34,6 +38,10 @@ const COMMANDS = {
   explain,
   images,
   load,
+  save,
+  commit,
+  export: exportCommand,
+  import: importCommand,
   history,
   inspect,
   rmi,
@@ -67,6 +75,10 @@ Deno.test("dhow --help lists the commands and the options before them", async ()
       "explain",
       "load",
       "images",
+      "save",
+      "import",
+      "export",
+      "commit",
       "version",
       "--root DIR",
       "--debug",
