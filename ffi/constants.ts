@@ -22,11 +22,25 @@ const ARM64 = Deno.build.arch === "aarch64";
 export const O_DIRECTORY = ARM64 ? 0o40000 : 0o200000;
 export const O_NOFOLLOW = ARM64 ? 0o100000 : 0o400000;
 export const O_TMPFILE = 0o20000000 | O_DIRECTORY;
+export const RESOLVE_NO_XDEV = 0x01;
 export const RESOLVE_NO_SYMLINKS = 0x04;
 export const RESOLVE_BENEATH = 0x08;
 export const RESOLVE_IN_ROOT = 0x10;
 
+// lseek(2)
+export const SEEK_DATA = 3;
+export const SEEK_HOLE = 4;
+
+// statx(2)
+export const STATX_BASIC_STATS = 0x7ff;
+export const STATX_BTIME = 0x800;
+
 // inode(7)
+export const S_IFMT = 0o170000;
+export const S_IFREG = 0o100000;
+export const S_IFDIR = 0o040000;
+export const S_IFLNK = 0o120000;
+export const S_IFSOCK = 0o140000;
 export const S_IFCHR = 0o020000;
 export const S_IFBLK = 0o060000;
 export const S_IFIFO = 0o010000;
@@ -52,6 +66,7 @@ export const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 
 // clone(2), unshare(2)
 export const CLONE_VM = 0x00000100;
+export const CLONE_FILES = 0x00000400;
 export const CLONE_VFORK = 0x00004000;
 export const CLONE_PARENT_SETTID = 0x00100000;
 export const CLONE_NEWNS = 0x00020000;
@@ -109,6 +124,9 @@ export const AF_INET = 2;
 export const SOCK_DGRAM = 2;
 export const SIOCSIFFLAGS = 0x8914;
 export const IFF_UP = 1;
+
+// poll(2)
+export const POLLIN = 1;
 
 // mmap(2)
 export const PROT_READ = 1;

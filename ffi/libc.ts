@@ -20,11 +20,15 @@ const FUNCTIONS = [
   "fchownat",
   "ftruncate",
   "futimens",
+  "getdents64",
   "getpgid",
+  "getxattr",
   "ioctl",
   "kill",
-  "linkat",
   "lgetxattr",
+  "linkat",
+  "listxattr",
+  "lseek",
   "lsetxattr",
   "mkdirat",
   "mount",
@@ -34,8 +38,10 @@ const FUNCTIONS = [
   "pivot_root",
   "poll",
   "prctl",
+  "pread",
   "pwrite",
   "read",
+  "readlinkat",
   "renameat",
   "sethostname",
   "setns",
@@ -44,6 +50,7 @@ const FUNCTIONS = [
   "sigaction",
   "sigprocmask",
   "socket",
+  "statx",
   "symlinkat",
   "syscall",
   "umask",
@@ -137,6 +144,17 @@ export function mapShared(size: number): MappedMemory {
 /** Undoes mapShared. The view must not be touched any more. */
 export function unmap(address: number, size: number): void {
   munmap.call(BigInt(address), BigInt(size));
+}
+
+let lseek: Deno.UnsafeFnPointer<{ parameters: ["i32", "i64", "i32"]; result: "i64" }> | undefined;
+
+/**
+ * lseek(2), for positions beyond the 2 GiB that a call table can tell.
+ * @returns the new position, or -1 when it failed; why is lost
+ */
+export function seek(fd: number, offset: number, whence: number): number {
+  lseek ??= bind("lseek", { parameters: ["i32", "i64", "i32"], result: "i64" });
+  return Number(lseek.call(fd, BigInt(offset), whence));
 }
 
 const code = tableWalker();

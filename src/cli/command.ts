@@ -11,6 +11,8 @@ export interface Option {
   readonly value?: string;
   /** Whether it may be given several times. */
   readonly repeats?: boolean;
+  /** A switch that is on unless it is given as `--name=false`. */
+  readonly isOnByDefault?: boolean;
   readonly help: string;
 }
 
@@ -95,7 +97,10 @@ export function parse(
       if (option.value === undefined && given !== "true" && given !== "false") {
         throw wrong(`${written} takes no value, but ${JSON.stringify(given)} was given`);
       }
-      plain.push(`--${option.name}=${given}`);
+      // parseArgs takes --no-trunc=true for something about "trunc"; without a value it does not
+      plain.push(
+        option.value === undefined && given === "true" ? `--${option.name}` : `--${option.name}=${given}`,
+      );
     }
   }
   const names = (wanted: (option: Option) => boolean) => options.filter(wanted).map(({ name }) => name);
@@ -103,6 +108,9 @@ export function parse(
     boolean: names(({ value }) => value === undefined),
     string: names(({ value }) => value !== undefined),
     collect: names(({ repeats }) => repeats === true),
+    default: Object.fromEntries(
+      names(({ isOnByDefault }) => isOnByDefault === true).map((name) => [name, true]),
+    ),
   });
   return { options: new ParsedOptions(values), args: rest };
 }

@@ -1,13 +1,14 @@
 import { resolve } from "@std/path";
 import { newId } from "../container/names.ts";
-import { isPath, onlyImage, readEtc, requireArchive } from "../container/image.ts";
+import { onlyImage, readEtc, requireSource } from "../container/image.ts";
 import { type ImageEtc, prepare, type RunnableImage } from "../container/prepare.ts";
 import { UsageError } from "../errors.ts";
 import { archivedFiles } from "../image/files/archived.ts";
 import { assertRunnableHere } from "../image/config.ts";
-import { openArchive } from "../image/source/docker_archive.ts";
+import { isSourcePath } from "../image/source/location.ts";
+import { openSource } from "../image/source/open.ts";
 import { imagineEndpoint } from "../network/endpoints.ts";
-import { type ArchivedLayer, explain } from "../plan/explain.ts";
+import { type Archive, explain } from "../plan/explain.ts";
 import { commandLine } from "../plan/shell.ts";
 import { pathsUnder } from "../state/paths.ts";
 import { type Command, type GlobalOptions, helpText, parse, withHelp } from "./command.ts";
@@ -45,26 +46,33 @@ export const command: Command = {
 
 interface Inspected {
   readonly image: RunnableImage;
-  readonly archive: { readonly path: string; readonly layers: readonly ArchivedLayer[] } | undefined;
+  readonly archive: Archive | undefined;
 }
 
 /** Reads an image without putting anything into the store. */
 async function inspect(name: string, global: GlobalOptions, layersFolder: string): Promise<Inspected> {
-  if (!isPath(name)) {
+  if (!isSourcePath(name)) {
     const stored = Deno.uid() === 0 ? await inspectStored(name, global) : undefined;
     if (stored !== undefined) return stored;
-    requireArchive(name);
+    requireSource(name);
   }
-  const path = resolve(name);
-  using archive = openArchive(path);
-  const image = onlyImage(archive, name);
+  using source = await openSource(name, { spoolFolder: Deno.env.get("TMPDIR") || "/tmp" });
+  if (source.origin === undefined) {
+    throw new UsageError({
+      what: `cannot explain ${JSON.stringify(name)}`,
+      why: "it comes through a pipe, and a script could not read it once more",
+      hint: "save it to a file first",
+    });
+  }
+  const image = onlyImage(source, name);
   assertRunnableHere(image.config, name);
   const layers = image.layers.map(({ name }, index) => ({ name, folder: `${layersFolder}/${index}` }));
   const folders = layers.map(({ folder }) => folder).toReversed();
   const etc = await readEtc(archivedFiles(image.layers.map((blob) => ({ blob }))));
+  const { kind, path } = source.origin;
   return {
     image: { config: image.config, lower: { kind: "folders", layers: folders }, etc },
-    archive: { path, layers },
+    archive: { path: resolve(path), isFolder: kind === "folder", layers },
   };
 }
 

@@ -2,15 +2,18 @@
 
 const SIZE_UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
 
-/** `1.98MB` for 1,982,495 bytes: three digits, in powers of 1,000. */
-export function humanSize(bytes: number): string {
+/**
+ * `1.98MB` for 1,982,495 bytes, in powers of 1,000.
+ * @param digits how many at most
+ */
+export function humanSize(bytes: number, digits = 3): string {
   let size = bytes;
   let unit = 0;
   while (size >= 1000 && unit < SIZE_UNITS.length - 1) {
     size /= 1000;
     unit++;
   }
-  return `${Number(size.toPrecision(3))}${SIZE_UNITS[unit]}`;
+  return `${Number(size.toPrecision(digits))}${SIZE_UNITS[unit]}`;
 }
 
 /** `3 weeks` for a time that long. */

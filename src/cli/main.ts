@@ -1,27 +1,8 @@
 import { DhowError, EXIT_OWN_FAILURE, UsageError } from "../errors.ts";
 import { configureLog } from "../log.ts";
-import { type Command, type GlobalOptions, HELP, helpText, type Option, parse, withHelp } from "./command.ts";
+import { type GlobalOptions, HELP, helpText, type Option, parse, withHelp } from "./command.ts";
+import { COMMANDS, type Entry, findCommand, type Group } from "./commands.ts";
 import { print, printError } from "./output.ts";
-
-/** What `dhow --help` lists: known without loading the commands themselves. */
-const COMMANDS: Readonly<Record<string, { summary: string; load: () => Promise<{ command: Command }> }>> = {
-  run: { summary: "Run a command in a new container", load: () => import("./run.ts") },
-  explain: {
-    summary: "Print what run would do, as a shell script that does it",
-    load: () => import("./explain.ts"),
-  },
-  load: { summary: "Load images from an archive of docker save", load: () => import("./load.ts") },
-  pull: { summary: "Download an image from a registry", load: () => import("./pull.ts") },
-  push: { summary: "Upload an image to a registry", load: () => import("./push.ts") },
-  login: { summary: "Log in to a registry", load: () => import("./login.ts") },
-  logout: { summary: "Log out from a registry", load: () => import("./logout.ts") },
-  images: { summary: "List images", load: () => import("./images.ts") },
-  recover: {
-    summary: "Undo what killed commands left behind (every command does this first)",
-    load: () => import("./recover.ts"),
-  },
-  version: { summary: "Print dhow's version", load: () => import("./version.ts") },
-};
 
 const GLOBAL_OPTIONS: readonly Option[] = [
   { name: "root", value: "DIR", help: "keep images, containers and state below DIR" },
@@ -50,27 +31,16 @@ export async function main(argv: readonly string[]): Promise<number> {
     };
     debug = global.debug;
     configureLog(debug);
-    verb = before.options.flag("version") ? "version" : before.args[0];
+    const words = before.options.flag("version") ? ["version"] : before.args;
+    verb = words[0];
     if (before.options.flag("help") || verb === undefined || verb === "help") {
       print(overview());
       return verb === undefined && !before.options.flag("help") ? 1 : 0;
     }
-    const entry = Object.hasOwn(COMMANDS, verb) ? COMMANDS[verb] : undefined;
-    if (entry === undefined) {
-      throw new UsageError({
-        what: `cannot find the command "${verb}"`,
-        why: "dhow has none",
-        hint: "see: dhow --help",
-      });
-    }
-    const { command } = await entry.load();
-    const rest = before.args.slice(1);
-    const { options, args } = parse(`dhow ${verb}`, withHelp(command.options), rest, command.stopsAtFirst);
-    if (options.flag("help")) {
-      print(helpText(verb, command));
-      return 0;
-    }
-    return await command.run({ args, options, global });
+    const found = findCommand(words);
+    if (found === undefined) throw unknownCommand(verb, "dhow");
+    if ("group" in found) return groupHelp(found.name, found.group, found.rest);
+    return await runCommand(found.name, found.entry, found.rest, global);
   } catch (error) {
     printError(error, debug);
     if (!(error instanceof DhowError)) return EXIT_OWN_FAILURE;
@@ -79,8 +49,50 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+function unknownCommand(words: string, program: string): UsageError {
+  return new UsageError({
+    what: `cannot find the command "${words}"`,
+    why: `${program} has none`,
+    hint: `see: ${program} --help`,
+  });
+}
+
+async function runCommand(
+  name: string,
+  entry: Entry,
+  words: readonly string[],
+  global: GlobalOptions,
+): Promise<number> {
+  const { command } = await entry.load();
+  const { options, args } = parse(`dhow ${name}`, withHelp(command.options), words, command.stopsAtFirst);
+  if (!options.flag("help")) return await command.run({ args, options, global });
+  print(helpText(name, command));
+  return 0;
+}
+
+/** A group by itself is asked for its help. */
+function groupHelp(name: string, { summary, verbs }: Group, words: readonly string[]): number {
+  const { args } = parse(`dhow ${name}`, [HELP], words, true);
+  if (args[0] !== undefined && args[0] !== "help") throw unknownCommand(args[0], `dhow ${name}`);
+  print([
+    `Usage: dhow ${name} COMMAND`,
+    "",
+    `${summary}.`,
+    "",
+    "Commands:",
+    ...commandLines(verbs),
+    "",
+    `More on a command: dhow ${name} COMMAND --help`,
+    "",
+  ].join("\n"));
+  return 0;
+}
+
+function commandLines(commands: Readonly<Record<string, { readonly summary: string }>>): string[] {
+  return Object.entries(commands).map(([verb, { summary }]) => `  ${verb.padEnd(10)} ${summary}`);
+}
+
 function overview(): string {
-  const commands = Object.entries(COMMANDS).map(([verb, { summary }]) => `  ${verb.padEnd(10)} ${summary}`);
   const options = GLOBAL_OPTIONS.map(({ name, value, help }) =>
     `  --${(value === undefined ? name : `${name} ${value}`).padEnd(12)} ${help}`
   );
@@ -90,7 +102,7 @@ function overview(): string {
     "Runs container images on a machine where nothing is installed.",
     "",
     "Commands:",
-    ...commands,
+    ...commandLines(COMMANDS),
     "",
     "Options:",
     ...options,

@@ -19,7 +19,7 @@ export function print(text: string): void {
 }
 
 /** One line without control characters: names in errors come from images, and must not move the terminal's cursor. */
-function printable(text: string): string {
+export function printable(text: string): string {
   // deno-lint-ignore no-control-regex -- they are what is looked for
   return text.replace(/[\x00-\x1f\x7f-\x9f]/g, " ");
 }

@@ -7,13 +7,14 @@ import { openSession } from "./session.ts";
 export const command: Command = {
   usage: "[OPTIONS] IMAGE [COMMAND [ARG...]]",
   summary:
-    "Run a command in a new container. IMAGE is a name in the store, or the path of an archive of docker save.",
+    "Run a command in a new container. IMAGE is a name in the store, or the path of an archive or a folder.",
   options: RUN_OPTIONS,
   stopsAtFirst: true,
   async run(invocation) {
     const options = readRunOptions(invocation);
     const session = await openSession(invocation.global, "run containers");
     const image = await resolveImage(session.store, options.image, {
+      spoolFolder: session.paths.state,
       verify: options.verify,
       inUserNamespace: options.userNamespace,
     });

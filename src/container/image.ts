@@ -1,6 +1,8 @@
 import { resolve } from "@std/path";
 import { ImageError } from "../errors.ts";
 import { assertRunnableHere, parseImageConfig } from "../image/config.ts";
+import { interruptible } from "../image/interrupt.ts";
+import { isSourcePath, parseLocation } from "../image/source/location.ts";
 import type { ImageFiles } from "../image/files/merged.ts";
 import type { ImageSource, SourceImage } from "../image/source/source.ts";
 import { type ArchiveInPlace, identityOf } from "../image/store/archives.ts";
@@ -20,6 +22,8 @@ export interface ResolvedImage extends RunnableImage {
 }
 
 export interface ResolveOptions {
+  /** For archives that are compressed as a whole, or come through a fifo. */
+  readonly spoolFolder: string;
   /** Whether to hash what is in an archive that is used where it lies. */
   readonly verify: boolean;
   /** Whether it will be mounted in a user namespace, where EROFS cannot be. */
@@ -30,33 +34,37 @@ export interface ResolveOptions {
  * Finds the image that a user means: a name in the store, or the path of an archive. An archive is used where it lies, if
  * that is possible, or else loaded into the store.
  *
+ * @param spoolFolder for archives that are compressed as a whole, or come through a fifo
  * @throws {ImageError} when there is none, or it cannot be used
  */
 export async function resolveImage(
   store: ImageStore,
   name: string,
-  { verify, inUserNamespace }: ResolveOptions,
+  { spoolFolder, verify, inUserNamespace }: ResolveOptions,
 ): Promise<ResolvedImage> {
-  const stored = isPath(name) ? undefined : store.find(name);
+  const stored = isSourcePath(name) ? undefined : store.find(name);
   const storage = inUserNamespace ? "unpacked" : await store.storage();
   if (stored !== undefined) return await fromStore(store, stored, name, storage);
-  requireArchive(name);
-  const path = realPath(resolve(name));
+  requireSource(name);
+  const location = parseLocation(name);
+  const path = realPath(resolve(location.path));
+  // an image that is chosen by more than its path is not known by that alone
+  const isChosen = location.transport !== undefined || location.reference !== undefined;
+  const mount = storage === "unpacked" || isChosen ? undefined : storage;
   const identity = identityOf(path) ?? "";
-  const known = storage === "unpacked" ? undefined : store.archives.find(path, identity);
-  if (known !== undefined && storage !== "unpacked" && !verify) {
-    return inPlace(store, path, known, name, storage);
-  }
-  const { openArchive } = await import("../image/source/docker_archive.ts");
-  using archive = openArchive(path);
-  const image = onlyImage(archive, name);
+  const known = mount === undefined ? undefined : store.archives.find(path, identity);
+  if (mount !== undefined && known !== undefined && !verify) return inPlace(store, path, known, name, mount);
+  const { openSource } = await import("../image/source/open.ts");
+  const what = `cannot run ${JSON.stringify(name)}`;
+  using source = await interruptible(what, (signal) => openSource(name, { spoolFolder, signal }));
+  const image = onlyImage(source, name);
   assertRunnableHere(image.config, name);
   if (verify) await verifyLayers(image);
-  if (known !== undefined && storage !== "unpacked") return inPlace(store, path, known, name, storage);
-  if (storage !== "unpacked") {
+  if (mount !== undefined && known !== undefined) return inPlace(store, path, known, name, mount);
+  if (mount !== undefined && source.origin?.kind === "archive") {
     const { useInPlace } = await import("../image/store/in_place.ts");
-    const used = await useInPlace(store.archives, path, identity, image, readEtc, storage);
-    if (used !== undefined) return inPlace(store, path, used, name, storage);
+    const used = await useInPlace(store.archives, path, identity, image, readEtc, mount);
+    if (used !== undefined) return inPlace(store, path, used, name, mount);
   }
   const loaded = store.find(image.id) ?? await store.load(image, { tags: [], source: path });
   return await fromStore(store, loaded, name, storage);
@@ -116,11 +124,6 @@ export async function readEtc(files: ImageFiles): Promise<ImageEtc> {
   return { passwd: await read("/etc/passwd"), group: await read("/etc/group"), links };
 }
 
-/** Whether the user wrote a path that cannot be a name. */
-export function isPath(name: string): boolean {
-  return /^\.{0,2}\//.test(name);
-}
-
 /** @throws {ImageError} when an archive holds several images, so that it does not say which one is meant */
 export function onlyImage({ images }: ImageSource, name: string): SourceImage {
   const [image, ...others] = images;
@@ -132,11 +135,13 @@ export function onlyImage({ images }: ImageSource, name: string): SourceImage {
   });
 }
 
-/** @throws {ImageError} when a name that is not in the store is not a file either */
-export function requireArchive(name: string): void {
-  if (isPath(name)) return;
+/** @throws {ImageError} when a name that is not in the store is not that of an archive or a folder either */
+export function requireSource(name: string): void {
+  if (isSourcePath(name)) return;
+  const { transport, path } = parseLocation(name);
   try {
-    if (Deno.statSync(name).isFile) return;
+    // a folder is common, and none was meant, unless it was said
+    if (Deno.statSync(path).isFile || transport !== undefined) return;
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory)) throw error;
   }

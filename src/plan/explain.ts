@@ -14,13 +14,22 @@ export interface ArchivedLayer {
   readonly folder: string;
 }
 
+export interface Archive {
+  /** May be compressed as a whole. */
+  readonly path: string;
+  /** Whether its layers lie in a folder already. */
+  readonly isFolder: boolean;
+  /** Lowest first. */
+  readonly layers: readonly ArchivedLayer[];
+}
+
 export interface Explanation {
   /** The command line that is explained, for the first line. */
   readonly title: string;
   /** The folder that holds all that the script makes. */
   readonly workFolder: string;
-  /** Lowest first; none when the image is in the store. */
-  readonly archive: { readonly path: string; readonly layers: readonly ArchivedLayer[] } | undefined;
+  /** Undefined when the image is in the store. */
+  readonly archive: Archive | undefined;
   readonly plan: Plan;
 }
 
@@ -47,7 +56,7 @@ export function explain({ title, workFolder, archive, plan }: Explanation): stri
     "",
     'mkdir -m 711 "$work"',
     'mkfifo "$work/ready" "$work/go"',
-    ...(archive === undefined ? [] : unpack(archive.path, archive.layers, workFolder)),
+    ...(archive === undefined ? [] : unpack(archive, workFolder)),
     "",
     ...print(before),
     "# What the container's first process does before it becomes the program, as far as its new root,",
@@ -120,14 +129,17 @@ function startCommands(plan: Plan, namespaces: readonly NamespaceKind[]): string
   ];
 }
 
-/** GNU tar does what docker does, but for whiteouts, which are then turned into overlay's own. */
-function unpack(path: string, layers: readonly ArchivedLayer[], workFolder: string): string[] {
-  const image = `${workFolder}/image`;
+/**
+ * GNU tar does what docker does, but for whiteouts, which are then turned into overlay's own. It sees by itself what is
+ * compressed with gzip or zstd.
+ */
+function unpack({ path, isFolder, layers }: Archive, workFolder: string): string[] {
+  const image = isFolder ? path : `${workFolder}/image`;
+  const unpackArchive = [commandLine("mkdir", image), commandLine("tar", "-xf", path, "-C", image)];
   return [
     "",
-    "# Unpack the archive, and each layer of the image into a folder of its own.",
-    commandLine("mkdir", image),
-    commandLine("tar", "-xf", path, "-C", image),
+    `# Unpack ${isFolder ? "" : "the archive, and "}each layer of the image into a folder of its own.`,
+    ...(isFolder ? [] : unpackArchive),
     "unpack_layer() {",
     '  mkdir -p "$2"',
     "  tar --numeric-owner --same-permissions --xattrs --xattrs-include='*' --delay-directory-restore \\",

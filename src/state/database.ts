@@ -56,6 +56,7 @@ const MIGRATIONS: readonly string[] = [
   `,
   `
   ALTER TABLE layers ADD COLUMN form TEXT NOT NULL DEFAULT 'folder'; -- 'tar' or 'folder', see src/image/store/layers.ts
+  ALTER TABLE layers ADD COLUMN tar_size INTEGER NOT NULL DEFAULT 0; -- bytes of the uncompressed tar
   DROP INDEX ready_layers;
   CREATE UNIQUE INDEX ready_layers ON layers (diff_id, form) WHERE ready = 1;
   CREATE TABLE image_diff_ids (

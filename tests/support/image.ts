@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
+import { blobPath, CONFIG, LAYER, Layout, MANIFEST } from "./layout.ts";
 import { tar, type TarEntry } from "./tar.ts";
 
 /** The part of an image's config that says what to run. */
@@ -10,6 +11,11 @@ export interface ProcessConfig {
   readonly WorkingDir?: string;
   readonly User?: string;
   readonly Volumes?: Readonly<Record<string, unknown>>;
+  readonly ExposedPorts?: Readonly<Record<string, unknown>>;
+  readonly Labels?: Readonly<Record<string, string>>;
+  readonly Healthcheck?: Readonly<Record<string, unknown>>;
+  readonly StopSignal?: string;
+  readonly Shell?: readonly string[];
 }
 
 export interface ImageOptions {
@@ -22,6 +28,7 @@ export interface ImageOptions {
   readonly gzip?: boolean;
   readonly architecture?: string;
   readonly os?: string;
+  readonly created?: string;
   /** Changes what is said about the layers: to lie about them. */
   readonly diffIds?: readonly string[];
 }
@@ -50,7 +57,7 @@ export function archive(options: ImageOptions): Uint8Array {
   const config = blob({
     architecture: options.architecture ?? machine,
     os: options.os ?? "linux",
-    created: "2024-01-01T00:00:00Z",
+    created: options.created ?? "2024-01-01T00:00:00Z",
     config: options.config ?? {},
     rootfs: { type: "layers", diff_ids: options.diffIds ?? tars.map((bytes) => `sha256:${sha256(bytes)}`) },
     history: tars.map(() => ({ created: "2024-01-01T00:00:00Z", created_by: "by hand" })),
@@ -92,37 +99,27 @@ function ociEntries(
   tags: readonly string[],
   gzip = false,
 ): TarEntry[] {
-  const descriptor = (mediaType: string, { digest, bytes }: Blob) => ({
-    mediaType,
-    digest: `sha256:${digest}`,
-    size: bytes.length,
-  });
-  const layerType = `application/vnd.oci.image.layer.v1.tar${gzip ? "+gzip" : ""}`;
-  const imageManifest = blob({
+  const layout = new Layout();
+  const layerType = `${LAYER}${gzip ? "+gzip" : ""}`;
+  const described = layers.map(({ bytes }) => layout.blob(layerType, bytes));
+  const image = layout.blob(MANIFEST, {
     schemaVersion: 2,
-    mediaType: "application/vnd.oci.image.manifest.v1+json",
-    config: descriptor("application/vnd.oci.image.config.v1+json", config),
-    layers: layers.map((layer) => descriptor(layerType, layer)),
+    mediaType: MANIFEST,
+    config: layout.blob(CONFIG, config.bytes),
+    layers: described,
   });
-  const index = {
-    schemaVersion: 2,
-    mediaType: "application/vnd.oci.image.index.v1+json",
-    manifests: tags.map((tag) => ({
-      ...descriptor("application/vnd.oci.image.manifest.v1+json", imageManifest),
-      annotations: {
-        "io.containerd.image.name": `docker.io/library/${tag}`,
-        "org.opencontainers.image.ref.name": tag.split(":")[1],
-      },
-    })),
-  };
-  const distinct = new Map([...layers, config, imageManifest].map((each) => [each.digest, each]));
-  const path = ({ digest }: Blob) => `blobs/sha256/${digest}`;
+  layout.top(...tags.map((tag) => ({
+    ...image,
+    annotations: {
+      "io.containerd.image.name": `docker.io/library/${tag}`,
+      "org.opencontainers.image.ref.name": tag.split(":")[1] ?? "latest",
+    },
+  })));
+  const path = ({ digest }: Blob) => blobPath(digest);
   return [
     { path: "blobs/", type: "directory" },
     { path: "blobs/sha256/", type: "directory" },
-    ...[...distinct.values()].map((each) => ({ path: path(each), content: each.bytes })),
-    { path: "index.json", content: JSON.stringify(index) },
+    ...layout.entries(),
     manifest(path(config), layers.map(path), tags),
-    { path: "oci-layout", content: JSON.stringify({ imageLayoutVersion: "1.0.0" }) },
   ];
 }

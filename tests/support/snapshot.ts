@@ -55,14 +55,14 @@ function filesBelow(host: Host, folder: string, skip: readonly string[] = []): s
   return paths;
 }
 
-/** The folders of unpacked layers. */
+/** Where the store keeps images. */
+const STORE = ["/var/lib/dhow/layers", "/var/lib/dhow/indexes"];
+
+/** What the store has of images. */
 function layersOf(host: Host): string[] {
-  try {
-    return [...Deno.readDirSync(host.path("/var/lib/dhow/layers"))].map(({ name }) => name).sort();
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
+  return STORE.flatMap((folder) =>
+    filesBelow(host, `${folder}/`).filter((path) => /^[^/]+\/?$/.test(path.slice(folder.length + 1)))
+  );
 }
 
 /** The state of a host that dhow must leave as it found it. */
@@ -95,7 +95,7 @@ export async function snapshot(host: Host): Promise<Snapshot> {
   const [link = "", address = "", route = "", saved = "", , forward = ""] = sections;
   const files = [
     ...filesBelow(host, "/run/", ["/run/host"]),
-    ...filesBelow(host, "/var/lib/dhow/", ["/var/lib/dhow/layers"]),
+    ...filesBelow(host, "/var/lib/dhow/", STORE),
     ...filesBelow(host, "/tmp/", [REPOSITORY]),
   ];
   return {

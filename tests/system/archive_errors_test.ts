@@ -31,8 +31,8 @@ systemTest("an image that is neither in the store nor a path", async (host) => {
   assertFailure(await host.dhow(["run", "no-such-image", "true"]), 125, /no-such-image/, /dhow load/);
 });
 
-systemTest("an archive that is a folder", async (host) => {
-  await refused(host, host.file(""), /director/);
+systemTest("a folder that is no image", async (host) => {
+  await refused(host, host.file(""), /folder/, /index\.json/);
 });
 
 systemTest("an archive that ends in the middle, anywhere", async (host) => {
@@ -110,10 +110,17 @@ systemTest("an image for another operating system", async (host) => {
   await refused(host, await host.write("other.tar", busyboxWith({}, { os: "windows" })), /windows/);
 });
 
+/** What `run` uses in place is hashed only when it is told to. */
+async function wrongLayer(host: Host, path: string, ...patterns: RegExp[]): Promise<void> {
+  assertFailure(await host.dhow(["run", "--verify", "--network", "none", path, "true"]), 125, ...patterns);
+  assertFailure(await host.dhow(["load", "-i", path]), 1, ...patterns);
+  assertEquals(storedLayers(host), []);
+}
+
 for (const layout of ["legacy", "oci"] as const) {
   systemTest(`a layer whose digest is wrong, in the ${layout} layout`, async (host) => {
     const image = busyboxWith({}, { diffIds: [`sha256:${"0".repeat(64)}`], layout });
-    await refused(host, await host.write("wrong.tar", image), /sha256:0000/, /layer/);
+    await wrongLayer(host, await host.write("wrong.tar", image), /sha256:0000/, /layer/);
   });
 }
 
@@ -123,7 +130,7 @@ systemTest("a second layer whose digest is wrong: the first is not kept either",
   const text = new TextDecoder("latin1").decode(good);
   const digests = text.match(/"diff_ids":\["(sha256:\w+)","(sha256:\w+)"\]/);
   const image = archive({ layers, diffIds: [digests?.[1] ?? "", `sha256:${"0".repeat(64)}`] });
-  await refused(host, await host.write("wrong.tar", image), /sha256:0000/);
+  await wrongLayer(host, await host.write("wrong.tar", image), /sha256:0000/);
 });
 
 systemTest("a config with more or fewer layers than the archive", async (host) => {

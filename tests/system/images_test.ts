@@ -69,10 +69,50 @@ systemTest("what was loaded is listed, and runs by its name, with and without th
   assertEquals(byId.stdout, "passwd\nabove\n");
 });
 
-systemTest("load without -i reads standard input, if that is a file", async (host) => {
+systemTest("load without -i reads standard input", async (host) => {
   const path = await host.write("image.tar", archive({ layers: LAYERS, config: CONFIG }));
   assertEquals(await host.shell(`${DHOW} load -q <${path}`), "Loaded image: test:latest\n");
-  assertFailure(await host.run(["sh", "-c", `cat ${path} | ${DHOW} load`]), 1, /file/);
+  assertEquals(await host.shell(`cat ${path} | ${DHOW} load -q`), "Loaded image: test:latest\n");
+});
+
+const SKOPEO = "skopeo --insecure-policy copy -q docker-archive:image.tar";
+
+/** Other formats than docker's, made from the same image, and how to name them. */
+const FORMATS: readonly (readonly [what: string, make: string, name: string])[] = [
+  ["an OCI layout", `${SKOPEO} oci:layout:x/app:1`, "./layout"],
+  ["an OCI layout with zstd layers", `${SKOPEO} --dest-compress-format zstd oci:layout:1`, "oci:layout:1"],
+  ["an OCI archive", `${SKOPEO} oci-archive:oci.tar:x/app:1`, "./oci.tar"],
+  ["a folder of skopeo's", `${SKOPEO} dir:folder`, "dir:folder"],
+  ["an archive compressed with gzip", "gzip image.tar", "./image.tar.gz"],
+  ["an archive compressed with zstd", "zstd -q --rm image.tar", "./image.tar.zst"],
+];
+
+for (const [what, make, name] of FORMATS) {
+  systemTest(`${what} runs, and is explained truly`, async (host) => {
+    const cwd = host.file("");
+    await host.write("image.tar", archive({ layers: LAYERS, config: CONFIG }));
+    await host.shell(`cd ${cwd}; ${make}`);
+    const result = await host.dhow(["run", "--network", "none", name], { cwd });
+    assertEquals([result.stdout, result.stderr], ["passwd\nabove\n", ""]);
+    const explained = await host.dhow(["explain", "run", "--network", "none", name], { cwd });
+    assertSuccess(explained);
+    const byHand = await host.run(["sh", await host.write("explained.sh", explained.stdout)]);
+    assertEquals([byHand.stdout, byHand.stderr], ["passwd\nabove\n", ""]);
+  });
+}
+
+systemTest("what comes through a fifo runs, but cannot be explained", async (host) => {
+  const path = await host.write("image.tar", archive({ layers: LAYERS, config: CONFIG }));
+  const fifo = host.file("fifo");
+  const through = (args: string) =>
+    host.run([
+      "sh",
+      "-c",
+      `mkfifo ${fifo}; cat ${path} >${fifo} & ${DHOW} ${args} ${fifo}; code=$?; rm ${fifo}; exit $code`,
+    ]);
+  const result = await through("run --network none");
+  assertEquals([result.stdout, result.stderr], ["passwd\nabove\n", ""]);
+  assertFailure(await through("explain run"), 125, /comes through a pipe/);
 });
 
 systemTest("a name moves to the image that was loaded last", async (host) => {
@@ -84,16 +124,20 @@ systemTest("a name moves to the image that was loaded last", async (host) => {
 });
 
 systemTest(
-  "a layer is unpacked once, however many images share it and however often they run",
+  "a layer is kept once, however many images share it and however often they run",
   async (host) => {
     const layers = () => [...Deno.readDirSync(host.path("/var/lib/dhow/layers"))].length;
-    await output(host, archive({ layers: LAYERS, config: CONFIG }));
-    assertEquals(layers(), 2);
-    await output(host, archive({ layers: LAYERS, config: CONFIG }));
-    await output(
-      host,
-      archive({ layers: LAYERS, config: { Cmd: ["true"] }, tags: ["other:latest"], layout: "oci" }),
-    );
+    const images = [
+      archive({ layers: LAYERS, config: CONFIG, tags: ["one:1"] }),
+      archive({ layers: LAYERS, config: { Cmd: ["true"] }, tags: ["other:1"], layout: "oci" }),
+    ];
+    for (const image of images) {
+      assertSuccess(await host.dhow(["load", "-i", await host.write("image.tar", image)]));
+      assertEquals(layers(), 2);
+    }
+    for (const name of ["one:1", "other:1", "one:1"]) {
+      assertSuccess(await host.dhow(["run", "--network", "none", name]));
+    }
     assertEquals(layers(), 2);
   },
 );

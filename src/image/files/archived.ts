@@ -2,8 +2,9 @@ import { ImageError } from "../../errors.ts";
 import type { ByteString } from "../tar/byte_string.ts";
 import type { LayerBlob } from "../source/source.ts";
 import { type ImageFiles, type LayerChild, type LayerView, MergedFiles } from "./merged.ts";
+import type { ByteStream } from "../compression/stream.ts";
 import { Budget } from "../layer/budget.ts";
-import { isCompressed, type LayerStream, openLayer } from "../layer/stream.ts";
+import { isCompressed, openLayer } from "../layer/stream.ts";
 import { type Directory, EVERYTHING, type File, LayerTree } from "../layer/tree.ts";
 import { fileSize } from "../tar/decoder.ts";
 import { TarError } from "../tar/fields.ts";
@@ -62,7 +63,7 @@ class ArchivedLayer implements LayerView<Directory> {
     return tree;
   }
 
-  async #open(): Promise<LayerStream> {
+  async #open(): Promise<ByteStream> {
     return openLayer({ ...await this.blob.range(), label: this.blob.label });
   }
 
@@ -74,14 +75,14 @@ class ArchivedLayer implements LayerView<Directory> {
       },
       data: () => {},
     });
-    const stream = await this.#open();
+    using stream = await this.#open();
     const chunk = new Uint8Array(CHUNK_SIZE);
     for (let count = 0; (count = await stream.read(chunk)) > 0;) tar.feed(chunk.subarray(0, count));
     tar.finish();
   }
 
   async #readFile({ entry, offset }: File): Promise<Uint8Array> {
-    const stream = await this.#open();
+    using stream = await this.#open();
     await stream.skip(offset);
     const data = new Uint8Array(entry.size);
     await stream.read(data);

@@ -5,17 +5,24 @@ import { CallTable, libcCall } from "../../../ffi/table.ts";
 import { HostError } from "../../errors.ts";
 import type { LayerProgress } from "../progress.ts";
 import type { LayerBlob } from "../source/source.ts";
+import { BLOCK } from "../tar/decoder.ts";
 import { TarStream } from "../tar/stream.ts";
 import type { Budget } from "./budget.ts";
 import { type LayerSink, receiveLayer } from "./receive.ts";
 import { EVERYTHING, LayerTree } from "./tree.ts";
+
+export interface CopiedLayer {
+  /** In bytes; the file has zeros after them, up to a whole block. */
+  readonly tarSize: number;
+  /** What the layer holds. */
+  readonly tree: LayerTree;
+}
 
 /**
  * Keeps a layer as it is, uncompressed.
  * @param path of the tar file to make
  * @param budget of the image
  * @param signal stops the work, at some point in the middle of it
- * @returns what the layer holds
  * @throws {ImageError} when the layer is damaged, or not the one that the image's config names
  * @throws {HostError} when the host cannot take it: no space left, say
  */
@@ -25,12 +32,13 @@ export async function copyLayer(
   budget: Budget,
   signal: AbortSignal,
   progress: LayerProgress,
-): Promise<LayerTree> {
+): Promise<CopiedLayer> {
   try {
     const copier = new LayerCopier(path, budget);
     try {
-      await receiveLayer(blob, copier, signal, progress);
-      return copier.tree;
+      const tarSize = await receiveLayer(blob, copier, signal, progress);
+      copier.pad(tarSize);
+      return { tarSize, tree: copier.tree };
     } finally {
       copier.release();
     }
@@ -84,6 +92,11 @@ class LayerCopier implements LayerSink {
   finish(): Promise<void> {
     this.#stream.finish();
     return this.#written;
+  }
+
+  /** A tar may end without the padding of its last file, a block device cannot. */
+  pad(size: number): void {
+    libcCall("ftruncate", this.#fd, Math.ceil(size / BLOCK) * BLOCK);
   }
 
   release(): void {

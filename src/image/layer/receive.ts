@@ -27,7 +27,8 @@ export interface LayerSink {
  * Writes a layer into a sink, and hashes it on the way: the same bytes in memory are hashed and written, so that nobody can
  * change the source in between.
  * @param signal stops the work, at some point in the middle of it
- * @param progress told of the source's bytes
+ * @param progress told of the tar's bytes
+ * @returns how many bytes the tar has
  * @throws {ImageError} when the layer is damaged, or not the one that the image's config names
  */
 export async function receiveLayer(
@@ -35,8 +36,8 @@ export async function receiveLayer(
   sink: LayerSink,
   signal: AbortSignal,
   progress: LayerProgress,
-): Promise<void> {
-  const stream = openLayer({ ...await blob.range(signal), label: blob.label });
+): Promise<number> {
+  using stream = openLayer({ ...await blob.range(signal), label: blob.label });
   const arena = new Arena(CHUNKS * CHUNK_SIZE);
   const digester = sha256();
   const chunks = Array.from({ length: CHUNKS }, (_, index) => ({
@@ -45,6 +46,7 @@ export async function receiveLayer(
     idle: Promise.resolve() as Promise<unknown>,
   }));
   let hashed = Promise.resolve();
+  let size = 0;
   try {
     for (let index = 0;; index++) {
       signal.throwIfAborted();
@@ -56,6 +58,7 @@ export async function receiveLayer(
       hashed = digester.update(bytes);
       chunk.idle = Promise.all([hashed, sink.feed(chunk.address, bytes)]);
       chunk.idle.catch(() => {}); // heard of when its turn comes
+      size += count;
       progress.advance(count);
     }
     await sink.finish();
@@ -68,6 +71,7 @@ export async function receiveLayer(
         hint: "the archive is damaged, or was changed: save it again",
       });
     }
+    return size;
   } catch (error) {
     if (!(error instanceof TarError)) throw error;
     throw new ImageError({

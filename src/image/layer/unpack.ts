@@ -9,6 +9,8 @@ import { SkeletonWriter } from "./skeleton.ts";
 import { LayerUnpacker } from "./unpacker.ts";
 
 export interface UnpackedLayer {
+  /** Of the uncompressed tar, in bytes. */
+  readonly tarSize: number;
   /** Sum of the files' sizes, in bytes. */
   readonly size: number;
   /** Whether it hides all layers below it. */
@@ -48,8 +50,8 @@ export async function unpackLayer(
     },
   };
   try {
-    await receiveLayer(blob, sink, signal, progress);
-    return { size: unpacker.size, isOpaque: unpacker.isOpaque, needsTrash: unpacker.needsTrash };
+    const tarSize = await receiveLayer(blob, sink, signal, progress);
+    return { tarSize, size: unpacker.size, isOpaque: unpacker.isOpaque, needsTrash: unpacker.needsTrash };
   } catch (error) {
     throw explained(error, blob, root);
   } finally {

@@ -42,10 +42,20 @@ export interface SourceImage {
   readonly layers: readonly LayerBlob[];
 }
 
+/** Where a source lies, for who reads it without dhow. */
+export interface SourceOrigin {
+  /** An archive may be compressed as a whole. */
+  readonly kind: "archive" | "folder";
+  /** As the user wrote it. */
+  readonly path: string;
+}
+
 /** An open source. Its layers can be read until it is disposed of. */
 export interface ImageSource extends Disposable {
   /** How messages name it: `"busybox.tar"`, quoted. */
   readonly label: string;
+  /** Undefined when it cannot be read a second time: it came through a pipe, or from a registry. */
+  readonly origin?: SourceOrigin;
   /** At least one. */
   readonly images: readonly SourceImage[];
 }

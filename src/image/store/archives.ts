@@ -58,6 +58,11 @@ export class ArchiveCache {
     );
   }
 
+  /** The archive that an image is in; undefined when none of those that are known is. */
+  pathOf(image: string): string | undefined {
+    return this.database.get<{ path: string }>("SELECT path FROM archives WHERE image = ?", image)?.path;
+  }
+
   /** Whether an archive's index is still in the store. */
   holds(index: number): boolean {
     return this.database.get('SELECT 1 FROM archives WHERE "index" = ?', index) !== undefined;

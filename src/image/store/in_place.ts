@@ -31,7 +31,7 @@ export async function useInPlace(
   describe: (files: ImageFiles) => Promise<unknown>,
   mount: IndexMount,
 ): Promise<ArchiveInPlace | undefined> {
-  const layers = await plainLayers(image);
+  const layers = await plainLayers(image, path);
   if (layers === undefined) return undefined;
   const { indexes } = archives;
   const number = indexes.reserve([]);
@@ -52,16 +52,17 @@ export async function useInPlace(
   }
 }
 
-/** The layers of an image, if they lie in one file, uncompressed, where EROFS can point to. */
-async function plainLayers(image: SourceImage): Promise<PlainLayer[] | undefined> {
+/** The layers of an image, if they lie in the archive itself, uncompressed, where EROFS can point to. */
+async function plainLayers(image: SourceImage, path: string): Promise<PlainLayer[] | undefined> {
   const layers: PlainLayer[] = [];
   const budget = new Budget();
-  let file: Deno.FsFile | undefined;
+  const there = Deno.statSync(path);
   for (const blob of image.layers) {
     const range = await blob.range();
-    file ??= range.file;
-    if (range.file !== file || range.offset % BLOCK !== 0 || isCompressed(range)) return undefined;
-    const fileSize = range.file.statSync().size;
+    const { size: fileSize, dev, ino } = range.file.statSync();
+    // of an archive that is compressed as a whole, what is read is another file
+    const isArchive = dev === there.dev && ino === there.ino;
+    if (!isArchive || range.offset % BLOCK !== 0 || isCompressed(range)) return undefined;
     layers.push({
       blob,
       tree: readTree(blob.label, range, budget),

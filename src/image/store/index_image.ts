@@ -58,7 +58,7 @@ export function openStoredLayers(
       const number = numbers[position]!;
       const file = Deno.openSync(store.tar(number));
       files.push(file);
-      const { size } = file.statSync();
+      const size = store.sizeOf(number);
       const range: FileRange = { file, offset: 0, size };
       const label = `layer ${diffId} of the store`;
       const blob: LayerBlob = { name: diffId, label, diffId, size, range: () => Promise.resolve(range) };

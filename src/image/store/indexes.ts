@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
 import { HostError } from "../../errors.ts";
 import { stepDone } from "../../plan/fault.ts";
 import type { Database } from "../../state/database.ts";
 import { indexesFolder, type Paths } from "../../state/paths.ts";
+import { chainIds } from "../chain_id.ts";
 import type { ImageIndex } from "../erofs/index.ts";
 import { readAt } from "../tar/reader.ts";
 import { NumberedFiles } from "./numbered.ts";
@@ -36,7 +36,7 @@ export class IndexStore {
   find(diffIds: readonly string[]): StoredIndex | undefined {
     const row = this.database.get<{ number: number; devices: string }>(
       "SELECT number, devices FROM indexes WHERE chain_id = ? AND ready",
-      chainId(diffIds),
+      chainIds(diffIds).at(-1)!,
     );
     if (row === undefined) return undefined;
     return { number: row.number, path: this.path(row.number), devices: JSON.parse(row.devices) as number[] };
@@ -47,7 +47,7 @@ export class IndexStore {
    * @param diffIds of the layers, lowest first; none for an archive's
    */
   reserve(diffIds: readonly string[]): number {
-    return this.files.reserve({ chain_id: diffIds.length === 0 ? null : chainId(diffIds) });
+    return this.files.reserve({ chain_id: chainIds(diffIds).at(-1) ?? null });
   }
 
   /**
@@ -90,11 +90,4 @@ export class IndexStore {
 
 function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
-}
-
-/** The chain id of layers (OCI image-spec, config.md, "Layer ChainID"). */
-export function chainId(diffIds: readonly string[]): string {
-  return diffIds.reduce((chain, diffId) =>
-    `sha256:${createHash("sha256").update(`${chain} ${diffId}`).digest("hex")}`
-  );
 }

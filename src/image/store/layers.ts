@@ -37,7 +37,7 @@ export class LayerStore {
   }
 
   /**
-   * Opens the uncompressed tar of a layer, in whatever form it is kept.
+   * Opens the uncompressed tar of a layer, in whatever form it is kept. The file may have zeros after it.
    * @throws {ImageError} when the store does not have it, or cannot put it together any more
    */
   async openTar(diffId: string): Promise<Deno.FsFile> {
@@ -74,10 +74,20 @@ export class LayerStore {
 
   /** Bytes of a layer's uncompressed tar. @throws {ImageError} when the store does not have it */
   tarSize(diffId: string): number {
-    const kept = this.find(diffId, "tar");
-    if (kept !== undefined) return Deno.statSync(this.tar(kept)).size;
-    const unpacked = this.find(diffId, "folder") ?? missing(diffId);
-    return Deno.statSync(this.files.path(unpacked, SKELETON)).size;
+    const row = this.database.get<{ size: number }>(
+      "SELECT tar_size AS size FROM layers WHERE diff_id = ? AND ready",
+      diffId,
+    );
+    return row?.size ?? missing(diffId);
+  }
+
+  /** Bytes of the tar of a layer with a number, whether it is ready or not. */
+  sizeOf(number: number): number {
+    const row = this.database.get<{ size: number }>(
+      "SELECT tar_size AS size FROM layers WHERE number = ?",
+      number,
+    );
+    return row?.size ?? 0;
   }
 
   /** Writes down that a layer is about to be made, so that it is removed should this process die. */
@@ -108,7 +118,7 @@ export class LayerStore {
     stepDone();
     // loaded only now: most runs find all layers in the store
     const { unpackLayer } = await import("../layer/unpack.ts");
-    const { size, isOpaque, needsTrash } = await unpackLayer(
+    const { tarSize, size, isOpaque, needsTrash } = await unpackLayer(
       layer,
       root,
       trash,
@@ -118,7 +128,7 @@ export class LayerStore {
     );
     stepDone();
     if (!needsTrash) removeTree(trash);
-    this.#describe(number, size, isOpaque);
+    this.#describe(number, tarSize, size, isOpaque);
   }
 
   /**
@@ -136,15 +146,16 @@ export class LayerStore {
     progress: LayerProgress,
   ): Promise<LayerTree> {
     const { copyLayer } = await import("../layer/copy.ts");
-    const tree = await copyLayer(layer, this.tar(number), budget, signal, progress);
+    const { tarSize, tree } = await copyLayer(layer, this.tar(number), budget, signal, progress);
     stepDone();
-    this.#describe(number, tree.size, tree.root.opaque);
+    this.#describe(number, tarSize, tree.size, tree.root.opaque);
     return tree;
   }
 
-  #describe(number: number, size: number, isOpaque: boolean): void {
+  #describe(number: number, tarSize: number, size: number, isOpaque: boolean): void {
     this.database.run(
-      "UPDATE layers SET size = ?, opaque = ? WHERE number = ?",
+      "UPDATE layers SET tar_size = ?, size = ?, opaque = ? WHERE number = ?",
+      tarSize,
       size,
       Number(isOpaque),
       number,

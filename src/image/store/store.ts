@@ -167,7 +167,7 @@ export class ImageStore {
       range: async () => {
         const file = await this.layers.openTar(diffId);
         files.push(file);
-        return { file, offset: 0, size: file.statSync().size };
+        return { file, offset: 0, size: this.layers.tarSize(diffId) };
       },
     }));
     return { layers, [Symbol.dispose]: () => files.forEach((file) => file.close()) };

@@ -1,5 +1,6 @@
 import { ImageError } from "../../errors.ts";
 import { sha256 } from "../digest.ts";
+import { chunksOf } from "./tar.ts";
 import { FORMS, type LayerStore } from "./layers.ts";
 
 /** A layer that was read again. */
@@ -9,8 +10,6 @@ export interface CheckedLayer {
   /** The digest that it has now; undefined when it cannot be read. */
   readonly found: string | undefined;
 }
-
-const CHUNK_SIZE = 1 << 20;
 
 /**
  * Hashes layers of the store again. Of an unpacked layer the tar is put together from what is in its folder.
@@ -38,10 +37,7 @@ async function digestOf(
   try {
     using file = form === "tar" ? layers.openKept(diffId) : await layers.rebuild(diffId, true);
     const digester = sha256();
-    const chunk = new Uint8Array(CHUNK_SIZE);
-    for (let count = 0; (count = file.readSync(chunk) ?? 0) > 0;) {
-      await digester.update(chunk.subarray(0, count));
-    }
+    for (const chunk of chunksOf(file, layers.tarSize(diffId))) await digester.update(chunk);
     return digester.digest();
   } catch (error) {
     if (error instanceof ImageError || error instanceof Deno.errors.NotFound) return undefined;

@@ -23,6 +23,8 @@ export class TarStream {
   #data = 0;
   /** Bytes after that which nobody needs. */
   #skip = 0;
+  /** How many of those fill the entry's last block. */
+  #padding = 0;
   /** A header of which only a part has come. */
   #partial: { readonly bytes: Uint8Array; filled: number } | undefined;
   #ended = false;
@@ -82,13 +84,14 @@ export class TarStream {
       throw error;
     }
     this.#skip = padded - this.#data;
+    this.#padding = padded - entry.size;
   }
 
   /** Call it when all was fed. @throws {TarError} when something is missing */
   finish(): void {
-    // an archive without an end mark is fine, GNU tar and Go say
+    // an archive without an end mark is fine, GNU tar and Go say; Go reads one without its last padding too, as umoci writes
     const isComplete = this.#ended ||
-      (this.#offset > 0 && this.#data === 0 && this.#partial === undefined && this.#skip === 0 &&
+      (this.#offset > 0 && this.#data === 0 && this.#partial === undefined && this.#skip <= this.#padding &&
         this.#decoder.betweenEntries);
     if (!isComplete) throw new TarError(this.#offset === 0 ? "it is empty" : "it is truncated");
   }

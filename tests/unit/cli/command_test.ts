@@ -129,6 +129,22 @@ Deno.test("a command without a program takes options after its arguments, too", 
   assertThrows(() => parse("dhow images", options, ["busybox", "--nope"]), UsageError, "--nope");
 });
 
+Deno.test("a switch may be called no-something, and may be on unless it is turned off", () => {
+  const options: readonly Option[] = [
+    { name: "no-trunc", help: "" },
+    { name: "human", short: "H", isOnByDefault: true, help: "" },
+  ];
+  const flags = (...args: string[]) => {
+    const { options: parsed } = parse("dhow history", options, args);
+    return [parsed.flag("no-trunc"), parsed.flag("human")];
+  };
+  assertEquals(flags(), [false, true]);
+  assertEquals(flags("--no-trunc", "-H"), [true, true]);
+  assertEquals(flags("--no-trunc=true", "--human"), [true, true]);
+  assertEquals(flags("--no-trunc=false", "--human=false"), [false, false]);
+  assertEquals(flags("-H=false", "--no-trunc"), [true, false]);
+});
+
 Deno.test("an option that is not given has no value", () => {
   const { options } = parse("dhow run", OPTIONS, ["image"], true);
   assertEquals([options.flag("rm"), options.text("name"), options.list("env")], [false, undefined, []]);

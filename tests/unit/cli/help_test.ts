@@ -1,8 +1,22 @@
 import { assert, assertEquals } from "@std/assert";
+import { command as commit } from "../../../src/cli/commit.ts";
 import { command as explain } from "../../../src/cli/explain.ts";
-import { command as images } from "../../../src/cli/images.ts";
-import { command as load } from "../../../src/cli/load.ts";
+import { command as exportCommand } from "../../../src/cli/export.ts";
+import { command as history } from "../../../src/cli/image/history.ts";
+import { command as inspectImage } from "../../../src/cli/image/inspect.ts";
+import { command as images } from "../../../src/cli/image/list.ts";
+import { command as load } from "../../../src/cli/image/load.ts";
+import { command as prune } from "../../../src/cli/image/prune.ts";
+import { command as pull } from "../../../src/cli/image/pull.ts";
+import { command as push } from "../../../src/cli/image/push.ts";
+import { command as rmi } from "../../../src/cli/image/remove.ts";
+import { command as tag } from "../../../src/cli/image/tag.ts";
+import { command as inspect } from "../../../src/cli/inspect.ts";
+import { command as importCommand } from "../../../src/cli/import.ts";
+import { command as login } from "../../../src/cli/login.ts";
+import { command as logout } from "../../../src/cli/logout.ts";
 import { main } from "../../../src/cli/main.ts";
+import { command as save } from "../../../src/cli/save.ts";
 import { command as run } from "../../../src/cli/run.ts";
 
 /** Runs dhow's command line in this process. */
@@ -23,9 +37,37 @@ async function dhow(...args: string[]): Promise<{ code: number; stdout: string; 
   }
 }
 
-for (const [verb, command] of Object.entries({ run, explain, images, load })) {
+const COMMANDS = {
+  run,
+  explain,
+  images,
+  load,
+  save,
+  commit,
+  export: exportCommand,
+  import: importCommand,
+  history,
+  inspect,
+  pull,
+  push,
+  login,
+  logout,
+  rmi,
+  tag,
+  "image history": history,
+  "image inspect": inspectImage,
+  "image load": load,
+  "image ls": images,
+  "image prune": prune,
+  "image pull": pull,
+  "image push": push,
+  "image rm": rmi,
+  "image tag": tag,
+};
+
+for (const [verb, command] of Object.entries(COMMANDS)) {
   Deno.test(`dhow ${verb} --help lists all of its options, on standard output`, async () => {
-    const { code, stdout, stderr } = await dhow(verb, "--help");
+    const { code, stdout, stderr } = await dhow(...verb.split(" "), "--help");
     assertEquals([code, stderr], [0, ""]);
     assert(stdout.startsWith(`Usage: dhow ${verb} ${command.usage}`));
     for (const { name, help } of command.options) {
@@ -43,6 +85,10 @@ Deno.test("dhow --help lists the commands and the options before them", async ()
       "explain",
       "load",
       "images",
+      "save",
+      "import",
+      "export",
+      "commit",
       "version",
       "--root DIR",
       "--debug",
@@ -53,6 +99,21 @@ Deno.test("dhow --help lists the commands and the options before them", async ()
     assert(stdout.includes(` ${word} `), word);
   }
   assertEquals((await dhow("help")).stdout, stdout);
+});
+
+Deno.test("dhow image lists its verbs, and takes docker's other names for them", async () => {
+  const { code, stdout, stderr } = await dhow("image");
+  assertEquals([code, stderr], [0, ""]);
+  assert(stdout.startsWith("Usage: dhow image COMMAND\n"));
+  for (const verb of ["history", "inspect", "load", "ls", "prune", "rm", "tag"]) {
+    assert(stdout.includes(`  ${verb} `), verb);
+  }
+  for (const args of [["--help"], ["-h"], ["help"]]) {
+    assertEquals((await dhow("image", ...args)).stdout, stdout);
+  }
+  for (const [alias, verb] of [["list", "ls"], ["remove", "rm"], ["rmi", "rm"]] as const) {
+    assertEquals((await dhow("image", alias, "--help")).stdout, (await dhow("image", verb, "--help")).stdout);
+  }
 });
 
 Deno.test("dhow without a command prints its help, and fails", async () => {
@@ -82,6 +143,19 @@ for (
     [["explain", "run"], "IMAGE"],
     [["load", "x.tar"], "-i x.tar"],
     [["images", "a", "b"], "one argument"],
+    [["images", "-f", "x"], "expected name=value"],
+    [["images", "-f", "no=x"], "invalid filter 'no'"],
+    [["image", "frobnicate"], '"frobnicate"'],
+    [["image", "constructor"], '"constructor"'],
+    [["image", "--nope"], "--nope"],
+    [["image", "inspect"], "IMAGE"],
+    [["image", "prune", "x"], "no arguments"],
+    [["inspect"], "NAME"],
+    [["history"], "IMAGE"],
+    [["history", "a", "b"], "IMAGE"],
+    [["tag", "a"], "TARGET_IMAGE"],
+    [["tag", "a", "b", "c"], "TARGET_IMAGE"],
+    [["rmi"], "IMAGE"],
   ] as const
 ) {
   Deno.test(`dhow ${args.join(" ")} is a mistake that is told in one line, with exit code 125`, async () => {

@@ -1,6 +1,5 @@
 import { assertEquals } from "@std/assert";
 import { humanDuration, humanSize } from "../../../src/cli/human.ts";
-import { formatTable } from "../../../src/cli/table.ts";
 
 const SIZES: readonly [bytes: number, text: string][] = [
   [0, "0B"],
@@ -48,15 +47,6 @@ for (const [milliseconds, text] of TIMES) {
   });
 }
 
-Deno.test("a table's columns line up, at least ten wide, with a gap and nothing after the last", () => {
-  assertEquals(
-    formatTable([["REPOSITORY", "TAG", "SIZE"], ["a", "latest", "1kB"], ["a-longer-name", "1", "10MB"]]),
-    "REPOSITORY      TAG       SIZE\n" +
-      "a               latest    1kB\n" +
-      "a-longer-name   1         10MB\n",
-  );
-});
-
-Deno.test("a table without rows is its header", () => {
-  assertEquals(formatTable([["A", "B"]]), "A         B\n");
+Deno.test("docker has four digits where it does not say otherwise", () => {
+  assertEquals([humanSize(1_982_495, 4), humanSize(999, 4), humanSize(0, 4)], ["1.982MB", "999B", "0B"]);
 });

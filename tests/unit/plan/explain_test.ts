@@ -5,6 +5,7 @@ import { explained, runLastCommand, shell, takeApart } from "./scripts.ts";
 
 const ARCHIVE = {
   path: "/data/busy box.tar",
+  isFolder: false,
   layers: [{ name: "abc/layer.tar", folder: "/tmp/dhow-sample/layers/0" }, {
     name: "blobs/sha256/0",
     folder: "/tmp/dhow-sample/layers/1",
@@ -102,6 +103,16 @@ Deno.test("the script unpacks the layers of an archive, and none of an image in 
     ARCHIVE.layers.map(({ name, folder }) => `unpack_layer /tmp/dhow-sample/image/${name} ${folder}`),
   );
   assert(!explained().includes("tar -xf"));
+});
+
+Deno.test("the script takes the layers of a folder from there", () => {
+  const script = explained({}, { ...ARCHIVE, path: "/data/layout", isFolder: true });
+  const unpacked = script.split("\n").filter((line) => line.startsWith("unpack_layer "));
+  assertEquals(
+    unpacked,
+    ARCHIVE.layers.map(({ name, folder }) => `unpack_layer /data/layout/${name} ${folder}`),
+  );
+  assert(!script.includes("mkdir /tmp/dhow-sample/image") && !script.includes("tar -xf /data/layout"));
 });
 
 Deno.test("the script has the files that the container gets below /etc, as they are", () => {

@@ -1,5 +1,5 @@
 import { childSteps, samplePlan } from "../container/sample.ts";
-import { type ArchivedLayer, explain } from "../../../src/plan/explain.ts";
+import { type Archive, explain } from "../../../src/plan/explain.ts";
 import { lastCommand } from "../../../src/plan/explain_child.ts";
 import type { Choice } from "../container/sample.ts";
 
@@ -24,7 +24,7 @@ export async function shell(
 
 export function explained(
   choice: Choice = {},
-  archive: { path: string; layers: readonly ArchivedLayer[] } | undefined = undefined,
+  archive: Archive | undefined = undefined,
 ): string {
   return explain({
     title: "dhow run sample",

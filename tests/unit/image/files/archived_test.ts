@@ -1,20 +1,17 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { ImageError } from "../../../../src/errors.ts";
 import { archivedFiles } from "../../../../src/image/files/archived.ts";
-import { openArchive } from "../../../../src/image/source/docker_archive.ts";
 import type { ImageFiles } from "../../../../src/image/files/merged.ts";
 import { archive, type ImageOptions } from "../../../support/image.ts";
 import { LAYERED, PATHS } from "../../../support/layered.ts";
+import { asFile, withSource } from "../../../support/source.ts";
 
 async function withFiles(options: ImageOptions, work: (files: ImageFiles) => Promise<void>): Promise<void> {
-  const path = Deno.makeTempFileSync();
-  try {
-    Deno.writeFileSync(path, archive(options));
-    using opened = openArchive(path);
-    await work(archivedFiles(opened.images[0]!.layers.map((blob) => ({ blob }))));
-  } finally {
-    Deno.removeSync(path);
-  }
+  await withSource(
+    asFile(archive(options)),
+    {},
+    ({ images }) => work(archivedFiles(images[0]!.layers.map((blob) => ({ blob })))),
+  );
 }
 
 for (const gzip of [false, true]) {

@@ -1,22 +1,22 @@
-import { ImageError } from "../errors.ts";
-import { interruptible } from "../image/interrupt.ts";
+import { ImageError } from "../../errors.ts";
+import { interruptible } from "../../image/interrupt.ts";
 import {
   formatFullName,
   formatReference,
   parseReference,
   type Reference,
   saysNoTag,
-} from "../image/reference.ts";
-import { KnownBlobs } from "../image/registry/known_blobs.ts";
-import { pushImage } from "../image/registry/push.ts";
-import type { Registry } from "../image/registry/registry.ts";
-import type { ImageStore, StoredImage } from "../image/store/store.ts";
-import { openSpool } from "../state/spool.ts";
-import type { Command } from "./command.ts";
-import { print } from "./output.ts";
-import { openProgress } from "./progress.ts";
-import { connect, INSECURE, onlyArgument, refuseTag } from "./registry.ts";
-import { openSession, type Session } from "./session.ts";
+} from "../../image/reference.ts";
+import { KnownBlobs } from "../../image/registry/known_blobs.ts";
+import { pushImage } from "../../image/registry/push.ts";
+import type { Registry } from "../../image/registry/registry.ts";
+import type { ImageStore, StoredImage } from "../../image/store/store.ts";
+import { openSpool } from "../../state/spool.ts";
+import type { Command } from "../command.ts";
+import { print } from "../output.ts";
+import { openProgress } from "../progress.ts";
+import { connect, INSECURE, onlyArgument, refuseTag } from "../registry.ts";
+import { openSession, type Session } from "../session.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] NAME[:TAG]",

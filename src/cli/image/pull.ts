@@ -1,26 +1,26 @@
-import { interruptible } from "../image/interrupt.ts";
-import { parsePlatform, type Platform } from "../image/platform.ts";
-import type { Progress } from "../image/progress.ts";
+import { interruptible } from "../../image/interrupt.ts";
+import { parsePlatform, type Platform } from "../../image/platform.ts";
+import type { Progress } from "../../image/progress.ts";
 import {
   formatFullName,
   formatImageName,
   type ImageName,
   parseImageName,
   saysNoTag,
-} from "../image/reference.ts";
-import type { RemoteLayer } from "../image/registry/downloads.ts";
-import { listTags } from "../image/registry/documents.ts";
-import { KnownBlobs } from "../image/registry/known_blobs.ts";
-import { isGzipLayer } from "../image/registry/manifest.ts";
-import type { Registry } from "../image/registry/registry.ts";
-import { openRemoteImage } from "../image/registry/remote_image.ts";
-import type { ImageStore } from "../image/store/store.ts";
-import { openSpool } from "../state/spool.ts";
-import type { Command } from "./command.ts";
-import { print } from "./output.ts";
-import { openProgress } from "./progress.ts";
-import { connect, INSECURE, onlyArgument, refuseTag } from "./registry.ts";
-import { openSession, type Session } from "./session.ts";
+} from "../../image/reference.ts";
+import type { RemoteLayer } from "../../image/registry/downloads.ts";
+import { listTags } from "../../image/registry/documents.ts";
+import { KnownBlobs } from "../../image/registry/known_blobs.ts";
+import { isGzipLayer } from "../../image/registry/manifest.ts";
+import type { Registry } from "../../image/registry/registry.ts";
+import { openRemoteImage } from "../../image/registry/remote_image.ts";
+import type { ImageStore } from "../../image/store/store.ts";
+import { openSpool } from "../../state/spool.ts";
+import type { Command } from "../command.ts";
+import { print } from "../output.ts";
+import { openProgress } from "../progress.ts";
+import { connect, INSECURE, onlyArgument, refuseTag } from "../registry.ts";
+import { openSession, type Session } from "../session.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] NAME[:TAG|@DIGEST]",

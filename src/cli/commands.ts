@@ -1,0 +1,115 @@
+import type { Command } from "./command.ts";
+
+/** A verb: known without loading the command itself. */
+export interface Entry {
+  readonly summary: string;
+  load(): Promise<{ readonly command: Command }>;
+}
+
+/** Verbs about one kind of object: `dhow image ls`. */
+export interface Group {
+  readonly summary: string;
+  readonly verbs: Readonly<Record<string, Entry>>;
+  /** Other names of verbs. */
+  readonly aliases: Readonly<Record<string, string>>;
+}
+
+const history: Entry = {
+  summary: "Print the steps that an image was made in",
+  load: () => import("./image/history.ts"),
+};
+const load: Entry = {
+  summary: "Load images from an archive or a folder",
+  load: () => import("./image/load.ts"),
+};
+const save: Entry = {
+  summary: "Write images to an archive that docker, podman and dhow load",
+  load: () => import("./save.ts"),
+};
+const importEntry: Entry = {
+  summary: "Make an image of a tar of a file system",
+  load: () => import("./import.ts"),
+};
+const pull: Entry = { summary: "Download an image from a registry", load: () => import("./image/pull.ts") };
+const push: Entry = { summary: "Upload an image to a registry", load: () => import("./image/push.ts") };
+const tag: Entry = { summary: "Give an image one more name", load: () => import("./image/tag.ts") };
+const images: Entry = { summary: "List images", load: () => import("./image/list.ts") };
+const remove: Entry = { summary: "Remove images, or names of them", load: () => import("./image/remove.ts") };
+
+const image: Group = {
+  summary: "Manage images",
+  verbs: {
+    history,
+    import: importEntry,
+    inspect: { summary: "Print what there is to know of images", load: () => import("./image/inspect.ts") },
+    load,
+    ls: images,
+    prune: { summary: "Remove images that nobody uses", load: () => import("./image/prune.ts") },
+    pull,
+    push,
+    rm: remove,
+    save,
+    tag,
+    verify: { summary: "Hash the layers of images again", load: () => import("./image/verify.ts") },
+  },
+  aliases: { list: "ls", remove: "rm", rmi: "rm" },
+};
+
+/** What `dhow --help` lists, in its order. */
+export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
+  run: { summary: "Run a command in a new container", load: () => import("./run.ts") },
+  explain: {
+    summary: "Print what run would do, as a shell script that does it",
+    load: () => import("./explain.ts"),
+  },
+  load,
+  save,
+  import: importEntry,
+  export: {
+    summary: "Write the file system of a running container as a tar",
+    load: () => import("./export.ts"),
+  },
+  commit: {
+    summary: "Make an image of a running container's changes",
+    load: () => import("./commit.ts"),
+  },
+  pull,
+  push,
+  login: { summary: "Log in to a registry", load: () => import("./login.ts") },
+  logout: { summary: "Log out from a registry", load: () => import("./logout.ts") },
+  images,
+  image,
+  inspect: { summary: "Print what there is to know of an object", load: () => import("./inspect.ts") },
+  history,
+  tag,
+  rmi: remove,
+  recover: {
+    summary: "Undo what killed commands left behind (every command does this first)",
+    load: () => import("./recover.ts"),
+  },
+  version: { summary: "Print dhow's version", load: () => import("./version.ts") },
+};
+
+/** What words of a command line stand for: a command and its name in messages, or a group. */
+export type Found =
+  | { readonly name: string; readonly entry: Entry; readonly rest: readonly string[] }
+  | { readonly name: string; readonly group: Group; readonly rest: readonly string[] };
+
+/** @returns undefined when there is no such command */
+export function findCommand(words: readonly string[]): Found | undefined {
+  const [verb = "", ...rest] = words;
+  const found = own(COMMANDS, verb);
+  if (found === undefined) return undefined;
+  if (!("verbs" in found)) return { name: verb, entry: found, rest };
+  const [second = "", ...others] = rest;
+  const name = own(found.aliases, second) ?? second;
+  const entry = own(found.verbs, name);
+  return entry === undefined
+    ? { name: verb, group: found, rest }
+    : { name: `${verb} ${name}`, entry, rest: others };
+}
+
+/** An own member: "constructor" is no command. */
+function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined {
+  return Object.hasOwn(table, key) ? table[key] : undefined;
+}

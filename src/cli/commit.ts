@@ -1,0 +1,96 @@
+import { commitContainer, type ParentImage } from "../container/commit.ts";
+import { findRunning } from "../container/running.ts";
+import { ImageError, UsageError } from "../errors.ts";
+import { interruptible } from "../image/interrupt.ts";
+import { formatReference, parseReference } from "../image/reference.ts";
+import type { ImageStore } from "../image/store/store.ts";
+import type { Command } from "./command.ts";
+import { print } from "./output.ts";
+import { openSession } from "./session.ts";
+
+export const command: Command = {
+  usage: "[OPTIONS] CONTAINER [REPOSITORY[:TAG]]",
+  summary:
+    "Make an image of a running container's changes. The container goes on meanwhile: dhow cannot pause one yet.",
+  options: [
+    { name: "author", short: "a", value: "AUTHOR", help: "who made it: NAME <ADDRESS>" },
+    {
+      name: "change",
+      short: "c",
+      value: "INSTRUCTION",
+      repeats: true,
+      help: "apply an instruction of a Dockerfile: CMD, ENTRYPOINT, ENV, EXPOSE, ...",
+    },
+    { name: "message", short: "m", value: "TEXT", help: "a remark for the image's history" },
+    { name: "pause", short: "p", help: "pause the container meanwhile; not possible yet" },
+  ],
+  async run({ args, options, global }) {
+    const [name, repository] = args;
+    if (name === undefined || args.length > 2) {
+      throw new UsageError({
+        what: "cannot commit",
+        why: `commit takes a container and a name, but ${args.length} arguments were given`,
+        hint: "see: dhow commit --help",
+      });
+    }
+    if (options.flag("pause")) {
+      throw new UsageError({
+        what: "cannot pause the container",
+        why: "dhow has no freezer yet",
+        hint: "leave --pause out: the container then goes on while its changes are read",
+      });
+    }
+    const tags = repository === undefined ? [] : [formatReference(parseReference(repository))];
+    const { database, paths, store } = await openSession(global, "commit containers");
+    const container = findRunning(database, name, "cannot commit");
+    using parent = await openParent(store, container.image, paths.state);
+    const work = { container, parent, paths };
+    const change = {
+      author: options.text("author"),
+      message: options.text("message"),
+      changes: options.list("change"),
+    };
+    const { id } = await interruptible(
+      `cannot commit ${JSON.stringify(name)}`,
+      (signal) =>
+        commitContainer({ ...work, options: change, signal }, (image) => store.load(image, { tags })),
+    );
+    print(`${id}\n`);
+    return 0;
+  },
+};
+
+/**
+ * Opens the image of a container: it is in the store, or in an archive that is used in place.
+ * @throws {ImageError} when it is nowhere any more
+ */
+async function openParent(
+  store: ImageStore,
+  imageId: string,
+  spoolFolder: string,
+): Promise<ParentImage & Disposable> {
+  const stored = store.find(imageId);
+  if (stored !== undefined) {
+    const opened = store.openLayers(stored.config.diffIds);
+    return { ...opened, configText: stored.configText };
+  }
+  const path = store.archives.pathOf(imageId);
+  const gone = () =>
+    new ImageError({
+      what: `cannot find image ${imageId}`,
+      why: "the archive that the container was made of is gone, or was changed",
+    });
+  if (path === undefined) throw gone();
+  const { openSource } = await import("../image/source/open.ts");
+  const source = await openSource(path, { spoolFolder });
+  const image = source.images.find(({ id }) => id === imageId);
+  if (image !== undefined) {
+    return {
+      configText: image.configText,
+      layers: image.layers,
+      [Symbol.dispose]: () => source[Symbol.dispose](),
+    };
+  }
+  source[Symbol.dispose]();
+  throw gone();
+}

@@ -1,0 +1,48 @@
+import { UsageError } from "../../errors.ts";
+import { interruptible } from "../../image/interrupt.ts";
+import { parsePlatform } from "../../image/platform.ts";
+import { openSource, STANDARD_INPUT } from "../../image/source/open.ts";
+import type { Command } from "../command.ts";
+import { print } from "../output.ts";
+import { openSession } from "../session.ts";
+
+export const command: Command = {
+  usage: "[OPTIONS]",
+  summary: "Load images, and the names they have, from an archive or a folder: docker's, OCI's or skopeo's.",
+  options: [
+    { name: "input", short: "i", value: "PATH", help: "read from PATH, not from standard input" },
+    { name: "platform", value: "PLATFORM", help: "the one to load of several: os/architecture[/variant]" },
+    { name: "quiet", short: "q", help: "print no progress; there is none yet" },
+  ],
+  async run({ args, options, global }) {
+    if (args.length > 0) {
+      throw new UsageError({
+        what: "cannot load",
+        why: `load takes no arguments, but ${JSON.stringify(args[0])} was given`,
+        hint: `name the archive with: -i ${args[0]}`,
+      });
+    }
+    const input = options.text("input");
+    if (input === undefined && Deno.stdin.isTerminal()) {
+      throw new UsageError({
+        what: "cannot load",
+        why: "standard input is a terminal",
+        hint: "name an archive with: -i PATH",
+      });
+    }
+    const platform = options.text("platform");
+    const choice = platform === undefined ? {} : { platform: parsePlatform(platform) };
+    const { store, paths } = await openSession(global, "load images");
+    const what = `cannot load ${input === undefined ? "standard input" : JSON.stringify(input)}`;
+    using source = await interruptible(
+      what,
+      (signal) => openSource(input ?? STANDARD_INPUT, { ...choice, spoolFolder: paths.state, signal }),
+    );
+    for (const image of source.images) {
+      await store.load(image, { tags: image.tags });
+      for (const tag of image.tags) print(`Loaded image: ${tag}\n`);
+      if (image.tags.length === 0) print(`Loaded image ID: ${image.id}\n`);
+    }
+    return 0;
+  },
+};

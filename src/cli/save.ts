@@ -1,0 +1,36 @@
+import { UsageError } from "../errors.ts";
+import type { ArchiveFormat } from "../image/archive/layout.ts";
+import { saveImages } from "../image/archive/save.ts";
+import { selectImages } from "../image/archive/selection.ts";
+import { QUIET } from "../image/progress.ts";
+import { TarWriter } from "../image/tar/writer.ts";
+import { writeArchive } from "./archive_output.ts";
+import type { Command } from "./command.ts";
+import { openSession } from "./session.ts";
+
+const FORMATS: readonly string[] = ["docker", "oci"] satisfies ArchiveFormat[];
+const isFormat = (text: string): text is ArchiveFormat => FORMATS.includes(text);
+
+export const command: Command = {
+  usage: "[OPTIONS] IMAGE [IMAGE...]",
+  summary: "Write images, and the names they have, to an archive that docker, podman and dhow load.",
+  options: [
+    { name: "output", short: "o", value: "FILE", help: "write to FILE, not to standard output" },
+    { name: "format", value: "FORMAT", help: "docker (default), which is an OCI archive too, or oci" },
+  ],
+  async run({ args, options, global }) {
+    const wrong = (why: string) =>
+      new UsageError({ what: "cannot save", why, hint: "see: dhow save --help" });
+    if (args.length === 0) throw wrong("no IMAGE was given");
+    const format = options.text("format") ?? "docker";
+    if (!isFormat(format)) throw wrong(`there is no format ${JSON.stringify(format)}`);
+    const { store } = await openSession(global, "save images");
+    const images = selectImages(args, store);
+    const subject = args.map((name) => JSON.stringify(name)).join(", ");
+    return await writeArchive("save", subject, options.text("output"), async (sink, signal) => {
+      await using tar = new TarWriter(sink);
+      await saveImages(images, store, tar, { format, progress: QUIET, signal });
+      await tar.finish();
+    });
+  },
+};

@@ -1,0 +1,101 @@
+import { createHash } from "node:crypto";
+import { join } from "@std/path";
+import { libcCall } from "../../ffi/table.ts";
+import { childConfig } from "../image/change/child_config.ts";
+import { parseImageConfig } from "../image/config.ts";
+import type { LayerBlob, SourceImage } from "../image/source/source.ts";
+import { Spool } from "../image/spool.ts";
+import { TarWriter } from "../image/tar/writer.ts";
+import { openFolder } from "../image/walk/directory.ts";
+import { log } from "../log.ts";
+import { containerState, type Paths } from "../state/paths.ts";
+import { readIfThere } from "../state/read.ts";
+import { writeChanges } from "./changes.ts";
+import { type RunningContainer, whileAlive } from "./running.ts";
+
+export interface CommitOptions {
+  readonly author: string | undefined;
+  readonly message: string | undefined;
+  /** Instructions of a Dockerfile. */
+  readonly changes: readonly string[];
+}
+
+/** The image that a container was made of. */
+export type ParentImage = Pick<SourceImage, "configText" | "layers">;
+
+/**
+ * Makes an image of a container: the layers of its image, and one more with the container's changes, if there are any.
+ * @param parent the container's image; its layers can be read until that is done
+ * @param load puts the image into the store; its layers can be read until that is done
+ * @param signal breaks it off
+ * @returns what `load` returned
+ * @throws {DhowError} when the container ends before all is read
+ */
+export async function commitContainer<T>(
+  { container, parent, paths, options, signal }: {
+    container: RunningContainer;
+    parent: ParentImage;
+    paths: Paths;
+    options: CommitOptions;
+    signal: AbortSignal;
+  },
+  load: (image: SourceImage) => Promise<T>,
+): Promise<T> {
+  const label = JSON.stringify(container.name);
+  using spool = new Spool(paths.state);
+  const what = `cannot commit container ${label}`;
+  const isChanged = await whileAlive(container, what, () => spoolChanges(container, paths, spool, signal));
+  const diffId = spool.digest();
+  const configText = childConfig(parent.configText, {
+    diffId: isChanged ? diffId : undefined,
+    created: new Date().toISOString(),
+    createdBy: commandLine(container.process.pid),
+    ...(options.author === undefined ? {} : { author: options.author }),
+    ...(options.message === undefined ? {} : { comment: options.message }),
+    changes: options.changes,
+  });
+  const changes: LayerBlob = {
+    name: diffId,
+    label: `the changes of container ${label}`,
+    diffId,
+    size: spool.range.size,
+    range: () => Promise.resolve(spool.range),
+  };
+  return await load({
+    id: `sha256:${createHash("sha256").update(configText).digest("hex")}`,
+    config: parseImageConfig(configText, `the config of the new image of container ${label}`),
+    configText,
+    tags: [],
+    layers: [...parent.layers, ...(isChanged ? [changes] : [])],
+  });
+}
+
+/** @returns whether the container has changed anything */
+async function spoolChanges(
+  { id, hasUserXattrs }: RunningContainer,
+  paths: Paths,
+  spool: Spool,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const upper = openFolder(join(containerState(paths, id), "diff"));
+  try {
+    await using tar = new TarWriter(spool);
+    const warn = (text: string) => log.warn(text);
+    const isChanged = await writeChanges(upper, tar, { hasUserXattrs, warn, signal });
+    await tar.finish();
+    return isChanged;
+  } finally {
+    libcCall("close", upper);
+  }
+}
+
+/** Characters of a command line that an image's history keeps. */
+const MAX_COMMAND = 4096;
+
+/** What a process runs, with blanks between its arguments. */
+function commandLine(pid: number): string {
+  return (readIfThere(`/proc/${pid}/cmdline`) ?? "").slice(0, MAX_COMMAND).replace(/\0+$/, "").replaceAll(
+    "\0",
+    " ",
+  );
+}

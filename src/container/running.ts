@@ -1,0 +1,149 @@
+import {
+  AT_FDCWD,
+  CLONE_FILES,
+  CLONE_NEWNS,
+  O_CLOEXEC,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
+} from "../../ffi/constants.ts";
+import { Arena } from "../../ffi/arena.ts";
+import { SystemCallError } from "../../ffi/errno.ts";
+import { cloneWalking, STACK_SIZE, waitForExit } from "../../ffi/process.ts";
+import { CallTable, libcCall } from "../../ffi/table.ts";
+import { DhowError, HostError } from "../errors.ts";
+import type { Undo } from "../plan/step.ts";
+import type { Database } from "../state/database.ts";
+import { isAlive, type ProcessIdentity } from "../state/process_identity.ts";
+import { readIfThere } from "../state/read.ts";
+
+/** A container whose program runs. */
+export interface RunningContainer {
+  readonly id: string;
+  readonly name: string;
+  /** `sha256:...` of its image. */
+  readonly image: string;
+  /** Its first process. */
+  readonly process: ProcessIdentity;
+  /** Whether overlay keeps its records in attributes `user.overlay.*`, not `trusted.overlay.*`. */
+  readonly hasUserXattrs: boolean;
+}
+
+interface ContainerRow {
+  readonly id: string;
+  readonly name: string;
+  readonly image: string;
+  readonly undo: string;
+}
+
+/**
+ * Finds a running container by its id, its name, or the start of its id.
+ * @param what how errors name the work: `cannot export`
+ * @throws {DhowError} when there is none, or it is not up yet
+ */
+export function findRunning(database: Database, wanted: string, what: string): RunningContainer {
+  const subject = `${what} ${JSON.stringify(wanted)}`;
+  const { id, name, image, undo } = findRow(database, wanted, subject);
+  const journal = JSON.parse(undo) as Undo[];
+  const process = journal.findLast((entry) => entry.undo === "kill");
+  const root = process && isAlive(process) ? rootMount(process.pid, id) : undefined;
+  if (process === undefined || root === undefined) {
+    throw new DhowError({
+      what: subject,
+      why: "its program does not run (yet, or any more), or has gone to another root directory",
+      hint: "try again while it runs",
+    });
+  }
+  return { id, name, image, process, hasUserXattrs: root.includes("userxattr") };
+}
+
+function findRow(database: Database, wanted: string, subject: string): ContainerRow {
+  const exact = database.all<ContainerRow>(
+    "SELECT id, name, image, undo FROM containers WHERE id = ? OR name = ? ORDER BY id = ? DESC",
+    wanted,
+    wanted,
+    wanted,
+  );
+  const found = exact.length > 0 || !/^[0-9a-f]{1,63}$/.test(wanted)
+    ? exact.slice(0, 1)
+    : database.all<ContainerRow>(
+      "SELECT id, name, image, undo FROM containers WHERE id BETWEEN ? AND ? LIMIT 2",
+      wanted,
+      `${wanted}g`,
+    );
+  const [row, second] = found;
+  if (second !== undefined) {
+    throw new DhowError({ what: subject, why: "several ids start like that", hint: "give more of the id" });
+  }
+  if (row === undefined) {
+    const hint = "a container is there as long as its dhow run is";
+    throw new DhowError({ what: subject, why: "there is no container of that name or id", hint });
+  }
+  return row;
+}
+
+/**
+ * The options of the overlay that is a process's root (proc_pid_mountinfo(5)); undefined when its root is something else: that of
+ * the host while it is being started.
+ */
+function rootMount(pid: number, id: string): string[] | undefined {
+  for (const line of (readIfThere(`/proc/${pid}/mountinfo`) ?? "").split("\n")) {
+    const [before = "", after = ""] = line.split(" - ");
+    const [type, , options = ""] = after.split(" ");
+    if (before.split(" ")[4] !== "/" || type !== "overlay") continue;
+    const all = options.split(",");
+    // the id is 64 random digits: no other container's folder has them in its name
+    if (all.some((option) => option.startsWith("upperdir=") && option.includes(id))) return all;
+  }
+  return undefined;
+}
+
+/**
+ * Opens the file system of a container as the image and the container's own changes make it, without what is mounted in it. A copy of
+ * its root mount does that (open_tree(2)), made by a child that joins the container's mount namespace and shares its table of
+ * descriptors with this process.
+ * @returns a descriptor, which the caller closes
+ * @throws {DhowError} when the container has ended
+ */
+export async function openRoot({ process }: RunningContainer, what: string): Promise<number> {
+  const namespace = libcCall("openat", AT_FDCWD, `/proc/${process.pid}/ns/mnt`, O_CLOEXEC);
+  const arena = new Arena(STACK_SIZE + 8192);
+  try {
+    // only now is it certain that the namespace is that of the container, not of another process with its pid
+    assertAlive(process, what);
+    const table = new CallTable(arena, 2);
+    table.call("setns", [namespace, CLONE_NEWNS]);
+    const root = table.call("open_tree", [AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC]);
+    await waitForExit(cloneWalking(table, CLONE_FILES));
+    const { failure } = table;
+    if (failure === undefined) return root.result;
+    const error = new SystemCallError(failure.name, failure.errno);
+    throw new HostError({ what, why: error.message, cause: error });
+  } finally {
+    libcCall("close", namespace);
+    arena.release();
+  }
+}
+
+/**
+ * Does work that reads a container's files. They vanish one after another when it ends: then the work was in vain, whatever it
+ * made of that.
+ * @throws {DhowError} when the container has ended
+ */
+export async function whileAlive<T>(
+  { process }: RunningContainer,
+  what: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    const result = await work();
+    assertAlive(process, what);
+    return result;
+  } catch (error) {
+    assertAlive(process, what);
+    throw error;
+  }
+}
+
+function assertAlive(process: ProcessIdentity, what: string): void {
+  if (!isAlive(process)) throw new DhowError({ what, why: "the container has ended meanwhile" });
+}
