@@ -10,20 +10,25 @@ cd "$1"
 . scripts/lib/dockerd.sh
 on_exit stop_dockerd
 start_dockerd "$2" --storage-driver vfs --bridge none --iptables=false
-echo ready "$docker"
+echo ready "$docker" "$dockerd_pid"
 cat >/dev/null
 `;
 
 /** A real docker, to compare with. All that it keeps goes when it is disposed of. */
 export class Docker implements AsyncDisposable {
-  private constructor(readonly holder: Running, readonly folder: string, readonly program: string) {}
+  private constructor(
+    readonly holder: Running,
+    readonly folder: string,
+    readonly program: string,
+    readonly pid: string,
+  ) {}
 
   static async start(): Promise<Docker> {
     const folder = await Deno.makeTempDir({ prefix: "dhow-docker-" });
     const holder = new Running(["sh", "-euc", SCRIPT, "docker", REPOSITORY, folder]);
     try {
-      const [, program] = await holder.stdout.until(/^ready (\S+)\n/m);
-      return new Docker(holder, folder, program!);
+      const [, program, pid] = await holder.stdout.until(/^ready (\S+) (\d+)\n/m);
+      return new Docker(holder, folder, program!, pid!);
     } catch (error) {
       const { stderr } = await holder.output();
       await Deno.remove(folder, { recursive: true });
@@ -34,6 +39,11 @@ export class Docker implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.holder.output();
     await Deno.remove(this.folder, { recursive: true });
+  }
+
+  /** The command that runs a command in dockerd's network, where nobody else is. */
+  enter(...argv: string[]): string[] {
+    return ["nsenter", "--net", "--target", this.pid, "--", ...argv];
   }
 
   /** Runs the docker client. */

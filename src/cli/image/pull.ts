@@ -1,6 +1,6 @@
 import { interruptible } from "../../image/interrupt.ts";
 import { parsePlatform, type Platform } from "../../image/platform.ts";
-import type { Progress } from "../../image/progress.ts";
+import type { LayerProgress, Progress } from "../../image/progress.ts";
 import {
   formatFullName,
   formatImageName,
@@ -91,13 +91,17 @@ async function pull({ session: { store, paths, database }, isQuiet, ...options }
   return isNewer;
 }
 
-/** The store's progress in docker's words, on the lines of the downloads. */
+/**
+ * The store's progress in docker's words, on the lines of the downloads. It announces a layer before that is downloaded, and
+ * counts bytes of the tar, of which nobody knows yet how many there are.
+ */
 function loading(progress: Progress, layers: readonly RemoteLayer[]): Progress {
   const digests = new Map(layers.map(({ diffId, digest }) => [diffId, digest]));
   return {
-    layer(id, _action, total) {
-      const line = progress.layer(digests.get(id) ?? id, "Extracting", total);
-      return { advance: (bytes) => line.advance(bytes), done: () => line.done("Pull complete") };
+    layer(id) {
+      let line: LayerProgress | undefined;
+      const begun = () => line ??= progress.layer(digests.get(id) ?? id, "Extracting", undefined);
+      return { advance: (bytes) => begun().advance(bytes), done: () => begun().done("Pull complete") };
     },
   };
 }
