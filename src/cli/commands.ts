@@ -30,6 +30,8 @@ const importEntry: Entry = {
   summary: "Make an image of a tar of a file system",
   load: () => import("./import.ts"),
 };
+const pull: Entry = { summary: "Download an image from a registry", load: () => import("./image/pull.ts") };
+const push: Entry = { summary: "Upload an image to a registry", load: () => import("./image/push.ts") };
 const tag: Entry = { summary: "Give an image one more name", load: () => import("./image/tag.ts") };
 const images: Entry = { summary: "List images", load: () => import("./image/list.ts") };
 const remove: Entry = { summary: "Remove images, or names of them", load: () => import("./image/remove.ts") };
@@ -43,6 +45,8 @@ const image: Group = {
     load,
     ls: images,
     prune: { summary: "Remove images that nobody uses", load: () => import("./image/prune.ts") },
+    pull,
+    push,
     rm: remove,
     save,
     tag,
@@ -69,6 +73,10 @@ export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
     summary: "Make an image of a running container's changes",
     load: () => import("./commit.ts"),
   },
+  pull,
+  push,
+  login: { summary: "Log in to a registry", load: () => import("./login.ts") },
+  logout: { summary: "Log out from a registry", load: () => import("./logout.ts") },
   images,
   image,
   inspect: { summary: "Print what there is to know of an object", load: () => import("./inspect.ts") },

@@ -7,6 +7,7 @@ import type { Database } from "../state/database.ts";
 import { containerRun, containerState, type Paths } from "../state/paths.ts";
 import { entriesIn } from "../state/read.ts";
 import { isAlive, type ProcessIdentity } from "../state/process_identity.ts";
+import { removeAbandonedSpools } from "../state/spool.ts";
 import { undoAll } from "./journal.ts";
 import { isKeeperAlive } from "./keeper.ts";
 
@@ -32,6 +33,7 @@ export async function recover(database: Database, paths: Paths, store: ImageStor
     }
   }
   await attempt(() => store.recover());
+  await attempt(() => removeAbandonedSpools(paths));
 }
 
 async function attempt(work: () => Promise<void> | void): Promise<void> {

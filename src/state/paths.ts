@@ -27,6 +27,11 @@ export function layersFolder(paths: Paths): string {
   return join(paths.state, "layers");
 }
 
+/** Where commands keep what they need while they run. */
+export function spoolFolder(paths: Paths): string {
+  return join(paths.state, "spool");
+}
+
 /** EROFS indexes of images. */
 export function indexesFolder(paths: Paths): string {
   return join(paths.state, "indexes");

@@ -7,10 +7,14 @@ import { command as inspectImage } from "../../../src/cli/image/inspect.ts";
 import { command as images } from "../../../src/cli/image/list.ts";
 import { command as load } from "../../../src/cli/image/load.ts";
 import { command as prune } from "../../../src/cli/image/prune.ts";
+import { command as pull } from "../../../src/cli/image/pull.ts";
+import { command as push } from "../../../src/cli/image/push.ts";
 import { command as rmi } from "../../../src/cli/image/remove.ts";
 import { command as tag } from "../../../src/cli/image/tag.ts";
 import { command as inspect } from "../../../src/cli/inspect.ts";
 import { command as importCommand } from "../../../src/cli/import.ts";
+import { command as login } from "../../../src/cli/login.ts";
+import { command as logout } from "../../../src/cli/logout.ts";
 import { main } from "../../../src/cli/main.ts";
 import { command as save } from "../../../src/cli/save.ts";
 import { command as run } from "../../../src/cli/run.ts";
@@ -44,6 +48,10 @@ const COMMANDS = {
   import: importCommand,
   history,
   inspect,
+  pull,
+  push,
+  login,
+  logout,
   rmi,
   tag,
   "image history": history,
@@ -51,6 +59,8 @@ const COMMANDS = {
   "image load": load,
   "image ls": images,
   "image prune": prune,
+  "image pull": pull,
+  "image push": push,
   "image rm": rmi,
   "image tag": tag,
 };
