@@ -131,15 +131,16 @@ systemTest("a root folder on a file system that overlay cannot use", async (host
 systemTest("no space left: dhow says where, and keeps nothing of what it began", async (host) => {
   const folder = host.file("small");
   const archive = await busyboxArchive();
-  const run = `${DHOW} --root ${folder} run --network none ${archive} true`;
+  // run uses the archive where it lies, and needs next to no space
+  const load = `${DHOW} --root ${folder} load -q -i ${archive}`;
   const script = `
     mkdir ${folder} && mount -t tmpfs -o size=1500k tmpfs ${folder}
-    code=0; ${run} || code=$?
+    code=0; ${load} || code=$?
     find ${folder} -mindepth 2 ! -path '*/dhow.db*' ! -name '*.lock' ! -path ${folder}/run/containers
     exit $code
   `;
   const output = await host.run(["unshare", "--mount", "sh", "-c", script]);
-  assertFailure(output, 125, /no space left on device/, /small/);
+  assertFailure(output, 1, /no space left on device/, /small/);
 });
 
 systemTest("a root folder that cannot be written to", async (host) => {
