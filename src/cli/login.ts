@@ -91,10 +91,15 @@ async function isStillGood(
 async function askFor(options: ParsedOptions, what: string, signal: AbortSignal): Promise<Credentials> {
   const username = options.text("username") ?? await question("Username: ", false, what, signal);
   const password = options.flag("password-stdin")
-    ? (await new Response(Deno.stdin.readable).text()).replace(/\r?\n$/, "")
+    ? (await readAll(signal)).replace(/\r?\n$/, "")
     : options.text("password") ?? await question("Password: ", true, what, signal);
   if (username !== "" && password !== "") return { kind: "password", username, password };
   throw new UsageError({ what, why: `there is no ${username === "" ? "username" : "password"}` });
+}
+
+/** Standard input, to its end. */
+function readAll(signal: AbortSignal): Promise<string> {
+  return new Response(Deno.stdin.readable.pipeThrough(new TransformStream(), { signal })).text();
 }
 
 async function question(text: string, isSecret: boolean, what: string, signal: AbortSignal): Promise<string> {

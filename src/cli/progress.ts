@@ -11,7 +11,13 @@ export interface DisposableProgress extends Progress, Disposable {}
 export function openProgress(isQuiet: boolean): DisposableProgress {
   if (isQuiet) return { ...QUIET, [Symbol.dispose]() {} };
   if (!Deno.stdout.isTerminal()) return new PlainProgress(print);
-  return new TerminalProgress({ print, clock: SYSTEM_CLOCK, window: () => Deno.consoleSize() });
+  return new TerminalProgress({ print, clock: SYSTEM_CLOCK, window });
+}
+
+/** The terminal's; some, such as serial lines, do not know theirs and say 0. */
+function window(): Window {
+  const { columns, rows } = Deno.consoleSize();
+  return { columns: columns || 80, rows: rows || 24 };
 }
 
 /** Docker shows so many digits of a digest. */

@@ -15,10 +15,10 @@ export async function ask(
   isSecret: boolean,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  print(question);
-  // keys come one by one then, and are not shown; ^C still is a signal
+  // keys come one by one then, and are not shown; ^C still is a signal. Before the question: whoever sees that may type
   if (isSecret) Deno.stdin.setRaw(true, { cbreak: true });
   try {
+    print(question);
     return await readLine(isSecret, signal);
   } finally {
     if (isSecret) {

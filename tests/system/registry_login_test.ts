@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { assertFailure, assertSuccess } from "../support/containers.ts";
+import { eventually } from "../support/eventually.ts";
 import { DHOW, type Host } from "../support/host.ts";
 import { busyboxArchive } from "../support/images.ts";
 import { ADDRESS, PASSWORD, TestRegistry, USER } from "../support/registry.ts";
@@ -192,6 +193,18 @@ systemTest("control-C while the password is typed leaves the terminal as it was"
   await terminal.type(`sec${KEYS.controlC}`, /interrupted \(SIGINT\)/);
   assertEquals(await terminal.exitCode(), 1);
   assertEquals(await terminal.modes(), before);
+});
+
+systemTest("a login that waits for a password on standard input can be interrupted", async (host) => {
+  await using login = host.spawnDhow(["--debug", "login", "-u", USER, "--password-stdin", ADDRESS]);
+  const pid = await login.hostPid();
+  // it listens for signals by the time that it reads
+  const caught = () =>
+    /SigCgt:\s*[0-9a-f]*[2367abef]\n/.test(Deno.readTextFileSync(host.path(`/proc/${pid}/status`)));
+  await eventually(() => assert(caught()));
+  await login.kill("INT");
+  await login.stderr.until(/interrupted \(SIGINT\)/);
+  assertEquals((await login.output()).code, 1);
 });
 
 systemTest("a login that cannot be asked for is a mistake in one line", async (host) => {
