@@ -1,6 +1,5 @@
 /** Layers as registries hold them: compressed with gzip. */
-import { pipeline, Readable } from "node:stream";
-import { createGzip } from "node:zlib";
+import { createGzip, type Gzip } from "node:zlib";
 import { type Digester, sha256 } from "../digest.ts";
 import { HostError, ImageError } from "../../errors.ts";
 import type { LayerProgress } from "../progress.ts";
@@ -32,18 +31,14 @@ export async function compress(
   const digester = sha256();
   let size = 0;
   using output = Deno.openSync(file, { write: true, createNew: true, mode: 0o600 });
-  // a pipeline's errors come out at its end
-  const compressed = pipeline(
-    Readable.from(counted(tar, original, progress, signal)),
-    createGzip(),
-    () => {},
-  );
-  for await (const chunk of compressed) {
+  const gzip = createGzip();
+  const feeding = feed(gzip, tar, original, progress, signal).catch((error) => gzip.destroy(error));
+  for await (const chunk of gzip) {
     const bytes = chunk as Uint8Array;
     await Promise.all([digester.update(bytes), writeAll(output, bytes, file)]);
     size += bytes.length;
   }
-  signal.throwIfAborted();
+  await feeding;
   if (original.digest() !== diffId) {
     const why = "its digest is not that any more";
     throw new ImageError({
@@ -55,18 +50,23 @@ export async function compress(
   return { file, digest: digester.digest(), size };
 }
 
-async function* counted(
+/** Each chunk of the tar is good until the next is asked for, so the compressor must be done with it by then. */
+async function feed(
+  gzip: Gzip,
   tar: AsyncIterable<Uint8Array>,
   digester: Digester,
   progress: LayerProgress,
   signal: AbortSignal,
-): AsyncGenerator<Uint8Array> {
+): Promise<void> {
   for await (const chunk of tar) {
     signal.throwIfAborted();
+    const compressed = new Promise<void>((resolve, reject) =>
+      gzip.write(chunk, (error) => error ? reject(error) : resolve())
+    );
+    await Promise.all([compressed, digester.update(chunk)]);
     progress.advance(chunk.length);
-    await digester.update(chunk);
-    yield chunk.slice(); // the compressor may still have it when the next one is read
   }
+  gzip.end();
 }
 
 /** @param path how errors name the file */

@@ -111,8 +111,8 @@ export class DockerConfig {
     let temporary: string | undefined;
     try {
       Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+      // with the mode 0600, as mkstemp(3) does
       temporary = Deno.makeTempFileSync({ dir: folder, prefix: "config.json" });
-      Deno.chmodSync(temporary, 0o600);
       using file = Deno.openSync(temporary, { write: true });
       const bytes = new TextEncoder().encode(`${JSON.stringify(this.document, undefined, "\t")}\n`);
       for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
