@@ -1,9 +1,7 @@
-import { AT_FDCWD, O_CLOEXEC, O_RDWR, O_TMPFILE } from "../../ffi/constants.ts";
-import { describeErrno, SystemCallError } from "../../ffi/errno.ts";
-import { libcCall } from "../../ffi/table.ts";
 import { HostError } from "../errors.ts";
 import { type Digester, sha256 } from "./digest.ts";
 import type { FileRange } from "./tar/reader.ts";
+import { openUnnamed } from "./unnamed_file.ts";
 import type { ByteSink } from "./tar/writer.ts";
 
 /**
@@ -19,17 +17,7 @@ export class Spool implements ByteSink, Disposable {
   /** @param folder where it takes its space. @throws {HostError} when that file system cannot have one */
   constructor(folder: string) {
     this.#folder = folder;
-    try {
-      const fd = libcCall("openat", AT_FDCWD, folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0o600);
-      try {
-        this.#file = Deno.openSync(`/proc/self/fd/${fd}`, { read: true, write: true });
-      } finally {
-        libcCall("close", fd);
-      }
-    } catch (cause) {
-      const why = cause instanceof SystemCallError ? describeErrno(cause.errno) : String(cause);
-      throw new HostError({ what: `cannot make a temporary file in ${JSON.stringify(folder)}`, why, cause });
-    }
+    this.#file = openUnnamed(folder);
   }
 
   async write(bytes: Uint8Array): Promise<void> {

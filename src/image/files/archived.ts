@@ -9,7 +9,7 @@ import { type Directory, EVERYTHING, type File, LayerTree } from "../layer/tree.
 import { fileSize } from "../tar/decoder.ts";
 import { TarError } from "../tar/fields.ts";
 import { readTar } from "../tar/reader.ts";
-import { TarStream } from "../tar/stream.ts";
+import { treeStream } from "../layer/tree_stream.ts";
 
 /**
  * Files of an image whose layers are not unpacked. Needs no root and changes nothing. What a layer holds is found out when it
@@ -68,13 +68,7 @@ class ArchivedLayer implements LayerView<Directory> {
   }
 
   async #indexStream(tree: LayerTree): Promise<void> {
-    const tar = new TarStream({
-      entry: (entry, offset) => {
-        tree.add(entry, offset);
-        return false;
-      },
-      data: () => {},
-    });
+    const tar = treeStream(tree);
     using stream = await this.#open();
     const chunk = new Uint8Array(CHUNK_SIZE);
     for (let count = 0; (count = await stream.read(chunk)) > 0;) tar.feed(chunk.subarray(0, count));

@@ -6,10 +6,11 @@ import { HostError } from "../../errors.ts";
 import type { LayerProgress } from "../progress.ts";
 import type { LayerBlob } from "../source/source.ts";
 import { BLOCK } from "../tar/decoder.ts";
-import { TarStream } from "../tar/stream.ts";
+import type { TarStream } from "../tar/stream.ts";
 import type { Budget } from "./budget.ts";
 import { type LayerSink, receiveLayer } from "./receive.ts";
 import { EVERYTHING, LayerTree } from "./tree.ts";
+import { treeStream } from "./tree_stream.ts";
 
 export interface CopiedLayer {
   /** In bytes; the file has zeros after them, up to a whole block. */
@@ -56,13 +57,7 @@ export async function copyLayer(
 
 class LayerCopier implements LayerSink {
   readonly tree: LayerTree;
-  readonly #stream = new TarStream({
-    entry: (entry, offset) => {
-      this.tree.add(entry, offset);
-      return false;
-    },
-    data: () => {},
-  });
+  readonly #stream: TarStream;
   readonly #fd: number;
   readonly #arena = new Arena(64 << 10);
   readonly #table = new CallTable(this.#arena, 1);
@@ -70,6 +65,7 @@ class LayerCopier implements LayerSink {
 
   constructor(path: string, budget: Budget) {
     this.tree = new LayerTree(EVERYTHING, budget);
+    this.#stream = treeStream(this.tree);
     const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
     // programs of images with setuid are none of the host users' business
     this.#fd = libcCall("openat", AT_FDCWD, path, flags, 0o600);

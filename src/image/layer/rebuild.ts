@@ -1,8 +1,8 @@
-import { dirname, join } from "@std/path";
+import { dirname } from "@std/path";
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../../ffi/constants.ts";
 import { libcCall } from "../../../ffi/table.ts";
 import { ImageError } from "../../errors.ts";
-import { removeTree } from "../../plan/undo.ts";
+import { openUnnamed } from "../unnamed_file.ts";
 import { type ByteString, toBytes } from "../tar/byte_string.ts";
 import type { TarEntry } from "../tar/decoder.ts";
 import { readAt, readTar } from "../tar/reader.ts";
@@ -22,11 +22,8 @@ const CHUNK_SIZE = 1 << 20;
  * @throws {ImageError} when a file is not in the folder
  */
 export function rebuildTar(skeleton: string, root: string, trash: string, all = false): Deno.FsFile {
-  // a name that no row stands for: should this process die here, the next command removes it
-  const path = join(dirname(skeleton), `rebuilt-${crypto.randomUUID()}`);
-  const rebuilt = Deno.openSync(path, { read: true, write: true, createNew: true, mode: 0o600 });
+  const rebuilt = openUnnamed(dirname(skeleton));
   try {
-    removeTree(path);
     using source = Deno.openSync(skeleton);
     const { size } = source.statSync();
     const tree = new RecordedTree();

@@ -1,9 +1,9 @@
 import { QUIET } from "../progress.ts";
 import type { LayerBlob } from "../source/source.ts";
-import { TarStream } from "../tar/stream.ts";
 import { Budget } from "./budget.ts";
 import { type LayerSink, receiveLayer } from "./receive.ts";
 import { LayerTree, NOTHING } from "./tree.ts";
+import { treeStream } from "./tree_stream.ts";
 
 /**
  * Reads a layer from first byte to last, and keeps nothing.
@@ -14,14 +14,7 @@ export async function verifyLayer(blob: LayerBlob, signal = new AbortController(
 }
 
 class Nowhere implements LayerSink {
-  readonly #tree = new LayerTree(NOTHING, new Budget());
-  readonly #stream = new TarStream({
-    entry: (entry, offset) => {
-      this.#tree.add(entry, offset);
-      return false;
-    },
-    data: () => {},
-  });
+  readonly #stream = treeStream(new LayerTree(NOTHING, new Budget()));
 
   feed(_address: number, bytes: Uint8Array): Promise<void> {
     this.#stream.feed(bytes);

@@ -111,7 +111,9 @@ for (
     ["nobody writes to", "exec >fifo; read -r line"],
   ] as const
 ) {
-  Deno.test(`waiting for a fifo that ${what} can be broken off`, async () => {
+  // the thread that waits notices the writer's end by itself, at a moment that nobody can wait for
+  const options = { sanitizeOps: false };
+  Deno.test(`waiting for a fifo that ${what} can be broken off`, options, async () => {
     await withFifo(script, async (fifo) => {
       const controller = new AbortController();
       const opening = withSource(() => fifo, { signal: controller.signal }, () => {});

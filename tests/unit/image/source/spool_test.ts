@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { HostError } from "../../../../src/errors.ts";
-import { openRemoved, spool } from "../../../../src/image/source/spool.ts";
+import { spool } from "../../../../src/image/source/spool.ts";
+import { openRemoved } from "../../../../src/image/unnamed_file.ts";
 import { readAt } from "../../../../src/image/tar/reader.ts";
 
 async function* parts(...texts: string[]) {
