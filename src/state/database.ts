@@ -1,3 +1,4 @@
+import { dirname } from "@std/path";
 import { DatabaseSync } from "node:sqlite";
 import { HostError } from "../errors.ts";
 import { databasePath, type Paths } from "./paths.ts";
@@ -197,6 +198,9 @@ export class Database {
 
   #migrate(path: string): void {
     if (this.#version() === MIGRATIONS.length) return;
+    // SQLite's time-out does not hold for two who change the journal's mode at once: one of them fails at once
+    using folder = Deno.openSync(dirname(path));
+    folder.lockSync(true);
     explained(() => this.#connection.exec("PRAGMA journal_mode = WAL"));
     this.transaction(() => {
       const version = this.#version();

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { HostError } from "../../../src/errors.ts";
-import { databasePath } from "../../../src/state/paths.ts";
+import { Database } from "../../../src/state/database.ts";
+import { databasePath, pathsUnder } from "../../../src/state/paths.ts";
 import { addContainer, TemporaryState } from "./temporary.ts";
 import { askWorkers } from "./workers.ts";
 
@@ -141,14 +142,22 @@ Deno.test("an address is given back with its container", () => {
   assertEquals(database.all("SELECT * FROM endpoints"), []);
 });
 
-Deno.test("commands that are the first to open the database at once all find it made, and lose no row", async () => {
+Deno.test("commands that are the first to open a database at once all find it made, and lose no row", async () => {
   using state = new TemporaryState();
-  const messages = [0, 1, 2, 3].map((worker) => ({
-    paths: state.paths,
-    ids: Array.from({ length: 10 }, (_, index) => `${worker}-${index}`),
+  const paths = Array.from({ length: 40 }, (_, round) => pathsUnder(`${state.paths.state}/${round}`));
+  const arrived = new SharedArrayBuffer(4 * paths.length);
+  const messages = [0, 1, 2].map((worker, _, { length: workers }) => ({
+    paths,
+    ids: Array.from({ length: 3 }, (_, index) => `${worker}-${index}`),
+    workers,
+    arrived,
   }));
   await askWorkers<number>(import.meta.resolve("./opening_worker.ts"), messages);
-  assertEquals(state.open().get<{ n: number }>("SELECT count(*) AS n FROM containers")?.n, 40);
+  for (const each of paths) {
+    const database = Database.open(each);
+    assertEquals(database.get<{ n: number }>("SELECT count(*) AS n FROM containers")?.n, 9);
+    database.close();
+  }
 });
 
 Deno.test("a disk that is full is explained, whichever call of SQLite meets it", () => {
