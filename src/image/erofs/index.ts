@@ -152,7 +152,7 @@ class Indexer {
 
   #addDirectory(merged: MergedDirectory, parentNid: number | undefined): number {
     const { entry } = merged[0].directory;
-    const xattrs = this.#xattrs(entry);
+    const xattrs = describing(entry?.name ?? "/", () => this.#xattrs(entry));
     const mode = S_IFDIR | (entry?.mode ?? 0o755);
     const at = this.#addInode(entry, LAYOUT.plain, mode, 0, 0, xattrs, 0);
     const nid = at / INODE_SLOT;
@@ -193,13 +193,7 @@ class Indexer {
       this.#meta.words[(known * INODE_SLOT + INODE_LINKS_FIELD) / 4]!++;
       return known;
     }
-    let nid: number;
-    try {
-      nid = this.#addFile(node, layer) / INODE_SLOT;
-    } catch (error) {
-      if (!(error instanceof ChunkError || error instanceof XattrError)) throw error;
-      throw new IndexError(`${quoteName(node.entry?.name ?? name)}: ${error.message}`, { cause: error });
-    }
+    const nid = describing(node.entry?.name ?? name, () => this.#addFile(node, layer) / INODE_SLOT);
     if (this.layers[layer]!.tree.linked.has(node)) this.#linked.set(node, nid);
     return nid;
   }
@@ -324,4 +318,14 @@ function roundUp(value: number, unit: number): number {
 /** The kernel's new_encode_dev(). */
 function encodeDevice(major: number, minor: number): number {
   return ((minor & 0xff) | major << 8 | (minor & ~0xff) << 12) >>> 0;
+}
+
+/** @throws {IndexError} with the name, when EROFS cannot describe what is of it */
+function describing<T>(name: ByteString, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof ChunkError || error instanceof XattrError)) throw error;
+    throw new IndexError(`${quoteName(name)}: ${error.message}`, { cause: error });
+  }
 }
