@@ -6,6 +6,7 @@ import { formatReference, parseReference } from "../image/reference.ts";
 import type { ImageStore } from "../image/store/store.ts";
 import type { Command } from "./command.ts";
 import { print } from "./output.ts";
+import { CHANGE, MESSAGE } from "./revision.ts";
 import { openSession } from "./session.ts";
 
 export const command: Command = {
@@ -14,14 +15,8 @@ export const command: Command = {
     "Make an image of a running container's changes. The container goes on meanwhile: dhow cannot pause one yet.",
   options: [
     { name: "author", short: "a", value: "AUTHOR", help: "who made it: NAME <ADDRESS>" },
-    {
-      name: "change",
-      short: "c",
-      value: "INSTRUCTION",
-      repeats: true,
-      help: "apply an instruction of a Dockerfile: CMD, ENTRYPOINT, ENV, EXPOSE, ...",
-    },
-    { name: "message", short: "m", value: "TEXT", help: "a remark for the image's history" },
+    CHANGE,
+    MESSAGE,
     { name: "pause", short: "p", help: "pause the container meanwhile; not possible yet" },
   ],
   async run({ args, options, global }) {

@@ -6,6 +6,7 @@ import { formatReference, parseReference } from "../image/reference.ts";
 import type { Command } from "./command.ts";
 import { openImportSource } from "./import_source.ts";
 import { print } from "./output.ts";
+import { CHANGE, MESSAGE } from "./revision.ts";
 import { openSession } from "./session.ts";
 
 export const command: Command = {
@@ -13,14 +14,8 @@ export const command: Command = {
   summary:
     "Make an image of a tar of a file system, plain or compressed, from a file, a web server or standard input (-).",
   options: [
-    {
-      name: "change",
-      short: "c",
-      value: "INSTRUCTION",
-      repeats: true,
-      help: "apply an instruction of a Dockerfile: CMD, ENTRYPOINT, ENV, EXPOSE, ...",
-    },
-    { name: "message", short: "m", value: "TEXT", help: "a remark for the image's history" },
+    CHANGE,
+    MESSAGE,
     { name: "platform", value: "OS/CPU", help: "what its programs run on (default: this machine)" },
   ],
   async run({ args, options, global }) {

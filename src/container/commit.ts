@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
 import { join } from "@std/path";
 import { libcCall } from "../../ffi/table.ts";
 import { childConfig } from "../image/change/child_config.ts";
+import { digestOf } from "../image/digest_of.ts";
 import { parseImageConfig } from "../image/config.ts";
 import type { LayerBlob, SourceImage } from "../image/source/source.ts";
 import { Spool } from "../image/spool.ts";
@@ -62,7 +62,7 @@ export async function commitContainer<T>(
     range: () => Promise.resolve(spool.range),
   };
   return await load({
-    id: `sha256:${createHash("sha256").update(configText).digest("hex")}`,
+    id: digestOf(configText),
     config: parseImageConfig(configText, `the config of the new image of container ${label}`),
     configText,
     tags: [],

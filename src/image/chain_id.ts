@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { digestOf } from "./digest_of.ts";
 
 /**
  * What docker and OCI call a layer together with those below it (image-spec, config.md, Layer ChainID).
@@ -9,11 +9,7 @@ export function chainIds(diffIds: readonly string[]): string[] {
   const chain: string[] = [];
   for (const diffId of diffIds) {
     const below = chain.at(-1);
-    chain.push(
-      below === undefined
-        ? diffId
-        : `sha256:${createHash("sha256").update(`${below} ${diffId}`).digest("hex")}`,
-    );
+    chain.push(below === undefined ? diffId : digestOf(`${below} ${diffId}`));
   }
   return chain;
 }

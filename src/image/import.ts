@@ -1,9 +1,9 @@
 /** An image of one layer, made of a tar that somebody else has written. */
-import { createHash } from "node:crypto";
 import { ImageError } from "../errors.ts";
 import { layerConfig } from "./change/child_config.ts";
 import { parseImageConfig } from "./config.ts";
 import { sha256 } from "./digest.ts";
+import { digestOf } from "./digest_of.ts";
 import type { Content } from "./compression/stream.ts";
 import { openLayer } from "./layer/stream.ts";
 import type { Platform } from "./platform.ts";
@@ -53,7 +53,7 @@ export async function importedImage(
     range: () => Promise.resolve(content),
   };
   return {
-    id: `sha256:${createHash("sha256").update(configText).digest("hex")}`,
+    id: digestOf(configText),
     config: parseImageConfig(configText, `the config of the image of ${content.label}`),
     configText,
     tags: [],

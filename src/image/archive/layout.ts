@@ -2,8 +2,8 @@
  * The documents of an archive that is an OCI image layout (image-spec, image-layout.md) and, if wanted, one of docker's
  * (docker image specification v1.2) with the same blobs, as docker has written them since version 25.
  */
-import { createHash } from "node:crypto";
 import type { ImageConfig } from "../config.ts";
+import { digestOf } from "../digest_of.ts";
 import { parseReference } from "../reference.ts";
 import type { NamedImage, Selection } from "./selection.ts";
 
@@ -128,8 +128,4 @@ function repositoriesOf(images: readonly Selection<SavableImage>[]): Record<stri
 
 function encode(text: string): Uint8Array {
   return new TextEncoder().encode(text);
-}
-
-function digestOf(bytes: Uint8Array): string {
-  return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 }

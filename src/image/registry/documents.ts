@@ -1,10 +1,11 @@
 /** The small things that a registry holds: manifests, configs, lists of tags. */
 import { ImageError } from "../../errors.ts";
 import { DIGEST, MAX_JSON_SIZE } from "../config.ts";
+import { digestOf } from "../digest_of.ts";
 import type { Repository } from "../reference.ts";
 import type { Descriptor } from "../source/manifest.ts";
 import type { Manifest } from "../source/source.ts";
-import { ACCEPTED, decode, digestOf, receiveManifest } from "./manifest.ts";
+import { ACCEPTED, decode, receiveManifest } from "./manifest.ts";
 import { pullScope, type Registry } from "./registry.ts";
 import type { Exchange } from "./transport.ts";
 

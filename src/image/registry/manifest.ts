@@ -1,7 +1,7 @@
 /** What a registry sends for a manifest: which of the documents that dhow knows it is, if it is one. */
-import { createHash } from "node:crypto";
 import { ImageError } from "../../errors.ts";
 import { MAX_JSON_SIZE, parseMembers } from "../config.ts";
+import { digestOf } from "../digest_of.ts";
 import { isIndexType, isManifestType } from "../source/manifest.ts";
 import type { Manifest } from "../source/source.ts";
 
@@ -51,11 +51,6 @@ export function receiveManifest(bytes: Uint8Array, contentType: string | null, s
   }
   if (!isKnown(mediaType)) refuse(subject, `it is no image, but of type ${quote(mediaType)}`);
   return { mediaType, digest: digestOf(bytes), text };
-}
-
-/** `sha256:...` */
-export function digestOf(content: Uint8Array | string): string {
-  return `sha256:${createHash("sha256").update(content).digest("hex")}`;
 }
 
 function isSchema1(mediaType: string): boolean {

@@ -1,11 +1,12 @@
 /** An image of the store into a registry. */
 import { join } from "@std/path";
+import { digestOf } from "../digest_of.ts";
 import type { LayerProgress, Progress } from "../progress.ts";
 import { formatReference, type Reference } from "../reference.ts";
 import { compress, type CompressedLayer } from "./compress.ts";
 import type { Inquiry } from "./documents.ts";
 import type { KnownBlob, KnownBlobs } from "./known_blobs.ts";
-import { digestOf, MEDIA_TYPES } from "./manifest.ts";
+import { MEDIA_TYPES } from "./manifest.ts";
 import type { Registry } from "./registry.ts";
 import { type BlobToPush, hasBlob, mountBlob, uploadBlob, uploadManifest } from "./upload.ts";
 

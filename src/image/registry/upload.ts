@@ -1,9 +1,9 @@
 /** Blobs and manifests on their way into a repository (distribution-spec 1.1, "Push"). */
 import { ImageError } from "../../errors.ts";
 import { DIGEST } from "../config.ts";
+import { digestOf } from "../digest_of.ts";
 import type { LayerProgress } from "../progress.ts";
 import type { Inquiry } from "./documents.ts";
-import { digestOf } from "./manifest.ts";
 import { pullScope, pushScope } from "./registry.ts";
 import type { StallGuard } from "./stall.ts";
 import type { Exchange } from "./transport.ts";

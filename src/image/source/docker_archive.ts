@@ -4,12 +4,12 @@
  */
 import { encodeText, quoteName } from "../tar/byte_string.ts";
 import { parseImageConfig } from "../config.ts";
+import { digestOf } from "../digest_of.ts";
 import { distance } from "../platform.ts";
 import { formatReference, parseReference } from "../reference.ts";
 import { type BlobStore, INCOMPLETE } from "./blobs.ts";
 import { type Choice, refusePlatform, refuseReference } from "./choice.ts";
 import { familiar, isTag } from "./names.ts";
-import { digestOf } from "./oci_image.ts";
 import type { LayerBlob, SourceImage } from "./source.ts";
 import { SAVE_HINT } from "./tar_blobs.ts";
 

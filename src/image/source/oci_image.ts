@@ -1,6 +1,6 @@
 /** An image that a manifest describes, in an OCI layout or in a folder of skopeo's. */
-import { createHash } from "node:crypto";
 import { parseImageConfig } from "../config.ts";
+import { digestOf } from "../digest_of.ts";
 import { type BlobStore, INCOMPLETE } from "./blobs.ts";
 import { type Descriptor, parseManifest } from "./manifest.ts";
 import type { LayerBlob, Manifest, SourceImage } from "./source.ts";
@@ -54,11 +54,6 @@ export function readVerified(blobs: BlobStore, name: string, descriptor: Descrip
     blobs.refuse(`the digest of ${JSON.stringify(name)} is ${found}`, "it is damaged: copy or save it again");
   }
   return text;
-}
-
-/** `sha256:...` */
-export function digestOf(text: string): string {
-  return `sha256:${createHash("sha256").update(text).digest("hex")}`;
 }
 
 function assertSize(blobs: BlobStore, name: string, { size }: Descriptor): void {

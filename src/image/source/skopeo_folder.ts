@@ -2,10 +2,11 @@
  * Folders as skopeo's transport `dir:` writes them: `manifest.json`, byte for byte as a registry has it, `version`, and the blobs
  * under the hexadecimal part of their digests. If manifest.json is an index, its manifests are `HEX.manifest.json`.
  */
+import { digestOf } from "../digest_of.ts";
 import type { BlobStore } from "./blobs.ts";
 import { type Choice, chooseImage } from "./choice.ts";
 import { isIndexType, isManifestType, mediaTypeOf, parseIndex } from "./manifest.ts";
-import { digestOf, manifestSubject, readImage, readVerified } from "./oci_image.ts";
+import { manifestSubject, readImage, readVerified } from "./oci_image.ts";
 import type { Manifest, SourceImage } from "./source.ts";
 
 /**
