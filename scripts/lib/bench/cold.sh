@@ -5,7 +5,7 @@
 
 cold=$tmp/cold
 truncate -s 2G "$cold_image"
-mke2fs -q -t ext4 -O ^has_journal -E lazy_itable_init=0 "$cold_image"
+mke2fs -q -t ext4 -E lazy_itable_init=0 "$cold_image"
 mkdir -p "$cold"
 cat >"$tmp/prepare" <<END
 set -eu

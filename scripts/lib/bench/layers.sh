@@ -4,11 +4,12 @@
 debian_layer
 mkdir "$tmp/tree" "$tmp/parts"
 tar -C "$tmp/tree" -xf "$tmp/layer"
-(cd "$tmp/tree" && find . -print0 | sort -z) | split -t '\0' -n l/200 -a 3 -d - "$tmp/parts/"
+(cd "$tmp/tree" && find . -print0 | sort -z) >"$tmp/names"
+split -t '\0' -n l/200 -a 3 -d "$tmp/names" "$tmp/parts/"
 for piece in "$tmp"/parts/*; do
   tar -C "$tmp/tree" --numeric-owner --no-recursion --null -T "$piece" -cf "$piece.tar"
 done
-rm -rf "$tmp/tree"
+rm -rf "$tmp/tree" "$tmp/names"
 write_archive "$tmp/200.tar" debian:200 "$tmp"/parts/*.tar
 rm -r "$tmp/parts"
 cp "$debian_archive" "$tmp/1.tar"
