@@ -78,16 +78,24 @@ function isZero(bytes: Uint8Array, start: number): boolean {
   return true;
 }
 
+/** A header as words: adding up four bytes at once is faster. */
+const HEADER = new Uint8Array(BLOCK);
+const WORDS = new Uint32Array(HEADER.buffer);
+
 /** Verifies the checksum, which some old programs computed with signed bytes. */
 function verifyChecksum(bytes: Uint8Array, start: number): void {
   const stored = readOctal(bytes, start + 148, 8);
-  let sum = 8 * 32; // the checksum field itself counts as spaces
-  for (let index = start; index < start + 148; index++) sum += bytes[index]!;
-  for (let index = start + 156; index < start + BLOCK; index++) sum += bytes[index]!;
-  if (sum === stored) return;
-  for (let index = start; index < start + BLOCK; index++) {
-    if (bytes[index]! > 127 && (index < start + 148 || index >= start + 156)) sum -= 256;
+  HEADER.set(bytes.subarray(start, start + BLOCK));
+  HEADER.fill(0x20, 148, 156); // the checksum field itself counts as spaces
+  // in each half of the sum every other byte: 256 of them have room there
+  let halves = 0;
+  for (let index = 0; index < WORDS.length; index++) {
+    const word = WORDS[index]!;
+    halves = (halves + (word & 0xff00ff) + (word >>> 8 & 0xff00ff)) | 0;
   }
+  let sum = (halves & 0xffff) + (halves >>> 16);
+  if (sum === stored) return;
+  for (const byte of HEADER) if (byte > 127) sum -= 256;
   if (sum !== stored) throw new TarError("a header's checksum is wrong");
 }
 

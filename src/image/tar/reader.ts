@@ -28,8 +28,8 @@ export function readAt(file: Deno.FsFile, offset: number, target: Uint8Array): n
 }
 
 /** Headers of small files follow each other closely; those of large files are far apart. */
-const SMALL_READ = 16 << 10;
-const LARGE_READ = 128 << 10;
+const SMALL_READ = 8 << 10;
+const LARGE_READ = 64 << 10;
 
 /** A window on a range of a file, moved with as few reads as can be. */
 class Window {
