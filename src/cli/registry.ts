@@ -5,12 +5,6 @@ import { saysNoTag } from "../image/reference.ts";
 import { makeHttpClient } from "../image/registry/certificates.ts";
 import { findCredentials } from "../image/registry/credentials.ts";
 import { Registry, type RegistryOptions } from "../image/registry/registry.ts";
-import type { Option } from "./command.ts";
-
-export const INSECURE: Option = {
-  name: "insecure",
-  help: "speak to the registry without encryption, if it has none",
-};
 
 /** The one argument of a command. @param verb for the error: `pull` */
 export function onlyArgument(verb: string, args: readonly string[]): string {

@@ -15,7 +15,8 @@ import { openSpool } from "../../state/spool.ts";
 import type { Command } from "../command.ts";
 import { print } from "../output.ts";
 import { openProgress } from "../progress.ts";
-import { connect, INSECURE, onlyArgument, refuseTag } from "../registry.ts";
+import { connect, onlyArgument, refuseTag } from "../registry.ts";
+import { INSECURE } from "../registry_options.ts";
 import { openSession, type Session } from "../session.ts";
 
 export const command: Command = {
