@@ -10,6 +10,7 @@ import {
 import { KnownBlobs } from "../../image/registry/known_blobs.ts";
 import { pushImage } from "../../image/registry/push.ts";
 import type { Registry } from "../../image/registry/registry.ts";
+import { ImageCatalog } from "../../image/store/catalog.ts";
 import type { ImageStore, StoredImage } from "../../image/store/store.ts";
 import { openSpool } from "../../state/spool.ts";
 import type { Command } from "../command.ts";
@@ -42,6 +43,9 @@ export const command: Command = {
     await interruptible(what, async (signal) => {
       const registry = await connect(registryOptions, what, signal);
       for (const image of images) await push({ session, registry, signal, isQuiet, ...image });
+      if (isQuiet) {
+        print(`${isForAll ? `${reference.domain}/${reference.path}` : formatFullName(reference)}\n`);
+      }
     });
     return 0;
   },
@@ -100,6 +104,7 @@ async function push(
     folder: spool.path,
     progress,
   });
+  new ImageCatalog(store).addDigest(image.id, reference.repository, digest);
   progress[Symbol.dispose]();
-  print(isQuiet ? `${formatFullName(reference)}\n` : `${reference.tag}: digest: ${digest} size: ${size}\n`);
+  if (!isQuiet) print(`${reference.tag}: digest: ${digest} size: ${size}\n`);
 }
