@@ -125,7 +125,7 @@ systemTest("a download that breaks off is an error, and leaves nothing", async (
   const { server, url } = await serve(host, 'lambda path: (200, 100000, b"abc")');
   await using _server = server;
   const output = await host.dhow(["import", `${url}/cut.tar`]);
-  assertFailure(output, 1, /cannot read "http:.*cut.tar" to its end/);
+  assertFailure(output, 1, /cannot download "http:.*cut.tar": error reading a body/);
 });
 
 systemTest("--change and --message and --platform go into the config", async (host) => {
