@@ -30,7 +30,12 @@ export class DhowError extends Error {
 
 /** The command line is wrong. */
 export class UsageError extends DhowError {
-  override readonly name = "UsageError";
+  override readonly name: string = "UsageError";
+}
+
+/** An option that there is not, or one with a value that cannot be its: the same exit code for all commands, docker's too. */
+export class OptionError extends UsageError {
+  override readonly name = "OptionError";
 }
 
 /** The host lacks something: a privilege, a program, a kernel feature, space. */

@@ -1,5 +1,5 @@
 import { parseArgs } from "@std/cli";
-import { UsageError } from "../errors.ts";
+import { OptionError } from "../errors.ts";
 
 /** An option of a command. */
 export interface Option {
@@ -69,7 +69,7 @@ export class ParsedOptions {
  * option spelt out as `--name=value`.
  * @param verb how the errors name the command
  * @param stopsAtFirst all from the first argument on is left as it is, `--` too
- * @throws {UsageError} for an option that there is not, or one without its value
+ * @throws {OptionError} for an option that there is not, or one without its value
  */
 export function parse(
   verb: string,
@@ -78,7 +78,7 @@ export function parse(
   stopsAtFirst = false,
 ): { options: ParsedOptions; args: string[] } {
   const wrong = (why: string) =>
-    new UsageError({ what: `cannot understand the options of "${verb}"`, why, hint: `see: ${verb} --help` });
+    new OptionError({ what: `cannot understand the options of "${verb}"`, why, hint: `see: ${verb} --help` });
   const plain: string[] = [];
   const rest: string[] = [];
   for (let index = 0; index < args.length; index++) {
@@ -121,7 +121,7 @@ const isOption = (arg: string) => arg.startsWith("-") && arg !== "-";
 function spellOut(
   arg: string,
   options: readonly Option[],
-  wrong: (why: string) => UsageError,
+  wrong: (why: string) => OptionError,
 ): { option: Option; written: string; value: string | undefined }[] {
   const find = (matches: (option: Option) => boolean) => {
     const option = options.find(matches);

@@ -1,15 +1,20 @@
-import { resolve } from "@std/path";
+import { basename, dirname, resolve } from "@std/path";
+import { requireRoot } from "../container/host.ts";
 import { newId } from "../container/names.ts";
-import { onlyImage, readEtc, requireSource } from "../container/image.ts";
+import { onlyImage, readEtc } from "../container/image.ts";
+import { locateImage } from "../container/locate.ts";
+import type { RunOptions } from "../container/options.ts";
 import { type ImageEtc, prepare, type RunnableImage } from "../container/prepare.ts";
 import { UsageError } from "../errors.ts";
 import { archivedFiles } from "../image/files/archived.ts";
 import { assertRunnableHere } from "../image/config.ts";
 import { isSourcePath } from "../image/source/location.ts";
 import { openSource } from "../image/source/open.ts";
+import type { ImageStore, StoredImage } from "../image/store/store.ts";
 import { imagineEndpoint } from "../network/endpoints.ts";
 import { type Archive, explain } from "../plan/explain.ts";
 import { commandLine } from "../plan/shell.ts";
+import type { Lower } from "../rootfs/overlay.ts";
 import { pathsUnder } from "../state/paths.ts";
 import { type Command, type GlobalOptions, helpText, parse, withHelp } from "./command.ts";
 import { print } from "./output.ts";
@@ -36,7 +41,7 @@ export const command: Command = {
     const options = readRunOptions({ ...parsed, global });
     const id = newId();
     const workFolder = `/tmp/dhow-${id.slice(0, 12)}`;
-    const { image, archive } = await inspect(options.image, global, `${workFolder}/layers`);
+    const { image, archive } = await inspect(options, global, `${workFolder}/layers`);
     const endpoint = options.network === "bridge" ? imagineEndpoint(id, options.address) : undefined;
     const plan = prepare({ id, options, image, endpoint, paths: pathsUnder(workFolder) });
     print(explain({ title: commandLine("dhow", ...args), workFolder, archive, plan }));
@@ -49,14 +54,26 @@ interface Inspected {
   readonly archive: Archive | undefined;
 }
 
-/** Reads an image without putting anything into the store. */
-async function inspect(name: string, global: GlobalOptions, layersFolder: string): Promise<Inspected> {
-  if (!isSourcePath(name)) {
-    const stored = Deno.uid() === 0 ? await inspectStored(name, global) : undefined;
-    if (stored !== undefined) return stored;
-    requireSource(name);
+/** Reads an image, and changes nothing. */
+async function inspect(
+  { image: name, platform }: Pick<RunOptions, "image" | "platform">,
+  global: GlobalOptions,
+  layersFolder: string,
+): Promise<Inspected> {
+  const store = isSourcePath(name) || Deno.uid() !== 0
+    ? undefined
+    : (await openSession(global, "explain")).store;
+  const found = locateImage(store ?? NO_STORE, name, platform);
+  if (found.kind === "registry") {
+    requireRoot("look for images in the store");
+    throw found.absence;
   }
-  using source = await openSource(name, { spoolFolder: Deno.env.get("TMPDIR") || "/tmp" });
+  if (found.kind === "store") {
+    if (platform === undefined) assertRunnableHere(found.image.config, name);
+    return await inspectStored(store!, found.image, layersFolder);
+  }
+  const choice = platform === undefined ? {} : { platform };
+  using source = await openSource(name, { spoolFolder: Deno.env.get("TMPDIR") || "/tmp", ...choice });
   if (source.origin === undefined) {
     throw new UsageError({
       what: `cannot explain ${JSON.stringify(name)}`,
@@ -65,23 +82,37 @@ async function inspect(name: string, global: GlobalOptions, layersFolder: string
     });
   }
   const image = onlyImage(source, name);
-  assertRunnableHere(image.config, name);
-  const layers = image.layers.map(({ name }, index) => ({ name, folder: `${layersFolder}/${index}` }));
-  const folders = layers.map(({ folder }) => folder).toReversed();
-  const etc = await readEtc(archivedFiles(image.layers.map((blob) => ({ blob }))));
+  if (platform === undefined) assertRunnableHere(image.config, name);
   const { kind, path } = source.origin;
-  return {
-    image: { config: image.config, lower: { kind: "folders", layers: folders }, etc },
-    archive: { path: resolve(path), isFolder: kind === "folder", layers },
-  };
+  const names = image.layers.map(({ name }) => name);
+  const archive = toUnpack(resolve(path), kind === "folder", names, layersFolder);
+  const etc = await readEtc(archivedFiles(image.layers.map((blob) => ({ blob }))));
+  return { image: { config: image.config, lower: lowerOf(archive), etc }, archive };
 }
 
-async function inspectStored(name: string, global: GlobalOptions): Promise<Inspected | undefined> {
-  const { store } = await openSession(global, "explain");
-  const stored = store.find(name);
-  if (stored === undefined) return undefined;
-  assertRunnableHere(stored.config, name);
-  const lower = await store.lower(stored, "unpacked");
-  const etc = await store.facts(stored) as ImageEtc;
-  return { image: { config: stored.config, lower, etc }, archive: undefined };
+/** Who is not root has none. */
+const NO_STORE: Pick<ImageStore, "find"> = { find: () => undefined };
+
+/** A store may have an image unpacked; if not, the script unpacks it, because the tutorial's tools know no EROFS. */
+async function inspectStored(
+  store: ImageStore,
+  stored: StoredImage,
+  layersFolder: string,
+): Promise<Inspected> {
+  const { config } = stored;
+  const etc = await store.describe(stored) as ImageEtc;
+  const lower = store.unpacked(stored);
+  if (lower !== undefined) return { image: { config, lower, etc }, archive: undefined };
+  const tars = store.tars(stored);
+  const archive = toUnpack(dirname(tars[0]!), true, tars.map((path) => basename(path)), layersFolder);
+  return { image: { config, lower: lowerOf(archive), etc }, archive };
+}
+
+function toUnpack(path: string, isFolder: boolean, names: readonly string[], layersFolder: string): Archive {
+  const layers = names.map((name, index) => ({ name, folder: `${layersFolder}/${index}` }));
+  return { path, isFolder, layers };
+}
+
+function lowerOf({ layers }: Archive): Lower {
+  return { kind: "folders", layers: layers.map(({ folder }) => folder).toReversed() };
 }

@@ -1,6 +1,7 @@
 import { HostError, ImageError, UsageError } from "../errors.ts";
 import type { Content } from "../image/compression/stream.ts";
-import { Spool } from "../image/spool.ts";
+import { openStandardInput } from "../image/source/input.ts";
+import { spool } from "../image/source/spool.ts";
 
 /** A tar to import. */
 export interface ImportSource extends Disposable {
@@ -10,7 +11,7 @@ export interface ImportSource extends Disposable {
 }
 
 /**
- * Opens what `import` is given: a file; `-`, standard input; or the URL of a web server. The last two are read to their end first.
+ * Opens what `import` is given: a file; `-`, standard input; or the URL of a web server. What is no file is read to its end first.
  * @param folder where there is space for that
  * @param signal breaks it off
  * @throws {DhowError} when it cannot be had
@@ -29,10 +30,11 @@ export async function openImportSource(
         hint: "redirect it from a tar, or name one",
       });
     }
-    return await spooled(Deno.stdin.readable, { label: "standard input", origin: "-" }, folder, signal);
+    const file = await openStandardInput({ folder, label: "standard input", signal });
+    return opened(file, "standard input", "-");
   }
   if (/^https?:\/\//.test(source)) {
-    return await spooled(await download(source, signal), { label, origin: source }, folder, signal);
+    return opened(await spool(download(source, signal), { folder, label, signal }), label, source);
   }
   return openFile(source, label);
 }
@@ -45,53 +47,30 @@ function openFile(path: string, label: string): ImportSource {
   try {
     // asked first: opening a FIFO would wait for its writer
     if (!Deno.statSync(path).isFile) refuse("it is not a regular file");
-    const file = Deno.openSync(path);
-    const content = { file, offset: 0, size: file.statSync().size, label };
-    return { content, origin: "-", [Symbol.dispose]: () => file.close() };
+    return opened(Deno.openSync(path), label, "-");
   } catch (error) {
     if (error instanceof ImageError || !(error instanceof Error)) throw error;
     return refuse(error.message, error);
   }
 }
 
-async function download(url: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+/** What a web server sends. */
+async function* download(url: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const refuse = (why: string, cause?: unknown): never => {
     throw new HostError({ what: `cannot download ${JSON.stringify(url)}`, why, cause });
   };
   try {
     const response = await fetch(url, { signal });
-    if (response.ok && response.body !== null) return response.body;
+    if (response.ok && response.body !== null) return yield* response.body;
     await response.body?.cancel();
-    return refuse(`the server answered ${response.status} ${response.statusText}`);
+    refuse(`the server answered ${response.status} ${response.statusText}`);
   } catch (error) {
     if (error === signal.reason || error instanceof HostError) throw error;
-    return refuse(error instanceof Error ? error.message : String(error), error);
+    refuse(error instanceof Error ? error.message : String(error), error);
   }
 }
 
-async function spooled(
-  stream: ReadableStream<Uint8Array>,
-  { label, origin }: { label: string; origin: string },
-  folder: string,
-  signal: AbortSignal,
-): Promise<ImportSource> {
-  const spool = new Spool(folder);
-  const reader = stream.getReader();
-  const stop = () => reader.cancel(signal.reason).catch(() => {});
-  try {
-    signal.addEventListener("abort", stop);
-    for (let part = await reader.read(); !part.done; part = await reader.read()) {
-      await spool.write(part.value);
-    }
-    signal.throwIfAborted();
-    const content = { ...spool.range, label };
-    return { content, origin, [Symbol.dispose]: () => spool[Symbol.dispose]() };
-  } catch (error) {
-    spool[Symbol.dispose]();
-    signal.throwIfAborted();
-    if (error instanceof HostError || !(error instanceof Error)) throw error;
-    throw new HostError({ what: `cannot read ${label} to its end`, why: error.message, cause: error });
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
+function opened(file: Deno.FsFile, label: string, origin: string): ImportSource {
+  const content = { file, offset: 0, size: file.statSync().size, label };
+  return { content, origin, [Symbol.dispose]: () => file.close() };
 }

@@ -7,7 +7,8 @@ import { log } from "../log.ts";
 import type { Command, ParsedOptions } from "./command.ts";
 import { print } from "./output.ts";
 import { ask } from "./prompt.ts";
-import { connect, INSECURE } from "./registry.ts";
+import { connect } from "./registry.ts";
+import { INSECURE } from "./registry_options.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] [SERVER]",

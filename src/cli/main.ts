@@ -1,4 +1,4 @@
-import { DhowError, EXIT_OWN_FAILURE, UsageError } from "../errors.ts";
+import { DhowError, EXIT_OWN_FAILURE, OptionError, UsageError } from "../errors.ts";
 import { configureLog } from "../log.ts";
 import { type GlobalOptions, HELP, helpText, type Option, parse, withHelp } from "./command.ts";
 import { COMMANDS, type Entry, findCommand, type Group } from "./commands.ts";
@@ -44,8 +44,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     printError(error, debug);
     if (!(error instanceof DhowError)) return EXIT_OWN_FAILURE;
-    const isUsage = error instanceof UsageError;
-    return isUsage || (verb !== undefined && RUNS_A_PROGRAM.includes(verb)) ? error.exitCode : 1;
+    const isForRun = verb !== undefined && RUNS_A_PROGRAM.includes(verb);
+    return isForRun || error instanceof OptionError ? error.exitCode : 1;
   }
 }
 

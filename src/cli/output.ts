@@ -9,14 +9,32 @@ function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string
 
 /** Writes to standard output. A reader that has gone away is not an error. */
 export function print(text: string): void {
+  printTo(Deno.stdout, "standard output", text);
+}
+
+function printTo(stream: typeof Deno.stdout | typeof Deno.stderr, name: string, text: string): void {
   try {
-    writeAll(Deno.stdout, text);
+    writeAll(stream, text);
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) return;
     const why = error instanceof Error ? error.message : String(error);
-    throw new HostError({ what: "cannot write to standard output", why, cause: error });
+    throw new HostError({ what: `cannot write to ${name}`, why, cause: error });
   }
 }
+
+/** Where a command tells what it does. */
+export interface Output {
+  print(text: string): void;
+  isTerminal(): boolean;
+}
+
+export const STANDARD_OUTPUT: Output = { print, isTerminal: () => Deno.stdout.isTerminal() };
+
+/** For commands whose standard output belongs to a container's program. */
+export const STANDARD_ERROR: Output = {
+  print: (text) => printTo(Deno.stderr, "standard error", text),
+  isTerminal: () => Deno.stderr.isTerminal(),
+};
 
 /** One line without control characters: names in errors come from images, and must not move the terminal's cursor. */
 export function printable(text: string): string {

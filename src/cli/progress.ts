@@ -1,17 +1,17 @@
-/** Progress on standard output: lines that move on a terminal, plain ones elsewhere. */
+/** Progress: lines that move on a terminal, plain ones elsewhere. */
 import { type Clock, SYSTEM_CLOCK } from "../clock.ts";
 import { type LayerProgress, type Progress, QUIET } from "../image/progress.ts";
-import { print } from "./output.ts";
+import { type Output, STANDARD_OUTPUT } from "./output.ts";
 import { type LayerState, renderProgress, type Window } from "./progress_lines.ts";
 
 /** Progress that has an end: what is printed after it must not be drawn over. */
 export interface DisposableProgress extends Progress, Disposable {}
 
 /** For the command's user. @param isQuiet `--quiet` */
-export function openProgress(isQuiet: boolean): DisposableProgress {
+export function openProgress(isQuiet: boolean, output: Output = STANDARD_OUTPUT): DisposableProgress {
   if (isQuiet) return { ...QUIET, [Symbol.dispose]() {} };
-  if (!Deno.stdout.isTerminal()) return new PlainProgress(print);
-  return new TerminalProgress({ print, clock: SYSTEM_CLOCK, window });
+  if (!output.isTerminal()) return new PlainProgress(output.print);
+  return new TerminalProgress({ print: output.print, clock: SYSTEM_CLOCK, window });
 }
 
 /** The terminal's; some, such as serial lines, do not know theirs and say 0. */

@@ -1,19 +1,61 @@
 /** What the commands that speak to registries share. */
 import { SYSTEM_CLOCK } from "../clock.ts";
 import { UsageError } from "../errors.ts";
-import { saysNoTag } from "../image/reference.ts";
+import { formatFullName, type ImageName, saysNoTag } from "../image/reference.ts";
 import { makeHttpClient } from "../image/registry/certificates.ts";
 import { findCredentials } from "../image/registry/credentials.ts";
 import { Registry, type RegistryOptions } from "../image/registry/registry.ts";
-import type { Option } from "./command.ts";
+import type { Invocation, Option } from "./command.ts";
+import { print } from "./output.ts";
+import { INSECURE } from "./registry_options.ts";
 
-export const INSECURE: Option = {
-  name: "insecure",
-  help: "speak to the registry without encryption, if it has none",
-};
+/** The options that `pull` and `push` share. */
+export const TRANSFER_OPTIONS: readonly Option[] = [
+  { name: "all-tags", short: "a", help: "all tags of the repository" },
+  INSECURE,
+  { name: "quiet", short: "q", help: "print the image's name only" },
+];
+
+/** What a pull or a push is about. */
+export interface Transfer<Name extends ImageName> {
+  readonly name: Name;
+  /** How errors call it: `cannot pull "busybox"` */
+  readonly what: string;
+  readonly isForAll: boolean;
+  readonly isQuiet: boolean;
+  readonly isInsecure: boolean;
+  /** All that is printed when it is quiet. */
+  readonly fullName: string;
+}
+
+/**
+ * Reads the command line of `pull` or `push`, and says which tag is meant when it does not.
+ * @throws {UsageError} when there is not just one name, or one that does not go with the options
+ * @throws {ImageError} by `parse`
+ */
+export function readTransfer<Name extends ImageName>(
+  verb: "pull" | "push",
+  { args, options }: Invocation,
+  parse: (text: string) => Name,
+): Transfer<Name> {
+  const text = onlyArgument(verb, args);
+  const name = parse(text);
+  const isForAll = options.flag("all-tags");
+  const isQuiet = options.flag("quiet");
+  if (isForAll) refuseTag(verb, text);
+  else if (!isQuiet && saysNoTag(text)) print("Using default tag: latest\n");
+  return {
+    name,
+    what: `cannot ${verb} ${JSON.stringify(text)}`,
+    isForAll,
+    isQuiet,
+    isInsecure: options.flag("insecure"),
+    fullName: isForAll ? `${name.domain}/${name.path}` : formatFullName(name),
+  };
+}
 
 /** The one argument of a command. @param verb for the error: `pull` */
-export function onlyArgument(verb: string, args: readonly string[]): string {
+function onlyArgument(verb: string, args: readonly string[]): string {
   const [only, ...others] = args;
   if (only !== undefined && others.length === 0) return only;
   throw new UsageError({
@@ -24,7 +66,7 @@ export function onlyArgument(verb: string, args: readonly string[]): string {
 }
 
 /** @throws {UsageError} when a name that stands for all tags has one */
-export function refuseTag(verb: string, name: string): void {
+function refuseTag(verb: string, name: string): void {
   if (saysNoTag(name)) return;
   throw new UsageError({
     what: `cannot ${verb}`,

@@ -1,7 +1,8 @@
-import type { NetworkMode, RunOptions } from "../container/options.ts";
+import { type NetworkMode, PULL_POLICIES, type PullPolicy, type RunOptions } from "../container/options.ts";
 import { parseAddress } from "../network/subnet.ts";
 import { UsageError } from "../errors.ts";
 import type { Invocation, Option } from "./command.ts";
+import { INSECURE, PLATFORM, readPlatform } from "./registry_options.ts";
 
 /** The options of `run`, docker's. */
 export const RUN_OPTIONS: readonly Option[] = [
@@ -24,6 +25,14 @@ export const RUN_OPTIONS: readonly Option[] = [
   { name: "workdir", short: "w", value: "DIR", help: "working directory" },
   { name: "user", short: "u", value: "USER[:GROUP]", help: "run as this user, by name or number" },
   {
+    name: "pull",
+    value: "POLICY",
+    help: "download the image if it is missing (default), always, or never",
+  },
+  PLATFORM,
+  INSECURE,
+  { name: "quiet", short: "q", help: "do not tell how a download goes" },
+  {
     name: "verify",
     help: "hash the layers of an archive first (those in the store were hashed when they were loaded)",
   },
@@ -37,6 +46,8 @@ function isAddress(text: string): boolean {
 const NETWORK_MODES: readonly string[] = ["bridge", "none", "host"] satisfies NetworkMode[];
 const isNetworkMode = (text: string): text is NetworkMode => NETWORK_MODES.includes(text);
 
+const isPullPolicy = (text: string): text is PullPolicy => PULL_POLICIES.some((policy) => policy === text);
+
 /** @throws {UsageError} when options contradict each other or have impossible values */
 export function readRunOptions({ options, args }: Invocation): RunOptions {
   const wrong = (why: string, hint?: string) =>
@@ -49,6 +60,10 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
       `there is no network ${JSON.stringify(network)}`,
       `--network takes ${NETWORK_MODES.join(", ")}`,
     );
+  }
+  const pull = options.text("pull") ?? "missing";
+  if (!isPullPolicy(pull)) {
+    throw wrong(`there is no --pull ${JSON.stringify(pull)}`, `--pull takes ${PULL_POLICIES.join(", ")}`);
   }
   const address = options.text("ip");
   if (address !== undefined && network !== "bridge") throw wrong("--ip needs --network bridge");
@@ -67,6 +82,10 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
   }
   return {
     image,
+    pull,
+    platform: readPlatform(options),
+    insecure: options.flag("insecure"),
+    quiet: options.flag("quiet"),
     command,
     interactive: options.flag("interactive"),
     terminal: options.flag("tty"),

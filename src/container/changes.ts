@@ -128,7 +128,6 @@ class ChangeWriter {
     throw new HostError({
       what: `cannot make a layer of ${quoteName(path)}`,
       why: `overlay has kept only a reference to what it was before (${option})`,
-      hint: `turn that off before the container starts: echo N >/sys/module/overlay/parameters/${option}`,
     });
   }
 

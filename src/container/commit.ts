@@ -4,7 +4,7 @@ import { childConfig } from "../image/change/child_config.ts";
 import { digestOf } from "../image/digest_of.ts";
 import { parseImageConfig } from "../image/config.ts";
 import type { LayerBlob, SourceImage } from "../image/source/source.ts";
-import { Spool } from "../image/spool.ts";
+import { Spool } from "../image/source/spool.ts";
 import { TarWriter } from "../image/tar/writer.ts";
 import { openFolder } from "../image/walk/directory.ts";
 import { log } from "../log.ts";
@@ -42,7 +42,7 @@ export async function commitContainer<T>(
   load: (image: SourceImage) => Promise<T>,
 ): Promise<T> {
   const label = JSON.stringify(container.name);
-  using spool = new Spool(paths.state);
+  using spool = new Spool({ folder: paths.state, label: `the changes of ${label}` });
   const what = `cannot commit container ${label}`;
   const isChanged = await whileAlive(container, what, () => spoolChanges(container, paths, spool, signal));
   const diffId = spool.digest();

@@ -2,13 +2,17 @@ import { resolve } from "@std/path";
 import { ImageError } from "../errors.ts";
 import { assertRunnableHere, parseImageConfig } from "../image/config.ts";
 import { interruptible } from "../image/interrupt.ts";
-import { isSourcePath, parseLocation } from "../image/source/location.ts";
+import type { Platform } from "../image/platform.ts";
+import type { ImageName } from "../image/reference.ts";
+import { parseLocation } from "../image/source/location.ts";
 import type { ImageFiles } from "../image/files/merged.ts";
 import type { ImageSource, SourceImage } from "../image/source/source.ts";
 import { type ArchiveInPlace, identityOf } from "../image/store/archives.ts";
 import type { IndexMount, Storage } from "../image/store/storage.ts";
 import type { ImageStore, StoredImage } from "../image/store/store.ts";
 import { CONTAINER_FILES } from "../rootfs/etc_files.ts";
+import { locateImage, registryName } from "./locate.ts";
+import type { PullPolicy } from "./options.ts";
 import type { ImageEtc, RunnableImage } from "./prepare.ts";
 
 /** /etc/passwd and /etc/group are read whole. Docker has no bound; this one, in bytes, is far above any real one. */
@@ -22,6 +26,11 @@ export interface ResolvedImage extends RunnableImage {
 }
 
 export interface ResolveOptions {
+  readonly pull: PullPolicy;
+  /** What it has to be for; undefined for this machine. */
+  readonly platform: Platform | undefined;
+  /** Downloads an image into the store. */
+  readonly download: (name: ImageName) => Promise<StoredImage>;
   /** For archives that are compressed as a whole, or come through a fifo. */
   readonly spoolFolder: string;
   /** Whether to hash what is in an archive that is used where it lies. */
@@ -31,34 +40,35 @@ export interface ResolveOptions {
 }
 
 /**
- * Finds the image that a user means: a name in the store, or the path of an archive. An archive is used where it lies, if
- * that is possible, or else loaded into the store.
+ * Finds the image that a user means: a name in the store, the path of an archive, or a name that a registry knows. An archive
+ * is used where it lies, if that is possible, or else loaded into the store.
  *
- * @param spoolFolder for archives that are compressed as a whole, or come through a fifo
  * @throws {ImageError} when there is none, or it cannot be used
  */
 export async function resolveImage(
   store: ImageStore,
   name: string,
-  { spoolFolder, verify, inUserNamespace }: ResolveOptions,
+  options: ResolveOptions,
 ): Promise<ResolvedImage> {
-  const stored = isSourcePath(name) ? undefined : store.find(name);
+  const { spoolFolder, verify, inUserNamespace, platform } = options;
+  const named = await findOrPull(store, name, options);
   const storage = inUserNamespace ? "unpacked" : await store.storage();
-  if (stored !== undefined) return await fromStore(store, stored, name, storage);
-  requireSource(name);
+  if (named !== undefined) return await fromStore(store, named, name, storage, platform);
   const location = parseLocation(name);
   const path = realPath(resolve(location.path));
   // an image that is chosen by more than its path is not known by that alone
-  const isChosen = location.transport !== undefined || location.reference !== undefined;
+  const isChosen = location.transport !== undefined || location.reference !== undefined ||
+    platform !== undefined;
   const mount = storage === "unpacked" || isChosen ? undefined : storage;
   const identity = identityOf(path) ?? "";
   const known = mount === undefined ? undefined : store.archives.find(path, identity);
   if (mount !== undefined && known !== undefined && !verify) return inPlace(store, path, known, name, mount);
   const { openSource } = await import("../image/source/open.ts");
   const what = `cannot run ${JSON.stringify(name)}`;
-  using source = await interruptible(what, (signal) => openSource(name, { spoolFolder, signal }));
+  const choice = platform === undefined ? {} : { platform };
+  using source = await interruptible(what, (signal) => openSource(name, { spoolFolder, signal, ...choice }));
   const image = onlyImage(source, name);
-  assertRunnableHere(image.config, name);
+  if (platform === undefined) assertRunnableHere(image.config, name);
   if (verify) await verifyLayers(image);
   if (mount !== undefined && known !== undefined) return inPlace(store, path, known, name, mount);
   if (mount !== undefined && source.origin?.kind === "archive") {
@@ -67,7 +77,21 @@ export async function resolveImage(
     if (used !== undefined) return inPlace(store, path, used, name, mount);
   }
   const loaded = store.find(image.id) ?? await store.load(image, { tags: [], source: path });
-  return await fromStore(store, loaded, name, storage);
+  return await fromStore(store, loaded, name, storage, platform);
+}
+
+/** @returns undefined when the name is a file's */
+async function findOrPull(
+  store: ImageStore,
+  name: string,
+  { pull, platform, download }: ResolveOptions,
+): Promise<StoredImage | undefined> {
+  if (pull === "always") return await download(registryName(name));
+  const found = locateImage(store, name, platform);
+  if (found.kind === "store") return found.image;
+  if (found.kind === "file") return undefined;
+  if (pull === "never") throw found.absence;
+  return await download(found.name);
 }
 
 /** A path without symlinks, under which an archive is known again; of what is not there, the path as it is. */
@@ -84,8 +108,10 @@ async function fromStore(
   image: StoredImage,
   name: string,
   storage: Storage,
+  platform: Platform | undefined,
 ): Promise<ResolvedImage> {
-  assertRunnableHere(image.config, name);
+  // of another platform that was asked for: the kernel may know how to run it (binfmt_misc)
+  if (platform === undefined) assertRunnableHere(image.config, name);
   const lower = await store.lower(image, storage);
   const etc = await store.facts(image) as ImageEtc;
   return { id: image.id, config: image.config, lower, etc, isPresent: () => store.holds(image.id) };
@@ -132,22 +158,5 @@ export function onlyImage({ images }: ImageSource, name: string): SourceImage {
     what: `cannot run ${JSON.stringify(name)}`,
     why: `it holds ${images.length} images (${images.map(({ tags, id }) => tags[0] ?? id).join(", ")})`,
     hint: `load them with: dhow load -i ${name}, and run one by its name`,
-  });
-}
-
-/** @throws {ImageError} when a name that is not in the store is not that of an archive or a folder either */
-export function requireSource(name: string): void {
-  if (isSourcePath(name)) return;
-  const { transport, path } = parseLocation(name);
-  try {
-    // a folder is common, and none was meant, unless it was said
-    if (Deno.statSync(path).isFile || transport !== undefined) return;
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory)) throw error;
-  }
-  throw new ImageError({
-    what: `cannot find the image ${JSON.stringify(name)}`,
-    why: "there is none of that name in the store, and no such file",
-    hint: "list images with: dhow images; load one with: dhow load -i FILE",
   });
 }

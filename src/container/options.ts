@@ -1,7 +1,16 @@
-/** What a user can choose for a container, beside its image: the options of `run`. */
+import type { Platform } from "../image/platform.ts";
+
+/** What a user can choose for a container: the options of `run`. */
 export interface RunOptions {
   /** What the user calls the image: a name in the store or the path of an archive. */
   readonly image: string;
+  readonly pull: PullPolicy;
+  /** What the image has to be for; undefined for this machine. */
+  readonly platform: Platform | undefined;
+  /** Whether a registry without encryption may be pulled from. */
+  readonly insecure: boolean;
+  /** Whether to say nothing about a pull. */
+  readonly quiet: boolean;
   /** What follows IMAGE; replaces the image's Cmd when it is not empty. */
   readonly command: readonly string[];
   readonly interactive: boolean;
@@ -23,3 +32,7 @@ export interface RunOptions {
 }
 
 export type NetworkMode = "bridge" | "host" | "none";
+
+/** When an image is downloaded: if the store lacks it, each time, or not at all. */
+export const PULL_POLICIES = ["missing", "always", "never"] as const;
+export type PullPolicy = typeof PULL_POLICIES[number];

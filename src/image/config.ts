@@ -174,6 +174,7 @@ export function assertRunnableHere(config: ImageConfig, name: string): void {
   throw new ImageError({
     what: `cannot run image ${JSON.stringify(name)}`,
     why: `it is for ${formatPlatform(config)}, this machine is ${formatPlatform(here)}`,
-    hint: `save the image for this machine: docker pull --platform ${formatPlatform(here)} ...`,
+    hint: `get it for this machine, with: dhow pull --platform ${formatPlatform(here)}; ` +
+      `where the kernel can run it all the same: dhow run --platform ${formatPlatform(config)}`,
   });
 }

@@ -33,6 +33,9 @@ const TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
 /** What every name has to keep clear of: an image's id. */
 const ID = /^[0-9a-f]{64}$/;
 
+/** So that `sha256:...` is always an id (moby, reference/store.go: "refusing to create an ambiguous tag"). */
+const DIGEST_ALGORITHM = "sha256";
+
 /** distribution/reference: NameTotalLengthMax. */
 const MAX_REPOSITORY_LENGTH = 255;
 
@@ -83,6 +86,16 @@ export function parseImageName(text: string): ImageName {
   return { ...repository, tag: tag ?? DEFAULT_TAG };
 }
 
+/** The same; undefined for what is no name: an id, for one. */
+export function readImageName(text: string): ImageName | undefined {
+  try {
+    return parseImageName(text);
+  } catch (error) {
+    if (error instanceof ImageError) return undefined;
+    throw error;
+  }
+}
+
 /** Whether that can be a registry in an image's name. */
 export function isDomain(text: string): boolean {
   return text.length <= MAX_REPOSITORY_LENGTH && DOMAIN.test(text);
@@ -110,6 +123,9 @@ function parseRepository(name: string, text: string): Repository {
   const { domain, rest } = splitDomain(name);
   const path = domain === DEFAULT_DOMAIN && !rest.includes("/") ? OFFICIAL + rest : rest;
   if (ID.test(name)) refuse(text, "64 hexadecimal digits are an image's id, not a name");
+  if (familiar(domain, path) === DIGEST_ALGORITHM) {
+    refuse(text, `what begins with ${DIGEST_ALGORITHM}: is an image's id, not a name`);
+  }
   if (!PATH.test(path) || !DOMAIN.test(domain)) {
     if (PATH.test(path.toLowerCase()) && DOMAIN.test(domain)) {
       refuse(text, NO_REFERENCE, "the name must be lowercase");

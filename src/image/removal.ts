@@ -1,6 +1,6 @@
 /** What `rmi` may do, as docker's daemon decides it (moby, daemon/images/image_delete.go). */
 import { ImageError } from "../errors.ts";
-import { formatReference, parseReference } from "./reference.ts";
+import { formatImageName, parseImageName } from "./reference.ts";
 
 /** A container that was made from the image. */
 export interface ImageUser {
@@ -88,8 +88,9 @@ function removeByName(subject: RemovalSubject, name: string, force: boolean): Re
       `container ${shortId(user.id)} is using its referenced image ${shortId(id)}`,
     );
   }
-  const isDigest = name.includes("@");
-  const reference = isDigest ? name : formatReference(parseReference(name));
+  const parsed = parseImageName(name);
+  const isDigest = parsed.digest !== undefined;
+  const reference = formatImageName(parsed);
   const untag = [...tags, ...digests].filter((each) => each === reference);
   if (untag.length === 0) throw new ImageError({ what: "No such image", why: name });
   const [repository] = untag.map(repositoryOf);

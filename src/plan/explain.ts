@@ -6,7 +6,7 @@ import { AFTER_PIVOT, explainChildStep, lastCommand } from "./explain_child.ts";
 import { commandLine, indent, quote } from "./shell.ts";
 import { CHILD, type ChildStep, type HostStep, type NamespaceKind, type Plan, type Undo } from "./step.ts";
 
-/** A layer that the script has to unpack, because it is not in the store. */
+/** A layer that the script has to unpack, because the store does not have it unpacked. */
 export interface ArchivedLayer {
   /** Its name in the archive. */
   readonly name: string;
@@ -28,7 +28,7 @@ export interface Explanation {
   readonly title: string;
   /** The folder that holds all that the script makes. */
   readonly workFolder: string;
-  /** Undefined when the image is in the store. */
+  /** Undefined when the image is unpacked already. */
   readonly archive: Archive | undefined;
   readonly plan: Plan;
 }
@@ -142,7 +142,9 @@ function unpack({ path, isFolder, layers }: Archive, workFolder: string): string
     ...(isFolder ? [] : unpackArchive),
     "unpack_layer() {",
     '  mkdir -p "$2"',
-    "  tar --numeric-owner --same-permissions --xattrs --xattrs-include='*' --delay-directory-restore \\",
+    "  # Attributes with overlay's own names would tell it what only this script may tell it.",
+    "  tar --numeric-owner --same-permissions --delay-directory-restore \\",
+    "    --xattrs --xattrs-include='*' --xattrs-exclude='trusted.overlay.*' --xattrs-exclude='user.overlay.*' \\",
     '    -xf "$1" -C "$2"',
     "  # What a layer deletes it names .wh.NAME; overlay wants a device 0/0 called NAME instead.",
     "  find \"$2\" -name '.wh.*' ! -name '.wh..wh.*' -exec sh -ec '",

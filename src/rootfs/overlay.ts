@@ -19,7 +19,16 @@ export type Lower =
   };
 
 /**
+ * Overlay neither follows nor writes attributes that stand for another path or another file's content, whatever the host's
+ * defaults for that are: an image must not be able to say such things, and a container's changes must be whole. With userxattr
+ * this is so anyway, and older kernels refuse to be told.
+ */
+const WITHOUT_REFERENCES = ["redirect_dir=nofollow", "metacopy=off"];
+
+/**
  * The container's file tree: the image, read-only, below one writable layer (Documentation/filesystems/overlayfs.rst).
+ * volatile: the writable layer goes when the container ends, so nothing has to reach the disk (Linux 5.10). userxattr: in a user
+ * namespace overlay may not read the attributes trusted.* (Linux 5.11).
  * @param indexTarget where an index is mounted: a folder of the container's own
  */
 export function overlaySteps(
@@ -47,9 +56,7 @@ export function overlaySteps(
       upper,
       work,
       target,
-      // volatile: the writable layer goes when the container ends, so nothing has to reach the disk (Linux 5.10).
-      // userxattr: in a user namespace overlay may not read the attributes trusted.* (Linux 5.11).
-      options: inUserNamespace ? ["volatile", "userxattr"] : ["volatile"],
+      options: ["volatile", ...(inUserNamespace ? ["userxattr"] : WITHOUT_REFERENCES)],
     },
     { op: "open-root", why: "hold the new root by a descriptor", path: target },
   ];

@@ -1,4 +1,6 @@
 import { type Host, REPOSITORY, type RunningInHost } from "./host.ts";
+import { archive, sha256 } from "./image.ts";
+import { busyboxLayer } from "./images.ts";
 
 /** Who may log in where a registry wants that. */
 export const USER = "ann";
@@ -8,6 +10,11 @@ export const PASSWORD = "se cret:1";
 export const ADDRESS = "127.0.0.1:5000";
 
 const TOKEN_PORT = 5080;
+
+/** This machine's CPU and another one, as images call them. */
+export const ARCHITECTURES = Deno.build.arch === "aarch64"
+  ? ["arm64", "amd64"] as const
+  : ["amd64", "arm64"] as const;
 
 export interface RegistryOptions {
   readonly auth?: "basic" | "token";
@@ -48,6 +55,29 @@ export class TestRegistry implements AsyncDisposable {
       archive.includes(":") ? archive : `docker-archive:${archive}`,
       target,
     ]);
+  }
+
+  /**
+   * Puts images for several CPUs into it, and a manifest list of them as NAME:latest. Their program is busybox for this machine,
+   * whatever they say; the file /for says what that is.
+   */
+  async putVariants(name: string, architectures: readonly string[]): Promise<void> {
+    const type = "application/vnd.docker.distribution.manifest.v2+json";
+    const manifests = [];
+    for (const architecture of architectures) {
+      const layers = [busyboxLayer(), [{ path: "for", content: architecture }]];
+      const path = await this.host.write("variant.tar", archive({ layers, architecture }));
+      await this.put(path, `${name}:${architecture}`);
+      const url = `http://${ADDRESS}/v2/${name}/manifests/${architecture}`;
+      const { bytes } = await this.host.run(["curl", "-sSf", "-H", `Accept: ${type}`, url]);
+      const platform = { os: "linux", architecture };
+      manifests.push({ mediaType: type, size: bytes.length, digest: `sha256:${sha256(bytes)}`, platform });
+    }
+    const mediaType = "application/vnd.docker.distribution.manifest.list.v2+json";
+    const index = JSON.stringify({ schemaVersion: 2, mediaType, manifests });
+    const url = `http://${ADDRESS}/v2/${name}/manifests/latest`;
+    const header = `Content-Type: ${mediaType}`;
+    await this.host.succeed(["curl", "-sSf", "-X", "PUT", "-H", header, "-d", index, url]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

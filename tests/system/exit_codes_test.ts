@@ -57,10 +57,16 @@ systemTest("an image without a command needs one on the command line", async (ho
   assertFailure(await runArchive(host, busyboxWith({})), 125, /command/);
 });
 
-systemTest("wrong options give 125 for run and 1 for the rest, and point to the help", async (host) => {
-  assertFailure(await host.dhow(["run", "--no-such-option", "image"]), 125, /--no-such-option/, /--help/);
-  assertFailure(await host.dhow(["run"]), 125, /IMAGE/, /--help/);
-  assertFailure(await host.dhow(["run", "--network", "nowhere", "image"]), 125, /nowhere/, /bridge/);
-  const unknown = await host.dhow(["no-such-command"]);
-  assertEquals([unknown.code > 0, /no-such-command.*--help/.test(unknown.stderr)], [true, true]);
-});
+systemTest(
+  "options that there are not give 125, other mistakes 125 for run and 1 for the rest",
+  async (host) => {
+    assertFailure(await host.dhow(["run", "--no-such-option", "image"]), 125, /--no-such-option/, /--help/);
+    assertFailure(await host.dhow(["run"]), 125, /IMAGE/, /--help/);
+    assertFailure(await host.dhow(["run", "--network", "nowhere", "image"]), 125, /nowhere/, /bridge/);
+    const unknown = await host.dhow(["no-such-command"]);
+    assertEquals([unknown.code, /no-such-command.*--help/.test(unknown.stderr)], [1, true]);
+    const option = await host.dhow(["images", "--no-such-option"]);
+    assertEquals([option.code, /--no-such-option.*--help/.test(option.stderr)], [125, true]);
+    assertFailure(await host.dhow(["tag", "one"]), 1, /two arguments/);
+  },
+);

@@ -125,7 +125,7 @@ systemTest("a download that breaks off is an error, and leaves nothing", async (
   const { server, url } = await serve(host, 'lambda path: (200, 100000, b"abc")');
   await using _server = server;
   const output = await host.dhow(["import", `${url}/cut.tar`]);
-  assertFailure(output, 1, /cannot read "http:.*cut.tar" to its end/);
+  assertFailure(output, 1, /cannot download "http:.*cut.tar": error reading a body/);
 });
 
 systemTest("--change and --message and --platform go into the config", async (host) => {
@@ -158,12 +158,12 @@ systemTest("import refuses what is no tar, and says what it is", async (host) =>
       ["fifo", /not a regular file/],
     ] as const
   ) assertFailure(await host.dhow(["import", `${folder}${name}`]), 1, why);
-  assertFailure(await host.dhow(["import"]), 125, /a tar and a name/);
+  assertFailure(await host.dhow(["import"]), 1, /a tar and a name/);
   assertFailure(await host.dhow(["import", file, "Upper"]), 1, /lowercase/);
-  assertFailure(await host.dhow(["import", "--platform", "windows/amd64", file]), 125, /for linux only/);
+  assertFailure(await host.dhow(["import", "--platform", "windows/amd64", file]), 1, /for linux only/);
   assertFailure(
     await host.dhow(["import", "-c", "FROM x", file]),
-    125,
+    1,
     /"FROM" is not a valid change command/,
   );
   assertEquals((await host.dhow(["images", "-q"])).stdout, "");

@@ -5,6 +5,7 @@ import { busyboxArchive, busyboxLayer } from "../support/images.ts";
 import type { Host } from "../support/host.ts";
 import { systemTest } from "../support/system_test.ts";
 import type { TarEntry } from "../support/tar.ts";
+import { setXattr } from "../support/xattr.ts";
 
 async function shell(
   host: Host,
@@ -115,3 +116,55 @@ systemTest(
     );
   },
 );
+
+/** Attributes in overlay's own language, on a folder and a file, in both of its dialects. */
+function overlayAttributes(path: string): Record<string, string> {
+  const values = { opaque: "y", redirect: path, metacopy: "", origin: "x", "overlay.opaque": "y" };
+  return Object.fromEntries(
+    ["trusted", "user"].flatMap((dialect) =>
+      Object.entries(values).map(([name, value]) => [`SCHILY.xattr.${dialect}.overlay.${name}`, value])
+    ),
+  );
+}
+
+for (const flags of [[], ["--userns"]]) {
+  for (const globals of [[], ["--storage", "unpacked"]]) {
+    const how = [...globals, ...flags].join(" ") || "no options";
+    systemTest(`an image's attributes say nothing to overlay, with ${how}`, async (host) => {
+      const layers: TarEntry[][] = [
+        [
+          { path: "d/", type: "directory" },
+          { path: "d/below", content: "" },
+          { path: "secret/", type: "directory" },
+          { path: "secret/key", content: "key" },
+        ],
+        [
+          { path: "d/", type: "directory", pax: overlayAttributes("/secret") },
+          { path: "file", content: "own", pax: overlayAttributes("/secret/key") },
+        ],
+      ];
+      const path = await host.write("image.tar", archive({ layers: [busyboxLayer(), ...layers] }));
+      const command = ["run", "--network", "none", ...flags, path, "sh", "-c", "ls /d; cat /file"];
+      const result = await host.dhow([...globals, ...command]);
+      assertEquals([result.stdout, result.stderr], ["below\nown", ""]);
+      const explained = await host.dhow([...globals, "explain", ...command]);
+      const byHand = await host.run(["sh", await host.write("explained.sh", explained.stdout)]);
+      assertEquals([byHand.stdout, byHand.stderr], [result.stdout, ""]);
+    });
+  }
+}
+
+systemTest("overlay follows no reference to another path, even if a layer's folder has one", async (host) => {
+  const layers: TarEntry[][] = [
+    [{ path: "secret/", type: "directory" }, { path: "secret/key", content: "" }],
+    [{ path: "d/", type: "directory" }],
+  ];
+  const image = archive({ layers: [busyboxLayer(), ...layers], tags: ["box:latest"] });
+  await host.dhow(["--storage", "unpacked", "load", "-i", await host.write("image.tar", image)]);
+  const folder = (await host.shell("ls -d /var/lib/dhow/layers/*/d")).trim();
+  setXattr(host.path(folder), "trusted.overlay.redirect", new TextEncoder().encode("/secret"));
+  const run = ["--storage", "unpacked", "run", "--network", "none", "box"];
+  // EPERM: overlay refuses to look, rather than show what it was not told to
+  const { stdout } = await host.dhow([...run, "sh", "-c", "ls /d 2>&1; ls /secret"]);
+  assertEquals(stdout, "ls: /d: Operation not permitted\nkey\n");
+});

@@ -105,8 +105,21 @@ systemTest("all tags of a repository are pushed at once, quietly if that is want
   assertEquals(all.stdout.match(/^\w+(?=: digest: )/gm), ["1", "latest"]);
   const quiet = await host.dhow(["push", "-q", `${ADDRESS}/app`]);
   assertEquals([quiet.code, quiet.stdout, quiet.stderr], [0, `${ADDRESS}/app:latest\n`, ""]);
+  const both = await host.dhow(["push", "-a", "-q", `${ADDRESS}/app`]);
+  assertEquals([both.code, both.stdout, both.stderr], [0, `${ADDRESS}/app\n`, ""]);
   const tags = await host.succeed(["skopeo", "list-tags", "--tls-verify=false", `docker://${ADDRESS}/app`]);
   assertEquals(JSON.parse(tags).Tags.sort(), ["1", "latest"]);
+});
+
+systemTest("an image that was pushed is known by its digest, and found by it", async (host) => {
+  await using _ = await TestRegistry.start(host);
+  await load(host, `${ADDRESS}/app:1`);
+  const { stdout } = await host.dhow(["push", `${ADDRESS}/app:1`]);
+  const name = `${ADDRESS}/app@${/digest: (sha256:\w+)/.exec(stdout)![1]}`;
+  const digests = await host.dhow(["inspect", "-f", "{{json .RepoDigests}}", name]);
+  assertEquals([digests.stdout, digests.stderr], [`["${name}"]\n`, ""]);
+  const { stdout: removed } = await host.dhow(["rmi", `${ADDRESS}/app:1`]);
+  assert(removed.startsWith(`Untagged: ${ADDRESS}/app:1\nUntagged: ${name}\nDeleted: `), removed);
 });
 
 systemTest("an image that came with a manifest of OCI's goes out with one", async (host) => {
@@ -198,8 +211,8 @@ systemTest("what cannot be pushed is an error in one line", async (host) => {
       [["-a", "none"], 1, /no image of that name in the store/],
       [[`${ADDRESS}/app:1`], 1, /127\.0\.0\.1:5000: .*refused/],
       [[`app@sha256:${"0".repeat(64)}`], 1, /it has a digest/],
-      [["-a", `${ADDRESS}/app:1`], 125, /a tag cannot be used with --all-tags/],
-      [[], 125, /exactly one argument/],
+      [["-a", `${ADDRESS}/app:1`], 1, /a tag cannot be used with --all-tags/],
+      [[], 1, /exactly one argument/],
     ] as const
   ) {
     assertFailure(await host.dhow(["push", "-q", ...args]), code, said);

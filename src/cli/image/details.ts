@@ -27,7 +27,7 @@ export function describeImage(image: ShownImage): Struct {
     { name: "RepoTags", value: new List(image.tags) },
     { name: "RepoDigests", value: new List(image.digests) },
     { name: "Parent", value: "" },
-    { name: "Comment", value: document.text("comment") },
+    { name: "Comment", value: commentOf(document) },
     { name: "Created", value: document.text("created") || ZERO_TIME },
     { name: "Container", value: document.text("container") },
     {
@@ -47,6 +47,11 @@ export function describeImage(image: ShownImage): Struct {
     { name: "RootFS", value: describeLayers(image.config.diffIds) },
     { name: "Metadata", value: METADATA },
   ]);
+}
+
+/** Builders that write no comment of the image itself have one of its last step (moby 23, toImageInspect). */
+function commentOf(document: Document): string {
+  return document.text("comment") || (document.list("history").at(-1)?.text("comment") ?? "");
 }
 
 /** Whatever keeps the layers, overlay is what puts them together. */

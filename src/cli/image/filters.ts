@@ -1,5 +1,5 @@
 /** `--filter` of the image verbs, with docker's names and words. */
-import { UsageError } from "../../errors.ts";
+import { OptionError, UsageError } from "../../errors.ts";
 import { Document } from "../../image/document.ts";
 import { matchesReference } from "../../image/pattern.ts";
 
@@ -24,8 +24,10 @@ export function parseFilters(given: readonly string[], known: readonly string[])
   const filters = new Map<string, string[]>();
   for (const text of given) {
     const at = text.indexOf("=");
-    const wrong = (why: string) => new UsageError({ what: `cannot filter by ${JSON.stringify(text)}`, why });
-    if (at < 0) throw wrong("bad format of filter (expected name=value)");
+    if (at < 0) {
+      const why = "bad format of filter (expected name=value)";
+      throw new OptionError({ what: `cannot filter by ${JSON.stringify(text)}`, why });
+    }
     const name = text.slice(0, at).trim().toLowerCase();
     if (!known.includes(name)) {
       throw new UsageError({

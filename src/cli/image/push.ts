@@ -1,46 +1,35 @@
 import { ImageError } from "../../errors.ts";
 import { interruptible } from "../../image/interrupt.ts";
-import {
-  formatFullName,
-  formatReference,
-  parseReference,
-  type Reference,
-  saysNoTag,
-} from "../../image/reference.ts";
+import { formatReference, parseReference, type Reference } from "../../image/reference.ts";
 import { KnownBlobs } from "../../image/registry/known_blobs.ts";
 import { pushImage } from "../../image/registry/push.ts";
 import type { Registry } from "../../image/registry/registry.ts";
+import { ImageCatalog } from "../../image/store/catalog.ts";
 import type { ImageStore, StoredImage } from "../../image/store/store.ts";
 import { openSpool } from "../../state/spool.ts";
 import type { Command } from "../command.ts";
 import { print } from "../output.ts";
 import { openProgress } from "../progress.ts";
-import { connect, INSECURE, onlyArgument, refuseTag } from "../registry.ts";
+import { connect, readTransfer, TRANSFER_OPTIONS } from "../registry.ts";
 import { openSession, type Session } from "../session.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] NAME[:TAG]",
   summary: "Upload an image to a registry.",
-  options: [
-    { name: "all-tags", short: "a", help: "upload all tags of the repository" },
-    INSECURE,
-    { name: "quiet", short: "q", help: "print the image's name only" },
-  ],
-  async run({ args, options, global }) {
-    const text = onlyArgument("push", args);
-    const reference = parseReference(text);
-    const isForAll = options.flag("all-tags");
-    if (isForAll) refuseTag("push", text);
-    const isQuiet = options.flag("quiet");
-    if (!isQuiet && !isForAll && saysNoTag(text)) print("Using default tag: latest\n");
-    const session = await openSession(global, "push images");
-    const images = find(session.store, reference, isForAll);
-    if (!isQuiet) print(`The push refers to repository [${reference.domain}/${reference.path}]\n`);
-    const what = `cannot push ${JSON.stringify(text)}`;
-    const registryOptions = { domain: reference.domain, isInsecure: options.flag("insecure") };
+  options: TRANSFER_OPTIONS,
+  async run(invocation) {
+    const { name, what, isForAll, isQuiet, isInsecure, fullName } = readTransfer(
+      "push",
+      invocation,
+      parseReference,
+    );
+    const session = await openSession(invocation.global, "push images");
+    const images = find(session.store, name, isForAll);
+    if (!isQuiet) print(`The push refers to repository [${name.domain}/${name.path}]\n`);
     await interruptible(what, async (signal) => {
-      const registry = await connect(registryOptions, what, signal);
+      const registry = await connect({ domain: name.domain, isInsecure }, what, signal);
       for (const image of images) await push({ session, registry, signal, isQuiet, ...image });
+      if (isQuiet) print(`${fullName}\n`);
     });
     return 0;
   },
@@ -99,6 +88,7 @@ async function push(
     folder: spool.path,
     progress,
   });
+  new ImageCatalog(store).addDigest(image.id, reference.repository, digest);
   progress[Symbol.dispose]();
-  print(isQuiet ? `${formatFullName(reference)}\n` : `${reference.tag}: digest: ${digest} size: ${size}\n`);
+  if (!isQuiet) print(`${reference.tag}: digest: ${digest} size: ${size}\n`);
 }

@@ -1,5 +1,5 @@
 import { ImageError } from "../../errors.ts";
-import { formatReference, parseReference, type Reference } from "../reference.ts";
+import { formatImageName, parseReference, readImageName, saysNoTag } from "../reference.ts";
 
 /** An image as `save` needs it. */
 export interface NamedImage {
@@ -11,7 +11,7 @@ export interface NamedImage {
 
 /** Where images are found. */
 export interface ImageIndex<Image extends NamedImage> {
-  /** By a reference, an id or the start of one. */
+  /** By a name, an id or the start of one. */
   find(name: string): Image | undefined;
   list(): readonly Image[];
 }
@@ -44,9 +44,9 @@ export function selectImages<Image extends NamedImage>(
 }
 
 function imagesOf<Image extends NamedImage>(name: string, index: ImageIndex<Image>): Selection<Image>[] {
-  const reference = readReference(name);
-  if (reference !== undefined && !/:[^/]*$/.test(name)) {
-    const all = taggedImages(reference.repository, index);
+  const parsed = readImageName(name);
+  if (parsed !== undefined && saysNoTag(name)) {
+    const all = taggedImages(parsed.repository, index);
     if (all.length > 0) return all;
   }
   const image = index.find(name);
@@ -57,19 +57,9 @@ function imagesOf<Image extends NamedImage>(name: string, index: ImageIndex<Imag
       hint: "list images with: dhow images",
     });
   }
-  const tag = reference === undefined ? undefined : formatReference(reference);
+  // an id and a digest are no names that an archive could give
+  const tag = parsed === undefined ? undefined : formatImageName(parsed);
   return [{ image, tags: tag !== undefined && image.tags.includes(tag) ? [tag] : [] }];
-}
-
-/** undefined for what is no reference, an id for one. */
-function readReference(name: string): Reference | undefined {
-  if (/^sha256:[0-9a-f]+$/.test(name)) return undefined;
-  try {
-    return parseReference(name);
-  } catch (error) {
-    if (error instanceof ImageError) return undefined;
-    throw error;
-  }
 }
 
 /** The images of a repository, sorted by their tags. */

@@ -35,7 +35,7 @@ export function refusePlatform(
   const there = [...new Set(offers.map(({ platform }) => formatPlatform(platform)))];
   blobs.refuse(
     `there is no image for ${formatPlatform(wanted)} in it, only for ${few(there)}`,
-    "choose one with: dhow load --platform OS/ARCHITECTURE",
+    "choose one with: --platform OS/ARCHITECTURE",
   );
 }
 

@@ -1,6 +1,5 @@
 /** What archives and layouts call their images. */
-import { ImageError } from "../../errors.ts";
-import { formatReference, parseReference } from "../reference.ts";
+import { formatImageName, readImageName } from "../reference.ts";
 
 /** Names that annotations give an image (containerd, docker; OCI image-spec, annotations.md). */
 const CONTAINERD_NAME = "io.containerd.image.name";
@@ -23,12 +22,8 @@ export function layoutName(annotations: ReadonlyMap<string, string>): string | u
 export function tagOf(annotations: ReadonlyMap<string, string>): string | undefined {
   const name = layoutName(annotations);
   if (name === undefined || (!annotations.has(CONTAINERD_NAME) && !/[:/]/.test(name))) return undefined;
-  try {
-    return formatReference(parseReference(familiar(name)));
-  } catch (error) {
-    if (error instanceof ImageError) return undefined;
-    throw error;
-  }
+  const parsed = readImageName(familiar(name));
+  return parsed === undefined || parsed.digest !== undefined ? undefined : formatImageName(parsed);
 }
 
 /** Whether an image with these annotations is the one that the user calls so, by its whole name or by its layout's. */

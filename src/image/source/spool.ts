@@ -1,14 +1,21 @@
-/** Archives that cannot be read where they are, because they come through a pipe or are compressed, are written to a file. */
+/** What cannot be read where it is, because it comes through a pipe, is compressed or is only being made, is written to a file. */
 import { statfsSync } from "node:fs";
 import { describeErrno, EDQUOT, ENOSPC } from "../../../ffi/errno.ts";
 import { HostError } from "../../errors.ts";
+import { type Digester, sha256 } from "../digest.ts";
+import type { FileRange } from "../tar/reader.ts";
+import type { ByteSink } from "../tar/writer.ts";
 import { openUnnamed } from "../unnamed_file.ts";
 
-export interface SpoolOptions {
+/** Where a file is made, and what it is for. */
+export interface SpoolPlace {
   /** Where the file is made, though it never has a name there. */
   readonly folder: string;
   /** How messages name what is written. */
   readonly label: string;
+}
+
+export interface SpoolOptions extends SpoolPlace {
   /** Breaks off. */
   readonly signal: AbortSignal | undefined;
 }
@@ -26,21 +33,84 @@ const INTERVAL = 32 << 20;
  * @throws {HostError} when there is no space left
  */
 export async function spool(chunks: AsyncIterable<Uint8Array>, options: SpoolOptions): Promise<Deno.FsFile> {
-  const file = openUnnamed(options.folder);
-  let size = 0;
+  const spooled = new SpoolFile(options);
   try {
     for await (const chunk of chunks) {
       options.signal?.throwIfAborted();
-      if (Math.floor(size / INTERVAL) !== Math.floor((size + chunk.length) / INTERVAL)) {
-        assertSpace(options.folder);
-      }
-      for (let done = 0; done < chunk.length;) done += await file.write(chunk.subarray(done));
-      size += chunk.length;
+      await spooled.write(chunk);
     }
-    return file;
+    return spooled.file;
   } catch (error) {
-    file.close();
-    throw explained(error, size, options);
+    spooled.file.close();
+    throw spooled.explain(error);
+  }
+}
+
+/** Such a file, for bytes that are handed to it. They are hashed on the way. */
+export class Spool implements ByteSink, Disposable {
+  readonly #spooled: SpoolFile;
+  readonly #digester: Digester = sha256();
+
+  /** @throws {HostError} when the file cannot be made */
+  constructor(place: SpoolPlace) {
+    this.#spooled = new SpoolFile(place);
+  }
+
+  /** @throws {HostError} when there is no space left */
+  async write(bytes: Uint8Array): Promise<void> {
+    const hashed = this.#digester.update(bytes);
+    try {
+      await this.#spooled.write(bytes);
+    } catch (error) {
+      throw this.#spooled.explain(error);
+    } finally {
+      await hashed; // on another thread: the bytes' memory must not go away under it
+    }
+  }
+
+  /** `sha256:...` of what was written. To be asked once, when all is. */
+  digest(): string {
+    return this.#digester.digest();
+  }
+
+  /** Where the bytes lie; good until the spool is disposed of. */
+  get range(): FileRange {
+    const { file, size } = this.#spooled;
+    return { file, offset: 0, size };
+  }
+
+  [Symbol.dispose](): void {
+    this.#spooled.file.close();
+  }
+}
+
+class SpoolFile {
+  readonly file: Deno.FsFile;
+  size = 0;
+
+  constructor(readonly place: SpoolPlace) {
+    this.file = openUnnamed(place.folder);
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    if (Math.floor(this.size / INTERVAL) !== Math.floor((this.size + bytes.length) / INTERVAL)) {
+      assertSpace(this.place.folder);
+    }
+    for (let done = 0; done < bytes.length;) done += await this.file.write(bytes.subarray(done));
+    this.size += bytes.length;
+  }
+
+  /** Makes a full disk an error that says what to do. */
+  explain(error: unknown): unknown {
+    const code = (error as { code?: string } | undefined)?.code;
+    if (code !== "ENOSPC" && code !== "EDQUOT") return error;
+    const { folder, label } = this.place;
+    return new HostError({
+      what: `no space left: cannot uncompress or keep ${label} in ${JSON.stringify(folder)}`,
+      why: `${describeErrno(code === "ENOSPC" ? ENOSPC : EDQUOT)} after ${this.size} bytes`,
+      hint: "make room there, or choose another place with --root",
+      cause: error,
+    });
   }
 }
 
@@ -51,15 +121,4 @@ class NoSpace extends Error {
 function assertSpace(folder: string): void {
   const { bavail, bsize } = statfsSync(folder);
   if (bavail * bsize < RESERVE) throw new NoSpace();
-}
-
-function explained(error: unknown, size: number, { folder, label }: SpoolOptions): unknown {
-  const code = (error as { code?: string } | undefined)?.code;
-  if (code !== "ENOSPC" && code !== "EDQUOT") return error;
-  return new HostError({
-    what: `no space left: cannot uncompress or keep ${label} in ${JSON.stringify(folder)}`,
-    why: `${describeErrno(code === "ENOSPC" ? ENOSPC : EDQUOT)} after ${size} bytes`,
-    hint: "make room there, or choose another place with --root",
-    cause: error,
-  });
 }

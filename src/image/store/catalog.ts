@@ -72,6 +72,16 @@ export class ImageCatalog {
     });
   }
 
+  /** Remembers by which manifest a registry has an image. One that is gone meanwhile needs no such memory. */
+  addDigest(id: string, repository: string, digest: string): void {
+    this.#database.run(
+      "INSERT OR REPLACE INTO digests (repository, digest, image) SELECT ?, ?, id FROM images WHERE id = ?",
+      repository,
+      digest,
+      id,
+    );
+  }
+
   /** The containers that use each image, by its id. */
   users(id: string): { id: string; running: boolean }[] {
     return this.#database.all<{ id: string; owner: string }>(

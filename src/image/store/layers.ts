@@ -46,7 +46,12 @@ export class LayerStore {
 
   /** The tar of a layer that is kept as one. @throws {ImageError} when the store does not have it */
   openKept(diffId: string): Deno.FsFile {
-    return Deno.openSync(this.tar(this.find(diffId, "tar") ?? missing(diffId)));
+    return Deno.openSync(this.keptTar(diffId));
+  }
+
+  /** The path of a layer's tar. @throws {ImageError} when the store does not have the layer as one */
+  keptTar(diffId: string): string {
+    return this.tar(this.find(diffId, "tar") ?? missing(diffId));
   }
 
   /**

@@ -5,7 +5,7 @@ import { ImageError } from "../../errors.ts";
 import { type ImageConfig, parseImageConfig } from "../config.ts";
 import type { ImageFiles } from "../files/merged.ts";
 import { type Progress, QUIET } from "../progress.ts";
-import { formatReference, parseReference } from "../reference.ts";
+import { formatImageName, readImageName } from "../reference.ts";
 import type { LayerBlob, SourceImage } from "../source/source.ts";
 import { ArchiveCache } from "./archives.ts";
 import { IndexStore } from "./indexes.ts";
@@ -112,10 +112,10 @@ export class ImageStore {
         (await this.#complete(image, "tar"), this.#indexed(image, mount));
       if (lower !== undefined) return lower;
     }
-    const folders = this.#folders(image.id);
+    const folders = this.unpacked(image);
     if (folders !== undefined) return folders;
     await this.#complete(image, "folder");
-    return this.#folders(image.id)!;
+    return this.unpacked(image)!;
   }
 
   #indexed({ config: { diffIds } }: StoredImage, mount: IndexMount): Lower | undefined {
@@ -132,8 +132,11 @@ export class ImageStore {
     };
   }
 
-  /** Folders of an image's layers, as overlay stacks them. A layer that hides all below it is the last. */
-  #folders(imageId: string): Lower | undefined {
+  /**
+   * Folders of an image's layers, as overlay stacks them. A layer that hides all below it is the last.
+   * @returns undefined when it is not unpacked
+   */
+  unpacked({ id: imageId }: StoredImage): Extract<Lower, { kind: "folders" }> | undefined {
     const rows = this.database.all<{ number: number | null; opaque: number }>(
       `SELECT number, opaque FROM image_diff_ids
          LEFT JOIN layers ON layers.diff_id = image_diff_ids.diff_id AND form = 'folder' AND ready
@@ -146,6 +149,11 @@ export class ImageStore {
     const numbers = [...new Set(used.map(({ number }) => number))];
     if (!numbers.every((number) => number !== null)) return undefined;
     return { kind: "folders", layers: numbers.map((number) => this.layers.folder(number)) };
+  }
+
+  /** Paths of an image's layers that are kept as tars, lowest first. @throws {ImageError} when one is not */
+  tars({ config: { diffIds } }: StoredImage): string[] {
+    return diffIds.map((diffId) => this.layers.keptTar(diffId));
   }
 
   /** Makes what an image of the store lacks in a form. */
@@ -179,14 +187,14 @@ export class ImageStore {
   }
 
   /** What is to be remembered of an image's files, found out from its layers, wherever they are. */
-  async #describe({ id, config: { diffIds } }: StoredImage): Promise<unknown> {
-    const folders = this.#folders(id);
-    if (folders?.kind === "folders") {
+  async describe(image: StoredImage): Promise<unknown> {
+    const folders = this.unpacked(image);
+    if (folders !== undefined) {
       const { unpackedFiles } = await import("../files/unpacked.ts");
       return await this.options.describe(unpackedFiles(folders.layers));
     }
     const { archivedFiles } = await import("../files/archived.ts");
-    using opened = this.openLayers(diffIds);
+    using opened = this.openLayers(image.config.diffIds);
     return await this.options.describe(archivedFiles(opened.layers.map((blob) => ({ blob }))));
   }
 
@@ -196,25 +204,29 @@ export class ImageStore {
   }
 
   /**
-   * Finds an image by a reference (`name`, `name:tag`), its id, or the start of its id.
+   * Finds an image by a name (`name`, `name:tag`, `name@sha256:...`), its id, or the start of its id.
    * @returns undefined when there is none
    * @throws {ImageError} when several ids start like that
    */
   find(name: string): StoredImage | undefined {
-    const id = this.#idOfReference(name) ?? this.#idOfPrefix(name);
+    const id = this.#idOfName(name) ?? this.#idOfPrefix(name);
     return id === undefined ? undefined : this.#stored(id);
   }
 
-  #idOfReference(name: string): string | undefined {
-    let reference: string;
-    try {
-      reference = formatReference(parseReference(name));
-    } catch (error) {
-      if (error instanceof ImageError) return undefined;
-      throw error;
-    }
-    return this.database.get<{ image: string }>("SELECT image FROM tags WHERE reference = ?", reference)
-      ?.image;
+  #idOfName(text: string): string | undefined {
+    const name = readImageName(text);
+    if (name === undefined) return undefined;
+    const row = name.digest === undefined
+      ? this.database.get<{ image: string }>(
+        "SELECT image FROM tags WHERE reference = ?",
+        formatImageName(name),
+      )
+      : this.database.get<{ image: string }>(
+        "SELECT image FROM digests WHERE repository = ? AND digest = ?",
+        name.repository,
+        name.digest,
+      );
+    return row?.image;
   }
 
   #idOfPrefix(name: string): string | undefined {
@@ -268,7 +280,7 @@ export class ImageStore {
       image.id,
     );
     if (row !== undefined && row.facts !== null) return JSON.parse(row.facts);
-    const facts = await this.#describe(image);
+    const facts = await this.describe(image);
     this.database.run("UPDATE images SET facts = ? WHERE id = ?", JSON.stringify(facts), image.id);
     return facts;
   }

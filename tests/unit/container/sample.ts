@@ -15,6 +15,10 @@ export const ID = "0123456789abcdef".repeat(4);
 
 export const OPTIONS: RunOptions = {
   image: "sample",
+  pull: "missing",
+  platform: undefined,
+  insecure: false,
+  quiet: false,
   command: [],
   interactive: false,
   terminal: false,

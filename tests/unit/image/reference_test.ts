@@ -103,6 +103,10 @@ Deno.test("who writes capitals in a name is told so", () => {
 
 Deno.test("an image's id is no name", () => {
   assertThrows(() => parseReference("0a".repeat(32)), ImageError, "an image's id");
+  for (const name of [DIGEST, "sha256:abc", "sha256", "docker.io/library/sha256:1"]) {
+    assertThrows(() => parseImageName(name), ImageError, "an image's id");
+  }
+  assertEquals(parseReference("localhost:5000/sha256:1").path, "sha256");
 });
 
 for (

@@ -97,6 +97,14 @@ const CASES: readonly Case[] = [
     untag: [`box${D}`],
     removesImage: false,
   },
+  {
+    about: "a digest that is written with the registry and a tag",
+    tags: ONE,
+    digests: [`box${D}`],
+    name: `docker.io/library/box:1${D}`,
+    untag: [`box${D}`],
+    removesImage: false,
+  },
   { about: "the last digest", digests: [`box${D}`], name: `box${D}`, untag: [`box${D}`], removesImage: true },
   {
     about: "the name of one that runs",

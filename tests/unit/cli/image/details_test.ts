@@ -40,6 +40,13 @@ Deno.test("an image whose config says nothing has docker's members all the same,
   assertEquals(image.RootFS, { Type: "layers", Layers: [id("0")] });
 });
 
+Deno.test("an image without a comment of its own has that of its last step", () => {
+  const history = [{ comment: "first" }, { comment: "last" }];
+  assertEquals(show({ history }, "{{.Comment}}"), "last\n");
+  assertEquals(show({ history, comment: "own" }, "{{.Comment}}"), "own\n");
+  assertEquals(show({ history: [...history, {}] }, "{{.Comment}}"), "\n");
+});
+
 Deno.test("members that are empty are left out or null, as docker has each", () => {
   const [{ Config }] = JSON.parse(
     show({ config: { Env: [], Cmd: null, Labels: {}, Shell: [], ExposedPorts: {} } }),

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ImageError } from "../../../../src/errors.ts";
 import { type ImageIndex, type NamedImage, selectImages } from "../../../../src/image/archive/selection.ts";
-import { formatReference, parseReference } from "../../../../src/image/reference.ts";
+import { formatImageName, readImageName } from "../../../../src/image/reference.ts";
 
 const ONE = { id: `sha256:${"1".repeat(64)}`, tags: ["box:1", "box:latest", "example.com:5000/a/b:x"] };
 const TWO = { id: `sha256:${"2".repeat(64)}`, tags: ["box:2"] };
@@ -12,7 +12,8 @@ const INDEX: ImageIndex<NamedImage> = {
   list: () => IMAGES,
   find(name) {
     const byId = IMAGES.find(({ id }) => id.startsWith(name) || id.startsWith(`sha256:${name}`));
-    return byId ?? IMAGES.find(({ tags }) => tags.includes(formatReference(parseReference(name))));
+    const parsed = readImageName(name);
+    return byId ?? IMAGES.find(({ tags }) => parsed !== undefined && tags.includes(formatImageName(parsed)));
   },
 };
 

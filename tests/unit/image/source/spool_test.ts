@@ -1,8 +1,11 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import { sha256 } from "../../../../src/image/digest.ts";
 import { HostError } from "../../../../src/errors.ts";
-import { spool } from "../../../../src/image/source/spool.ts";
+import { Spool, spool } from "../../../../src/image/source/spool.ts";
 import { openRemoved } from "../../../../src/image/unnamed_file.ts";
 import { readAt } from "../../../../src/image/tar/reader.ts";
+
+sha256(); // opens OpenSSL's library, which then stays open; a test that did it would be said to leak
 
 async function* parts(...texts: string[]) {
   for (const text of texts) yield await Promise.resolve(new TextEncoder().encode(text));
@@ -77,4 +80,15 @@ Deno.test("a full disk is said to be one, with what has come until then", () =>
       'no space left: cannot uncompress or keep "a.tar"',
     );
     assertEquals(/after 4 bytes; make room there/.test(error.message), true, error.message);
+  }));
+
+Deno.test("what is handed to a spool can be read, and is hashed", () =>
+  inFolder(async (folder) => {
+    using spooled = new Spool({ folder, label: "it" });
+    await spooled.write(new TextEncoder().encode("ab"));
+    await spooled.write(new TextEncoder().encode("c"));
+    assertEquals([text(spooled.range.file), spooled.range.size, names(folder)], ["abc", 3, []]);
+    // sha256sum of "abc" (FIPS 180-2, appendix B.1)
+    const digest = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assertEquals(spooled.digest(), digest);
   }));
