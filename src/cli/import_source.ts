@@ -1,5 +1,6 @@
 import { HostError, ImageError, UsageError } from "../errors.ts";
 import type { Content } from "../image/compression/stream.ts";
+import { QUIET } from "../image/progress.ts";
 import { openStandardInput } from "../image/source/input.ts";
 import { spool } from "../image/source/spool.ts";
 
@@ -30,7 +31,7 @@ export async function openImportSource(
         hint: "redirect it from a tar, or name one",
       });
     }
-    const file = await openStandardInput({ folder, label: "standard input", signal });
+    const file = await openStandardInput({ folder, label: "standard input", progress: QUIET, signal });
     return opened(file, "standard input", "-");
   }
   if (/^https?:\/\//.test(source)) {

@@ -82,16 +82,28 @@ export class TerminalProgress implements DisposableProgress {
     const old = this.#layers.get(id);
     // an action that was only announced has done nothing
     const before = old === undefined ? 0 : old.before + old.current;
-    const since = this.terminal.clock.now();
     const update = (change: (state: LayerState) => Partial<LayerState>) => {
       const state = this.#layers.get(id)!;
       this.#layers.set(id, { ...state, ...change(state) });
       this.#schedule();
     };
-    this.#layers.set(id, { id: shortId(id), action, total, current: 0, since, outcome: undefined, before });
+    this.#layers.set(id, {
+      id: shortId(id),
+      action,
+      total,
+      current: 0,
+      since: undefined,
+      begun: old?.begun,
+      outcome: undefined,
+      before,
+    });
     this.#schedule();
     return {
-      advance: (bytes) => update(({ current }) => ({ current: current + bytes })),
+      advance: (bytes) =>
+        update(({ current, since, begun }) => {
+          const now = this.terminal.clock.now();
+          return { current: current + bytes, since: since ?? now, begun: begun ?? now };
+        }),
       done: (outcome) => update(() => ({ outcome })),
     };
   }

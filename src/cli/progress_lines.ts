@@ -9,8 +9,10 @@ export interface LayerState {
   /** Bytes of this action; undefined when nobody knows. */
   readonly total: number | undefined;
   readonly current: number;
-  /** When the action began, in ms. */
-  readonly since: number;
+  /** When the action began, in ms; undefined while it is only announced. */
+  readonly since: number | undefined;
+  /** When the first action on the layer began. */
+  readonly begun: number | undefined;
   /** How it ended. */
   readonly outcome: string | undefined;
   /** Bytes of the actions before this one. */
@@ -58,8 +60,8 @@ function layerLine(layer: LayerState, room: number, now: number): string {
   if (outcome !== undefined) return `${id}: ${outcome}`;
   const start = `${id}: ${action}`;
   if (current <= 0) return start;
-  if (total === undefined) return `${start}  ${humanSize(current)}  ${rate(current, now - since)}`;
-  const figures = `${humanSize(current)}/${humanSize(total)}  ${pace(current, total, now - since)}`;
+  if (total === undefined) return `${start}  ${humanSize(current)}  ${rate(current, now - (since ?? now))}`;
+  const figures = `${humanSize(current)}/${humanSize(total)}  ${pace(current, total, now - (since ?? now))}`;
   // two brackets, two gaps of one and two
   const width = Math.min(room - start.length - figures.length - 5, MAX_BAR);
   return width < MIN_BAR ? `${start}  ${figures}` : `${start} ${bar(current / total, width)}  ${figures}`;
@@ -74,12 +76,17 @@ function totalLine(layers: readonly LayerState[], now: number): string {
   const known = layers.filter(({ total, current }) => total !== undefined || current > 0);
   const sum = (bytes: (layer: LayerState) => number) => known.reduce((all, layer) => all + bytes(layer), 0);
   const current = sum((layer) => layer.before + layer.current);
-  const total = sum((layer) => layer.before + Math.max(layer.total ?? 0, layer.current));
+  // of what has ended nothing is left, whatever was announced
+  const left = sum(({ total, current, outcome }) =>
+    outcome === undefined ? Math.max((total ?? 0) - current, 0) : 0
+  );
   const ended = layers.filter(({ outcome }) => outcome !== undefined).length;
   const start = `Total: ${ended}/${layers.length} layers`;
   if (current <= 0) return start;
-  const since = Math.min(...layers.map((layer) => layer.since));
-  return `${start}, ${humanSize(current)}/${humanSize(total)}  ${pace(current, total, now - since)}`;
+  const begun = Math.min(...layers.map((layer) => layer.begun ?? now));
+  return `${start}, ${humanSize(current)}/${humanSize(current + left)}  ${
+    pace(current, current + left, now - begun)
+  }`;
 }
 
 /** Rate and time left. */

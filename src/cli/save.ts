@@ -2,10 +2,11 @@ import { UsageError } from "../errors.ts";
 import type { ArchiveFormat } from "../image/archive/layout.ts";
 import { saveImages } from "../image/archive/save.ts";
 import { selectImages } from "../image/archive/selection.ts";
-import { QUIET } from "../image/progress.ts";
 import { TarWriter } from "../image/tar/writer.ts";
 import { writeArchive } from "./archive_output.ts";
 import type { Command } from "./command.ts";
+import { STANDARD_ERROR } from "./output.ts";
+import { openProgress } from "./progress.ts";
 import { openSession } from "./session.ts";
 
 const FORMATS: readonly string[] = ["docker", "oci"] satisfies ArchiveFormat[];
@@ -17,6 +18,7 @@ export const command: Command = {
   options: [
     { name: "output", short: "o", value: "FILE", help: "write to FILE, not to standard output" },
     { name: "format", value: "FORMAT", help: "docker (default), which is an OCI archive too, or oci" },
+    { name: "quiet", short: "q", help: "print no progress" },
   ],
   async run({ args, options, global }) {
     const wrong = (why: string) =>
@@ -28,8 +30,9 @@ export const command: Command = {
     const images = selectImages(args, store);
     const subject = args.map((name) => JSON.stringify(name)).join(", ");
     return await writeArchive("save", subject, options.text("output"), async (sink, signal) => {
+      using progress = openProgress(options.flag("quiet"), STANDARD_ERROR);
       await using tar = new TarWriter(sink);
-      await saveImages(images, store, tar, { format, progress: QUIET, signal });
+      await saveImages(images, store, tar, { format, progress, signal });
       await tar.finish();
     });
   },

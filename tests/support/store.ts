@@ -42,7 +42,7 @@ export class Store implements Disposable {
 
   /** Loads an archive that is made for it. */
   load(options: ImageOptions): Promise<Output> {
-    return this.dhow("load", "-i", this.write("image.tar", archive(options)));
+    return this.dhow("load", "-q", "-i", this.write("image.tar", archive(options)));
   }
 
   /** Loads an image; returns its layers' folders, lowest first, if each was new. */

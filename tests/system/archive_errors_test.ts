@@ -9,7 +9,7 @@ import { tar } from "../support/tar.ts";
 /** Both `run` and `load` refuse the file, say why in one line, and keep nothing of it. */
 async function refused(host: Host, path: string, ...parts: RegExp[]): Promise<void> {
   assertFailure(await host.dhow(["run", "--network", "none", path, "true"]), 125, ...parts);
-  assertFailure(await host.dhow(["load", "-i", path]), 1, ...parts);
+  assertFailure(await host.dhow(["load", "-q", "-i", path]), 1, ...parts);
   assertEquals((await host.dhow(["images", "-q"])).stdout, "");
   assertEquals(storedLayers(host), []);
 }
@@ -28,7 +28,12 @@ systemTest("an archive that is missing", async (host) => {
 });
 
 systemTest("an image that is neither in the store nor a path", async (host) => {
-  assertFailure(await host.dhow(["run", "no-such-image", "true"]), 125, /no-such-image/, /dhow load/);
+  assertFailure(
+    await host.dhow(["run", "--pull", "never", "no-such-image", "true"]),
+    125,
+    /no-such-image/,
+    /dhow pull/,
+  );
 });
 
 systemTest("a folder that is no image", async (host) => {
@@ -102,7 +107,7 @@ systemTest("an image whose config is missing from the archive", async (host) => 
 systemTest("an image for another CPU can be kept, but not run", async (host) => {
   const path = await host.write("other.tar", busyboxWith({}, { architecture: "s390x" }));
   assertFailure(await host.dhow(["run", "--network", "none", path, "true"]), 125, /s390x/, /amd64|arm64/);
-  assertEquals((await host.dhow(["load", "-i", path])).code, 0);
+  assertEquals((await host.dhow(["load", "-q", "-i", path])).code, 0);
   assertFailure(await host.dhow(["run", "--network", "none", "test", "true"]), 125, /s390x/, /amd64|arm64/);
 });
 
@@ -113,7 +118,7 @@ systemTest("an image for another operating system", async (host) => {
 /** What `run` uses in place is hashed only when it is told to. */
 async function wrongLayer(host: Host, path: string, ...patterns: RegExp[]): Promise<void> {
   assertFailure(await host.dhow(["run", "--verify", "--network", "none", path, "true"]), 125, ...patterns);
-  assertFailure(await host.dhow(["load", "-i", path]), 1, ...patterns);
+  assertFailure(await host.dhow(["load", "-q", "-i", path]), 1, ...patterns);
   assertEquals(storedLayers(host), []);
 }
 

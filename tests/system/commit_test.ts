@@ -66,7 +66,7 @@ systemTest("a committed image can be committed again, with user namespaces too",
 });
 
 systemTest("a container that has changed nothing adds no layer", async (host) => {
-  assertSuccess(await host.dhow(["load", "-i", await busyboxArchive()]));
+  assertSuccess(await host.dhow(["load", "-q", "-i", await busyboxArchive()]));
   const before = (await host.dhow(["images", "-q"])).stdout;
   const script = "cat /etc/hosts >/dev/null";
   await using _container = await WaitingContainer.start(host, "idle", script, { image: "busybox" });
@@ -85,7 +85,7 @@ systemTest(
     await using _container = await WaitingContainer.start(host, "bare", "echo x >/file", { image: path });
     await commit(host, "bare", "bare");
     // in the next container they are made anew: what counts is what is in the tar of the layer
-    assertSuccess(await host.dhow(["save", "-o", host.file("saved.tar"), "bare"]));
+    assertSuccess(await host.dhow(["save", "-q", "-o", host.file("saved.tar"), "bare"]));
     const found = `cd ${host.file("")}; mkdir saved; tar -xf saved.tar -C saved
       for blob in saved/blobs/sha256/*; do tar -tf $blob 2>/dev/null || true; done | sort -u`;
     assertEquals(await host.shell(found), "bin/\nbin/busybox\nbin/cat\nbin/echo\nbin/sh\nfile\n");

@@ -34,7 +34,7 @@ async function crashEverywhere(
 
 systemTest("dhow killed after any step of load: the image is there, whole, or it is not", async (host) => {
   const path = await busyboxArchive();
-  const crashes = await crashEverywhere(host, ["load", "-i", path], async () => {
+  const crashes = await crashEverywhere(host, ["load", "-q", "-i", path], async () => {
     const output = await host.dhow(["run", "--network", "none", "busybox", "cat", "/var/www/index.html"]);
     assertSuccess(output);
     assertEquals(output.stdout, "hello from a container\n");
@@ -50,9 +50,9 @@ systemTest(
     for (let step = 1; step < FAR; step++) {
       const root = host.file("store");
       const env = { DHOW_FAULT: `kill-after:${step}` };
-      const { code } = await host.dhow(["--root", root, "load", "-i", path], { env });
+      const { code } = await host.dhow(["--root", root, "load", "-q", "-i", path], { env });
       assertSuccess(await host.dhow(["--root", root, "images", "-q"]));
-      const loaded = await host.dhow(["--root", root, "load", "-i", path]);
+      const loaded = await host.dhow(["--root", root, "load", "-q", "-i", path]);
       assertEquals([loaded.code, loaded.stdout], [0, "Loaded image: test:latest\n"]);
       assertEquals(
         (await host.shell(`ls ${root}/layers | grep -v skeleton`)).trim().split("\n").length,

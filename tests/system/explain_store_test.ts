@@ -69,7 +69,7 @@ for (const [form, globals] of [["in its best form", []], ["unpacked", ["--storag
     async (host) => {
       const dhow = (...args: string[]) => host.dhow([...globals, ...args]);
       const path = await host.write("image.tar", archive({ layers: LAYERS, tags: ["box:latest"] }));
-      assertSuccess(await dhow("load", "-i", path));
+      assertSuccess(await dhow("load", "-q", "-i", path));
       const loaded = contents(host);
       const explained = await dhow("explain", "run", ...FLAGS, "box", ...PROGRAM);
       assertSuccess(explained);

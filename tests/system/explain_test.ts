@@ -138,7 +138,7 @@ systemTest("the explained script passes standard input on with -i, and not witho
 });
 
 systemTest("the explained script runs an image of the store, and with --network host", async (host) => {
-  await host.dhow(["load", "-i", await busyboxArchive()]);
+  await host.dhow(["load", "-q", "-i", await busyboxArchive()]);
   await explainIsTrue(host, [...NO_NETWORK, "busybox", "cat", "/etc/passwd"]);
   await explainIsTrue(host, ["--network", "host", "busybox", "ip", "-o", "-4", "addr"]);
 });

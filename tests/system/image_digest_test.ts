@@ -33,7 +33,7 @@ systemTest("every verb takes an image by its digest, its id, and the start of th
     assertMatch(await output(host, "history", "-q", name), new RegExp(`^${id.slice(7, 19)}\n`));
     assertEquals(await output(host, "run", "--network", "none", name, "echo", "ran"), "ran");
     await output(host, "tag", name, `copy:${index}`);
-    await output(host, "save", "-o", "/tmp/saved.tar", name);
+    await output(host, "save", "-q", "-o", "/tmp/saved.tar", name);
     // neither a digest nor an id is a name that an archive could give
     const manifest = await host.shell("tar -xOf /tmp/saved.tar manifest.json; rm /tmp/saved.tar");
     assertEquals(JSON.parse(manifest)[0].RepoTags ?? [], [], name);

@@ -103,7 +103,7 @@ storeTest("an image that was removed can be loaded again, its layers too", async
 
 systemTest("an image that a container uses is kept, whoever wants it gone", async (host) => {
   const path = await host.write("image.tar", busyboxWith({ Cmd: ["sleep", "60"] }, { tags: ["box:1"] }));
-  assertSuccess(await host.dhow(["load", "-i", path]));
+  assertSuccess(await host.dhow(["load", "-q", "-i", path]));
   {
     await using container = host.spawnDhow([
       "run",
@@ -238,7 +238,7 @@ storeTest("what an image says of itself cannot move the terminal's cursor", asyn
 
 storeTest("image's verbs are the ones without it", async (store) => {
   const path = store.write("image.tar", archive(image("one")));
-  assertEquals(await output(store, "image", "load", "-i", path), "Loaded image: one:latest\n");
+  assertEquals(await output(store, "image", "load", "-q", "-i", path), "Loaded image: one:latest\n");
   assertEquals(await output(store, "image", "ls"), await output(store, "images"));
   assertEquals(await output(store, "image", "list"), await output(store, "images"));
   assertEquals(await output(store, "image", "history", "one"), await output(store, "history", "one"));

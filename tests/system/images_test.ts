@@ -49,7 +49,7 @@ systemTest("what was loaded is listed, and runs by its name, with and without th
     "image.tar",
     archive({ layers: LAYERS, config: CONFIG, tags: ["app:1.2", "app:latest"] }),
   );
-  const loaded = await host.dhow(["load", "-i", path]);
+  const loaded = await host.dhow(["load", "-q", "-i", path]);
   assertEquals([loaded.code, loaded.stdout, loaded.stderr], [
     0,
     "Loaded image: app:1.2\nLoaded image: app:latest\n",
@@ -118,7 +118,7 @@ systemTest("what comes through a fifo runs, but cannot be explained", async (hos
 systemTest("a name moves to the image that was loaded last", async (host) => {
   for (const word of ["first", "second"]) {
     const path = await host.write("image.tar", archive({ layers: LAYERS, config: { Cmd: ["echo", word] } }));
-    await host.dhow(["load", "-i", path]);
+    await host.dhow(["load", "-q", "-i", path]);
   }
   assertEquals((await host.dhow(["run", "--network", "none", "test"])).stdout, "second\n");
 });
@@ -132,7 +132,7 @@ systemTest(
       archive({ layers: LAYERS, config: { Cmd: ["true"] }, tags: ["other:1"], layout: "oci" }),
     ];
     for (const image of images) {
-      assertSuccess(await host.dhow(["load", "-i", await host.write("image.tar", image)]));
+      assertSuccess(await host.dhow(["load", "-q", "-i", await host.write("image.tar", image)]));
       assertEquals(layers(), 2);
     }
     for (const name of ["one:1", "other:1", "one:1"]) {
@@ -152,14 +152,14 @@ systemTest("an archive that was replaced by another is read anew", async (host) 
 systemTest("an archive of several images loads them all; to run it one must be chosen", async (host) => {
   const one = archive({ layers: LAYERS, config: CONFIG, tags: ["one:latest", "two:latest"] });
   const path = await host.write("image.tar", one);
-  await host.dhow(["load", "-i", path]);
+  await host.dhow(["load", "-q", "-i", path]);
   const { stdout } = await host.dhow(["images"]);
   assertEquals([/^one /m.test(stdout), /^two /m.test(stdout)], [true, true]);
 });
 
 systemTest("an image without a name can be run by its id", async (host) => {
   const path = await host.write("image.tar", busyboxWith({ Cmd: ["echo", "nameless"] }, { tags: [] }));
-  const { stdout } = await host.dhow(["load", "-i", path]);
+  const { stdout } = await host.dhow(["load", "-q", "-i", path]);
   const [, id = ""] = stdout.match(/^Loaded image ID: (sha256:[0-9a-f]{64})\n$/) ?? [];
   assertEquals((await host.dhow(["run", "--network", "none", id])).stdout, "nameless\n");
   assertMatch((await host.dhow(["images"])).stdout, /^<none> +<none> /m);

@@ -8,7 +8,7 @@ systemTest("V8 takes the compiled code of every command", async (host) => {
   const commands = [
     ["version"],
     ["images"],
-    ["load", "-i", archive],
+    ["load", "-q", "-i", archive],
     ["explain", "run", archive],
     ["run", "--network", "none", archive, "true"],
     ["recover"],

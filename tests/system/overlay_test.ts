@@ -160,7 +160,7 @@ systemTest("overlay follows no reference to another path, even if a layer's fold
     [{ path: "d/", type: "directory" }],
   ];
   const image = archive({ layers: [busyboxLayer(), ...layers], tags: ["box:latest"] });
-  await host.dhow(["--storage", "unpacked", "load", "-i", await host.write("image.tar", image)]);
+  await host.dhow(["--storage", "unpacked", "load", "-q", "-i", await host.write("image.tar", image)]);
   const folder = (await host.shell("ls -d /var/lib/dhow/layers/*/d")).trim();
   setXattr(host.path(folder), "trusted.overlay.redirect", new TextEncoder().encode("/secret"));
   const run = ["--storage", "unpacked", "run", "--network", "none", "box"];

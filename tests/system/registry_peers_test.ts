@@ -36,7 +36,7 @@ const DIFF_IDS = "{{json .RootFS.Layers}}";
 storeTest("docker and podman pull what dhow pushed", async (store) => {
   await withPeers(store, async (docker, dhow) => {
     const path = store.write("image.tar", archive({ layers: LAYERS, tags: [`${NAME}:1`] }));
-    assertGood(await dhow("load", "-i", path));
+    assertGood(await dhow("load", "-q", "-i", path));
     const pushed = await dhow("push", `${NAME}:1`);
     assertGood(pushed);
     const [digest] = /sha256:[0-9a-f]{64}/.exec(pushed.stdout)!;
@@ -56,7 +56,9 @@ storeTest("docker and podman pull what dhow pushed", async (store) => {
 storeTest("dhow pulls what docker pushed, and says so in docker's words", async (store) => {
   await withPeers(store, async (docker, dhow) => {
     const path = store.write("image.tar", archive({ layers: LAYERS, tags: [`${NAME}:1`, `${NAME}:2`] }));
-    for (const args of [["load", "-i", path], ["push", "-q", `${NAME}:1`], ["push", "-q", `${NAME}:2`]]) {
+    for (
+      const args of [["load", "-q", "-i", path], ["push", "-q", `${NAME}:1`], ["push", "-q", `${NAME}:2`]]
+    ) {
       assertEquals((await docker.docker(...args)).code, 0);
     }
     for (const name of [`${NAME}:1`, `${NAME}:2`]) assertGood(await dhow("pull", "-q", name), `${name}\n`);
@@ -76,8 +78,8 @@ storeTest("dhow pulls what docker pushed, and says so in docker's words", async 
 storeTest("a push of dhow's reads like one of docker's", async (store) => {
   await withPeers(store, async (docker, dhow) => {
     const path = store.write("image.tar", archive({ layers: LAYERS, tags: [`${NAME}:1`] }));
-    assertGood(await dhow("load", "-i", path));
-    assertEquals((await docker.docker("load", "-i", path)).code, 0);
+    assertGood(await dhow("load", "-q", "-i", path));
+    assertEquals((await docker.docker("load", "-q", "-i", path)).code, 0);
     assertGood(await dhow("push", `${NAME}:1`));
     const read = ({ stdout }: Output) =>
       stdout.split("\n").filter((line) => !/: Preparing$/.test(line)).sort().map((line) =>

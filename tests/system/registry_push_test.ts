@@ -19,7 +19,7 @@ const LAYERS = [busyboxLayer(), [{ path: "greeting", content: "hello\n" }]];
 /** Loads an image of two layers under some names. */
 async function load(host: Host, ...tags: string[]): Promise<void> {
   const path = await host.write("image.tar", archive({ layers: LAYERS, tags }));
-  assertEquals((await host.dhow(["load", "-i", path])).code, 0);
+  assertEquals((await host.dhow(["load", "-q", "-i", path])).code, 0);
 }
 
 /** What a push says of layers, sorted, without their ids. */

@@ -36,7 +36,7 @@ async function loadImages(store: Store): Promise<string> {
 const NAMES = ["app:1", "app:latest", "example.com/team/app:x"];
 
 async function save(store: Store, file: string, ...args: string[]): Promise<string> {
-  assertSuccess(await store.dhow("save", "-o", store.file(file), ...args));
+  assertSuccess(await store.dhow("save", "-q", "-o", store.file(file), ...args));
   return store.file(file);
 }
 
@@ -180,10 +180,10 @@ storeTest("what dhow saves, dhow loads; and saving that gives the same bytes", a
     sha256(Deno.readFileSync(await save(store, "two.tar", ...NAMES))),
   );
   const other = ["--root", store.file("other")];
-  const load = await run(store.command().slice(0, 1).concat(other, "load", "-i", path));
+  const load = await run(store.command().slice(0, 1).concat(other, "load", "-q", "-i", path));
   assertEquals(load.stdout, NAMES.map((name) => `Loaded image: ${name}\n`).join(""));
   const again = store.file("again.tar");
-  assertSuccess(await run(store.command().slice(0, 1).concat(other, "save", "-o", again, ...NAMES)));
+  assertSuccess(await run(store.command().slice(0, 1).concat(other, "save", "-q", "-o", again, ...NAMES)));
   assertEquals(sha256(Deno.readFileSync(again)), sha256(Deno.readFileSync(path)));
 });
 
@@ -200,10 +200,10 @@ storeTest("an image that was named by its id has no name in the archive", async 
 storeTest("save writes to a pipe what it writes to a file; nobody reading it is no error", async (store) => {
   await loadImages(store);
   const path = await save(store, "it.tar", "app:1");
-  const piped: Output = await store.dhow("save", "app:1");
+  const piped: Output = await store.dhow("save", "-q", "app:1");
   assertEquals([piped.code, sha256(piped.bytes)], [0, sha256(Deno.readFileSync(path))]);
   const script = '{ "$@"; echo "code $?" >&2; } | head -c 10 >/dev/null';
-  const { stderr } = await run(["sh", "-c", script, "sh", ...store.command("save", "app:1")]);
+  const { stderr } = await run(["sh", "-c", script, "sh", ...store.command("save", "-q", "app:1")]);
   assertEquals(stderr, "code 141\n");
 });
 
@@ -211,20 +211,20 @@ storeTest("save refuses what it cannot write, and makes no file then", async (st
   await loadImages(store);
   const out = store.file("out.tar");
   assertFailure(
-    await store.dhow("save", "-o", out, "app:1", "none"),
+    await store.dhow("save", "-q", "-o", out, "app:1", "none"),
     1,
     /cannot save "none": there is no image/,
   );
-  assertFailure(await store.dhow("save", "-o", out, "--format", "zip", "app:1"), 1, /no format "zip"/);
-  assertFailure(await store.dhow("save", "-o", out), 1, /no IMAGE/);
-  assertFailure(await store.dhow("save", "-o", `${out}/x`, "app:1"), 1, /no directory/);
+  assertFailure(await store.dhow("save", "-q", "-o", out, "--format", "zip", "app:1"), 1, /no format "zip"/);
+  assertFailure(await store.dhow("save", "-q", "-o", out), 1, /no IMAGE/);
+  assertFailure(await store.dhow("save", "-q", "-o", `${out}/x`, "app:1"), 1, /no directory/);
   assertEquals([...Deno.readDirSync(store.folder)].filter(({ name }) => /out|^\.dhow/.test(name)), []);
 });
 
 storeTest("a file that save replaces is the old one or the new one, never half", async (store) => {
   await loadImages(store);
   const path = store.write("it.tar", new TextEncoder().encode("old"));
-  assertFailure(await store.dhow("save", "-o", path, "none"), 1, /no image/);
+  assertFailure(await store.dhow("save", "-q", "-o", path, "none"), 1, /no image/);
   assertEquals(Deno.readTextFileSync(path), "old");
   await save(store, "it.tar", "app:1");
   const { mode } = Deno.statSync(path);

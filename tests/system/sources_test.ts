@@ -34,7 +34,7 @@ function skopeo(store: Store, target: string, ...flags: string[]): Promise<strin
   );
 }
 
-const load = (store: Store, path: string) => succeedIn(store, `$dhow load -i ${path}`);
+const load = (store: Store, path: string) => succeedIn(store, `$dhow load -q -i ${path}`);
 
 for (
   const [what, target, path, flags] of [
@@ -104,7 +104,7 @@ storeTest("an image that umoci changed is loaded, chosen by its name in the layo
   assertMatch(await load(store, "oci:layout:new"), NAMELESS);
   assertEquals(await load(store, "oci:layout:busybox"), LOADED);
   assertFailure(
-    await store.dhow("load", "-i", `oci:${store.file("layout")}:old`),
+    await store.dhow("load", "-q", "-i", `oci:${store.file("layout")}:old`),
     1,
     /no image "old"/,
     /busybox/,
@@ -147,7 +147,7 @@ storeTest(
     await succeed(["sh", "-euc", script]);
     const names = ["busybox:latest", "other:latest", "second:1"].map((name) => `Loaded image: ${name}`);
     for (const through of ["cat", "gzip -c", "zstd -qc", "zstd -qc --ultra -22"]) {
-      const printed = await succeedIn(store, `${through} <saved.tar | $dhow load`);
+      const printed = await succeedIn(store, `${through} <saved.tar | $dhow load -q`);
       assertEquals(printed.trim().split("\n").sort(), names);
     }
   },
@@ -157,10 +157,10 @@ for (const program of ["gzip", "zstd"]) {
   storeTest(
     `an archive that is compressed with ${program} is loaded from a file, and cut anywhere refused`,
     async (store) => {
-      assertEquals(await succeedIn(store, `${program} -c <$busybox >image; $dhow load -i image`), LOADED);
+      assertEquals(await succeedIn(store, `${program} -c <$busybox >image; $dhow load -q -i image`), LOADED);
       const { size } = Deno.statSync(store.file("image"));
       for (const cut of [size - 1, Math.floor(size / 2), 100]) {
-        const { stderr, code } = await shell(store, `head -c ${cut} image >cut; $dhow load -i cut`);
+        const { stderr, code } = await shell(store, `head -c ${cut} image >cut; $dhow load -q -i cut`);
         assertMatch(stderr, /^dhow: cannot uncompress "cut": unexpected end of file; .*\n$/);
         assertEquals(code, 1);
       }
@@ -172,7 +172,7 @@ for (const [program, hint] of [["xz", "unxz"], ["bzip2", "bunzip2"]] as const) {
   storeTest(
     `an archive that is compressed with ${program} is refused with what uncompresses it`,
     async (store) => {
-      const { code, stderr } = await shell(store, `${program} -c <$busybox | $dhow load`);
+      const { code, stderr } = await shell(store, `${program} -c <$busybox | $dhow load -q`);
       assertMatch(
         stderr,
         new RegExp(`^dhow: .*standard input.*compressed with ${program}; .* with: ${hint}\n$`),
@@ -183,16 +183,16 @@ for (const [program, hint] of [["xz", "unxz"], ["bzip2", "bunzip2"]] as const) {
 }
 
 storeTest("standard input may be a file, a part of one, a pipe, or a fifo by its path", async (store) => {
-  assertEquals(await succeedIn(store, "$dhow load <$busybox"), LOADED);
-  assertEquals(await succeedIn(store, "cat $busybox | $dhow load"), LOADED);
-  assertEquals(await succeedIn(store, "$dhow load -i <(cat $busybox)"), LOADED);
-  const partly = "(echo first line; cat $busybox) >mixed; { read -r line; $dhow load; } <mixed";
+  assertEquals(await succeedIn(store, "$dhow load -q <$busybox"), LOADED);
+  assertEquals(await succeedIn(store, "cat $busybox | $dhow load -q"), LOADED);
+  assertEquals(await succeedIn(store, "$dhow load -q -i <(cat $busybox)"), LOADED);
+  const partly = "(echo first line; cat $busybox) >mixed; { read -r line; $dhow load -q; } <mixed";
   assertEquals(await succeedIn(store, partly), LOADED);
 });
 
 storeTest("standard input that is empty, closed or a folder is refused", async (store) => {
   for (const redirection of ["</dev/null", "<&-", "</"]) {
-    const { code, stderr } = await shell(store, `$dhow load ${redirection}`);
+    const { code, stderr } = await shell(store, `$dhow load -q ${redirection}`);
     assertMatch(stderr, /^dhow: cannot (read|open) .*standard input: .*(empty|is a directory).*\n$/);
     assertEquals(code, 1);
   }
@@ -216,7 +216,7 @@ for (const [signal, code] of [["INT", 1], ["TERM", 1], ["KILL", 137]] as const) 
     async (store) => {
       await store.dhow("images");
       const before = await listing(store);
-      await using loading = store.start("load");
+      await using loading = store.start("load", "-q");
       await loading.write((await Deno.readFile(await busyboxArchive())).subarray(0, 1_000_000));
       await eventually(() => assertEquals(spools(store, loading.pid), 1));
       Deno.kill(loading.pid, `SIG${signal}`);
@@ -237,7 +237,7 @@ storeTest(
     mkdir small; mount -n -t tmpfs -o size=200m tmpfs small
     $dhow --root small/root images >/dev/null
     before=$(df --output=used small)
-    status=0; (printf x; head -c 2000m /dev/zero) | ${"gzip -1"} | $dhow --root small/root load || status=$?
+    status=0; (printf x; head -c 2000m /dev/zero) | ${"gzip -1"} | $dhow --root small/root load -q || status=$?
     [ "$before" = "$(df --output=used small)" ] || echo "space is missing"
     exit $status`;
     const { code, stdout, stderr } = await run([
@@ -266,14 +266,20 @@ storeTest(
       on(layout.image({ layers: [tar([{ path: architecture }])], architecture }), architecture);
     layout.top(layout.index([image("s390x"), image(MACHINE)])).write(store.file("layout"));
     const path = store.file("layout");
-    const loaded = async (...flags: string[]) => (await store.dhow("load", "-i", path, ...flags)).stdout;
+    const loaded = async (...flags: string[]) =>
+      (await store.dhow("load", "-q", "-i", path, ...flags)).stdout;
     const [mine, other] = [await loaded(), await loaded("--platform", "linux/s390x")];
     assertMatch(mine, NAMELESS);
     assertMatch(other, NAMELESS);
     assertEquals([mine === other, await loaded("--platform", `linux/${MACHINE}`)], [false, mine]);
-    const none = await store.dhow("load", "-i", path, "--platform", "linux/riscv64");
+    const none = await store.dhow("load", "-q", "-i", path, "--platform", "linux/riscv64");
     assertFailure(none, 1, /linux\/riscv64/, new RegExp(`only for linux/s390x, linux/${MACHINE};`));
-    assertFailure(await store.dhow("load", "-i", path, "--platform", "z80"), 1, /z80/, /os\/architecture/);
+    assertFailure(
+      await store.dhow("load", "-q", "-i", path, "--platform", "z80"),
+      1,
+      /z80/,
+      /os\/architecture/,
+    );
   },
 );
 
@@ -291,7 +297,7 @@ storeTest("a layer of which a zstd frame wants too much memory is refused", asyn
   layout.top(layout.image({ layers: [layer], stored: () => stored }));
   Deno.writeFileSync(path, layout.archive());
   assertFailure(
-    await store.dhow("load", "-i", path),
+    await store.dhow("load", "-q", "-i", path),
     1,
     /cannot uncompress layer/,
     /wants \d+ bytes of memory/,
@@ -302,5 +308,5 @@ storeTest("a layer of which a zstd frame wants too much memory is refused", asyn
 storeTest("a damaged archive of docker's that has an OCI layout too is refused", async (store) => {
   const bytes = archive({ layers: [[{ path: "file", content: "x" }]], layout: "oci" });
   const path = store.write("image.tar", bytes.subarray(0, bytes.length - 3000));
-  assertFailure(await store.dhow("load", "-i", path), 1, /truncated|ends/);
+  assertFailure(await store.dhow("load", "-q", "-i", path), 1, /truncated|ends/);
 });

@@ -71,7 +71,7 @@ eachStorage("a layer that the store has is not read again", async (store) => {
     byte === 0x66 && content[index - 1] === 0 && content[index + 1] === 0
   );
   content[data] = 0x67;
-  const { code, stderr } = await store.dhow("load", "-i", store.write("changed.tar", content));
+  const { code, stderr } = await store.dhow("load", "-q", "-i", store.write("changed.tar", content));
   assertEquals([code, stderr], [0, ""]);
 });
 
@@ -100,7 +100,7 @@ eachStorage(
   "of several loads of one image at once, all succeed and one copy of each layer remains",
   async (store) => {
     const path = writeLarge(store);
-    const outputs = await Promise.all(Array.from({ length: 4 }, () => store.dhow("load", "-i", path)));
+    const outputs = await Promise.all(Array.from({ length: 4 }, () => store.dhow("load", "-q", "-i", path)));
     assertEquals(outputs.map(({ code, stderr }) => [code, stderr]), Array(4).fill([0, ""]));
     assertEquals(store.layerFolders().length, 1);
     assertEquals((await store.listing("large:1", "files")).length, 1500);
@@ -109,7 +109,7 @@ eachStorage(
 
 eachStorage("what a killed load has left behind is removed by the next command", async (store, storage) => {
   const path = writeLarge(store);
-  await using load = store.start("load", "-i", path);
+  await using load = store.start("load", "-q", "-i", path);
   await isLoading(store, storage);
   Deno.kill(load.pid, "SIGKILL");
   assertEquals((await load.output()).code, 137);
@@ -117,12 +117,12 @@ eachStorage("what a killed load has left behind is removed by the next command",
 
   assertEquals((await store.dhow("images", "-q")).stdout, "");
   assertEquals(store.layerFiles(), []);
-  assertEquals((await store.dhow("load", "-i", path)).code, 0);
+  assertEquals((await store.dhow("load", "-q", "-i", path)).code, 0);
 });
 
 eachStorage("a command leaves alone what another load is making", async (store, storage) => {
   const path = writeLarge(store);
-  await using load = store.start("load", "-i", path);
+  await using load = store.start("load", "-q", "-i", path);
   await isLoading(store, storage);
   Deno.kill(load.pid, "SIGSTOP");
   await store.dhow("images");
@@ -133,7 +133,7 @@ eachStorage("a command leaves alone what another load is making", async (store, 
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   eachStorage(`a load that ${signal} ends removes at once what it has made`, async (store, storage) => {
-    await using load = store.start("load", "-i", writeLarge(store));
+    await using load = store.start("load", "-q", "-i", writeLarge(store));
     await isLoading(store, storage);
     Deno.kill(load.pid, signal);
     const { code, stderr } = await load.output();
@@ -151,7 +151,7 @@ eachStorage(
     const script =
       'truncate -s 20m "$0.img"; mkfs.ext4 -q -O ^has_journal "$0.img"; mount "$0.img" "$0"; "$@"; echo "code $?"; ls "$0/layers"; du -sm "$0" | cut -f 1';
     const { stdout, stderr } = await run(
-      ["unshare", "--mount", "sh", "-c", script, store.root, ...store.command("load", "-i", path)],
+      ["unshare", "--mount", "sh", "-c", script, store.root, ...store.command("load", "-q", "-i", path)],
     );
     const work = storage === "erofs" ? "cannot write layer" : 'cannot unpack "files/a-';
     assertStringIncludes(stderr, `dhow: no space left: ${work}`);

@@ -28,7 +28,12 @@ async function differences<T>(
 /** The same image in a real docker and in a store of dhow's. */
 async function loadBoth(store: Store, docker: Docker): Promise<void> {
   const path = store.write("rich.tar", archive(RICH_IMAGE));
-  for (const loaded of [await docker.docker("load", "-i", path), await store.dhow("load", "-i", path)]) {
+  for (
+    const loaded of [
+      await docker.docker("load", "-q", "-i", path),
+      await store.dhow("load", "-q", "-i", path),
+    ]
+  ) {
     assertEquals(loaded.code, 0, loaded.stderr);
   }
 }

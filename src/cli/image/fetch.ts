@@ -94,16 +94,13 @@ export async function fetchForRun(
   });
 }
 
-/**
- * The store's progress in docker's words, on the lines of the downloads. It announces a layer before that is downloaded, and
- * counts bytes of the tar, of which nobody knows yet how many there are.
- */
+/** The store's progress in docker's words, on the lines of the downloads. It announces a layer before that is downloaded. */
 function loading(progress: Progress, layers: readonly RemoteLayer[]): Progress {
   const digests = new Map(layers.map(({ diffId, digest }) => [diffId, digest]));
   return {
-    layer(id) {
+    layer(id, _action, total) {
       let line: LayerProgress | undefined;
-      const begun = () => line ??= progress.layer(digests.get(id) ?? id, "Extracting", undefined);
+      const begun = () => line ??= progress.layer(digests.get(id) ?? id, "Extracting", total);
       return { advance: (bytes) => begun().advance(bytes), done: () => begun().done("Pull complete") };
     },
   };

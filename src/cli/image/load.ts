@@ -2,8 +2,11 @@ import { UsageError } from "../../errors.ts";
 import { interruptible } from "../../image/interrupt.ts";
 import { parsePlatform } from "../../image/platform.ts";
 import { openSource, STANDARD_INPUT } from "../../image/source/open.ts";
+import type { SourceImage } from "../../image/source/source.ts";
+import type { ImageStore } from "../../image/store/store.ts";
 import type { Command } from "../command.ts";
-import { print } from "../output.ts";
+import { print, STANDARD_ERROR } from "../output.ts";
+import { openProgress } from "../progress.ts";
 import { openSession } from "../session.ts";
 
 export const command: Command = {
@@ -12,7 +15,7 @@ export const command: Command = {
   options: [
     { name: "input", short: "i", value: "PATH", help: "read from PATH, not from standard input" },
     { name: "platform", value: "PLATFORM", help: "the one to load of several: os/architecture[/variant]" },
-    { name: "quiet", short: "q", help: "print no progress; there is none yet" },
+    { name: "quiet", short: "q", help: "print no progress" },
   ],
   async run({ args, options, global }) {
     if (args.length > 0) {
@@ -34,15 +37,23 @@ export const command: Command = {
     const choice = platform === undefined ? {} : { platform: parsePlatform(platform) };
     const { store, paths } = await openSession(global, "load images");
     const what = `cannot load ${input === undefined ? "standard input" : JSON.stringify(input)}`;
-    using source = await interruptible(
-      what,
-      (signal) => openSource(input ?? STANDARD_INPUT, { ...choice, spoolFolder: paths.state, signal }),
-    );
+    const isQuiet = options.flag("quiet");
+    using source = await interruptible(what, async (signal) => {
+      using progress = openProgress(isQuiet, STANDARD_ERROR);
+      const sourceOptions = { ...choice, spoolFolder: paths.state, progress, signal };
+      return await openSource(input ?? STANDARD_INPUT, sourceOptions);
+    });
     for (const image of source.images) {
-      await store.load(image, { tags: image.tags });
+      await load(store, image, isQuiet);
       for (const tag of image.tags) print(`Loaded image: ${tag}\n`);
       if (image.tags.length === 0) print(`Loaded image ID: ${image.id}\n`);
     }
     return 0;
   },
 };
+
+/** Progress goes to standard error: standard output has docker's lines, for scripts. */
+async function load(store: ImageStore, image: SourceImage, isQuiet: boolean): Promise<void> {
+  using progress = openProgress(isQuiet, STANDARD_ERROR);
+  await store.load(image, { tags: image.tags, progress });
+}

@@ -1,6 +1,6 @@
 import { ImageError } from "../../errors.ts";
 import { sha256 } from "../digest.ts";
-import type { Progress } from "../progress.ts";
+import type { LayerProgress, Progress } from "../progress.ts";
 import { encodeText } from "../tar/byte_string.ts";
 import type { TarEntry } from "../tar/decoder.ts";
 import type { TarWriter } from "../tar/writer.ts";
@@ -38,12 +38,17 @@ export async function saveImages(
 ): Promise<void> {
   const sizes = layerSizes(images, tars);
   const layout = makeLayout(images, options.format, (diffId) => sizes.get(diffId)!);
+  // all are announced first, so that it can be told how much there is to do
+  const progress = new Map(
+    Array.from(sizes, ([diffId, size]) => [diffId, options.progress.layer(diffId, "Saving", size)]),
+  );
   await tar.header(entry("blobs/"));
   await tar.header(entry("blobs/sha256/"));
   for (const digest of [...layout.blobs.keys(), ...sizes.keys()].sort()) {
     const bytes = layout.blobs.get(digest);
-    if (bytes === undefined) await saveLayer(digest, sizes.get(digest)!, tars, tar, options);
-    else await saveDocument(blobPath(digest), bytes, tar);
+    if (bytes === undefined) {
+      await saveLayer(digest, sizes.get(digest)!, tars, tar, progress.get(digest)!, options.signal);
+    } else await saveDocument(blobPath(digest), bytes, tar);
   }
   for (const { name, bytes } of layout.documents) await saveDocument(name, bytes, tar);
 }
@@ -69,10 +74,10 @@ async function saveLayer(
   size: number,
   tars: LayerTars,
   tar: TarWriter,
-  { progress, signal }: SaveOptions,
+  progress: LayerProgress,
+  signal: AbortSignal,
 ): Promise<void> {
   using stored = tars.openTar(diffId);
-  const layer = progress.layer(diffId, "Saving", size);
   const digester = sha256();
   let left = size;
   await tar.header(entry(blobPath(diffId), size));
@@ -86,7 +91,7 @@ async function saveLayer(
     } finally {
       await hashed; // on another thread: the chunk's memory must not go away under it
     }
-    layer.advance(chunk.length);
+    progress.advance(chunk.length);
   }
   const digest = digester.digest();
   if (left !== 0 || digest !== diffId) {
@@ -98,7 +103,7 @@ async function saveLayer(
       hint: "remove the image, and load or pull it again",
     });
   }
-  layer.done("Saved");
+  progress.done("Saved");
 }
 
 /** A file of the archive, or a folder if its name ends with a slash. Its time is always the same: 1970. */

@@ -13,6 +13,7 @@ export class PlainStream implements ByteStream {
     const count = readAt(file, offset + this.#position, target.subarray(0, wanted));
     if (count < wanted) return Promise.reject(truncated(label));
     this.#position += count;
+    this.content.advance?.(count);
     return Promise.resolve(count);
   }
 

@@ -4,6 +4,8 @@ import { type FileRange, readAt } from "../tar/reader.ts";
 /** A part of a file, and how messages name it. */
 export interface Content extends FileRange {
   readonly label: string;
+  /** Told how many bytes of it were read, whenever some were. */
+  readonly advance?: (bytes: number) => void;
 }
 
 /** Bytes in order, uncompressed. Give it back when no more is wanted: it may hold memory that nobody collects. */
@@ -27,10 +29,11 @@ export class CompressionError extends Error {
 const COMPRESSED_CHUNK = 256 << 10;
 
 /** The content as it is, in parts; each has memory of its own. */
-export function* contentChunks({ file, offset, size, label }: Content): Generator<Uint8Array, void> {
+export function* contentChunks({ file, offset, size, label, advance }: Content): Generator<Uint8Array, void> {
   for (let position = 0; position < size;) {
     const chunk = new Uint8Array(Math.min(COMPRESSED_CHUNK, size - position));
     if (readAt(file, offset + position, chunk) < chunk.length) throw truncated(label);
+    advance?.(chunk.length);
     yield chunk;
     position += chunk.length;
   }

@@ -27,7 +27,7 @@ export interface LayerSink {
  * Writes a layer into a sink, and hashes it on the way: the same bytes in memory are hashed and written, so that nobody can
  * change the source in between.
  * @param signal stops the work, at some point in the middle of it
- * @param progress told of the tar's bytes
+ * @param progress told of the bytes that the source has of it, compressed or not
  * @returns how many bytes the tar has
  * @throws {ImageError} when the layer is damaged, or not the one that the image's config names
  */
@@ -37,7 +37,8 @@ export async function receiveLayer(
   signal: AbortSignal,
   progress: LayerProgress,
 ): Promise<number> {
-  using stream = openLayer({ ...await blob.range(signal), label: blob.label });
+  const advance = (bytes: number) => progress.advance(bytes);
+  using stream = openLayer({ ...await blob.range(signal), label: blob.label, advance });
   const arena = new Arena(CHUNKS * CHUNK_SIZE);
   const digester = sha256();
   const chunks = Array.from({ length: CHUNKS }, (_, index) => ({
@@ -59,7 +60,6 @@ export async function receiveLayer(
       chunk.idle = Promise.all([hashed, sink.feed(chunk.address, bytes)]);
       chunk.idle.catch(() => {}); // heard of when its turn comes
       size += count;
-      progress.advance(count);
     }
     await sink.finish();
     await Promise.all(chunks.map((chunk) => chunk.idle));

@@ -2,16 +2,16 @@
 import { describeErrno, SystemCallError } from "../../../ffi/errno.ts";
 import { ImageError } from "../../errors.ts";
 import type { Platform } from "../platform.ts";
+import { type Progress, QUIET } from "../progress.ts";
 import type { BlobStore } from "./blobs.ts";
 import type { Choice } from "./choice.ts";
 import { readDockerArchive } from "./docker_archive.ts";
 import { FolderBlobs } from "./folder_blobs.ts";
-import { openInput, openStandardInput, uncompressed } from "./input.ts";
+import { type InputOptions, openInput, openStandardInput, uncompressed } from "./input.ts";
 import { parseLocation, type Transport } from "./location.ts";
 import { holdsIndexes, readOciLayout } from "./oci_layout.ts";
 import { readSkopeoFolder } from "./skopeo_folder.ts";
 import type { ImageSource, SourceImage, SourceOrigin } from "./source.ts";
-import type { SpoolOptions } from "./spool.ts";
 import { SAVE_HINT, TarBlobs } from "./tar_blobs.ts";
 
 /** Stands for the archive that comes through standard input. */
@@ -22,6 +22,8 @@ export interface SourceOptions {
   readonly platform?: Platform;
   /** A folder that is there, for what has to be written to a file before it is read. It gets no name there. */
   readonly spoolFolder: string;
+  /** Told of what has to be written to a file. */
+  readonly progress?: Progress;
   /** Breaks off. */
   readonly signal?: AbortSignal;
 }
@@ -39,7 +41,8 @@ export async function openSource(
   const { transport, path, reference } = name === STANDARD_INPUT ? NAMELESS : parseLocation(name);
   const label = path === undefined ? "standard input" : JSON.stringify(path);
   try {
-    const spooling = { folder: options.spoolFolder, label, signal: options.signal };
+    const { spoolFolder: folder, progress = QUIET, signal } = options;
+    const spooling = { folder, label, progress, signal };
     const opened = path === undefined
       ? { blobs: await openTar(openStandardInput(spooling), spooling) }
       : await openPath(path, transport, spooling);
@@ -59,7 +62,7 @@ interface Opened {
 async function openPath(
   path: string,
   transport: Transport | undefined,
-  spooling: SpoolOptions,
+  spooling: InputOptions,
 ): Promise<Opened> {
   // asked first: opening a device can have effects
   const { isFile, isDirectory, isFifo } = Deno.statSync(path);
@@ -76,7 +79,7 @@ async function openPath(
   return isFile ? { blobs, origin: { kind: "archive", path } } : { blobs };
 }
 
-async function openTar(opening: Promise<Deno.FsFile>, spooling: SpoolOptions): Promise<TarBlobs> {
+async function openTar(opening: Promise<Deno.FsFile>, spooling: InputOptions): Promise<TarBlobs> {
   const file = await uncompressed(await opening, spooling);
   try {
     return new TarBlobs(file, spooling.label);

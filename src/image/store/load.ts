@@ -8,7 +8,7 @@ import { interruptible } from "../interrupt.ts";
 import { Budget } from "../layer/budget.ts";
 import type { LayerTree } from "../layer/tree.ts";
 import type { Progress } from "../progress.ts";
-import type { SourceImage } from "../source/source.ts";
+import type { LayerBlob, SourceImage } from "../source/source.ts";
 import type { IndexStore } from "./indexes.ts";
 import type { LayerForm, LayerStore } from "./layers.ts";
 
@@ -93,12 +93,19 @@ export class ImageLoad {
   async #makeLayers(missing: readonly string[], signal: AbortSignal): Promise<void> {
     const { layers } = this.context;
     const { form, progress } = this.target;
+    const wanted = new Map<string, LayerBlob>();
     for (const layer of this.image.layers) {
+      if (missing.includes(layer.diffId) && !wanted.has(layer.diffId)) wanted.set(layer.diffId, layer);
+    }
+    // all are announced first, so that it can be told how much there is to do
+    const announced = Array.from(
+      wanted.values(),
+      (layer) => [layer, progress.layer(layer.diffId, "Loading layer", layer.size)] as const,
+    );
+    for (const [layer, told] of announced) {
       const { diffId } = layer;
-      if (!missing.includes(diffId) || this.#made.has(diffId)) continue;
       const number = layers.reserve(diffId, form);
       this.#made.set(diffId, number);
-      const told = progress.layer(diffId, "Loading layer", layer.size);
       if (form === "folder") await layers.unpack(layer, number, signal, told);
       else this.#trees.set(diffId, await layers.copy(layer, number, this.#budget, signal, told));
       told.done("Loaded");

@@ -10,6 +10,7 @@ function layer(id: string, change: Partial<LayerState> = {}): LayerState {
     total: 10_000_000,
     current: 0,
     since: 0,
+    begun: 0,
     outcome: undefined,
     before: 0,
     ...change,

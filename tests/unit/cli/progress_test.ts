@@ -52,7 +52,7 @@ Deno.test("lines stay where they are while they change, and the cursor rests bel
     "before",
     "0123456789ab: Download complete",
     "ffffffffffff: Already exists",
-    "Total: 2/2 layers, 50B/200B  167B/s  1s left",
+    "Total: 2/2 layers, 50B/50B  500B/s",
     "after",
   ]);
 });
@@ -93,6 +93,17 @@ Deno.test("the same layer keeps its line when the work on it changes", () => {
   progress.layer(ID, "Extracting", 1000);
   progress[Symbol.dispose]();
   assertEquals(screen.rows, ["0123456789ab: Extracting", ""]);
+});
+
+Deno.test("the time that a layer was only announced does not slow its rate", () => {
+  const { screen, clock, progress } = open(0);
+  const line = progress.layer(ID, "Loading layer", 3000);
+  clock.advance(60_000);
+  line.advance(500);
+  clock.advance(1000);
+  line.advance(500);
+  assert(screen.rows[0]!.endsWith("  1kB/3kB  1kB/s  2s left"), screen.rows[0]);
+  progress[Symbol.dispose]();
 });
 
 Deno.test("nothing is drawn after the end", () => {
