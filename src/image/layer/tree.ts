@@ -304,6 +304,7 @@ export class LayerTree {
 
   #makeDirectory(parent: Directory, name: ByteString, replaced: Node | undefined): Directory {
     if (name.length > MAX_NAME) throw new TarError(TOO_LONG);
+    this.budget.takeDirectory();
     const node = newDirectory(parent, name, replaced);
     this.made(this.#place({ parent, name, node, replaced }));
     return node;
