@@ -1,10 +1,13 @@
 // Hostile layers in each way in which dhow reads them: refused, with archive, layer and entry named, and nothing is kept.
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { gzipSync } from "node:zlib";
-import { archive } from "../support/image.ts";
+import { assertFailure } from "../support/containers.ts";
+import { archive, sha256 } from "../support/image.ts";
 import { Layout } from "../support/layout.ts";
 import { type Output, run } from "../support/process.ts";
 import { eachStorage, type Store } from "../support/store.ts";
+import { ADDRESS, TestRegistry } from "../support/registry.ts";
+import { systemTest } from "../support/system_test.ts";
 import { tar, type TarEntry } from "../support/tar.ts";
 
 /** A header whose checksum is not what it says. */
@@ -171,6 +174,8 @@ interface Way {
   readonly try: (store: Store, layer: Uint8Array) => Promise<Output>;
 }
 
+const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+
 const written = (store: Store, layer: Uint8Array) =>
   store.write("image.tar", archive({ layers: [[{ path: "below" }], layer] }));
 
@@ -240,3 +245,90 @@ for (const way of WAYS) {
     assertEquals((await store.dhow("images", "-q")).stdout, "");
   });
 }
+
+systemTest("pull refuses what a hostile layer does, and says where it is", async (host) => {
+  await using registry = await TestRegistry.start(host);
+  for (const [index, what] of ["a name with ..", "symlinks in a circle", "a broken checksum"].entries()) {
+    const { layer, entry, why } = ATTACKS.find((attack) => attack.what === what)!;
+    const bytes = layer instanceof Uint8Array ? layer : tar(layer);
+    const path = await host.write("image.tar", archive({ layers: [[{ path: "below" }], bytes] }));
+    await registry.put(path, `hostile:${index}`);
+    const name = `${ADDRESS}/hostile:${index}`;
+    const parts = [/layer sha256:[0-9a-f]{64} of /, new RegExp(name), new RegExp(escaped(why))];
+    if (entry !== undefined) parts.push(new RegExp(escaped(`entry ${entry}`)));
+    assertFailure(await host.dhow(["pull", "-q", name]), 1, ...parts);
+    assertEquals((await host.dhow(["images", "-q"])).stdout, "");
+    assertEquals(
+      await host.shell("ls /var/lib/dhow/layers /var/lib/dhow/spool 2>/dev/null | grep '^[0-9]' || true"),
+      "",
+    );
+  }
+});
+
+/** Names of configs and layers that lead to a file of the host, or would if anybody followed them. */
+const HOST_PATHS = [
+  (secret: string) => secret,
+  (secret: string) => `../../../../../../../../..${secret}`,
+  (secret: string) => `a/../../../../../../../../..${secret}`,
+  () => "absolute link",
+  () => "relative link",
+  () => "hard link",
+];
+
+eachStorage("a manifest that points at the host's files is refused, and they are not read", async (store) => {
+  const layer = tar([{ path: "from the host" }]);
+  const diffId = `sha256:${sha256(layer)}`;
+  const architecture = Deno.build.arch === "aarch64" ? "arm64" : "amd64";
+  const config = JSON.stringify({
+    architecture,
+    os: "linux",
+    rootfs: { type: "layers", diff_ids: [diffId] },
+  });
+  // what they lead to is a config and a layer that would do
+  const secrets = {
+    config: store.write("secret.json", new TextEncoder().encode(config)),
+    layer: store.write("secret.tar", layer),
+  };
+  for (const [kind, secret] of Object.entries(secrets)) {
+    for (const nameOf of HOST_PATHS) {
+      const name = nameOf(secret);
+      const item = { Config: "c.json", RepoTags: ["test:latest"], Layers: ["l.tar"] };
+      const manifest = [kind === "config" ? { ...item, Config: name } : { ...item, Layers: [name] }];
+      const path = store.write(
+        "image.tar",
+        tar([
+          { path: "c.json", content: config },
+          { path: "l.tar", content: layer },
+          { path: "absolute link", type: "symlink", pax: { linkpath: secret } },
+          { path: "relative link", type: "symlink", pax: { linkpath: `../../../../../../..${secret}` } },
+          { path: "hard link", type: "hardlink", pax: { linkpath: secret } },
+          { path: "manifest.json", content: JSON.stringify(manifest) },
+        ]),
+      );
+      for (const [code, args] of [[1, ["load", "-i"]], [125, ["run", "--network", "none"]]] as const) {
+        const output = await store.dhow(...args, path);
+        assertFailure(output, code, /cannot read archive ".*image\.tar"/, /which is no file in it/);
+        assertEquals(store.layerFiles(), []);
+      }
+    }
+  }
+});
+
+eachStorage("a layout that points at the host's files is refused, and they are not read", async (store) => {
+  const layer = tar([{ path: "from the host" }]);
+  const good = new Layout();
+  good.top(good.image({ layers: [layer] })).write(store.file("layout"));
+  const blobs = store.file("layout/blobs/sha256");
+  for (const { name } of [...Deno.readDirSync(blobs)]) {
+    const [inside, outside] = [`${blobs}/${name}`, store.file("secret")];
+    Deno.renameSync(inside, outside);
+    for (const target of [outside, "../../../secret"]) {
+      Deno.symlinkSync(target, inside);
+      const output = await store.dhow("load", "-i", store.file("layout"));
+      assertFailure(output, 1, new RegExp(`cannot read folder ".*layout".*${name}.* leads out of it`));
+      Deno.removeSync(inside);
+    }
+    Deno.renameSync(outside, inside);
+  }
+  assertEquals((await store.dhow("load", "-i", store.file("layout"))).code, 0);
+});
