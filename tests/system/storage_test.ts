@@ -142,6 +142,23 @@ eachWay(
   },
 );
 
+eachWay("what an opaque directory hides anyway leaves no name behind", async (store, image) => {
+  const name = await image([
+    [{ path: "d/hidden" }, { path: "d/sub/hidden" }],
+    [
+      { path: "d/.wh.hidden" },
+      { path: "d/new" },
+      { path: "d/sub/new" },
+      { path: "d/sub/.wh.hidden" },
+      { path: "d/.wh..wh..opq" },
+    ],
+  ]);
+  await using view = await View.open(store, name);
+  const names = (path: string) =>
+    Array.from(Deno.readDirSync(join(view.root, path)), ({ name }) => name).sort();
+  assertEquals([names("d"), names("d/sub")], [["new", "sub"], ["new"]]);
+});
+
 eachWay("a folder has the attributes of the highest layer that has it", async (store, image) => {
   const folder = (mode: number, uid: number): TarEntry => ({ path: "d/", type: "directory", mode, uid });
   const name = await image([
