@@ -12,9 +12,28 @@ const ORDINARY = 200;
 /** For what is refused before much of it was read. */
 const SMALL = 400;
 
+/**
+ * Runs a command, in a cgroup of its own that has BOUND and no more where there are cgroups of memory, and writes down its largest
+ * resident set in KiB.
+ */
 const MEASURE = `
-import resource, subprocess, sys
-code = subprocess.call(sys.argv[2:])
+import os, resource, subprocess, sys
+bounded = None
+for parent, limit in ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max"):
+    folder = os.path.join(parent, "dhow-memory-test-%d" % os.getpid())
+    if bounded or not os.path.exists(os.path.join(parent, "cgroup.procs")): continue
+    os.mkdir(folder)
+    if not os.path.exists(os.path.join(folder, limit)):
+        os.rmdir(folder)
+        continue
+    open(os.path.join(folder, limit), "w").write(str(${BOUND << 20}))
+    bounded = folder
+def enter():
+    if bounded: open(os.path.join(bounded, "cgroup.procs"), "w").write(str(os.getpid()))
+try:
+    code = subprocess.call(sys.argv[2:], preexec_fn=enter)
+finally:
+    if bounded: os.rmdir(bounded)
 open(sys.argv[1], "w").write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
 sys.exit(code if code >= 0 else 128 - code)`;
 
