@@ -1,5 +1,5 @@
 // The same image, kept and mounted in every way that dhow has, seen from inside a container.
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "@std/path";
 import { archive, type ImageOptions } from "../support/image.ts";
 import { LAYERED, PATHS } from "../support/layered.ts";
@@ -141,6 +141,23 @@ eachWay(
     );
   },
 );
+
+eachWay("what an opaque directory hides anyway leaves no name behind", async (store, image) => {
+  const name = await image([
+    [{ path: "d/hidden" }, { path: "d/sub/hidden" }],
+    [
+      { path: "d/.wh.hidden" },
+      { path: "d/new" },
+      { path: "d/sub/new" },
+      { path: "d/sub/.wh.hidden" },
+      { path: "d/.wh..wh..opq" },
+    ],
+  ]);
+  await using view = await View.open(store, name);
+  const names = (path: string) =>
+    Array.from(Deno.readDirSync(join(view.root, path)), ({ name }) => name).sort();
+  assertEquals([names("d"), names("d/sub")], [["new", "sub"], ["new"]]);
+});
 
 eachWay("a folder has the attributes of the highest layer that has it", async (store, image) => {
   const folder = (mode: number, uid: number): TarEntry => ({ path: "d/", type: "directory", mode, uid });
@@ -309,3 +326,35 @@ storeTest("the tar of an unpacked layer comes back byte for byte, replaced files
   const { stdout, stderr } = await store.dhow(...command, "/d/replaced", "/folder", "/d/link", "/d/same");
   assertEquals([stdout, stderr], [`${large("b")}a file${large("d")}${large("e")}`, ""]);
 });
+
+/** Attributes of 300 kB: more than EROFS can hold of one file, and than ext4 can. */
+const TOO_LARGE = Object.fromEntries(
+  Array.from({ length: 5 }, (_, index) => [`SCHILY.xattr.user.${index}`, "x".repeat(60_000)]),
+);
+
+for (const type of ["directory", "file"] as const) {
+  inPlace(
+    `a ${type} whose attributes EROFS cannot hold is named, and its image is unpacked`,
+    async (store) => {
+      const layers = [[{ path: "odd", type, pax: TOO_LARGE, content: "" }], VIEWER];
+      const loaded = await store.load({ layers });
+      assertEquals(loaded.code, 0);
+      const warning =
+        /^dhow: warning: image .* has to be unpacked: "odd": its extended attributes have \d+ bytes\n/;
+      assertMatch(loaded.stderr, warning);
+      for (const image of ["test", store.file("image.tar")]) {
+        const { code, stderr } = await store.dhow(
+          "run",
+          "--network",
+          "none",
+          image,
+          "/.viewer/busybox",
+          "true",
+        );
+        // the file system that it is unpacked to may be able to hold them, or says that it is not
+        if (code !== 0) assertMatch(stderr, /\ndhow: .*cannot unpack "odd" of .*\n$/);
+        assertMatch(stderr, warning);
+      }
+    },
+  );
+}

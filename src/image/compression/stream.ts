@@ -25,8 +25,8 @@ export class CompressionError extends Error {
   override readonly name = "CompressionError";
 }
 
-/** How much of compressed content is read at once. */
-const COMPRESSED_CHUNK = 256 << 10;
+/** How much of compressed content is read at once: a thousand times as much may come out before anybody takes it. */
+const COMPRESSED_CHUNK = 64 << 10;
 
 /** The content as it is, in parts; each has memory of its own. */
 export function* contentChunks({ file, offset, size, label, advance }: Content): Generator<Uint8Array, void> {

@@ -116,6 +116,13 @@ export class LayerFolder {
     this.queue.call("mknodat", [this.#parentFd, name, S_IFCHR, 0]);
   }
 
+  /** Takes away what is no directory. */
+  remove(parent: Directory, name: ByteString): void {
+    this.queue.begin(name);
+    this.#open(parent);
+    this.queue.call("unlinkat", [this.#parentFd, this.queue.string(name), 0]);
+  }
+
   link(parent: Directory, name: number, target: NonNullable<Placement["target"]>): void {
     if (target.parent !== parent) this.#openAt(target.parent, this.#linkFd);
     const from = target.parent === parent ? this.#parentFd : this.#linkFd;

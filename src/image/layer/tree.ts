@@ -179,8 +179,8 @@ export class LayerTree {
   }
 
   #addIn(parent: Directory, name: ByteString, entry: TarEntry, offset: number): Placement | undefined {
-    if (name.length > MAX_NAME) throw new TarError(TOO_LONG);
     if (name.startsWith(WHITEOUT_PREFIX)) return this.#addWhiteout(parent, name);
+    if (name.length > MAX_NAME) throw new TarError(TOO_LONG);
     const replaced = parent.children.get(name);
     switch (entry.type) {
       case "directory": {
@@ -229,6 +229,8 @@ export class LayerTree {
       return undefined;
     }
     const hidden = name.slice(WHITEOUT_PREFIX.length);
+    // its own name may be longer: docker writes it into the tar, and never makes a file of it
+    if (hidden.length > MAX_NAME) throw new TarError(TOO_LONG);
     // aufs kept its own records under such names; docker skips them as well
     if (hidden.startsWith(WHITEOUT_PREFIX)) return undefined;
     if (hidden === "" || hidden === "." || hidden === "..") throw new TarError("it is a whiteout of nothing");
@@ -302,6 +304,7 @@ export class LayerTree {
 
   #makeDirectory(parent: Directory, name: ByteString, replaced: Node | undefined): Directory {
     if (name.length > MAX_NAME) throw new TarError(TOO_LONG);
+    this.budget.takeDirectory();
     const node = newDirectory(parent, name, replaced);
     this.made(this.#place({ parent, name, node, replaced }));
     return node;

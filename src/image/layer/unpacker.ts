@@ -88,16 +88,23 @@ export class LayerUnpacker implements LayerSink {
    */
   async finish(): Promise<void> {
     this.#stream.finish();
-    const pending: Directory[] = [this.#tree.root];
-    this.#folder.setAttributes(this.#tree.root, ".", this.#tree.root);
-    for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
+    const { root } = this.#tree;
+    const pending = [{ directory: root, isNew: root.opaque }];
+    const reached: (readonly [parent: Directory, name: ByteString, directory: Directory])[] = [
+      [root, ".", root],
+    ];
+    for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+      const { directory, isNew } = next;
       for (const [name, child] of directory.children) {
         if (child.kind === "file") this.#remaining.add(child);
+        // where there is no lower directory, overlay lists names that a whiteout hides (Linux: fs/overlayfs/readdir.c)
+        if (child.kind === "whiteout" && isNew) this.#folder.remove(directory, name);
         if (child.kind !== "directory") continue;
-        this.#folder.setAttributes(directory, name, child);
-        pending.push(child);
+        reached.push([directory, name, child]);
+        pending.push({ directory: child, isNew: isNew || child.opaque });
       }
     }
+    for (const [parent, name, directory] of reached) this.#folder.setAttributes(parent, name, directory);
     await this.#queue.flush();
   }
 

@@ -1,6 +1,8 @@
+import { Budget } from "../layer/budget.ts";
 import { type ByteString, encodeText } from "../tar/byte_string.ts";
+import { ofEntry, type TarEntry } from "../tar/decoder.ts";
 import { TarError } from "../tar/fields.ts";
-import { type FileRange, type LocatedEntry, readAt, readTar } from "../tar/reader.ts";
+import { type FileRange, readAt, readTar } from "../tar/reader.ts";
 import { BlobStore, INCOMPLETE } from "./blobs.ts";
 
 /** An archive of images has few entries; a file system's tar has many. */
@@ -15,12 +17,19 @@ const COMPRESSIONS: readonly (readonly [name: string, unpack: string, magic: rea
   ["bzip2", "bunzip2", [0x42, 0x5a, 0x68]],
 ];
 
+/** What is kept of an entry. */
+interface Member extends Pick<TarEntry, "type" | "link" | "size"> {
+  /** Where its data start in the file. */
+  readonly offset: number;
+  readonly isSparse: boolean;
+}
+
 export const SAVE_HINT = "make one with: docker save -o FILE IMAGE";
 
 /** The entries of an open tar archive. */
 export class TarBlobs extends BlobStore {
   readonly #range: FileRange;
-  readonly #entries = new Map<ByteString, LocatedEntry>();
+  readonly #entries = new Map<ByteString, Member>();
 
   /** @throws {ImageError} when it is no tar archive, or is cut */
   constructor(readonly file: Deno.FsFile, label: string) {
@@ -35,11 +44,18 @@ export class TarBlobs extends BlobStore {
   }
 
   #readEntries(): void {
-    for (const located of readTar(this.#range)) {
-      const name = normalize(located.entry.name);
+    const budget = new Budget();
+    for (const { entry, offset } of readTar(this.#range)) {
+      try {
+        budget.take(entry);
+      } catch (error) {
+        throw ofEntry(entry.name, error);
+      }
+      const name = normalize(entry.name);
       if (name === undefined) continue;
+      const { type, link, size, sparse } = entry;
       // a later entry of the same name replaces the earlier, as it would when unpacked
-      this.#entries.set(name, located);
+      this.#entries.set(name, { type, link, size, offset, isSparse: sparse !== undefined });
       if (this.#entries.size > MAX_ENTRIES) {
         this.refuse(`it has more than ${MAX_ENTRIES} entries, too many for an image`, SAVE_HINT);
       }
@@ -62,7 +78,7 @@ export class TarBlobs extends BlobStore {
   }
 
   override size(name: string): number | undefined {
-    return this.#find(name)?.entry.size;
+    return this.#find(name)?.size;
   }
 
   protected override bytes(name: string, size: number): Uint8Array {
@@ -73,18 +89,18 @@ export class TarBlobs extends BlobStore {
   }
 
   override range(name: string): FileRange {
-    const { entry, offset } = this.#find(name)!;
-    return { file: this.file, offset, size: entry.size };
+    const { offset, size } = this.#find(name)!;
+    return { file: this.file, offset, size };
   }
 
   /** The regular file that a name stands for; links lead to other entries of the same archive only. */
-  #find(name: string): LocatedEntry | undefined {
+  #find(name: string): Member | undefined {
     let path = normalize(encodeText(name));
     for (let links = 0; path !== undefined && links <= MAX_LINKS; links++) {
-      const located = this.#entries.get(path);
-      if (located === undefined) return undefined;
-      const { type, link, sparse } = located.entry;
-      if (type === "file") return sparse === undefined ? located : undefined;
+      const member = this.#entries.get(path);
+      if (member === undefined) return undefined;
+      const { type, link, isSparse } = member;
+      if (type === "file") return isSparse ? undefined : member;
       // a symlink is relative to its own folder, a hard link to the archive's root
       if (type === "symlink") path = normalize(link.startsWith("/") ? link : `${path}/../${link}`);
       else if (type === "hardlink") path = normalize(link);

@@ -5,6 +5,7 @@ import type { ImageFiles } from "../files/merged.ts";
 import type { Budget } from "../layer/budget.ts";
 import { EVERYTHING, LayerTree } from "../layer/tree.ts";
 import type { LayerBlob } from "../source/source.ts";
+import { ofEntry } from "../tar/decoder.ts";
 import { TarError } from "../tar/fields.ts";
 import { type FileRange, readTar } from "../tar/reader.ts";
 import type { IndexStore } from "./indexes.ts";
@@ -30,7 +31,13 @@ export interface PlainLayer {
 export function readTree(label: string, range: FileRange, budget: Budget): LayerTree {
   const tree = new LayerTree(EVERYTHING, budget);
   try {
-    for (const { entry, offset } of readTar(range)) tree.add(entry, offset - range.offset);
+    for (const { entry, offset } of readTar(range)) {
+      try {
+        tree.add(entry, offset - range.offset);
+      } catch (error) {
+        throw ofEntry(entry.name, error);
+      }
+    }
   } catch (error) {
     if (!(error instanceof TarError)) throw error;
     throw new ImageError({ what: `cannot use ${label}`, why: error.message, cause: error });

@@ -184,8 +184,7 @@ export class TarDecoder {
     try {
       return this.#build(bytes, start, flag, pax, name, link);
     } catch (error) {
-      if (error instanceof TarError) throw new TarError(`entry ${quoteName(name)}: ${error.message}`);
-      throw error;
+      throw ofEntry(name, error);
     }
   }
 
@@ -242,10 +241,14 @@ export class TarDecoder {
       map.feed(bytes, start);
       return this.#awaitSparseMap(map, entry);
     } catch (error) {
-      if (error instanceof TarError) throw new TarError(`entry ${quoteName(entry.name)}: ${error.message}`);
-      throw error;
+      throw ofEntry(entry.name, error);
     }
   }
+}
+
+/** What is wrong with an entry, with its name; other errors as they are. */
+export function ofEntry(name: ByteString, error: unknown): unknown {
+  return error instanceof TarError ? new TarError(`entry ${quoteName(name)}: ${error.message}`) : error;
 }
 
 /** The name of a header without extensions: in ustar, a prefix may come first. */

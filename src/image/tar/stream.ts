@@ -1,5 +1,4 @@
-import { quoteName } from "./byte_string.ts";
-import { BLOCK, END, TarDecoder, type TarEntry } from "./decoder.ts";
+import { BLOCK, END, ofEntry, TarDecoder, type TarEntry } from "./decoder.ts";
 import { TarError } from "./fields.ts";
 
 /** Who takes what a stream of tar is made of. */
@@ -80,8 +79,7 @@ export class TarStream {
     try {
       this.#data = this.handler.entry(entry, dataOffset) ? entry.size : 0;
     } catch (error) {
-      if (error instanceof TarError) throw new TarError(`entry ${quoteName(entry.name)}: ${error.message}`);
-      throw error;
+      throw ofEntry(entry.name, error);
     }
     this.#skip = padded - this.#data;
     this.#padding = padded - entry.size;

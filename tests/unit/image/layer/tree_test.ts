@@ -51,3 +51,33 @@ Deno.test("the layers of an image share one budget, and what names and attribute
   assertStringIncludes(error.message, "more than 268435456 bytes");
   assert(trees.every(({ root }) => root.children.size > 100));
 });
+
+Deno.test("directories that only a name asks for count as well", () => {
+  const tree = new LayerTree(NOTHING, new Budget());
+  const error = assertThrows(() => {
+    for (let index = 0;; index++) tree.add(entry(`${index}${"/d".repeat(2000)}/f`), 0);
+  }, TarError);
+  assertStringIncludes(error.message, "take more than 268435456 bytes");
+});
+
+Deno.test("attributes and maps of holes count for what they take in memory", () => {
+  const none = new Uint8Array();
+  const xattrs = new Map(Array.from({ length: 10_000 }, (_, index) => [`user.${index}`, none]));
+  const sparse = { size: 0, pieces: Array(100_000).fill(0) };
+  for (const large of [{ ...entry("f"), xattrs }, { ...entry("f"), sparse }]) {
+    const tree = new LayerTree(NOTHING, new Budget());
+    for (let index = 0; index < 20; index++) tree.add(large, 0);
+    const error = assertThrows(() => {
+      for (let index = 0; index < 40; index++) tree.add(large, 0);
+    }, TarError);
+    assertStringIncludes(error.message, "take more than 268435456 bytes");
+  }
+});
+
+Deno.test("a whiteout may hide the longest of names, and no longer one", () => {
+  const tree = new LayerTree(NOTHING, new Budget());
+  tree.add(entry(`.wh.${"n".repeat(255)}`), 0);
+  assert(tree.root.children.get("n".repeat(255))?.kind === "whiteout");
+  const error = assertThrows(() => tree.add(entry(`.wh.${"n".repeat(256)}`), 0), TarError);
+  assertStringIncludes(error.message, "longer than 255 bytes");
+});
