@@ -107,7 +107,7 @@ async function tryCase(store: Store, samples: readonly Sample[], seed: number): 
   const way = sample.isLayer ? "import" : random.pick(["load", "load", "run", "stdin"] as const);
   try {
     if (way === "run") return await tryRun(store, path);
-    const command = { load: ["load", "-q", "-i", path], stdin: ["load"], import: ["import", "-"] }[way];
+    const command = { load: ["load", "-q", "-i", path], stdin: ["load", "-q"], import: ["import", "-"] }[way];
     const output = way === "load"
       ? await store.dhow(...command)
       : await run(["sh", "-c", `exec "$@" <"$0"`, path, ...store.command(...command)]);

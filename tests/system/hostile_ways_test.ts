@@ -202,7 +202,7 @@ const WAYS: readonly Way[] = [
     name: "load of standard input",
     code: 1,
     source: /layer "[0-9a-f]{64}\/layer\.tar" of standard input/,
-    try: (store, layer) => through(written(store, layer), store.command("load")),
+    try: (store, layer) => through(written(store, layer), store.command("load", "-q")),
   },
   {
     name: "run",
