@@ -6,8 +6,11 @@ import type { LayerBlob } from "../source/source.ts";
 import { TarError } from "../tar/fields.ts";
 import { openLayer } from "./stream.ts";
 
-/** A few of these are under way at once: one is read while others are hashed and written. */
-const CHUNK_SIZE = 2 << 20;
+/**
+ * A few of these are under way at once: one is read while others are hashed and written. Small, because the calls that unpack
+ * one full of headers take twenty times its size in memory, and wait there when the disk is slow.
+ */
+const CHUNK_SIZE = 1 << 19;
 const CHUNKS = 4;
 
 /** What a layer's uncompressed tar is written to. */
