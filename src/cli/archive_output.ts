@@ -1,7 +1,8 @@
-import { dirname, join } from "@std/path";
+import { dirname } from "@std/path";
 import { HostError, UsageError } from "../errors.ts";
 import { interruptible } from "../image/interrupt.ts";
 import type { ByteSink } from "../image/tar/writer.ts";
+import { UnfinishedFile } from "../image/unnamed_file.ts";
 
 /** What a shell says of a program that SIGPIPE ended: so ends docker when nobody reads its output any more. */
 const EXIT_BROKEN_PIPE = 128 + 13;
@@ -13,8 +14,8 @@ class BrokenPipe extends Error {}
 export type ArchiveWork = (sink: ByteSink, signal: AbortSignal) => Promise<void>;
 
 /**
- * Has an archive written to a file, or to standard output. A file is there when it is complete, and before that it is not:
- * it is written beside its place under another name. So a file that was there before stays as it is when the work fails.
+ * Has an archive written to a file, or to standard output. A file is there when it is complete, and before that it is not.
+ * So a file that was there before stays as it is when the work fails.
  * @param verb `save`, `export`
  * @param subject what goes into it, for the error when it is broken off: `"busybox"`
  * @param path of the file; undefined for standard output
@@ -55,21 +56,10 @@ async function writeStandardOutput(verb: string, work: ArchiveWork): Promise<num
 
 async function writeFile(path: string, work: ArchiveWork, signal: AbortSignal): Promise<void> {
   const label = JSON.stringify(path);
-  const temporary = join(dirname(path), `.dhow-${crypto.randomUUID()}`);
-  // docker's mode too: layers may hold what is for root only
-  const options = { write: true, createNew: true, mode: 0o600 };
-  const file = explained(label, () => Deno.openSync(temporary, options));
-  try {
-    try {
-      await work(sinkOf(file, label), signal);
-    } finally {
-      file.close();
-    }
-    explained(label, () => Deno.renameSync(temporary, path));
-  } catch (error) {
-    Deno.removeSync(temporary);
-    throw error;
-  }
+  // its mode is docker's too: layers may hold what is for root only
+  using target = explained(label, () => new UnfinishedFile(path));
+  await work(sinkOf(target.file, label), signal);
+  explained(label, () => target.complete());
 }
 
 function explained<T>(label: string, work: () => T): T {

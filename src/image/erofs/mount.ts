@@ -9,8 +9,9 @@ import {
   O_RDWR,
   O_TMPFILE,
 } from "../../../ffi/constants.ts";
-import { describeErrno, SystemCallError } from "../../../ffi/errno.ts";
+import { describeErrno, EDQUOT, ENOSPC, SystemCallError } from "../../../ffi/errno.ts";
 import { libcCall } from "../../../ffi/table.ts";
+import { HostError } from "../../errors.ts";
 import { attachLoop } from "../../plan/loop.ts";
 import { Budget } from "../layer/budget.ts";
 import { EVERYTHING, LayerTree } from "../layer/tree.ts";
@@ -42,9 +43,13 @@ export function tryIndex(index: string, devices: readonly string[], mount: Index
   libcCall("fsconfig", context, FSCONFIG_CMD_CREATE, 0, 0, 0);
 }
 
+/** Errors that say nothing of EROFS. */
+const FULL = [ENOSPC, EDQUOT];
+
 /**
  * Why an index in a folder cannot be mounted; null when it can. Tried with an index of nothing, in a file without a name,
  * so that nothing can be left behind.
+ * @throws {HostError} when that file cannot be written
  */
 export function tryMount(folder: string, mount: IndexMount): string | null {
   let fd: number | undefined;
@@ -57,8 +62,12 @@ export function tryMount(folder: string, mount: IndexMount): string | null {
     tryIndex(path, [], mount);
     return null;
   } catch (error) {
-    if (!(error instanceof SystemCallError)) throw error;
-    return describeErrno(error.errno);
+    if (error instanceof SystemCallError && !FULL.includes(error.errno)) return describeErrno(error.errno);
+    const { code, message } = error as { code?: string; message: string };
+    if (!(error instanceof SystemCallError) && !["ENOSPC", "EDQUOT"].includes(code ?? "")) throw error;
+    const why = error instanceof SystemCallError ? describeErrno(error.errno) : message;
+    const hint = "make room there, or choose another place with --root";
+    throw new HostError({ what: `cannot write in ${JSON.stringify(folder)}`, why, hint, cause: error });
   } finally {
     if (fd !== undefined) libcCall("close", fd);
   }

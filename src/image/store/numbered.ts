@@ -95,8 +95,19 @@ export class NumberedFiles {
       `SELECT number, owner FROM ${this.table} WHERE NOT ready`,
     );
     for (const { number, owner } of pending) {
-      if (!isAlive(JSON.parse(owner) as ProcessIdentity)) this.remove(number);
+      if (!isAlive(JSON.parse(owner) as ProcessIdentity) && this.#isPending(number, owner)) {
+        this.remove(number);
+      }
     }
+  }
+
+  /** Asked once the owner has ended: it may have put them into the store as the last thing it did. */
+  #isPending(number: number, owner: string): boolean {
+    return this.database.get(
+      `SELECT 1 FROM ${this.table} WHERE number = ? AND owner = ? AND NOT ready`,
+      number,
+      owner,
+    ) !== undefined;
   }
 
   /** Files that no row speaks of. They are listed before the rows, because a row is there before its files. */
