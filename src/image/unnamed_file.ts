@@ -14,20 +14,16 @@ const CANNOT = [EOPNOTSUPP, EISDIR, EINVAL];
  */
 export function openUnnamed(folder: string): Deno.FsFile {
   try {
-    return openTemporary(folder);
+    const fd = tryOpenTemporary(folder);
+    if (fd === undefined) return openRemoved(folder);
+    try {
+      return Deno.openSync(`/proc/self/fd/${fd}`, { read: true, write: true });
+    } finally {
+      libcCall("close", fd);
+    }
   } catch (cause) {
-    if (cause instanceof SystemCallError && CANNOT.includes(cause.errno)) return openRemoved(folder);
     const why = cause instanceof SystemCallError ? describeErrno(cause.errno) : (cause as Error).message;
     throw new HostError({ what: `cannot make a temporary file in ${JSON.stringify(folder)}`, why, cause });
-  }
-}
-
-function openTemporary(folder: string): Deno.FsFile {
-  const fd = libcCall("openat", AT_FDCWD, folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0o600);
-  try {
-    return Deno.openSync(`/proc/self/fd/${fd}`, { read: true, write: true });
-  } finally {
-    libcCall("close", fd);
   }
 }
 
@@ -54,14 +50,14 @@ export class UnfinishedFile implements Disposable {
   constructor(readonly path: string) {
     this.#fd = tryOpenTemporary(dirname(path));
     if (this.#fd === undefined) {
-      this.#temporary = this.#besides();
+      this.#temporary = this.#beside();
       this.file = Deno.openSync(this.#temporary, { write: true, createNew: true, mode: 0o600 });
     } else {
       this.file = Deno.openSync(`/proc/self/fd/${this.#fd}`, { write: true });
     }
   }
 
-  #besides(): string {
+  #beside(): string {
     return join(dirname(this.path), `.dhow-${crypto.randomUUID()}`);
   }
 
@@ -71,7 +67,7 @@ export class UnfinishedFile implements Disposable {
    */
   complete(): void {
     if (this.#temporary === undefined) {
-      const temporary = this.#besides();
+      const temporary = this.#beside();
       libcCall("linkat", AT_FDCWD, `/proc/self/fd/${this.#fd}`, AT_FDCWD, temporary, AT_SYMLINK_FOLLOW);
       this.#temporary = temporary;
     }

@@ -212,7 +212,7 @@ storeTest("a container sees what docker commit and docker save have packed", asy
     const middle = maker.changed(base);
     const top = maker.changed(middle);
     for (const tree of [middle, top]) await commit(docker, "test:latest", tree);
-    await docked(docker, "save", "-q", "-o", store.file("image.tar"), "test:latest");
+    await docked(docker, "save", "-o", store.file("image.tar"), "test:latest");
     writeTree(store.file(`truth-${seed}`), top);
     const truth = await describe(store.file(`truth-${seed}`));
     const found = await unlike(store.file("image.tar"), truth.map(whatDockerKeeps), whatDockerKeeps);
