@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { assertFailure, assertSuccess } from "../support/containers.ts";
+import { eventually } from "../support/eventually.ts";
 import type { Host } from "../support/host.ts";
 import { archive } from "../support/image.ts";
 import { busyboxLayer } from "../support/images.ts";
@@ -195,7 +196,8 @@ systemTest("a push that is killed leaves nothing once the next command has run",
   const before = await snapshot(host);
   await using push = host.spawnDhow(["push", name]);
   await proxy.stdout.until(/PATCH .* hang\n/);
-  assert((await host.shell("ls /var/lib/dhow/spool/*")).includes("sha256-"));
+  // the request may be the config's, which is sent while the layers are compressed
+  await eventually(async () => assert((await host.shell("ls /var/lib/dhow/spool/*")).includes("sha256-")));
   await push.kill("KILL");
   await push.output();
   assertSuccess({ ...await host.dhow(["images", "-q"]), stdout: "" });
