@@ -98,3 +98,9 @@ export class SystemCallError extends Error {
     super(`${call}: ${describeErrno(errno)}`);
   }
 }
+
+/** Whether an error, of a system call or Deno's, says that the disk is full, or the user's part of it (write(2), open(2)). */
+export function isNoSpace(error: unknown): boolean {
+  return (error instanceof SystemCallError && [ENOSPC, EDQUOT].includes(error.errno)) ||
+    ["ENOSPC", "EDQUOT"].includes((error as { code?: string }).code ?? "");
+}

@@ -1,4 +1,5 @@
 import { dirname } from "@std/path";
+import { isNoSpace } from "../../ffi/errno.ts";
 import { HostError, UsageError } from "../errors.ts";
 import { interruptible } from "../image/interrupt.ts";
 import type { ByteSink } from "../image/tar/writer.ts";
@@ -102,7 +103,7 @@ function sinkOf(target: { write(bytes: Uint8Array): Promise<number> }, label: st
         for (let done = 0; done < bytes.length;) done += await target.write(bytes.subarray(done));
       } catch (error) {
         if (error instanceof Deno.errors.BrokenPipe) throw new BrokenPipe();
-        const isFull = ["ENOSPC", "EDQUOT"].includes((error as { code?: string }).code ?? "");
+        const isFull = isNoSpace(error);
         throw new HostError({
           what: `cannot write to ${label}`,
           why: error instanceof Error ? error.message : String(error),

@@ -5,7 +5,6 @@ import {
   describeErrno,
   E2BIG,
   EACCES,
-  EDQUOT,
   EINVAL,
   ELOOP,
   ENODEV,
@@ -13,6 +12,7 @@ import {
   ENOSPC,
   ENOTDIR,
   EPERM,
+  isNoSpace,
   SystemCallError,
 } from "../../ffi/errno.ts";
 import type { ExitStatus } from "../../ffi/process.ts";
@@ -30,11 +30,6 @@ import type { ChildProgram } from "./child.ts";
 import type { ChildStep, HostStep } from "./step.ts";
 
 const NO_SPACE_HINT = "free some space, or choose another place with --root DIR";
-
-function isNoSpace(error: unknown): boolean {
-  return (error instanceof SystemCallError && [ENOSPC, EDQUOT].includes(error.errno)) ||
-    ["ENOSPC", "EDQUOT"].includes((error as { code?: string }).code ?? "");
-}
 
 /** Why clone(2) makes no namespaces. */
 const NAMESPACE_HINTS: Readonly<Record<number, string>> = {

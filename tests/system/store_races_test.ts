@@ -164,8 +164,8 @@ function isWritingIn(pid: number, folder: string): boolean {
 }
 
 /**
- * A shell's work on a small file system that only it sees. For each amount of free space, the least first, it runs a command:
- * "failed" and "kept" must tell of nothing but clear errors, and of a store that is as it was.
+ * A shell's work on a small file system that only it sees. For each amount of free space, the least first, it runs a command,
+ * prints its exit code and its errors, and compares what is in the store with what was there before.
  */
 const FULL = `
   set -eu

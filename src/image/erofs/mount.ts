@@ -9,7 +9,7 @@ import {
   O_RDWR,
   O_TMPFILE,
 } from "../../../ffi/constants.ts";
-import { describeErrno, EDQUOT, ENOSPC, SystemCallError } from "../../../ffi/errno.ts";
+import { describeErrno, isNoSpace, SystemCallError } from "../../../ffi/errno.ts";
 import { libcCall } from "../../../ffi/table.ts";
 import { HostError } from "../../errors.ts";
 import { attachLoop } from "../../plan/loop.ts";
@@ -43,9 +43,6 @@ export function tryIndex(index: string, devices: readonly string[], mount: Index
   libcCall("fsconfig", context, FSCONFIG_CMD_CREATE, 0, 0, 0);
 }
 
-/** Errors that say nothing of EROFS. */
-const FULL = [ENOSPC, EDQUOT];
-
 /**
  * Why an index in a folder cannot be mounted; null when it can. Tried with an index of nothing, in a file without a name,
  * so that nothing can be left behind.
@@ -62,10 +59,12 @@ export function tryMount(folder: string, mount: IndexMount): string | null {
     tryIndex(path, [], mount);
     return null;
   } catch (error) {
-    if (error instanceof SystemCallError && !FULL.includes(error.errno)) return describeErrno(error.errno);
-    const { code, message } = error as { code?: string; message: string };
-    if (!(error instanceof SystemCallError) && !["ENOSPC", "EDQUOT"].includes(code ?? "")) throw error;
-    const why = error instanceof SystemCallError ? describeErrno(error.errno) : message;
+    const why = error instanceof SystemCallError ? describeErrno(error.errno) : (error as Error).message;
+    if (!isNoSpace(error)) {
+      if (error instanceof SystemCallError) return why;
+      throw error;
+    }
+    // that says nothing of EROFS
     const hint = "make room there, or choose another place with --root";
     throw new HostError({ what: `cannot write in ${JSON.stringify(folder)}`, why, hint, cause: error });
   } finally {

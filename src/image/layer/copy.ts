@@ -1,6 +1,6 @@
 import { Arena } from "../../../ffi/arena.ts";
 import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } from "../../../ffi/constants.ts";
-import { describeErrno, EDQUOT, ENOSPC, SystemCallError } from "../../../ffi/errno.ts";
+import { describeErrno, isNoSpace, SystemCallError } from "../../../ffi/errno.ts";
 import { CallTable, libcCall } from "../../../ffi/table.ts";
 import { HostError } from "../../errors.ts";
 import type { LayerProgress } from "../progress.ts";
@@ -45,7 +45,7 @@ export async function copyLayer(
     }
   } catch (error) {
     if (!(error instanceof SystemCallError)) throw error;
-    const isFull = error.errno === ENOSPC || error.errno === EDQUOT;
+    const isFull = isNoSpace(error);
     throw new HostError({
       what: `${isFull ? "no space left: " : ""}cannot write ${blob.label} to ${JSON.stringify(path)}`,
       why: describeErrno(error.errno),
