@@ -1,3 +1,4 @@
+import { pathExists } from "../../../ffi/files.ts";
 import { ImageError } from "../../errors.ts";
 import { log } from "../../log.ts";
 import { stepDone } from "../../plan/fault.ts";
@@ -119,7 +120,7 @@ export class ImageLoad {
     const numbers = this.#diffIds.map((diffId) => this.#number(diffId));
     if (!numbers.every((number) => number !== undefined)) return;
     using opened = openStoredLayers(layers, this.#diffIds, numbers, this.#trees, this.#budget);
-    if (opened === undefined) return;
+    if (opened === undefined) return this.#checkLost(numbers);
     const number = indexes.reserve(this.#diffIds);
     this.#index = { number, layers: numbers };
     signal.throwIfAborted();
@@ -131,6 +132,23 @@ export class ImageLoad {
       this.#isIndescribable = true;
       this.#dropIndex();
     }
+  }
+
+  /**
+   * A file of a layer is not there. If a removal took it, its row went first, and the commit finds out; if not, somebody
+   * else did, and it would be missing in every further attempt as well.
+   */
+  #checkLost(numbers: readonly number[]): void {
+    const { layers } = this.context;
+    this.#diffIds.forEach((diffId, position) => {
+      const number = numbers[position]!;
+      if (pathExists(layers.tar(number)) || this.#number(diffId) !== number) return;
+      throw new ImageError({
+        what: `cannot use layer ${diffId} of the store`,
+        why: `its file ${JSON.stringify(layers.tar(number))} is gone, though dhow did not remove it`,
+        hint: "dhow image verify names the images that have it: remove them, and load them again",
+      });
+    });
   }
 
   #dropIndex(): void {
