@@ -17,7 +17,7 @@ import {
 
 /** One entry of a table: what was called, and (after the walk) what came of it. */
 export class Call {
-  constructor(readonly table: CallTable, readonly index: number, readonly name: string) {}
+  constructor(readonly table: CallTable, readonly index: number, public name: string) {}
 
   get address(): number {
     return this.table.entryAddress(this.index);
@@ -57,7 +57,9 @@ export interface CallOptions {
  */
 export class CallTable {
   readonly address: number;
+  /** Kept when the table is emptied: tables of thousands of calls are filled again and again. */
   readonly #calls: Call[] = [];
+  #length = 0;
   /** The entries from this one on are zero. */
   #written = 0;
 
@@ -74,16 +76,16 @@ export class CallTable {
     return this.address + TABLE_HEADER_SIZE + index * ENTRY_SIZE;
   }
 
-  /** Empties the table, to be filled and run anew. */
+  /** Empties the table, to be filled and run anew. The calls that it had become those that it will have. */
   clear(): void {
     this.arena.clear(this.address, TABLE_HEADER_SIZE + (this.#written + 1) * ENTRY_SIZE);
     this.#written = 0;
-    this.#calls.length = 0;
+    this.#length = 0;
     this.arena.setWord(this.address + TABLE_ERRNO_LOCATION, functionAddress("__errno_location"));
   }
 
   get length(): number {
-    return this.#calls.length;
+    return this.#length;
   }
 
   /**
@@ -92,7 +94,7 @@ export class CallTable {
    * @throws {RangeError} when the table is full
    */
   call(name: string, parameters: readonly Argument[], options: CallOptions = {}): Call {
-    const index = this.#calls.length;
+    const index = this.#length;
     if (index >= this.capacity) throw new RangeError(`a call table of ${this.capacity} entries is full`);
     const number = SYSTEM_CALLS[name];
     const first = number === undefined ? 0 : 1;
@@ -131,9 +133,11 @@ export class CallTable {
       arena.setInt(entry + ENTRY_TOLERATED + 4, high);
     }
     arena.setWord(entry, functionAddress(number === undefined ? name as LibcFunction : "syscall"));
-    const call = new Call(this, index, name);
-    this.#calls.push(call);
-    return call;
+    this.#length++;
+    const known = this.#calls[index];
+    if (known === undefined) return this.#calls[index] = new Call(this, index, name);
+    known.name = name;
+    return known;
   }
 
   /** The call that the walk stopped at, if it stopped. */

@@ -10,10 +10,14 @@ const ARENA_SIZE = 4 << 20;
 const GROUP_CALLS = 16;
 const GROUP_BYTES = 2 << 20;
 
-/** A call that failed, and the name of the entry that it was made for. */
+/** A call that failed, and the name of the entry that it was made for, if it was for one. */
 export class EntryError extends Error {
   override readonly name = "EntryError";
-  constructor(readonly entry: ByteString, readonly errno: number, override readonly cause: SystemCallError) {
+  constructor(
+    readonly entry: ByteString | undefined,
+    readonly errno: number,
+    override readonly cause: SystemCallError,
+  ) {
     super(cause.message);
   }
 }
@@ -24,13 +28,13 @@ class Batch {
   readonly table = new CallTable(this.arena, CALLS);
   readonly #mark = this.arena.mark;
   /** Entry names, and the index of the first call that was made for each. */
-  readonly #subjects: { readonly first: number; readonly name: ByteString }[] = [];
+  readonly #subjects: { readonly first: number; readonly name: ByteString | undefined }[] = [];
 
   hasRoom(): boolean {
     return this.table.length + GROUP_CALLS <= CALLS && this.arena.free >= GROUP_BYTES;
   }
 
-  begin(name: ByteString): void {
+  begin(name: ByteString | undefined): void {
     this.#subjects.push({ first: this.table.length, name });
   }
 
@@ -48,7 +52,7 @@ class Batch {
       const index = this.table.failure?.index ?? 0;
       const subject = this.#subjects.findLast(({ first }) => first <= index);
       // write(2): a regular file takes less than it is given when there is no space for the rest
-      throw new EntryError(subject?.name ?? "", error.errno || ENOSPC, error);
+      throw new EntryError(subject?.name, error.errno || ENOSPC, error);
     }
   }
 }
@@ -66,9 +70,9 @@ export class CallQueue {
 
   /**
    * Starts a group of at most 16 calls, with at most 2 MiB of strings, that may refer to each other.
-   * @param name of the entry that they are made for
+   * @param name of the entry that they are made for; undefined for what concerns the layer as a whole
    */
-  begin(name: ByteString): void {
+  begin(name: ByteString | undefined): void {
     if (this.#filling?.hasRoom() === false) this.#submit();
     if (this.#filling === undefined) {
       this.#filling = this.#idle.pop();

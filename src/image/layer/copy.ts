@@ -55,7 +55,11 @@ export async function copyLayer(
   }
 }
 
+/** Each chunk takes turns of three threads, so large ones cost less. */
+const CHUNK_SIZE = 2 << 20;
+
 class LayerCopier implements LayerSink {
+  readonly chunkSize = CHUNK_SIZE;
   readonly tree: LayerTree;
   readonly #stream: TarStream;
   readonly #fd: number;

@@ -6,15 +6,13 @@ import type { LayerBlob } from "../source/source.ts";
 import { TarError } from "../tar/fields.ts";
 import { openLayer } from "./stream.ts";
 
-/**
- * A few of these are under way at once: one is read while others are hashed and written. Small, because the calls that unpack
- * one full of headers take twenty times its size in memory, and wait there when the disk is slow.
- */
-const CHUNK_SIZE = 1 << 19;
+/** So many parts of the tar are under way at once: one is read while others are hashed and written. */
 const CHUNKS = 4;
 
 /** What a layer's uncompressed tar is written to. */
 export interface LayerSink {
+  /** How many bytes it is given at a time, at most. */
+  readonly chunkSize: number;
   /**
    * Takes the next part of the tar.
    * @param address where the bytes lie in memory
@@ -42,11 +40,12 @@ export async function receiveLayer(
 ): Promise<number> {
   const advance = (bytes: number) => progress.advance(bytes);
   using stream = openLayer({ ...await blob.range(signal), label: blob.label, advance });
-  const arena = new Arena(CHUNKS * CHUNK_SIZE);
+  const { chunkSize } = sink;
+  const arena = new Arena(CHUNKS * chunkSize);
   const digester = sha256();
   const chunks = Array.from({ length: CHUNKS }, (_, index) => ({
-    address: arena.address + index * CHUNK_SIZE,
-    bytes: arena.bytes.subarray(index * CHUNK_SIZE, (index + 1) * CHUNK_SIZE),
+    address: arena.address + index * chunkSize,
+    bytes: arena.bytes.subarray(index * chunkSize, (index + 1) * chunkSize),
     idle: Promise.resolve() as Promise<unknown>,
   }));
   let hashed = Promise.resolve();

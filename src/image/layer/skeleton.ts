@@ -4,9 +4,9 @@
  * comes back byte for byte when the holes are filled from the folder.
  */
 import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } from "../../../ffi/constants.ts";
-import { Arena } from "../../../ffi/arena.ts";
-import { CallTable, libcCall } from "../../../ffi/table.ts";
+import { libcCall } from "../../../ffi/table.ts";
 import type { TarEntry } from "../tar/decoder.ts";
+import type { CallQueue } from "./call_queue.ts";
 import type { Node } from "./tree.ts";
 
 /** Smaller files would leave no holes between the headers around them. */
@@ -25,16 +25,17 @@ export function isTrashed(node: Node): boolean {
 /** Writes the skeleton of a tar that comes in parts. */
 export class SkeletonWriter {
   readonly #fd: number;
-  readonly #arena = new Arena(64 << 10);
-  readonly #table = new CallTable(this.#arena, 1);
-  #written: Promise<void> = Promise.resolve();
   /** Bytes that were fed. */
   #position = 0;
   /** What is to be left out, in order: start and end of each piece; those that were passed are gone. */
   readonly #apart: { readonly start: number; readonly end: number }[] = [];
 
-  /** @param path of the file to make @throws {SystemCallError} when that is not possible */
-  constructor(path: string) {
+  /**
+   * @param path of the file to make
+   * @param queue that writes it
+   * @throws {SystemCallError} when it cannot be made
+   */
+  constructor(path: string, readonly queue: CallQueue) {
     const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
     this.#fd = libcCall("openat", AT_FDCWD, path, flags, 0o600);
   }
@@ -46,46 +47,34 @@ export class SkeletonWriter {
 
   /**
    * Takes the next part of the tar.
-   * @param address where the bytes lie in memory
-   * @returns settled when that memory may be used again
+   * @param address where the bytes lie in memory until the queue has written them
    */
-  feed(address: number, length: number): Promise<void> {
+  feed(address: number, length: number): void {
     const first = this.#position;
     const end = first + length;
     this.#position = end;
-    const pieces: (readonly [start: number, end: number])[] = [];
+    const keep = (start: number, end: number) => this.#write(address + start - first, end - start, start);
     let from = first;
     for (let next = this.#apart[0]; next !== undefined && next.start < end; next = this.#apart[0]) {
-      if (next.start > from) pieces.push([from, next.start]);
+      if (next.start > from) keep(from, next.start);
       from = Math.min(Math.max(next.end, from), end);
       if (next.end > end) break;
       this.#apart.shift();
     }
-    if (from < end) pieces.push([from, end]);
-    return this.#written = this.#written.then(async () => {
-      for (const [start, end] of pieces) await this.#write(address + start - first, end - start, start);
-    });
+    if (from < end) keep(from, end);
   }
 
-  async #write(address: number, length: number, offset: number): Promise<void> {
-    for (let done = 0; done < length;) {
-      this.#table.clear();
-      const parameters = [this.#fd, address + done, length - done, offset + done];
-      const call = this.#table.call("pwrite", parameters, { least: 1 });
-      await this.#table.runBlocking();
-      done += call.result;
-    }
+  #write(address: number, length: number, offset: number): void {
+    this.queue.begin(undefined);
+    this.queue.call("pwrite", [this.#fd, address, length, offset], { least: length });
   }
 
-  /** Gives the file the tar's whole size, whatever its end is made of. */
-  async finish(): Promise<void> {
-    await this.#written;
+  /** Gives the file the tar's whole size, whatever its end is made of. To be called when the queue is done. */
+  finish(): void {
     libcCall("ftruncate", this.#fd, this.#position);
   }
 
-  async release(): Promise<void> {
-    await this.#written.catch(() => {}); // whoever fed it has heard of that
+  close(): void {
     libcCall("close", this.#fd);
-    this.#arena.release();
   }
 }

@@ -1,13 +1,14 @@
 /** A layer's uncompressed tar, from first byte to last. */
-import { Buffer } from "node:buffer";
 import { PlainStream } from "../compression/plain.ts";
 import { type ByteStream, type Content, DecompressedStream } from "../compression/stream.ts";
 import { type FileRange, readAt } from "../tar/reader.ts";
 
-/** First bytes of what dhow uncompresses. A zstd skippable frame may come first (RFC 8878, section 3.1.2). */
-const MAGIC: Readonly<Record<Compression, RegExp>> = {
-  gzip: /^1f8b/,
-  zstd: /^(28b52ffd|5.2a4d18)/,
+/** Whether content starts as what dhow uncompresses does. A zstd skippable frame may come first (RFC 8878, section 3.1.2). */
+const STARTS: Readonly<Record<Compression, (start: Uint8Array) => boolean>> = {
+  gzip: ([a, b]) => a === 0x1f && b === 0x8b,
+  zstd: ([a, b, c, d]) =>
+    (a === 0x28 && b === 0xb5 && c === 0x2f && d === 0xfd) ||
+    (a! >> 4 === 0x5 && b === 0x2a && c === 0x4d && d === 0x18),
 };
 
 export type Compression = "gzip" | "zstd";
@@ -16,8 +17,7 @@ export type Compression = "gzip" | "zstd";
 export function compressionOf({ file, offset, size }: FileRange): Compression | undefined {
   const start = new Uint8Array(Math.min(4, size));
   readAt(file, offset, start);
-  const text = Buffer.from(start).toString("hex");
-  return (["gzip", "zstd"] as const).find((compression) => MAGIC[compression].test(text));
+  return (["gzip", "zstd"] as const).find((compression) => STARTS[compression](start));
 }
 
 /** Whether the blob is something else than the tar itself. */

@@ -3,10 +3,13 @@ import { HostError } from "../../errors.ts";
 import type { LayerProgress } from "../progress.ts";
 import type { LayerBlob } from "../source/source.ts";
 import { quoteName } from "../tar/byte_string.ts";
-import { EntryError } from "./call_queue.ts";
+import { CallQueue, EntryError } from "./call_queue.ts";
 import { type LayerSink, receiveLayer } from "./receive.ts";
 import { SkeletonWriter } from "./skeleton.ts";
 import { LayerUnpacker } from "./unpacker.ts";
+
+/** Small, because the calls that unpack one full of headers take twenty times its size, and wait when the disk is slow. */
+const CHUNK_SIZE = 512 << 10;
 
 export interface UnpackedLayer {
   /** Of the uncompressed tar, in bytes. */
@@ -36,17 +39,21 @@ export async function unpackLayer(
   signal: AbortSignal,
   progress: LayerProgress,
 ): Promise<UnpackedLayer> {
-  const writer = new SkeletonWriter(skeleton);
-  const unpacker = new LayerUnpacker(root, trash, (offset, size) => writer.leaveOut(offset, size));
+  const queue = new CallQueue();
+  const writer = new SkeletonWriter(skeleton, queue);
+  const unpacker = new LayerUnpacker(queue, root, trash, (offset, size) => writer.leaveOut(offset, size));
   const sink: LayerSink = {
+    chunkSize: CHUNK_SIZE,
     feed(address, bytes) {
       // throws here and now what is wrong with the tar, and tells the writer what to leave out
-      const unpacked = unpacker.feed(address, bytes);
-      return Promise.all([unpacked, writer.feed(address, bytes.length)]);
+      unpacker.feed(address, bytes);
+      writer.feed(address, bytes.length);
+      return queue.flush();
     },
     async finish() {
-      await unpacker.finish();
-      await writer.finish();
+      unpacker.finish();
+      await queue.flush();
+      writer.finish();
     },
   };
   try {
@@ -55,14 +62,16 @@ export async function unpackLayer(
   } catch (error) {
     throw explained(error, blob, root);
   } finally {
-    await unpacker.release();
-    await writer.release();
+    await queue.release();
+    unpacker.close();
+    writer.close();
   }
 }
 
 function explained(error: unknown, { label }: LayerBlob, root: string): unknown {
   if (!(error instanceof EntryError || error instanceof SystemCallError)) return error;
-  const entry = error instanceof EntryError ? `${quoteName(error.entry)} of ` : "";
+  const name = error instanceof EntryError ? error.entry : undefined;
+  const entry = name === undefined ? "" : `${quoteName(name)} of `;
   const subject = `${entry}${label} into ${JSON.stringify(root)}`;
   if (error.errno === ENOSPC || error.errno === EDQUOT) {
     return new HostError({

@@ -1,9 +1,8 @@
 import type { ByteString } from "../tar/byte_string.ts";
 import { Budget } from "./budget.ts";
-import { CallQueue } from "./call_queue.ts";
+import type { CallQueue } from "./call_queue.ts";
 import { type Descriptor, LayerFolder } from "./folder.ts";
 import { isApart } from "./skeleton.ts";
-import type { LayerSink } from "./receive.ts";
 import { type Directory, LayerTree, type Node, type Placement } from "./tree.ts";
 import type { TarEntry } from "../tar/decoder.ts";
 import type { SparseMap } from "../tar/sparse.ts";
@@ -23,13 +22,13 @@ interface OpenFile {
 }
 
 /** Writes a layer's tar into a folder, in the form that overlay takes as a lower layer. Needs root. */
-export class LayerUnpacker implements LayerSink {
+export class LayerUnpacker {
   readonly #tree = new LayerTree(
     isApart,
     new Budget(),
     (placement) => this.#makeDirectory(placement, placement.name),
   );
-  readonly #queue = new CallQueue();
+  readonly #queue: CallQueue;
   readonly #folder: LayerFolder;
   readonly #stream = new TarStream({
     entry: (entry, offset) => this.#unpack(entry, offset),
@@ -43,16 +42,19 @@ export class LayerUnpacker implements LayerSink {
   readonly #remaining = new Set<Node>();
 
   /**
+   * @param queue makes the calls
    * @param root the folder: exists, is empty, and nobody else writes into it
    * @param trash another one on the same file system, for what is replaced
    * @param apart told where data are in the tar that belong into the folder only, before they come
    */
   constructor(
+    queue: CallQueue,
     root: string,
     trash: string,
     readonly apart: (offset: number, size: number) => void,
   ) {
-    this.#folder = new LayerFolder(this.#queue, root, trash);
+    this.#queue = queue;
+    this.#folder = new LayerFolder(queue, root, trash);
   }
 
   /** Sum of the files' sizes, in bytes. */
@@ -72,21 +74,19 @@ export class LayerUnpacker implements LayerSink {
 
   /**
    * Takes the next part of the tar.
-   * @param address where the bytes lie in memory
-   * @returns settled when that memory may be used again; rejects with EntryError when a call failed
+   * @param address where the bytes lie in memory until the queue is done with them
    * @throws {TarError} when it is not tar, or something is in it that must not be in a layer
    */
-  feed(address: number, bytes: Uint8Array): Promise<void> {
+  feed(address: number, bytes: Uint8Array): void {
     this.#address = address;
     this.#stream.feed(bytes);
-    return this.#queue.flush();
   }
 
   /**
    * Sets what can only be set when all is there: the directories' attributes.
    * @throws {TarError} when the tar is incomplete
    */
-  async finish(): Promise<void> {
+  finish(): void {
     this.#stream.finish();
     const { root } = this.#tree;
     const pending = [{ directory: root, isNew: root.opaque }];
@@ -105,12 +105,10 @@ export class LayerUnpacker implements LayerSink {
       }
     }
     for (const [parent, name, directory] of reached) this.#folder.setAttributes(parent, name, directory);
-    await this.#queue.flush();
   }
 
-  /** Closes and frees everything, after whatever is still under way. */
-  async release(): Promise<void> {
-    await this.#queue.release();
+  /** To be called when the queue is done. */
+  close(): void {
     this.#folder.close();
   }
 

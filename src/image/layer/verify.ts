@@ -14,6 +14,8 @@ export async function verifyLayer(blob: LayerBlob, signal = new AbortController(
 }
 
 class Nowhere implements LayerSink {
+  readonly chunkSize = 2 << 20;
+
   readonly #stream = treeStream(new LayerTree(NOTHING, new Budget()));
 
   feed(_address: number, bytes: Uint8Array): Promise<void> {
