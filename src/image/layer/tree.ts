@@ -202,6 +202,10 @@ export class LayerTree {
       }
       case "file":
         this.size += fileSize(entry);
+        // holes cost an archive nothing, and a number that is not exact is none that the store could keep
+        if (!Number.isSafeInteger(this.size)) {
+          throw new TarError(`the layer's files have more than ${Number.MAX_SAFE_INTEGER} bytes`);
+        }
         return this.#place({
           parent,
           name,
