@@ -44,7 +44,7 @@ class Download {
   #digester: Digester = sha256();
   /** Bytes in the file, all of them hashed. */
   #received = 0;
-  /** How many there were when an attempt last counted as the first. */
+  /** The most that there were when an attempt last counted as the first. */
   #mark = 0;
 
   constructor(readonly inquiry: Inquiry, readonly blob: BlobToFetch) {
@@ -103,7 +103,8 @@ class Download {
   /** For servers that know no ranges. */
   async #startAnew(): Promise<void> {
     this.blob.progress.advance(-this.#received);
-    this.#received = this.#mark = 0;
+    // the mark stays: what comes a second time is no progress, or a server that always breaks off would be asked for ever
+    this.#received = 0;
     this.#digester = sha256();
     await this.file.truncate(0);
     await this.file.seek(0, Deno.SeekMode.Start);
