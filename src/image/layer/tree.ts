@@ -197,6 +197,8 @@ export class LayerTree {
         return target === undefined ? undefined : this.#place({ parent, name, replaced, ...target });
       }
       case "symlink": {
+        // symlink(2) makes none
+        if (entry.link === "") throw new TarError("it is a symlink to nothing");
         if (entry.link.length > MAX_PATH) throw new TarError("its target is longer than 4095 bytes");
         return this.#place({ parent, name, node: { kind: "symlink", target: entry.link, entry }, replaced });
       }
