@@ -36,7 +36,7 @@ export async function unpackLayer(
   signal: AbortSignal,
   progress: LayerProgress,
 ): Promise<UnpackedLayer> {
-  const writer = new SkeletonWriter(skeleton);
+  const writer = openWriter(skeleton, blob, root);
   const unpacker = new LayerUnpacker(root, trash, (offset, size) => writer.leaveOut(offset, size));
   const sink: LayerSink = {
     feed(address, bytes) {
@@ -57,6 +57,14 @@ export async function unpackLayer(
   } finally {
     await unpacker.release();
     await writer.release();
+  }
+}
+
+function openWriter(skeleton: string, blob: LayerBlob, root: string): SkeletonWriter {
+  try {
+    return new SkeletonWriter(skeleton);
+  } catch (error) {
+    throw explained(error, blob, root);
   }
 }
 

@@ -3,7 +3,7 @@ import { type Digester, sha256 } from "../digest.ts";
 import { HostError, ImageError } from "../../errors.ts";
 import type { LayerProgress } from "../progress.ts";
 import type { FileRange } from "../tar/reader.ts";
-import { writeAll } from "./compress.ts";
+import { createFile, writeAll } from "./compress.ts";
 import type { Inquiry } from "./documents.ts";
 import { pullScope } from "./registry.ts";
 import { TransientError } from "./retry.ts";
@@ -48,8 +48,7 @@ class Download {
   #mark = 0;
 
   constructor(readonly inquiry: Inquiry, readonly blob: BlobToFetch) {
-    const { file } = blob;
-    this.file = Deno.openSync(file, { read: true, write: true, createNew: true, mode: 0o600 });
+    this.file = createFile(blob.file);
   }
 
   async run(): Promise<void> {

@@ -155,6 +155,13 @@ Deno.test("a registry that is busy twice is asked a third time", async () => {
   assertEquals(result.network.clock.waits, [500, 1000]);
 });
 
+Deno.test("a file that cannot be made is the host's fault", async () => {
+  const inquiry = await openRegistry({}).inquiry();
+  const progress = { advance() {}, done() {} };
+  const blob = { digest: DIGEST, size: 1, file: "/nowhere/blob", progress };
+  await assertRejects(() => downloadBlob(inquiry, blob), HostError, 'cannot write "/nowhere/blob"');
+});
+
 Deno.test("a blob that is not there is not asked for again", async () => {
   const network = openRegistry({});
   await assertRejects(() => downloadFrom(network), ImageError, "404");
