@@ -70,6 +70,7 @@ export const ENOSPC = 28;
 export const EROFS = 30;
 export const EPIPE = 32;
 export const ERANGE = 34;
+export const ENAMETOOLONG = 36;
 export const ENOSYS = 38;
 export const ENOTEMPTY = 39;
 export const ELOOP = 40;
@@ -99,8 +100,16 @@ export class SystemCallError extends Error {
   }
 }
 
+/** The errno of an error, a system call's or Deno's, whose errors have its name; undefined for what is neither. */
+export function errnoOf(error: unknown): number | undefined {
+  if (error instanceof SystemCallError) return error.errno;
+  const { code } = (error ?? {}) as { code?: unknown };
+  const found = Object.entries(TABLE).find(([, [name]]) => name === code);
+  return found && Number(found[0]);
+}
+
 /** Whether an error, of a system call or Deno's, says that the disk is full, or the user's part of it (write(2), open(2)). */
 export function isNoSpace(error: unknown): boolean {
-  return (error instanceof SystemCallError && [ENOSPC, EDQUOT].includes(error.errno)) ||
-    ["ENOSPC", "EDQUOT"].includes((error as { code?: string }).code ?? "");
+  const errno = errnoOf(error);
+  return errno === ENOSPC || errno === EDQUOT;
 }

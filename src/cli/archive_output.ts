@@ -1,5 +1,5 @@
 import { dirname } from "@std/path";
-import { isNoSpace } from "../../ffi/errno.ts";
+import { describeErrno, ENOENT, ENOTDIR, errnoOf, isNoSpace } from "../../ffi/errno.ts";
 import { HostError, UsageError } from "../errors.ts";
 import { interruptible } from "../image/interrupt.ts";
 import type { ByteSink } from "../image/tar/writer.ts";
@@ -91,8 +91,14 @@ function kindOf(path: string): "file" | "directory" | "other" | "nothing" {
     const { isFile, isDirectory } = Deno.statSync(path);
     return isFile ? "file" : isDirectory ? "directory" : "other";
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return "nothing";
-    throw error;
+    const errno = errnoOf(error);
+    if (errno === undefined) throw error;
+    if (errno === ENOENT || errno === ENOTDIR) return "nothing";
+    throw new HostError({
+      what: `cannot write ${JSON.stringify(path)}`,
+      why: describeErrno(errno),
+      cause: error,
+    });
   }
 }
 

@@ -1,4 +1,5 @@
 /** Where the image is that a user means: in the store, in a file, or, if anywhere, in a registry. */
+import { errnoOf } from "../../ffi/errno.ts";
 import { ImageError } from "../errors.ts";
 import { distance, formatPlatform, type Platform } from "../image/platform.ts";
 import { formatImageName, type ImageName, readImageName } from "../image/reference.ts";
@@ -65,8 +66,8 @@ function isFile(text: string): boolean {
     // a folder is common, and none was meant, unless it was said
     return Deno.statSync(path).isFile || transport !== undefined;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
-    throw error;
+    if (errnoOf(error) === undefined) throw error;
+    return false; // what has a path's form is opened all the same, and that says why it cannot be
   }
 }
 

@@ -163,6 +163,7 @@ systemTest("export -o makes the whole file or none, and says what stands in its 
       [host.file("none/it.tar"), /no directory/],
       [host.file(""), /is a directory/],
       ["/dev/null", /neither missing nor a regular file/],
+      [host.file("n".repeat(256)), /file name too long \(ENAMETOOLONG\)/],
       ["", /names no file/],
     ] as const
   ) assertFailure(await host.dhow(["export", "-o", path, "out"]), 1, why);

@@ -116,6 +116,17 @@ const ATTACKS: readonly Attack[] = [
     why: "there is a NUL in its name",
   },
   {
+    what: "a symlink to nothing",
+    layer: [{ path: "s", type: "symlink", target: "" }],
+    entry: '"s"',
+    why: "a symlink to nothing",
+  },
+  {
+    what: "an extended attribute whose name is too long",
+    layer: [{ path: "x", pax: { [`SCHILY.xattr.user.${"n".repeat(251)}`]: "v" } }],
+    why: "no valid name",
+  },
+  {
     what: "a newline in the name of what is refused",
     layer: [{ path: "../a\ndhow: all is well" }],
     entry: '"../a\\ndhow: all is well"',

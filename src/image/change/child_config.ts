@@ -73,10 +73,17 @@ function historyOf({ diffId, created, createdBy, author, comment }: Revision): M
 }
 
 function serialized(document: Members): string {
-  const text = JSON.stringify(document);
+  const refuse = (why: string, cause?: unknown): never => {
+    throw new ImageError({ what: "cannot make the image's config", why, cause });
+  };
+  let text: string;
+  try {
+    text = JSON.stringify(document);
+  } catch (cause) {
+    // V8 reads JSON of any depth, but writes only what its stack has room for
+    if (!(cause instanceof RangeError)) throw cause;
+    return refuse("lists and objects are nested too deep in the parent's", cause);
+  }
   if (text.length <= MAX_JSON_SIZE) return text;
-  throw new ImageError({
-    what: "cannot make the image's config",
-    why: `it would have ${text.length} characters, more than ${MAX_JSON_SIZE}`,
-  });
+  return refuse(`it would have ${text.length} characters, more than ${MAX_JSON_SIZE}`);
 }

@@ -1,10 +1,12 @@
 import { dirname } from "@std/path";
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../../ffi/constants.ts";
+import { describeErrno, errnoOf, isNoSpace } from "../../../ffi/errno.ts";
 import { libcCall } from "../../../ffi/table.ts";
-import { ImageError } from "../../errors.ts";
+import { HostError, ImageError } from "../../errors.ts";
 import { openUnnamed } from "../unnamed_file.ts";
 import { type ByteString, toBytes } from "../tar/byte_string.ts";
 import type { TarEntry } from "../tar/decoder.ts";
+import { TarError } from "../tar/fields.ts";
 import { readAt, readTar } from "../tar/reader.ts";
 import { Budget } from "./budget.ts";
 import { isApart, isTrashed } from "./skeleton.ts";
@@ -19,10 +21,12 @@ const CHUNK_SIZE = 1 << 20;
  * @param trash the folder with what the layer itself replaced
  * @param all whether to take small files from the folder as well, in order to verify them
  * @returns the tar, as a file without a name
- * @throws {ImageError} when a file is not in the folder
+ * @throws {ImageError} when a file is not in the folder, or not what it was
+ * @throws {HostError} when there is no space left
  */
 export function rebuildTar(skeleton: string, root: string, trash: string, all = false): Deno.FsFile {
   const rebuilt = openUnnamed(dirname(skeleton));
+  let missing = "the rest of its tar";
   try {
     using source = Deno.openSync(skeleton);
     const { size } = source.statSync();
@@ -33,24 +37,41 @@ export function rebuildTar(skeleton: string, root: string, trash: string, all = 
       const { entry, offset } = node;
       if (entry.sparse !== undefined || !(all || isApart(entry))) continue;
       copy(source, position, rebuilt, position, offset - position);
+      missing = new TextDecoder().decode(toBytes(path));
       using file = openIn(isTrash ? trash : root, path);
-      if (file.statSync().size !== entry.size) throw damaged(root, path);
+      if (file.statSync().size !== entry.size) throw new Changed();
       copy(file, 0, rebuilt, offset, entry.size);
       position = offset + entry.size;
+      missing = "the rest of its tar";
     }
     copy(source, position, rebuilt, position, size - position);
     return rebuilt;
   } catch (error) {
     rebuilt.close();
-    throw error;
+    throw explained(error, root, missing);
   }
 }
 
-function damaged(folder: string, path: ByteString): ImageError {
+/** A file is not what it was when the layer was unpacked. */
+class Changed extends Error {}
+
+/** @param subject what was being read */
+function explained(error: unknown, folder: string, subject: string): unknown {
+  const what = `cannot put the layer in ${JSON.stringify(folder)} together`;
+  const errno = errnoOf(error);
+  if (isNoSpace(error)) {
+    const hint = "make room there, or choose another place with --root";
+    return new HostError({ what: `no space left: ${what}`, why: describeErrno(errno!), hint, cause: error });
+  }
+  const isDamage = error instanceof Changed || error instanceof TarError;
+  if (errno === undefined && !isDamage) return error;
   return new ImageError({
-    what: `cannot put the layer in ${JSON.stringify(folder)} together`,
-    why: `${new TextDecoder().decode(toBytes(path))} is not what it was when it was unpacked`,
+    what,
+    why: errno === undefined
+      ? `${subject} is not what it was when it was unpacked`
+      : `${subject}: ${describeErrno(errno)}`,
     hint: "remove the image, and load or pull it again",
+    cause: error,
   });
 }
 
@@ -74,7 +95,7 @@ function copy(source: Deno.FsFile, from: number, target: Deno.FsFile, to: number
   const chunk = new Uint8Array(Math.min(CHUNK_SIZE, length));
   for (let done = 0; done < length;) {
     const count = readAt(source, from + done, chunk.subarray(0, Math.min(chunk.length, length - done)));
-    if (count === 0) throw new Error("a layer of the store was changed while it was read");
+    if (count === 0) throw new Changed();
     for (let written = 0; written < count;) written += target.writeSync(chunk.subarray(written, count));
     done += count;
   }

@@ -197,11 +197,17 @@ export class LayerTree {
         return target === undefined ? undefined : this.#place({ parent, name, replaced, ...target });
       }
       case "symlink": {
+        // symlink(2) makes none
+        if (entry.link === "") throw new TarError("it is a symlink to nothing");
         if (entry.link.length > MAX_PATH) throw new TarError("its target is longer than 4095 bytes");
         return this.#place({ parent, name, node: { kind: "symlink", target: entry.link, entry }, replaced });
       }
       case "file":
         this.size += fileSize(entry);
+        // holes cost an archive nothing, and a number that is not exact is none that the store could keep
+        if (!Number.isSafeInteger(this.size)) {
+          throw new TarError(`the layer's files have more than ${Number.MAX_SAFE_INTEGER} bytes`);
+        }
         return this.#place({
           parent,
           name,

@@ -40,7 +40,7 @@ export async function unpackLayer(
   progress: LayerProgress,
 ): Promise<UnpackedLayer> {
   const queue = new CallQueue();
-  const writer = new SkeletonWriter(skeleton, queue);
+  const writer = openWriter(skeleton, queue, blob, root);
   const unpacker = new LayerUnpacker(queue, root, trash, (offset, size) => writer.leaveOut(offset, size));
   const sink: LayerSink = {
     chunkSize: CHUNK_SIZE,
@@ -65,6 +65,14 @@ export async function unpackLayer(
     await queue.release();
     unpacker.close();
     writer.close();
+  }
+}
+
+function openWriter(skeleton: string, queue: CallQueue, blob: LayerBlob, root: string): SkeletonWriter {
+  try {
+    return new SkeletonWriter(skeleton, queue);
+  } catch (error) {
+    throw explained(error, blob, root);
   }
 }
 

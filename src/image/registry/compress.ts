@@ -30,7 +30,7 @@ export async function compress(
   const original = sha256();
   const digester = sha256();
   let size = 0;
-  using output = Deno.openSync(file, { write: true, createNew: true, mode: 0o600 });
+  using output = createFile(file);
   const gzip = createGzip();
   const feeding = feed(gzip, tar, original, progress, signal).catch((error) => gzip.destroy(error));
   for await (const chunk of gzip) {
@@ -69,13 +69,26 @@ async function feed(
   gzip.end();
 }
 
+/** Makes a file, to be written and read by its owner. @throws {HostError} when that cannot be, or it is there already */
+export function createFile(path: string): Deno.FsFile {
+  try {
+    return Deno.openSync(path, { read: true, write: true, createNew: true, mode: 0o600 });
+  } catch (cause) {
+    throw unwritable(path, cause);
+  }
+}
+
 /** @param path how errors name the file */
 export async function writeAll(file: Deno.FsFile, bytes: Uint8Array, path: string): Promise<void> {
   try {
     for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    const hint = "free some space, or choose another place with --root DIR";
-    throw new HostError({ what: `cannot write "${path}"`, why, hint, cause });
+    throw unwritable(path, cause);
   }
+}
+
+function unwritable(path: string, cause: unknown): HostError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const hint = "free some space, or choose another place with --root DIR";
+  return new HostError({ what: `cannot write "${path}"`, why, hint, cause });
 }

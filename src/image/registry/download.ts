@@ -3,7 +3,7 @@ import { type Digester, sha256 } from "../digest.ts";
 import { HostError, ImageError } from "../../errors.ts";
 import type { LayerProgress } from "../progress.ts";
 import type { FileRange } from "../tar/reader.ts";
-import { writeAll } from "./compress.ts";
+import { createFile, writeAll } from "./compress.ts";
 import type { Inquiry } from "./documents.ts";
 import { pullScope } from "./registry.ts";
 import { TransientError } from "./retry.ts";
@@ -44,12 +44,11 @@ class Download {
   #digester: Digester = sha256();
   /** Bytes in the file, all of them hashed. */
   #received = 0;
-  /** How many there were when an attempt last counted as the first. */
+  /** The most that there were when an attempt last counted as the first. */
   #mark = 0;
 
   constructor(readonly inquiry: Inquiry, readonly blob: BlobToFetch) {
-    const { file } = blob;
-    this.file = Deno.openSync(file, { read: true, write: true, createNew: true, mode: 0o600 });
+    this.file = createFile(blob.file);
   }
 
   async run(): Promise<void> {
@@ -103,7 +102,8 @@ class Download {
   /** For servers that know no ranges. */
   async #startAnew(): Promise<void> {
     this.blob.progress.advance(-this.#received);
-    this.#received = this.#mark = 0;
+    // the mark stays: what comes a second time is no progress, or a server that always breaks off would be asked for ever
+    this.#received = 0;
     this.#digester = sha256();
     await this.file.truncate(0);
     await this.file.seek(0, Deno.SeekMode.Start);

@@ -1,5 +1,5 @@
 /** Opens images of every local format: what they are is found out from what is there. */
-import { describeErrno, SystemCallError } from "../../../ffi/errno.ts";
+import { describeErrno, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, errnoOf } from "../../../ffi/errno.ts";
 import { ImageError } from "../../errors.ts";
 import type { Platform } from "../platform.ts";
 import { type Progress, QUIET } from "../progress.ts";
@@ -146,25 +146,13 @@ function refuseToOpen(label: string, why: string, hint: string): never {
   throw new ImageError({ what: `cannot open ${label}`, why, hint });
 }
 
+/** What a user who has mistyped a path meets. */
+const OF_PATHS = [ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG];
+
 /** Errors of the file system in words; others are explained already. */
 function explained(error: unknown, label: string): unknown {
-  const what = `cannot open ${label}`;
-  if (error instanceof Deno.errors.NotFound) {
-    return new ImageError({
-      what,
-      why: "no such file or directory (ENOENT)",
-      hint: "check the path",
-      cause: error,
-    });
-  }
-  if (error instanceof Deno.errors.NotADirectory) {
-    return new ImageError({ what, why: "not a directory (ENOTDIR)", hint: "check the path", cause: error });
-  }
-  if (error instanceof Deno.errors.PermissionDenied) {
-    return new ImageError({ what, why: "permission denied (EACCES)", cause: error });
-  }
-  if (error instanceof SystemCallError) {
-    return new ImageError({ what, why: describeErrno(error.errno), cause: error });
-  }
-  return error;
+  const errno = errnoOf(error);
+  if (errno === undefined) return error;
+  const hint = OF_PATHS.includes(errno) ? { hint: "check the path" } : {};
+  return new ImageError({ what: `cannot open ${label}`, why: describeErrno(errno), ...hint, cause: error });
 }

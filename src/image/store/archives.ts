@@ -25,13 +25,25 @@ interface Row {
   readonly index: number;
 }
 
-/** What of a file tells whether it was changed: as JSON, to be compared. undefined when there is no such file. */
+/**
+ * What of a file tells whether it was changed: as JSON, to be compared. undefined when there is no such file, or nobody can
+ * tell: what became of its path (a circle of symlinks, a mount whose server is gone) is the business of whoever opens it.
+ */
 export function identityOf(path: string): string | undefined {
   try {
     const { dev, ino, size, mtime, ctime } = Deno.statSync(path);
     return JSON.stringify([dev, ino, size, mtime?.getTime(), ctime?.getTime()]);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Bytes of a file; 0 when somebody else has removed it. */
+function sizeOf(path: string): number {
+  try {
+    return Deno.statSync(path).size;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return undefined;
+    if (error instanceof Deno.errors.NotFound) return 0;
     throw error;
   }
 }
@@ -123,7 +135,7 @@ export class ArchiveCache {
     const numbers = this.database.transaction(() => stale.flatMap((path) => this.#forget(path, undefined)));
     let size = 0;
     for (const number of numbers) {
-      size += Deno.statSync(this.indexes.path(number)).size;
+      size += sizeOf(this.indexes.path(number));
       this.indexes.files.remove(number);
     }
     return size;

@@ -246,13 +246,25 @@ export class ImageLoad {
         diffId,
       );
     });
-    database.run(
-      `UPDATE images SET size = (
-         SELECT sum(layers.size) FROM image_diff_ids JOIN layers USING (diff_id)
-         WHERE image = id AND ready AND form = ?
-       ) WHERE id = ?`,
+    database.run("UPDATE images SET size = ? WHERE id = ?", this.#contentSize(), id);
+  }
+
+  /**
+   * Bytes of the files of all layers.
+   * @throws {ImageError} when it is no number that can be kept: then whoever lists images would stumble over this one
+   */
+  #contentSize(): number {
+    // sum() of integers gives one that JavaScript may not be able to hold, total() the nearest double
+    const { size } = this.context.database.get<{ size: number }>(
+      `SELECT total(layers.size) AS size FROM image_diff_ids JOIN layers USING (diff_id)
+       WHERE image = ? AND ready AND form = ?`,
+      this.image.id,
       this.target.form,
-      id,
-    );
+    )!;
+    if (Number.isSafeInteger(size)) return size;
+    throw new ImageError({
+      what: `cannot load image ${this.image.tags[0] ?? this.image.id}`,
+      why: `the files of its layers have more than ${Number.MAX_SAFE_INTEGER} bytes`,
+    });
   }
 }

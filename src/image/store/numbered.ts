@@ -55,9 +55,22 @@ export class NumberedFiles {
     return JSON.stringify(identify(Deno.pid));
   }
 
-  /** Makes them a part of the store. Belongs into the transaction that makes something refer to them. */
+  /**
+   * Makes them a part of the store. Belongs into the transaction that makes something refer to them.
+   * @throws {HostError} when they are not this process's any more
+   */
   accept(number: number): void {
-    this.database.run(`UPDATE ${this.table} SET ready = 1 WHERE number = ?`, number);
+    const accepted = this.database.get(
+      `UPDATE ${this.table} SET ready = 1 WHERE number = ? AND owner = ? RETURNING number`,
+      number,
+      this.#owner(),
+    );
+    if (accepted !== undefined) return;
+    throw new HostError({
+      what: `cannot take ${JSON.stringify(this.path(number, ""))} into the store`,
+      why: "another dhow, which does not see this process, has removed it",
+      hint: "commands that share a store have to run in one PID namespace",
+    });
   }
 
   /**
@@ -95,16 +108,19 @@ export class NumberedFiles {
       `SELECT number, owner FROM ${this.table} WHERE NOT ready`,
     );
     for (const { number, owner } of pending) {
-      if (!isAlive(JSON.parse(owner) as ProcessIdentity) && this.#isPending(number, owner)) {
-        this.remove(number);
-      }
+      if (!isAlive(JSON.parse(owner) as ProcessIdentity) && this.#adopt(number, owner)) this.remove(number);
     }
   }
 
-  /** Asked once the owner has ended: it may have put them into the store as the last thing it did. */
-  #isPending(number: number, owner: string): boolean {
+  /**
+   * Takes files over from a process that has ended: it may have put them into the store as the last thing it did, and
+   * another command may have been faster.
+   * @returns whether they are this process's now, to be removed
+   */
+  #adopt(number: number, owner: string): boolean {
     return this.database.get(
-      `SELECT 1 FROM ${this.table} WHERE number = ? AND owner = ? AND NOT ready`,
+      `UPDATE ${this.table} SET owner = ? WHERE number = ? AND owner = ? AND NOT ready RETURNING number`,
+      this.#owner(),
       number,
       owner,
     ) !== undefined;

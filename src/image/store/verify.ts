@@ -1,3 +1,4 @@
+import { errnoOf, isNoSpace } from "../../../ffi/errno.ts";
 import { ImageError } from "../../errors.ts";
 import { sha256 } from "../digest.ts";
 import { chunksOf } from "./tar.ts";
@@ -40,7 +41,7 @@ async function digestOf(
     for (const chunk of chunksOf(file, layers.tarSize(diffId))) await digester.update(chunk);
     return digester.digest();
   } catch (error) {
-    if (error instanceof ImageError || error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
+    if (!(error instanceof ImageError) && (errnoOf(error) === undefined || isNoSpace(error))) throw error;
+    return undefined;
   }
 }

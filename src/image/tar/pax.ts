@@ -26,6 +26,8 @@ export interface PaxSparse {
 }
 
 const XATTR = "SCHILY.xattr.";
+/** XATTR_NAME_MAX, xattr(7): a file system may have room for more, but nobody could ask for it. */
+const MAX_XATTR_NAME = 255;
 const SPARSE = "GNU.sparse.";
 const EQUALS = 0x3d;
 const NEWLINE = 0x0a;
@@ -55,11 +57,12 @@ export function parsePax(bytes: Uint8Array, records: PaxRecords): PaxRecords {
 
 function apply(records: PaxRecords, key: string, bytes: Uint8Array): void {
   if (key.startsWith(XATTR)) {
-    if (key.length === XATTR.length || key.includes("\0")) {
+    const name = key.slice(XATTR.length);
+    if (name === "" || name.length > MAX_XATTR_NAME || name.includes("\0")) {
       throw new TarError("an extended attribute has no valid name");
     }
     // copied: the bytes lie in a buffer that is used again
-    (records.xattrs ??= new Map()).set(key.slice(XATTR.length), bytes.slice());
+    (records.xattrs ??= new Map()).set(name, bytes.slice());
     return;
   }
   if (key.startsWith(SPARSE)) {

@@ -22,7 +22,8 @@ function verified(size: number | undefined, pieces: readonly number[], dataSize:
   for (let index = 0; index < pieces.length; index += 2) {
     const offset = pieces[index]!;
     const length = pieces[index + 1]!;
-    if (offset < position || offset + length > size) throw invalid();
+    // GNU's numbers have a sign: a piece that ends before it starts would lead to bytes that are not the file's
+    if (length < 0 || offset < position || offset + length > size) throw invalid();
     position = offset + length;
     total += length;
   }

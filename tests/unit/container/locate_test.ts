@@ -19,12 +19,13 @@ const STORE = { find: (name: string) => ["box", "aaa", ID].includes(name) ? BOX 
 const AMD64: Platform = { os: "linux", architecture: "amd64" };
 const ARM64: Platform = { os: "linux", architecture: "arm64" };
 
-/** Runs `work` in a new folder that holds files `a.tar` and `box`, and a folder `folder`. */
+/** Runs `work` in a new folder that holds files `a.tar` and `box`, a folder `folder`, and a symlink to itself. */
 function inFolder(work: () => void): void {
   const before = Deno.cwd();
   const folder = Deno.makeTempDirSync({ prefix: "dhow-unit-" });
   for (const name of ["a.tar", "box"]) Deno.writeTextFileSync(`${folder}/${name}`, "");
   Deno.mkdirSync(`${folder}/folder`);
+  Deno.symlinkSync("circle", `${folder}/circle`);
   try {
     Deno.chdir(folder);
     work();
@@ -52,6 +53,7 @@ for (
     // a folder is not meant, unless a transport says so
     ["folder", "docker.io/library/folder"],
     ["missing:1", "docker.io/library/missing"],
+    ["circle", "docker.io/library/circle"],
     ["localhost:5000/team/app", "localhost:5000/team/app"],
     ["folder/missing", "docker.io/folder/missing"],
   ] as const

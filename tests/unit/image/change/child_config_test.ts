@@ -91,3 +91,18 @@ Deno.test("a config that nobody would read back is refused", () => {
   );
   assertEquals(/^cannot make the image's config: it would have \d+ characters/.test(error.message), true);
 });
+
+Deno.test("a config that is nested deeper than it can be written is refused", () => {
+  const parent = JSON.stringify({ ...PARENT, odd: "DEEP" }).replace(
+    '"DEEP"',
+    "[".repeat(1e6) + "]".repeat(1e6),
+  );
+  const error = assertThrows(
+    () => childConfig(parent, { diffId: NEW, created: TIME, changes: [] }),
+    ImageError,
+  );
+  assertEquals(
+    error.message,
+    "cannot make the image's config: lists and objects are nested too deep in the parent's",
+  );
+});

@@ -74,6 +74,14 @@ Deno.test("attributes and maps of holes count for what they take in memory", () 
   }
 });
 
+Deno.test("a layer whose holes add up to more than a number holds exactly is refused", () => {
+  const tree = new LayerTree(NOTHING, new Budget());
+  const hole = { ...entry("hole"), sparse: { size: Number.MAX_SAFE_INTEGER, pieces: [] } };
+  tree.add(hole, 0);
+  const error = assertThrows(() => tree.add({ ...hole, name: "another" }, 0), TarError);
+  assertStringIncludes(error.message, "more than 9007199254740991 bytes");
+});
+
 Deno.test("a whiteout may hide the longest of names, and no longer one", () => {
   const tree = new LayerTree(NOTHING, new Budget());
   tree.add(entry(`.wh.${"n".repeat(255)}`), 0);

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { gunzipSync } from "node:zlib";
-import { ImageError } from "../../../../src/errors.ts";
+import { HostError, ImageError } from "../../../../src/errors.ts";
 import { sha256 } from "../../../../src/image/digest.ts";
 import { compress } from "../../../../src/image/registry/compress.ts";
 import { digestOf } from "./fake.ts";
@@ -83,4 +83,8 @@ Deno.test("compressing ends when the user breaks off", async () => {
     assertRejects(() => run(folder, "a", endless(), controller.signal), Error, "interrupted")
   );
   assert(chunks === 3);
+});
+
+Deno.test("a file for a compressed layer that cannot be made is the host's fault", async () => {
+  await assertRejects(() => run("/nowhere", "a", inOneBuffer(TAR)), HostError, 'cannot write "/nowhere/a"');
 });

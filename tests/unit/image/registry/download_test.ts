@@ -91,6 +91,13 @@ Deno.test("a server that knows no ranges is read from the start again", async ()
   assertWhole(result);
 });
 
+Deno.test("a server that knows no ranges and always breaks off is not asked for ever", async () => {
+  let answers = 0;
+  const answer = () => answers++ < 20 ? broken(BYTES.slice(0, 2_000_000)) : undefined;
+  await assertRejects(() => download(answer), HostError, "connection reset");
+  assertEquals(answers, 6);
+});
+
 Deno.test("whoever comes a good way between some breaks may break more often than others", async () => {
   const inPieces = (count: number) =>
     download(({ headers }) => partial(start(headers), Math.ceil(BYTES.length / count)));
@@ -146,6 +153,13 @@ Deno.test("a registry that is busy twice is asked a third time", async () => {
   );
   assertWhole(result);
   assertEquals(result.network.clock.waits, [500, 1000]);
+});
+
+Deno.test("a file that cannot be made is the host's fault", async () => {
+  const inquiry = await openRegistry({}).inquiry();
+  const progress = { advance() {}, done() {} };
+  const blob = { digest: DIGEST, size: 1, file: "/nowhere/blob", progress };
+  await assertRejects(() => downloadBlob(inquiry, blob), HostError, 'cannot write "/nowhere/blob"');
 });
 
 Deno.test("a blob that is not there is not asked for again", async () => {

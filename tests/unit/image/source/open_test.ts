@@ -240,11 +240,21 @@ Deno.test("the error says so when there is nothing, or something else than a fil
   await assertRejects(() => open("/nowhere/image.tar"), ImageError, "no such file or directory (ENOENT)");
   await assertRejects(() => open("/dev/null/x"), ImageError, "not a directory (ENOTDIR)");
   await assertRejects(() => open("/dev/null"), ImageError, "it is not a regular file");
+  await assertRejects(() => open(`/${"n".repeat(256)}`), ImageError, "file name too long (ENAMETOOLONG)");
   await assertRejects(
     () => open("oci:/nowhere"),
     ImageError,
     'cannot open "/nowhere": no such file or directory',
   );
+});
+
+Deno.test("the error says so when symlinks lead in a circle", async () => {
+  const circle = (folder: string) => {
+    Deno.symlinkSync("circle", `${folder}/circle`);
+    return `${folder}/circle`;
+  };
+  const open = withSource(circle, {}, () => {});
+  await assertRejects(() => open, ImageError, "too many levels of symbolic links (ELOOP); check the path");
 });
 
 Deno.test("a folder that is no image is refused, and an empty file, too", async () => {

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { pathExists } from "../../../../ffi/files.ts";
-import { ImageError } from "../../../../src/errors.ts";
+import { HostError, ImageError } from "../../../../src/errors.ts";
 import { parseImageConfig } from "../../../../src/image/config.ts";
 import { sha256 } from "../../../../src/image/digest.ts";
 import { digestOf } from "../../../../src/image/digest_of.ts";
@@ -34,8 +34,11 @@ async function withStore(
   }
 }
 
-/** Puts an image with that layer into a store, as `load` does, and into the form that an EROFS index needs. */
-async function load(store: ImageStore, folder: string): Promise<void> {
+/**
+ * Puts an image with that layer into a store, as `load` does, and into the form that an EROFS index needs.
+ * @param meanwhile done when the load has begun with the layer
+ */
+async function load(store: ImageStore, folder: string, meanwhile = () => {}): Promise<void> {
   const path = join(folder, "layer.tar");
   Deno.writeFileSync(path, LAYER);
   using file = Deno.openSync(path);
@@ -44,7 +47,11 @@ async function load(store: ImageStore, folder: string): Promise<void> {
     label: "the layer",
     diffId: DIFF_ID,
     size: LAYER.length,
-    range: () => Promise.resolve({ file, offset: 0, size: LAYER.length }),
+    // deno-lint-ignore require-await -- an error is the promise's
+    range: async () => {
+      meanwhile();
+      return { file, offset: 0, size: LAYER.length };
+    },
   };
   const config = parseImageConfig(CONFIG, "the config");
   const image = { id: digestOf(CONFIG), config, configText: CONFIG, tags: ["a:1"], layers: [layer] };
@@ -108,12 +115,24 @@ Deno.test("cleaning up keeps the layer of a load that ends as the cleaning looks
       return number;
     });
     const [ended, killed] = numbers as [number, number];
-    const racing = afterPendingWereRead(database, () => store.layers.files.accept(ended));
+    const accept = () => database.run("UPDATE layers SET ready = 1 WHERE number = ?", ended);
+    const racing = afterPendingWereRead(database, accept);
     const { paths, options } = store;
     new ImageStore(paths, racing, options).recover();
     assertEquals(store.layers.find("ended", "tar"), ended);
     assert(pathExists(store.layers.tar(ended)));
     assert(!pathExists(store.layers.tar(killed)));
     assertEquals(database.all("SELECT number FROM layers"), [{ number: ended }]);
+  });
+});
+
+Deno.test("a load whose layer another dhow has taken for a dead one's fails, and the image is not there", async () => {
+  await withStore(async (store, database) => {
+    for (const steal of ["DELETE FROM layers", "UPDATE layers SET owner = 'another'"]) {
+      const loading = load(store, store.paths.state, () => database.run(steal));
+      await assertRejects(() => loading, HostError, "another dhow, which does not see this process");
+      assertEquals(store.list(), []);
+      database.run("DELETE FROM layers");
+    }
   });
 });

@@ -283,6 +283,22 @@ for (
   });
 }
 
+Deno.test("a sparse file is refused for a piece of negative length, which GNU's old format can write", () => {
+  const number = (value: number) => {
+    const bytes = new Uint8Array(12).fill(value < 0 ? 0xff : 0);
+    new DataView(bytes.buffer).setBigInt64(4, BigInt(value));
+    bytes[0]! |= 0x80;
+    return bytes;
+  };
+  // together they fill the data, and the second would begin 100 bytes before them
+  const map = [100, -100, 0, 104];
+  const archive = special("S", "1234", (header) => {
+    map.forEach((value, index) => header.set(number(value), 386 + 12 * index));
+    header.set(number(104), 483);
+  });
+  assertStringIncludes(assertThrows(() => read(archive), TarError).message, "map of holes");
+});
+
 Deno.test("errors name the entry, with nothing in it that a terminal would obey", () => {
   const error = assertThrows(
     () => read(tar([{ path: "f", pax: { path: "\x1b[31mred\u202e", uid: "4294967295" } }])),
