@@ -272,6 +272,7 @@ storeTest(
     assertMatch(mine, NAMELESS);
     assertMatch(other, NAMELESS);
     assertEquals([mine === other, await loaded("--platform", `linux/${MACHINE}`)], [false, mine]);
+    assertEquals([await loaded("--platform", MACHINE), await loaded("--platform", "")], [mine, mine]);
     const none = await store.dhow("load", "-q", "-i", path, "--platform", "linux/riscv64");
     assertFailure(none, 1, /linux\/riscv64/, new RegExp(`only for linux/s390x, linux/${MACHINE};`));
     assertFailure(
