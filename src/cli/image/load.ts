@@ -44,13 +44,23 @@ export const command: Command = {
       return await openSource(input ?? STANDARD_INPUT, sourceOptions);
     });
     for (const image of source.images) {
+      const before = new Map(image.tags.map((tag) => [tag, store.find(tag)?.id]));
       await load(store, image, isQuiet);
-      for (const tag of image.tags) print(`Loaded image: ${tag}\n`);
+      for (const tag of image.tags) {
+        print(replacedLine(tag, before.get(tag), image.id));
+        print(`Loaded image: ${tag}\n`);
+      }
       if (image.tags.length === 0) print(`Loaded image ID: ${image.id}\n`);
     }
     return 0;
   },
 };
+
+/** Docker's words for a name that stood for another image before. */
+function replacedLine(tag: string, before: string | undefined, id: string): string {
+  if (before === undefined || before === id) return "";
+  return `The image ${tag} already exists, renaming the old one with ID ${before} to empty string\n`;
+}
 
 /** Progress goes to standard error: standard output has docker's lines, for scripts. */
 async function load(store: ImageStore, image: SourceImage, isQuiet: boolean): Promise<void> {
