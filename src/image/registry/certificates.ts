@@ -4,7 +4,7 @@ import { HostError } from "../../errors.ts";
 import { entriesIn, readConfiguration } from "../../state/read.ts";
 
 /** Where docker looks (docs.docker.com/engine/security/certificates). */
-const CERTIFICATES_FOLDER = "/etc/docker/certs.d";
+export const CERTIFICATES_FOLDER = "/etc/docker/certs.d";
 
 /** The system's bundle, wherever a distribution has it (Go's crypto/x509, root_linux.go). */
 const BUNDLES = [
