@@ -45,7 +45,11 @@ systemTest("with a password: login, pull, logout, and no pull after that", async
   const config = new Config(host);
   const refused = await config.dhow(["pull", "-q", `${ADDRESS}/app:1`]);
   assertFailure(refused, 1, /401 \(unauthorized: authentication required\).*dhow login 127\.0\.0\.1:5000$/m);
-  assertFailure(await config.login("wrong"), 1, /^dhow: cannot log in to 127\.0\.0\.1:5000: .*401/);
+  assertFailure(
+    await config.login("wrong"),
+    1,
+    /^dhow: cannot log in to 127\.0\.0\.1:5000: .*401.*; check the username/,
+  );
   config.write({ HttpHeaders: { kept: "yes" } });
   const login = await config.login();
   assertEquals([login.code, login.stdout], [0, "Login Succeeded\n"]);

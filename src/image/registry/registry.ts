@@ -127,8 +127,7 @@ export class Registry {
   }
 
   failure(response: Response, { what, guard }: Exchange): Promise<DhowError | TransientError> {
-    const { clock, domain } = this.options;
-    return failureOf(response, { what, clock, domain, guard });
+    return failureOf(response, { ...this.options, what, guard });
   }
 }
 

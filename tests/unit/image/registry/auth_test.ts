@@ -125,6 +125,22 @@ Deno.test("a registry with basic authentication gets name and password", async (
   assert(error.message.endsWith(`it may not exist, or needs: dhow login ${DOMAIN}`), error.message);
 });
 
+Deno.test("whose login is refused hears of the password, not that a login is needed", async () => {
+  const refusing = [
+    new FakeNetwork(() => unauthorized('Basic realm="x"')),
+    withTokens(() => unauthorized("Basic")),
+  ];
+  for (const network of refusing) {
+    network.credentials = ANN;
+    const registry = await network.connect({ isLogin: true });
+    const error = await assertRejects(
+      () => registry.checkAccess("cannot log in", network.controller.signal),
+      ImageError,
+    );
+    assert(error.message.endsWith("; check the username and the password"), error.message);
+  }
+});
+
 Deno.test("a registry that wants no login is not told one", async () => {
   const network = new FakeNetwork(() => new Response("here"));
   network.credentials = ANN;
