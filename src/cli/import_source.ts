@@ -1,6 +1,7 @@
 import { HostError, ImageError, UsageError } from "../errors.ts";
 import type { Content } from "../image/compression/stream.ts";
 import { QUIET } from "../image/progress.ts";
+import { spareLoopback } from "../image/registry/proxies.ts";
 import { openStandardInput } from "../image/source/input.ts";
 import { spool } from "../image/source/spool.ts";
 
@@ -61,6 +62,7 @@ async function* download(url: string, signal: AbortSignal): AsyncGenerator<Uint8
     throw new HostError({ what: `cannot download ${JSON.stringify(url)}`, why, cause });
   };
   try {
+    spareLoopback();
     const response = await fetch(url, { signal });
     if (response.ok && response.body !== null) return yield* response.body;
     await response.body?.cancel();

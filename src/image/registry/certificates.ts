@@ -2,6 +2,7 @@
 import { join } from "@std/path";
 import { HostError } from "../../errors.ts";
 import { entriesIn, readConfiguration } from "../../state/read.ts";
+import { spareLoopback } from "./proxies.ts";
 
 /** Where docker looks (docs.docker.com/engine/security/certificates). */
 export const CERTIFICATES_FOLDER = "/etc/docker/certs.d";
@@ -30,6 +31,7 @@ export function makeHttpClient(domain: string): Deno.HttpClient {
   const identity = certificate === undefined
     ? {}
     : { cert: read(certificate), key: read(certificate.replace(/cert$/, "key")) };
+  spareLoopback();
   try {
     return Deno.createHttpClient({ caCerts: [...systemBundle(), ...caCerts], ...identity });
   } catch (cause) {
