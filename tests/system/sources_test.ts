@@ -128,6 +128,7 @@ storeTest("what podman saves is loaded, in all its formats", async (store) => {
   const name = "Loaded image: localhost/busybox:latest\n";
   for (const format of ["docker-archive", "oci-archive", "oci-dir"]) {
     assertEquals(await load(store, `./${format}`), name);
+    await store.dhow("rmi", "localhost/busybox"); // each has a config of its own
   }
   assertMatch(await load(store, "./docker-dir"), NAMELESS);
   assertEquals(await load(store, "./several"), `${name}Loaded image: localhost/second:1\n`);
