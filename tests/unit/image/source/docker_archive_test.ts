@@ -93,7 +93,8 @@ const REFUSED: [what: string, archive: Uint8Array, why: string][] = [
   [
     "is a tar of something else",
     tar([{ path: "etc/passwd" }]),
-    "it is not an image: there is no manifest.json and no index.json in it",
+    "it is not an image: there is no manifest.json and no index.json in it; make one with: docker save -o FILE IMAGE; " +
+    "or of a tar of a file system, with: dhow import FILE NAME",
   ],
   ["is compressed with xz", startingWith([0xfd, 0x37, 0x7a, 0x58, 0x5a]), "uncompress it first, with: unxz"],
   ["is compressed with bzip2", startingWith([0x42, 0x5a, 0x68]), "uncompress it first, with: bunzip2"],

@@ -222,7 +222,7 @@ Deno.test("a folder whose blob is a fifo, a folder, or a link to itself is refus
     await assertRejects(
       () => readSource(write),
       ImageError,
-      "there is no manifest.json and no index.json in it",
+      "there is no manifest.json and no index.json in it; make one with: docker save -o FILE IMAGE; or of a folder",
     );
   }
 });
