@@ -9,7 +9,7 @@ import { distance } from "../platform.ts";
 import { formatReference, parseReference } from "../reference.ts";
 import { type BlobStore, INCOMPLETE } from "./blobs.ts";
 import { type Choice, refusePlatform, refuseReference } from "./choice.ts";
-import { familiar, isTag } from "./names.ts";
+import { isTag } from "./names.ts";
 import type { LayerBlob, SourceImage } from "./source.ts";
 import { SAVE_HINT } from "./tar_blobs.ts";
 
@@ -62,7 +62,7 @@ function readItem(blobs: BlobStore, item: unknown): SourceImage {
     id: digestOf(configText),
     config,
     configText,
-    tags: ((tags ?? []) as string[]).map((tag) => formatReference(parseReference(familiar(tag)))),
+    tags: ((tags ?? []) as string[]).map((tag) => formatReference(parseReference(tag))),
     layers: layers.map((name, index) => readLayer(blobs, name, diffIds[index]!)),
   };
 }
