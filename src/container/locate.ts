@@ -5,6 +5,7 @@ import { formatImageName, type ImageName, readImageName } from "../image/referen
 import { isIdOf } from "../image/removal.ts";
 import { isSourcePath, parseLocation } from "../image/source/location.ts";
 import type { ImageStore, StoredImage } from "../image/store/store.ts";
+import { errnoOf } from "../state/os_error.ts";
 
 export type Whereabouts =
   | { readonly kind: "store"; readonly image: StoredImage }
@@ -65,7 +66,8 @@ function isFile(text: string): boolean {
     // a folder is common, and none was meant, unless it was said
     return Deno.statSync(path).isFile || transport !== undefined;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
+    // there is none, or none that could be opened: no name of a registry is to blame for that
+    if (errnoOf(error) !== undefined) return false;
     throw error;
   }
 }

@@ -2,6 +2,7 @@ import { basename, dirname } from "@std/path";
 import type { Lower } from "../../rootfs/overlay.ts";
 import { stepDone } from "../../plan/fault.ts";
 import type { Database } from "../../state/database.ts";
+import { errnoOf } from "../../state/os_error.ts";
 import type { IndexMount } from "./storage.ts";
 import type { IndexStore } from "./indexes.ts";
 
@@ -25,13 +26,14 @@ interface Row {
   readonly index: number;
 }
 
-/** What of a file tells whether it was changed: as JSON, to be compared. undefined when there is no such file. */
+/** What of a file tells whether it was changed: as JSON, to be compared. undefined when there is none that can be looked at. */
 export function identityOf(path: string): string | undefined {
   try {
     const { dev, ino, size, mtime, ctime } = Deno.statSync(path);
     return JSON.stringify([dev, ino, size, mtime?.getTime(), ctime?.getTime()]);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return undefined;
+    // whoever opens it says why that is not possible
+    if (errnoOf(error) !== undefined) return undefined;
     throw error;
   }
 }
