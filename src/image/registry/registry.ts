@@ -41,7 +41,7 @@ export class Registry {
     const { domain, isInsecure, clock, random } = options;
     return withRetries(async () => {
       let failure: DhowError | undefined;
-      for (const base of endpoints(domain, isInsecure)) {
+      for (const base of endpoints(domain, isInsecure, what)) {
         const registry = new Registry(options, new Transport({ ...options, base }));
         try {
           await registry.#ping(what, signal);
