@@ -100,12 +100,16 @@ export class SystemCallError extends Error {
   }
 }
 
-/** The errno of an error, a system call's or Deno's, whose errors have its name; undefined for what is neither. */
+/**
+ * The errno of an error, a system call's or Deno's; undefined for what is neither. Deno's have its name, where Deno knows one, and its
+ * number in their texts; node's have the name only.
+ */
 export function errnoOf(error: unknown): number | undefined {
   if (error instanceof SystemCallError) return error.errno;
-  const { code } = (error ?? {}) as { code?: unknown };
-  const found = Object.entries(TABLE).find(([, [name]]) => name === code);
-  return found && Number(found[0]);
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
+  const number = /\(os error (\d+)\)/.exec(String(message))?.[1] ??
+    Object.entries(TABLE).find(([, [name]]) => name === code)?.[0];
+  return number === undefined ? undefined : Number(number);
 }
 
 /** Whether an error, of a system call or Deno's, says that the disk is full, or the user's part of it (write(2), open(2)). */

@@ -74,8 +74,17 @@ function explained<T>(label: string, work: () => T): T {
 
 /** docker's checks of what -o names, before any work is done. */
 function assertFile(verb: string, path: string): void {
-  const refuse = (why: string, hint: string): never => {
-    throw new UsageError({ what: `cannot ${verb} to ${JSON.stringify(path)}`, why, hint });
+  const refuse = (why: string, hint: string, cause?: unknown): never => {
+    throw new UsageError({ what: `cannot ${verb} to ${JSON.stringify(path)}`, why, hint, cause });
+  };
+  const kindOf = (path: string) => {
+    try {
+      return kindOfFile(path);
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno === undefined) throw error;
+      return refuse(describeErrno(errno), "check the path", error);
+    }
   };
   if (path === "") refuse("it names no file", "name one: -o FILE");
   const found = kindOf(path);
@@ -86,7 +95,7 @@ function assertFile(verb: string, path: string): void {
   }
 }
 
-function kindOf(path: string): "file" | "directory" | "other" | "nothing" {
+function kindOfFile(path: string): "file" | "directory" | "other" | "nothing" {
   try {
     const { isFile, isDirectory } = Deno.statSync(path);
     return isFile ? "file" : isDirectory ? "directory" : "other";

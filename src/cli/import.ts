@@ -1,11 +1,12 @@
 import { UsageError } from "../errors.ts";
 import { importedImage } from "../image/import.ts";
 import { interruptible } from "../image/interrupt.ts";
-import { parsePlatform, type Platform, thisPlatform } from "../image/platform.ts";
+import { formatPlatform, type Platform, thisPlatform } from "../image/platform.ts";
 import { formatReference, parseReference } from "../image/reference.ts";
-import type { Command } from "./command.ts";
+import type { Command, ParsedOptions } from "./command.ts";
 import { openImportSource } from "./import_source.ts";
 import { print } from "./output.ts";
+import { readPlatform } from "./registry_options.ts";
 import { CHANGE, MESSAGE } from "./revision.ts";
 import { openSession } from "./session.ts";
 
@@ -28,7 +29,7 @@ export const command: Command = {
       });
     }
     const tags = repository === undefined ? [] : [formatReference(parseReference(repository))];
-    const platform = readPlatform(options.text("platform"));
+    const platform = linuxPlatform(options);
     const { paths, store } = await openSession(global, "import images");
     const { id } = await interruptible(`cannot import ${JSON.stringify(source)}`, async (signal) => {
       using tar = await openImportSource(source, paths.state, signal);
@@ -43,11 +44,11 @@ export const command: Command = {
 };
 
 /** @throws {UsageError} when it is no platform, or not one of Linux */
-function readPlatform(text: string | undefined): Platform {
-  const platform = text === undefined ? thisPlatform() : parsePlatform(text);
+function linuxPlatform(options: ParsedOptions): Platform {
+  const platform = readPlatform(options) ?? thisPlatform();
   if (platform.os === "linux") return platform;
   throw new UsageError({
-    what: `cannot use the platform ${JSON.stringify(text)}`,
+    what: `cannot use the platform ${JSON.stringify(formatPlatform(platform))}`,
     why: "dhow keeps images for linux only",
     hint: "write, for example: --platform linux/arm64",
   });

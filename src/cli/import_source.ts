@@ -1,7 +1,9 @@
 import { HostError, ImageError, UsageError } from "../errors.ts";
 import type { Content } from "../image/compression/stream.ts";
 import { QUIET } from "../image/progress.ts";
+import { spareLoopback } from "../image/registry/proxies.ts";
 import { openStandardInput } from "../image/source/input.ts";
+import { explainOpening } from "../image/source/open_error.ts";
 import { spool } from "../image/source/spool.ts";
 
 /** A tar to import. */
@@ -42,17 +44,14 @@ export async function openImportSource(
 
 /** A regular file is read where it lies. */
 function openFile(path: string, label: string): ImportSource {
-  const refuse = (why: string, cause?: unknown): never => {
-    throw new ImageError({ what: `cannot open ${label}`, why, hint: "check the path", cause });
-  };
   try {
     // asked first: opening a FIFO would wait for its writer
-    if (!Deno.statSync(path).isFile) refuse("it is not a regular file");
-    return opened(Deno.openSync(path), label, "-");
+    if (Deno.statSync(path).isFile) return opened(Deno.openSync(path), label, "-");
   } catch (error) {
-    if (error instanceof ImageError || !(error instanceof Error)) throw error;
-    return refuse(error.message, error);
+    throw explainOpening(error, label);
   }
+  const hint = "check the path, or hand it to standard input: dhow import - <PIPE";
+  throw new ImageError({ what: `cannot open ${label}`, why: "it is not a regular file", hint });
 }
 
 /** What a web server sends. */
@@ -61,6 +60,7 @@ async function* download(url: string, signal: AbortSignal): AsyncGenerator<Uint8
     throw new HostError({ what: `cannot download ${JSON.stringify(url)}`, why, cause });
   };
   try {
+    spareLoopback();
     const response = await fetch(url, { signal });
     if (response.ok && response.body !== null) return yield* response.body;
     await response.body?.cancel();

@@ -31,7 +31,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     };
     debug = global.debug;
     configureLog(debug);
-    const words = before.options.flag("version") ? ["version"] : before.args;
+    const words = before.options.flag("version") ? ["version"] : helpLast(before.args);
     verb = words[0];
     if (before.options.flag("help") || verb === undefined || verb === "help") {
       print(overview());
@@ -47,6 +47,12 @@ export async function main(argv: readonly string[]): Promise<number> {
     const isForRun = verb !== undefined && RUNS_A_PROGRAM.includes(verb);
     return isForRun || error instanceof OptionError ? error.exitCode : 1;
   }
+}
+
+/** `help images` as `images --help`. */
+function helpLast(words: readonly string[]): readonly string[] {
+  const [first, ...others] = words;
+  return first === "help" && others.length > 0 ? [...others, "--help"] : words;
 }
 
 function unknownCommand(words: string, program: string): UsageError {

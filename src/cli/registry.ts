@@ -1,10 +1,11 @@
 /** What the commands that speak to registries share. */
 import { SYSTEM_CLOCK } from "../clock.ts";
-import { UsageError } from "../errors.ts";
+import { DhowError, UsageError } from "../errors.ts";
 import { formatFullName, type ImageName, saysNoTag } from "../image/reference.ts";
 import { makeHttpClient } from "../image/registry/certificates.ts";
-import { findCredentials } from "../image/registry/credentials.ts";
+import { type Credentials, findCredentials } from "../image/registry/credentials.ts";
 import { Registry, type RegistryOptions } from "../image/registry/registry.ts";
+import { log } from "../log.ts";
 import type { Invocation, Option } from "./command.ts";
 import { print } from "./output.ts";
 import { INSECURE } from "./registry_options.ts";
@@ -87,7 +88,7 @@ export function connect(
   const { domain } = options;
   return Registry.connect(
     {
-      credentials: () => findCredentials(domain),
+      credentials: () => findOrWarn(domain),
       clock: SYSTEM_CLOCK,
       random: Math.random,
       fetch: (url, init) => fetch(url, init),
@@ -97,4 +98,18 @@ export function connect(
     what,
     signal,
   );
+}
+
+/**
+ * What is kept of a login. Most images need none: a helper that is not here, in a config.json that came from another machine,
+ * is told and not an error, as docker has it.
+ */
+async function findOrWarn(domain: string): Promise<Credentials | undefined> {
+  try {
+    return await findCredentials(domain);
+  } catch (error) {
+    if (!(error instanceof DhowError)) throw error;
+    log.warn(`${error.message}; going on without a login`);
+    return undefined;
+  }
 }

@@ -13,8 +13,11 @@ export const PLATFORM: Option = {
   help: "the variant to take of several: linux/arm64, linux/arm/v7",
 };
 
-/** @throws {UsageError} when it is none */
+/**
+ * What the user asked for. An empty one is none, as for docker: scripts write `--platform "$PLATFORM"`.
+ * @throws {UsageError} when it is none
+ */
 export function readPlatform(options: ParsedOptions): Platform | undefined {
-  const text = options.text(PLATFORM.name);
-  return text === undefined ? undefined : parsePlatform(text);
+  const text = options.text(PLATFORM.name) ?? "";
+  return text === "" ? undefined : parsePlatform(text);
 }

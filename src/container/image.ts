@@ -150,13 +150,18 @@ export async function readEtc(files: ImageFiles): Promise<ImageEtc> {
   return { passwd: await read("/etc/passwd"), group: await read("/etc/group"), links };
 }
 
+/** So many of an archive's images an error lists: there may be thousands. */
+const SHOWN_IMAGES = 10;
+
 /** @throws {ImageError} when an archive holds several images, so that it does not say which one is meant */
 export function onlyImage({ images }: ImageSource, name: string): SourceImage {
   const [image, ...others] = images;
   if (image !== undefined && others.length === 0) return image;
+  const some = images.slice(0, SHOWN_IMAGES).map(({ tags, id }) => tags[0] ?? id);
+  if (images.length > some.length) some.push("...");
   throw new ImageError({
     what: `cannot run ${JSON.stringify(name)}`,
-    why: `it holds ${images.length} images (${images.map(({ tags, id }) => tags[0] ?? id).join(", ")})`,
-    hint: `load them with: dhow load -i ${name}, and run one by its name`,
+    why: `it holds ${images.length} images (${some.join(", ")})`,
+    hint: `load them with: dhow load -i ${name}, and run one by its name or id`,
   });
 }

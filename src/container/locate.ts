@@ -66,8 +66,9 @@ function isFile(text: string): boolean {
     // a folder is common, and none was meant, unless it was said
     return Deno.statSync(path).isFile || transport !== undefined;
   } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-    return false; // what has a path's form is opened all the same, and that says why it cannot be
+    // there is none, or none that could be opened: no name of a registry is to blame for that
+    if (errnoOf(error) !== undefined) return false;
+    throw error;
   }
 }
 

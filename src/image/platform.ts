@@ -30,12 +30,30 @@ const ALIASES: ReadonlyMap<string, readonly [architecture: string, variant?: str
   ["i386", ["386"]],
 ]);
 
+/** What may stand alone: a system for this machine's CPU, or a CPU for Linux (the same package, Parse). */
+const SYSTEMS: readonly string[] = ["linux"];
+const ARCHITECTURES: readonly string[] = [
+  "386",
+  "amd64",
+  "arm",
+  "arm64",
+  "loong64",
+  "mips64le",
+  "ppc64le",
+  "riscv64",
+  "s390x",
+  ...ALIASES.keys(),
+];
+
 /**
- * Reads `os/architecture` or `os/architecture/variant`.
- * @throws {UsageError} when it is neither
+ * Reads `os/architecture` or `os/architecture/variant`; `linux` or `arm64` alone are enough, too.
+ * @throws {UsageError} when it is none of these
  */
 export function parsePlatform(text: string): Platform {
-  const match = /^([a-z0-9]+)\/([a-z0-9_-]+)(?:\/([a-z0-9.]+))?$/.exec(text.toLowerCase());
+  const lower = text.toLowerCase();
+  if (SYSTEMS.includes(lower)) return { ...thisPlatform(), os: lower };
+  const whole = ARCHITECTURES.includes(lower) ? `linux/${lower}` : lower;
+  const match = /^([a-z0-9]+)\/([a-z0-9_-]+)(?:\/([a-z0-9.]+))?$/.exec(whole);
   if (match === null) {
     throw new UsageError({
       what: `cannot use ${JSON.stringify(text)} as a platform`,

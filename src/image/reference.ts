@@ -148,7 +148,9 @@ function splitDomain(name: string): { domain: string; rest: string } {
 function familiar(domain: string, path: string): string {
   if (domain !== DEFAULT_DOMAIN) return `${domain}/${path}`;
   const name = path.startsWith(OFFICIAL) ? path.slice(OFFICIAL.length) : path;
-  return name.includes("/") ? path : name;
+  const short = name.includes("/") ? path : name;
+  // docker.io/localhost/app is not localhost/app: what is printed must mean the same when it is read again
+  return splitDomain(short).rest === short ? short : `${domain}/${path}`;
 }
 
 function refuse(text: string, why: string, hint?: string): never {

@@ -1,10 +1,9 @@
-import { ESRCH } from "../../ffi/errno.ts";
+import { errnoOf, ESRCH } from "../../ffi/errno.ts";
 import { pathExists } from "../../ffi/files.ts";
 
 /** Whether a file is not there, or speaks of a process that ended between open and read: Deno has no class for ESRCH. */
 function isGone(error: unknown): boolean {
-  return error instanceof Deno.errors.NotFound ||
-    (error instanceof Error && error.message.includes(`(os error ${ESRCH})`));
+  return error instanceof Deno.errors.NotFound || errnoOf(error) === ESRCH;
 }
 
 /** The text of a configuration file of the host; undefined when there is none, or it is not a file that can be read. */

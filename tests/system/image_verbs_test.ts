@@ -236,6 +236,12 @@ storeTest("what an image says of itself cannot move the terminal's cursor", asyn
   }
 });
 
+storeTest("images without a name to look for, or with an empty one, lists all", async (store) => {
+  await load(store, image("one"), image("two"));
+  assertEquals(await output(store, "images", ""), await output(store, "images"));
+  assertEquals((await output(store, "images", "-q", "one")).length, 13);
+});
+
 storeTest("image's verbs are the ones without it", async (store) => {
   const path = store.write("image.tar", archive(image("one")));
   assertEquals(await output(store, "image", "load", "-q", "-i", path), "Loaded image: one:latest\n");

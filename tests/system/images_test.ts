@@ -149,7 +149,7 @@ systemTest("an archive that was replaced by another is read anew", async (host) 
   }
 });
 
-systemTest("an archive of several images loads them all; to run it one must be chosen", async (host) => {
+systemTest("an image of several names is loaded with all of them", async (host) => {
   const one = archive({ layers: LAYERS, config: CONFIG, tags: ["one:latest", "two:latest"] });
   const path = await host.write("image.tar", one);
   await host.dhow(["load", "-q", "-i", path]);

@@ -153,7 +153,7 @@ systemTest("import refuses what is no tar, and says what it is", async (host) =>
       ["empty", /it is empty/],
       ["garbage", /cannot use ".*garbage"/],
       ["cut", /truncated/],
-      ["none", /cannot open ".*none": No such file/],
+      ["none", /cannot open ".*none": no such file or directory \(ENOENT\); check the path/],
       ["", /cannot open .*not a regular file/],
       ["fifo", /not a regular file/],
     ] as const

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertFailure, assertSuccess } from "../support/containers.ts";
 import { eventually } from "../support/eventually.ts";
 import { DHOW, type Host } from "../support/host.ts";
@@ -45,7 +45,11 @@ systemTest("with a password: login, pull, logout, and no pull after that", async
   const config = new Config(host);
   const refused = await config.dhow(["pull", "-q", `${ADDRESS}/app:1`]);
   assertFailure(refused, 1, /401 \(unauthorized: authentication required\).*dhow login 127\.0\.0\.1:5000$/m);
-  assertFailure(await config.login("wrong"), 1, /^dhow: cannot log in to 127\.0\.0\.1:5000: .*401/);
+  assertFailure(
+    await config.login("wrong"),
+    1,
+    /^dhow: cannot log in to 127\.0\.0\.1:5000: .*401.*; check the username/,
+  );
   config.write({ HttpHeaders: { kept: "yes" } });
   const login = await config.login();
   assertEquals([login.code, login.stdout], [0, "Login Succeeded\n"]);
@@ -158,14 +162,32 @@ systemTest("a credential helper keeps the password, and config.json does not", a
     assertEquals(config.read(), { ...document, auths: {} });
     assertEquals((await dhow(["pull", "-q", `${ADDRESS}/app:1`])).code, 1);
   }
-  config.write({ credsStore: "not-there" });
-  assertFailure(
-    await dhow(["pull", "-q", `${ADDRESS}/app:1`]),
-    1,
-    /docker-credential-not-there: there is no such program/,
-  );
-  config.write({ credsStore: "../host/files/test" });
-  assertFailure(await dhow(["pull", "-q", `${ADDRESS}/app:1`]), 1, /its name may not hold/);
+});
+
+systemTest("a helper that cannot be used is told, and only what needs a login fails for it", async (host) => {
+  await using registry = await TestRegistry.start(host, { auth: "token" });
+  await registry.put(await busyboxArchive(), "public/app:1", ...CREDENTIALS);
+  await registry.put(await busyboxArchive(), "private/app:1", ...CREDENTIALS);
+  const config = new Config(host);
+  for (
+    const [credsStore, why] of [
+      [
+        "not-there",
+        /^dhow: warning: .*docker-credential-not-there: there is no such program; .* without a login$/m,
+      ],
+      ["../host/files/test", /^dhow: warning: .*its name may not hold/m],
+    ] as const
+  ) {
+    config.write({ credsStore });
+    const pulled = await config.dhow(["pull", "-q", `${ADDRESS}/public/app:1`]);
+    assertEquals([pulled.code, pulled.stdout], [0, `${ADDRESS}/public/app:1\n`]);
+    assertMatch(pulled.stderr, why);
+    const refused = await config.dhow(["pull", "-q", `${ADDRESS}/private/app:1`]);
+    assertEquals(refused.code, 1);
+    assertMatch(refused.stderr, why);
+    assertMatch(refused.stderr, /answers 401 .*dhow login/);
+    assertFailure(await config.login(), 1, /with docker-credential-/);
+  }
 });
 
 systemTest(

@@ -40,6 +40,14 @@ systemTest("an image is pulled, runs, and is up to date the next time", async (h
   assertEquals(withoutDigest(again.stdout), `1: Pulling from team/app\n${end("Image is up to date")}`);
 });
 
+systemTest("this machine's own registry is reached without the proxy that leads elsewhere", async (host) => {
+  await using registry = await TestRegistry.start(host);
+  await registry.put(await busyboxArchive(), "app:1");
+  const nowhere = "http://127.0.0.1:9";
+  const env = { HTTP_PROXY: nowhere, HTTPS_PROXY: nowhere, no_proxy: "other.example" };
+  assertSuccess({ ...await host.dhow(["pull", "-q", `${ADDRESS}/app:1`], { env }), stdout: "" });
+});
+
 systemTest(
   "pull takes a default tag, a digest, all tags, and says little when it is told to",
   async (host) => {

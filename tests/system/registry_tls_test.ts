@@ -15,7 +15,7 @@ systemTest("a registry is trusted when its CA is in certs.d, or in the system's 
   assertFailure(
     await host.dhow(pull),
     1,
-    /UnknownIssuer; .*\/etc\/docker\/certs\.d\/127\.0\.0\.1:5000\/ca\.crt/,
+    /UnknownIssuer\); .*\/etc\/docker\/certs\.d\/127\.0\.0\.1:5000\/ca\.crt/,
   );
   assertFailure(await host.dhow([...pull, "--insecure"]), 1, /UnknownIssuer/);
   assertSuccess({ ...await host.dhow(pull, { env: { SSL_CERT_FILE: ca } }), stdout: "" });
@@ -37,9 +37,35 @@ systemTest(
   async (host) => {
     await using registry = await TestRegistry.start(host, { address: "0.0.0.0:5000" });
     await registry.put(await busyboxArchive(), "app:1");
-    assertFailure(await host.dhow(["pull", "-q", `${FOREIGN}/app:1`]), 1, /InvalidContentType|corrupt/);
+    assertFailure(
+      await host.dhow(["pull", "-q", `${FOREIGN}/app:1`]),
+      1,
+      /does not answer in TLS; .*--insecure/,
+    );
     const insecure = await host.dhow(["pull", "-q", "--insecure", `${FOREIGN}/app:1`]);
     assertSuccess({ ...insecure, stdout: "" });
     assert(insecure.stdout === `${FOREIGN}/app:1\n`);
+  },
+);
+
+systemTest(
+  "a certificate that signs itself is trusted when it is no CA's, and else told how to make it",
+  async (host) => {
+    const make = (...options: string[]) =>
+      host.shell(`
+      cd ${host.file("")}
+      openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=test \
+        -keyout server.key -out server.crt ${options.join(" ")}
+      mkdir -p /etc/docker/certs.d/${ADDRESS} && cp server.crt /etc/docker/certs.d/${ADDRESS}/ca.crt`);
+    const pull = async () => {
+      await using _registry = await TestRegistry.start(host, { tls: true });
+      return await host.dhow(["pull", "-q", `${ADDRESS}/app:1`]);
+    };
+    await make("-addext subjectAltName=IP:127.0.0.1");
+    assertFailure(await pull(), 1, /one of a CA, not of a server; .*CA:FALSE/);
+    await make("-addext subjectAltName=IP:192.0.2.1 -addext basicConstraints=critical,CA:FALSE");
+    assertFailure(await pull(), 1, /is for another name; .*subjectAltName/);
+    await make("-addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE");
+    assertFailure(await pull(), 1, /404/); // it is spoken to, and has no such image
   },
 );

@@ -218,6 +218,8 @@ storeTest("save refuses what it cannot write, and makes no file then", async (st
   assertFailure(await store.dhow("save", "-q", "-o", out, "--format", "zip", "app:1"), 1, /no format "zip"/);
   assertFailure(await store.dhow("save", "-q", "-o", out), 1, /no IMAGE/);
   assertFailure(await store.dhow("save", "-q", "-o", `${out}/x`, "app:1"), 1, /no directory/);
+  const long = store.file("x".repeat(300));
+  assertFailure(await store.dhow("save", "-q", "-o", long, "app:1"), 1, /too long \(ENAMETOOLONG\); check/);
   assertEquals([...Deno.readDirSync(store.folder)].filter(({ name }) => /out|^\.dhow/.test(name)), []);
 });
 

@@ -128,6 +128,7 @@ storeTest("what podman saves is loaded, in all its formats", async (store) => {
   const name = "Loaded image: localhost/busybox:latest\n";
   for (const format of ["docker-archive", "oci-archive", "oci-dir"]) {
     assertEquals(await load(store, `./${format}`), name);
+    await store.dhow("rmi", "localhost/busybox"); // each has a config of its own
   }
   assertMatch(await load(store, "./docker-dir"), NAMELESS);
   assertEquals(await load(store, "./several"), `${name}Loaded image: localhost/second:1\n`);
@@ -272,6 +273,7 @@ storeTest(
     assertMatch(mine, NAMELESS);
     assertMatch(other, NAMELESS);
     assertEquals([mine === other, await loaded("--platform", `linux/${MACHINE}`)], [false, mine]);
+    assertEquals([await loaded("--platform", MACHINE), await loaded("--platform", "")], [mine, mine]);
     const none = await store.dhow("load", "-q", "-i", path, "--platform", "linux/riscv64");
     assertFailure(none, 1, /linux\/riscv64/, new RegExp(`only for linux/s390x, linux/${MACHINE};`));
     assertFailure(

@@ -42,6 +42,15 @@ eachStorage("load prints the names that an image has, and images lists them", as
   assertEquals((await store.dhow("images", "-q", "small:1")).stdout.length, 13);
 });
 
+eachStorage("load says from which image it takes a name, as docker does", async (store) => {
+  await store.load(SMALL);
+  const old = (await store.dhow("images", "-q", "--no-trunc", "small:1")).stdout.trim();
+  const other: ImageOptions = { ...SMALL, layers: [[{ path: "g", content: "g" }]], tags: ["small:1"] };
+  const moved = `The image small:1 already exists, renaming the old one with ID ${old} to empty string\n`;
+  assertEquals((await store.load(other)).stdout, `${moved}Loaded image: small:1\n`);
+  assertEquals((await store.load(other)).stdout, "Loaded image: small:1\n");
+});
+
 eachStorage("load prints the id of an image without a name", async (store) => {
   const { stdout } = await store.load({ ...SMALL, tags: [] });
   assertMatch(stdout, /^Loaded image ID: sha256:[0-9a-f]{64}\n$/);

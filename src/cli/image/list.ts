@@ -41,7 +41,7 @@ export const command: Command = {
     }
     const filters = parseFilters([
       ...options.list("filter"),
-      ...(pattern === undefined ? [] : [`reference=${pattern}`]),
+      ...(pattern === undefined || pattern === "" ? [] : [`reference=${pattern}`]),
     ], FILTERS);
     const digests = options.flag("digests");
     const format = chooseFormat(options.text("format") ?? "", options.flag("quiet"), digests);

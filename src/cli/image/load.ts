@@ -1,12 +1,12 @@
 import { UsageError } from "../../errors.ts";
 import { interruptible } from "../../image/interrupt.ts";
-import { parsePlatform } from "../../image/platform.ts";
 import { openSource, STANDARD_INPUT } from "../../image/source/open.ts";
 import type { SourceImage } from "../../image/source/source.ts";
 import type { ImageStore } from "../../image/store/store.ts";
 import type { Command } from "../command.ts";
 import { print, STANDARD_ERROR } from "../output.ts";
 import { openProgress } from "../progress.ts";
+import { PLATFORM, readPlatform } from "../registry_options.ts";
 import { openSession } from "../session.ts";
 
 export const command: Command = {
@@ -14,7 +14,7 @@ export const command: Command = {
   summary: "Load images, and the names they have, from an archive or a folder: docker's, OCI's or skopeo's.",
   options: [
     { name: "input", short: "i", value: "PATH", help: "read from PATH, not from standard input" },
-    { name: "platform", value: "PLATFORM", help: "the one to load of several: os/architecture[/variant]" },
+    PLATFORM,
     { name: "quiet", short: "q", help: "print no progress" },
   ],
   async run({ args, options, global }) {
@@ -33,8 +33,8 @@ export const command: Command = {
         hint: "name an archive with: -i PATH",
       });
     }
-    const platform = options.text("platform");
-    const choice = platform === undefined ? {} : { platform: parsePlatform(platform) };
+    const platform = readPlatform(options);
+    const choice = platform === undefined ? {} : { platform };
     const { store, paths } = await openSession(global, "load images");
     const what = `cannot load ${input === undefined ? "standard input" : JSON.stringify(input)}`;
     const isQuiet = options.flag("quiet");
@@ -44,13 +44,23 @@ export const command: Command = {
       return await openSource(input ?? STANDARD_INPUT, sourceOptions);
     });
     for (const image of source.images) {
+      const before = new Map(image.tags.map((tag) => [tag, store.find(tag)?.id]));
       await load(store, image, isQuiet);
-      for (const tag of image.tags) print(`Loaded image: ${tag}\n`);
+      for (const tag of image.tags) {
+        print(replacedLine(tag, before.get(tag), image.id));
+        print(`Loaded image: ${tag}\n`);
+      }
       if (image.tags.length === 0) print(`Loaded image ID: ${image.id}\n`);
     }
     return 0;
   },
 };
+
+/** Docker's words for a name that stood for another image before. */
+function replacedLine(tag: string, before: string | undefined, id: string): string {
+  if (before === undefined || before === id) return "";
+  return `The image ${tag} already exists, renaming the old one with ID ${before} to empty string\n`;
+}
 
 /** Progress goes to standard error: standard output has docker's lines, for scripts. */
 async function load(store: ImageStore, image: SourceImage, isQuiet: boolean): Promise<void> {

@@ -36,6 +36,8 @@ export interface FailureContext {
   readonly clock: Clock;
   /** How an image's name says which registry that is, for `dhow login`. */
   readonly domain: string;
+  /** Whether it is a login that was tried. */
+  readonly isLogin?: boolean;
   readonly guard: StallGuard;
 }
 
@@ -51,7 +53,7 @@ export async function failureOf(
   context: FailureContext,
 ): Promise<DhowError | TransientError> {
   const { status } = response;
-  const { what, clock, domain, guard } = context;
+  const { what, clock, guard } = context;
   const said = await readBody(response, MAX_ERROR_SIZE, guard).catch(() => undefined);
   const words = errorText(said === undefined ? "" : new TextDecoder().decode(said)) ?? STATUS_WORDS[status];
   const why = `the registry answers ${status}${words === undefined ? "" : ` (${words})`}`;
@@ -60,10 +62,25 @@ export async function failureOf(
     const retryAfter = parseRetryAfter(response.headers.get("retry-after"), clock.now());
     return new TransientError(new HostError({ what, why, hint }), { retryAfter });
   }
-  const hint = status === 401 || status === 403
-    ? `it may not exist, or needs: dhow login ${domain}`
-    : undefined;
-  return new ImageError({ what, why, ...(hint === undefined ? {} : { hint }) });
+  return new ImageError({ what, why, ...hintFor(status, words, context) });
+}
+
+function hintFor(
+  status: number,
+  words: string | undefined,
+  { domain, isLogin }: FailureContext,
+): { hint?: string } {
+  if (status === 401 || status === 403) {
+    return {
+      hint: isLogin
+        ? "check the username and the password"
+        : `it may not exist, or needs: dhow login ${domain}`,
+    };
+  }
+  if (status === 404 && /^(manifest|name) unknown/.test(words ?? "")) {
+    return { hint: "check the image's name and tag" };
+  }
+  return {};
 }
 
 const STATUS_WORDS: Readonly<Record<number, string>> = {
@@ -74,7 +91,7 @@ const STATUS_WORDS: Readonly<Record<number, string>> = {
   429: "too many requests",
 };
 
-/** `manifest unknown: manifest unknown`, from the document that registries send with an error. */
+/** `manifest unknown: no such tag`, from the document that registries send with an error. */
 function errorText(body: string): string | undefined {
   let document: unknown;
   try {
@@ -86,6 +103,8 @@ function errorText(body: string): string | undefined {
   const [first] = Array.isArray(errors) ? errors as unknown[] : [];
   const { code, message } = (first ?? {}) as { code?: unknown; message?: unknown };
   const parts = [typeof code === "string" ? code.toLowerCase().replaceAll("_", " ") : "", message];
-  const text = parts.filter((part) => typeof part === "string" && part !== "").join(": ");
+  // many registries' message is the code once more
+  const texts = new Set(parts.filter((part) => typeof part === "string" && part !== ""));
+  const text = [...texts].join(": ");
   return text === "" ? undefined : text.slice(0, MAX_ERROR_LENGTH);
 }

@@ -101,11 +101,11 @@ export class Authorizer {
     scopes: readonly Scope[],
     { what, guard }: Pick<Exchange, "what" | "guard">,
   ): Promise<Token> {
-    const { transport, domain } = this.options;
+    const { transport } = this.options;
     const { clock } = transport.options;
     const exchange = await this.#tokenRequest(scopes, { what, guard });
     const response = await transport.send(exchange.request, exchange.authorization);
-    if (!response.ok) throw await failureOf(response, { what, clock, domain, guard });
+    if (!response.ok) throw await failureOf(response, { ...this.options, what, clock, guard });
     const body = await transport.read(exchange.request, response, MAX_TOKEN_DOCUMENT);
     return this.#parse(body, what, clock.now());
   }

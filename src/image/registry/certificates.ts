@@ -2,9 +2,10 @@
 import { join } from "@std/path";
 import { HostError } from "../../errors.ts";
 import { entriesIn, readConfiguration } from "../../state/read.ts";
+import { spareLoopback } from "./proxies.ts";
 
 /** Where docker looks (docs.docker.com/engine/security/certificates). */
-const CERTIFICATES_FOLDER = "/etc/docker/certs.d";
+export const CERTIFICATES_FOLDER = "/etc/docker/certs.d";
 
 /** The system's bundle, wherever a distribution has it (Go's crypto/x509, root_linux.go). */
 const BUNDLES = [
@@ -30,6 +31,7 @@ export function makeHttpClient(domain: string): Deno.HttpClient {
   const identity = certificate === undefined
     ? {}
     : { cert: read(certificate), key: read(certificate.replace(/cert$/, "key")) };
+  spareLoopback();
   try {
     return Deno.createHttpClient({ caCerts: [...systemBundle(), ...caCerts], ...identity });
   } catch (cause) {

@@ -1,4 +1,5 @@
 /** Where a registry is reached, and when without encryption. */
+import { ImageError } from "../../errors.ts";
 import { DEFAULT_DOMAIN } from "../reference.ts";
 
 /** The registry behind docker.io. */
@@ -7,10 +8,16 @@ const DOCKER_HUB = "registry-1.docker.io";
 /**
  * The addresses at which a registry may be, in the order in which they are tried.
  * @param isInsecure `--insecure`
+ * @param what how errors name the work
+ * @throws {ImageError} for what a name may hold and no host has: a port above 65535, 256.1.1.1
  */
-export function endpoints(domain: string, isInsecure: boolean): URL[] {
+export function endpoints(domain: string, isInsecure: boolean, what: string): URL[] {
   const host = domain === DEFAULT_DOMAIN ? DOCKER_HUB : domain;
-  const secure = new URL(`https://${host}/`);
+  const secure = URL.parse(`https://${host}/`);
+  if (secure === null) {
+    const why = `${JSON.stringify(host)} is no address that a registry could have`;
+    throw new ImageError({ what, why, hint: "check the registry's name and port" });
+  }
   return isInsecure || isLoopback(secure) ? [secure, new URL(`http://${host}/`)] : [secure];
 }
 

@@ -41,7 +41,7 @@ export class Registry {
     const { domain, isInsecure, clock, random } = options;
     return withRetries(async () => {
       let failure: DhowError | undefined;
-      for (const base of endpoints(domain, isInsecure)) {
+      for (const base of endpoints(domain, isInsecure, what)) {
         const registry = new Registry(options, new Transport({ ...options, base }));
         try {
           await registry.#ping(what, signal);
@@ -127,8 +127,7 @@ export class Registry {
   }
 
   failure(response: Response, { what, guard }: Exchange): Promise<DhowError | TransientError> {
-    const { clock, domain } = this.options;
-    return failureOf(response, { what, clock, domain, guard });
+    return failureOf(response, { ...this.options, what, guard });
   }
 }
 

@@ -135,6 +135,10 @@ function chooseVariant(inquiry: Inquiry, variants: readonly Descriptor[], wanted
   const there = offers.map(({ platform }) => formatPlatform(platform)).filter((text) =>
     text !== "unknown/unknown"
   );
+  // as of an artifact, or of what buildx keeps as its cache
+  if (there.length === 0) {
+    throw new ImageError({ what: inquiry.what, why: "it is an index that names no image for any platform" });
+  }
   throw new ImageError({
     what: inquiry.what,
     why: `it has no variant for ${formatPlatform(wanted)}, only for ${

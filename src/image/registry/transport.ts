@@ -1,9 +1,9 @@
 /** One HTTP exchange: redirections, broken connections and silence are dealt with here; what the answer means is not. */
 import type { Clock } from "../../clock.ts";
-import { HostError, ImageError } from "../../errors.ts";
+import { ImageError } from "../../errors.ts";
 import { readBody } from "./answer.ts";
+import { connectionFailure } from "./connection_failure.ts";
 import { mayLeadTo } from "./endpoint.ts";
-import { TransientError } from "./retry.ts";
 import { StallGuard } from "./stall.ts";
 
 /** The part of fetch() that is used. */
@@ -138,7 +138,7 @@ export class Transport {
     if (!(error instanceof TypeError || error instanceof Deno.errors.Http || isInputOutput(error))) {
       return error;
     }
-    return connectionFailure(what, url, (error as Error).message, error);
+    return connectionFailure({ what, host: url.host, registry: this.options.base.host }, error as Error);
   }
 
   /** @throws {ImageError} always */
@@ -152,30 +152,4 @@ const REDIRECTIONS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 function isInputOutput(error: unknown): boolean {
   return error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.UnexpectedEof ||
     error instanceof Deno.errors.BrokenPipe || error instanceof Deno.errors.ConnectionAborted;
-}
-
-/** The certificate or the name does not change by itself: no other attempt is made. */
-function connectionFailure(
-  what: string,
-  url: URL,
-  message: string,
-  cause: unknown,
-): TransientError | HostError {
-  // Deno's message says everything twice, the address first
-  const why = `${url.host}: ${message.split(": ").at(-1)}`;
-  if (/certificate/i.test(message)) {
-    const reason = message.match(/invalid peer certificate: \w+/)?.[0] ?? "its certificate is not accepted";
-    return new HostError({
-      what,
-      why: `${url.host}: ${reason}`,
-      hint: `if you trust it, put its CA into /etc/docker/certs.d/${url.host}/ca.crt`,
-      cause,
-    });
-  }
-  if (/Name or service not known|No address associated/.test(message)) {
-    return new HostError({ what, why, hint: "check the registry's name", cause });
-  }
-  return new TransientError(
-    new HostError({ what, why, hint: "check the connection to the registry, and try again", cause }),
-  );
 }

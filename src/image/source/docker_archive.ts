@@ -6,10 +6,10 @@ import { encodeText, quoteName } from "../tar/byte_string.ts";
 import { parseImageConfig } from "../config.ts";
 import { digestOf } from "../digest_of.ts";
 import { distance } from "../platform.ts";
-import { formatReference, parseReference } from "../reference.ts";
+import { formatImageName, readImageName } from "../reference.ts";
 import { type BlobStore, INCOMPLETE } from "./blobs.ts";
 import { type Choice, refusePlatform, refuseReference } from "./choice.ts";
-import { familiar, isTag } from "./names.ts";
+import { isTag } from "./names.ts";
 import type { LayerBlob, SourceImage } from "./source.ts";
 import { SAVE_HINT } from "./tar_blobs.ts";
 
@@ -62,9 +62,16 @@ function readItem(blobs: BlobStore, item: unknown): SourceImage {
     id: digestOf(configText),
     config,
     configText,
-    tags: ((tags ?? []) as string[]).map((tag) => formatReference(parseReference(familiar(tag)))),
+    tags: ((tags ?? []) as string[]).map((tag) => readTag(blobs, tag)),
     layers: layers.map((name, index) => readLayer(blobs, name, diffIds[index]!)),
   };
+}
+
+function readTag(blobs: BlobStore, text: string): string {
+  const name = readImageName(text);
+  if (name !== undefined && name.digest === undefined) return formatImageName(name);
+  const quoted = JSON.stringify(text.slice(0, 300));
+  blobs.refuse(`manifest.json calls an image ${quoted}, which is not a valid reference (name:tag)`);
 }
 
 function isTexts(value: unknown): value is string[] {

@@ -37,6 +37,9 @@ const CONFIG_TYPES = [
 const LAYER_TYPE =
   /^application\/vnd\.(oci\.image\.layer\.v1\.tar(\+gzip|\+zstd)?|docker\.image\.rootfs\.diff\.tar(\.gzip|\.zstd)?)$/;
 
+/** Layers of images, whether dhow can use them or not. */
+const LAYER_FAMILY = /^application\/vnd\.(oci\.image\.layer|docker\.image\.rootfs)\./;
+
 /** Layers that dhow cannot have, by what their type holds. */
 const REFUSED_LAYERS: readonly (readonly [part: string, why: string])[] = [
   ["+encrypted", "it is encrypted"],
@@ -88,6 +91,19 @@ export function parseManifest(text: string, subject: string, mediaType: string):
   const layers = document.list("layers").map((item) => readDescriptor(item, subject));
   for (const layer of layers) assertUsable(layer, subject);
   return { config, layers };
+}
+
+/**
+ * Whether a manifest describes something else than an image: its config says so, or all of its layers (cosign's signatures have
+ * an image's config).
+ * @throws {ImageError} when it is no manifest
+ */
+export function describesArtifact(text: string, subject: string, mediaType: string): boolean {
+  const document = openDocument(text, subject, mediaType, true);
+  const read = (item: Members) => readDescriptor(item, subject).mediaType;
+  if (document.has("config") && !CONFIG_TYPES.includes(read(document.members("config")))) return true;
+  const layers = document.list("layers").map(read);
+  return layers.length > 0 && !layers.some((type) => LAYER_FAMILY.test(type));
 }
 
 function typeOfArtifact(document: Members, config: Descriptor): string {

@@ -5,11 +5,6 @@ import { formatImageName, readImageName } from "../reference.ts";
 const CONTAINERD_NAME = "io.containerd.image.name";
 const REFERENCE_NAME = "org.opencontainers.image.ref.name";
 
-/** How docker shows a name: without its default registry (distribution/reference, FamiliarName). */
-export function familiar(name: string): string {
-  return name.replace(/^docker\.io\/(?:library\/(?=[^/]+$))?/, "");
-}
-
 /** What an OCI layout calls an image, for one to choose it by; undefined when it has no name. */
 export function layoutName(annotations: ReadonlyMap<string, string>): string | undefined {
   return annotations.get(CONTAINERD_NAME) ?? annotations.get(REFERENCE_NAME);
@@ -22,7 +17,7 @@ export function layoutName(annotations: ReadonlyMap<string, string>): string | u
 export function tagOf(annotations: ReadonlyMap<string, string>): string | undefined {
   const name = layoutName(annotations);
   if (name === undefined || (!annotations.has(CONTAINERD_NAME) && !/[:/]/.test(name))) return undefined;
-  const parsed = readImageName(familiar(name));
+  const parsed = readImageName(name);
   return parsed === undefined || parsed.digest !== undefined ? undefined : formatImageName(parsed);
 }
 
@@ -34,6 +29,6 @@ export function isCalled(annotations: ReadonlyMap<string, string>, reference: st
 
 /** Whether a tag of the store, `name:tag`, is what the user calls so. */
 export function isTag(tag: string | undefined, reference: string): boolean {
-  const name = familiar(reference);
-  return tag !== undefined && (tag === name || tag === `${name}:latest`);
+  const name = tag === undefined ? undefined : readImageName(reference);
+  return name !== undefined && formatImageName(name) === tag;
 }

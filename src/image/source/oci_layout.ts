@@ -3,7 +3,7 @@ import type { Platform } from "../platform.ts";
 import { parseMembers } from "../config.ts";
 import type { BlobStore } from "./blobs.ts";
 import { type Choice, chooseImage, refuseReference } from "./choice.ts";
-import { type Descriptor, isIndexType, isManifestType, parseIndex } from "./manifest.ts";
+import { describesArtifact, type Descriptor, isIndexType, isManifestType, parseIndex } from "./manifest.ts";
 import { isCalled, layoutName, tagOf } from "./names.ts";
 import { manifestSubject, readImage, readVerified } from "./oci_image.ts";
 import type { SourceImage } from "./source.ts";
@@ -44,6 +44,14 @@ interface Candidate {
   readonly descriptor: Descriptor;
 }
 
+/** What has one name in index.json, or none. */
+interface Group {
+  /** The first of them. */
+  readonly top: Descriptor;
+  /** The descriptors of all that is no index. */
+  readonly all: readonly Descriptor[];
+}
+
 class Layout {
   #seen = 0;
   readonly #indexes = new Map<string, readonly Descriptor[]>();
@@ -64,7 +72,7 @@ class Layout {
   images(reference: string | undefined): SourceImage[] {
     const found = new Map<SourceImage, Set<string>>();
     for (const group of this.#groups(reference)) {
-      const tag = tagOf(group[0]!.annotations);
+      const tag = tagOf(group.top.annotations);
       for (const descriptor of this.#choose(group)) {
         const image = this.#image(descriptor);
         const tags = found.get(image) ?? new Set();
@@ -75,8 +83,8 @@ class Layout {
     return [...found].map(([image, tags]) => ({ ...image, tags: [...tags] }));
   }
 
-  /** What index.json lists, by name: one image each, for any number of platforms. */
-  #groups(reference: string | undefined): Descriptor[][] {
+  /** What index.json lists, by name: one image each, for any number of platforms. Signatures and charts are left out. */
+  #groups(reference: string | undefined): Group[] {
     const top = readTop(this.blobs);
     const meant = reference === undefined
       ? top
@@ -85,28 +93,45 @@ class Layout {
       const names = top.flatMap(({ annotations }) => layoutName(annotations) ?? []);
       refuseReference(this.blobs, reference, names);
     }
-    const groups = Map.groupBy(meant, ({ annotations }) => layoutName(annotations));
-    if (groups.size === 0) this.blobs.refuse("its index.json lists no images");
-    return [...groups.values()];
+    const named = Map.groupBy(meant, ({ annotations }) => layoutName(annotations)).values();
+    const groups = Array.from(named, (group) => ({ top: group[0]!, all: this.#flatten(group, 0) }));
+    if (groups.length === 0) this.blobs.refuse("its index.json lists no images");
+    const withImages = groups.filter(({ all }) => this.#imagesOf(all).length > 0);
+    // where there is nothing else, the error says what there is
+    return withImages.length > 0 ? withImages : groups;
   }
 
   /** One manifest of a group; of one without a name, all that are equally good: they may be different images. */
-  #choose(group: readonly Descriptor[]): Descriptor[] {
-    const candidates = this.#candidates(group);
+  #choose({ top, all }: Group): Descriptor[] {
+    const candidates = this.#candidates(all);
     const best = chooseImage(this.blobs, candidates, this.platform);
-    if (layoutName(group[0]!.annotations) !== undefined) return [best.descriptor];
+    if (layoutName(top.annotations) !== undefined) return [best.descriptor];
     return candidates.filter(({ platform }) => isSame(platform, best.platform)).map(({ descriptor }) =>
       descriptor
     );
   }
 
-  #candidates(group: readonly Descriptor[]): Candidate[] {
-    const all = this.#flatten(group, 0);
-    const images = all.filter((descriptor) => !isAttestation(descriptor) && !isArtifact(descriptor));
+  #candidates(all: readonly Descriptor[]): Candidate[] {
+    const found = this.#imagesOf(all);
+    const images = found.length > 0 ? found : all.filter(mayBeImage);
     // who saves one platform of many often keeps the index whole
     const there = images.filter(({ digest }) => this.blobs.size(blobName(digest)) !== undefined);
     if (there.length === 0) this.#refuseGroup(all, images);
     return there.map((descriptor) => ({ descriptor, platform: this.#platformOf(descriptor) }));
+  }
+
+  /** Those that are images, as far as they and their manifests say. */
+  #imagesOf(all: readonly Descriptor[]): Descriptor[] {
+    return all.filter((descriptor) => mayBeImage(descriptor) && !this.#describesArtifact(descriptor));
+  }
+
+  /** Who says for what machine a manifest is means an image. */
+  #describesArtifact(descriptor: Descriptor): boolean {
+    const { platform, digest, mediaType } = descriptor;
+    const name = blobName(digest);
+    if (platform !== undefined || this.blobs.size(name) === undefined) return false;
+    const text = readVerified(this.blobs, name, descriptor);
+    return describesArtifact(text, manifestSubject(this.blobs, digest), mediaType);
   }
 
   #refuseGroup(all: readonly Descriptor[], images: readonly Descriptor[]): never {
@@ -161,6 +186,10 @@ class Layout {
 
 function isSame(a: Platform, b: Platform): boolean {
   return a.os === b.os && a.architecture === b.architecture && a.variant === b.variant;
+}
+
+function mayBeImage(descriptor: Descriptor): boolean {
+  return !isAttestation(descriptor) && !isArtifact(descriptor);
 }
 
 function isAttestation({ platform, annotations }: Descriptor): boolean {

@@ -1,5 +1,4 @@
 /** Opens images of every local format: what they are is found out from what is there. */
-import { describeErrno, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, errnoOf } from "../../../ffi/errno.ts";
 import { ImageError } from "../../errors.ts";
 import type { Platform } from "../platform.ts";
 import { type Progress, QUIET } from "../progress.ts";
@@ -9,6 +8,7 @@ import { readDockerArchive } from "./docker_archive.ts";
 import { FolderBlobs } from "./folder_blobs.ts";
 import { type InputOptions, openInput, openStandardInput, uncompressed } from "./input.ts";
 import { parseLocation, type Transport } from "./location.ts";
+import { explainOpening } from "./open_error.ts";
 import { holdsIndexes, readOciLayout } from "./oci_layout.ts";
 import { readSkopeoFolder } from "./skopeo_folder.ts";
 import type { ImageSource, SourceImage, SourceOrigin } from "./source.ts";
@@ -48,7 +48,7 @@ export async function openSource(
       : await openPath(path, transport, spooling);
     return readSource(opened, transport, { platform: options.platform, reference });
   } catch (error) {
-    throw explained(error, label);
+    throw explainOpening(error, label);
   }
 }
 
@@ -139,20 +139,16 @@ function recognise(blobs: BlobStore, { platform }: Choice): Transport {
       "load it into a docker that still reads it, and save it again",
     );
   }
-  blobs.refuse("it is not an image: there is no manifest.json and no index.json in it", SAVE_HINT);
+  const why = "it is not an image: there is no manifest.json and no index.json in it";
+  blobs.refuse(why, `${SAVE_HINT}; ${IMPORT_HINTS[blobs.kind]}`);
 }
+
+/** For who has a file system, and no image of it. */
+const IMPORT_HINTS: Readonly<Record<BlobStore["kind"], string>> = {
+  archive: "or of a tar of a file system, with: dhow import FILE NAME",
+  folder: "or of a folder with a file system, with: tar -C FOLDER -c . | dhow import - NAME",
+};
 
 function refuseToOpen(label: string, why: string, hint: string): never {
   throw new ImageError({ what: `cannot open ${label}`, why, hint });
-}
-
-/** What a user who has mistyped a path meets. */
-const OF_PATHS = [ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG];
-
-/** Errors of the file system in words; others are explained already. */
-function explained(error: unknown, label: string): unknown {
-  const errno = errnoOf(error);
-  if (errno === undefined) return error;
-  const hint = OF_PATHS.includes(errno) ? { hint: "check the path" } : {};
-  return new ImageError({ what: `cannot open ${label}`, why: describeErrno(errno), ...hint, cause: error });
 }

@@ -68,6 +68,7 @@ const COMMANDS = {
 for (const [verb, command] of Object.entries(COMMANDS)) {
   Deno.test(`dhow ${verb} --help lists all of its options, on standard output`, async () => {
     const { code, stdout, stderr } = await dhow(...verb.split(" "), "--help");
+    assertEquals((await dhow("help", ...verb.split(" "))).stdout, stdout);
     assertEquals([code, stderr], [0, ""]);
     assert(stdout.startsWith(`Usage: dhow ${verb} ${command.usage}`));
     for (const { name, help } of command.options) {

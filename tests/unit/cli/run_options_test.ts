@@ -51,6 +51,10 @@ Deno.test("every option reaches the container", () => {
   });
 });
 
+Deno.test("an empty --platform leaves the choice to dhow", () => {
+  assertEquals(options("--platform", "", "sample"), NOTHING);
+});
+
 Deno.test("a variable without a value is the caller's, and is taken away if the caller has none", () => {
   Deno.env.set("DHOW_TEST_SET", "a=b c");
   Deno.env.delete("DHOW_TEST_UNSET");

@@ -72,6 +72,12 @@ for (const text of ["oci:missing", "Missing", "a.tar/X", `sha256:${"b".repeat(64
     }));
 }
 
+Deno.test("what no file can be called, or leads in circles, is no file", () =>
+  inFolder(() => {
+    assertEquals(where("circle"), "docker.io/library/circle");
+    assertThrows(() => where("x".repeat(300)), ImageError, "no such file");
+  }));
+
 Deno.test("a path is not pulled, even when that is always done", () => {
   for (const text of ["./box", "/box", "oci:./x"]) {
     assertThrows(() => registryName(text), ImageError, "it is a path");

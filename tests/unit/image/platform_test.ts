@@ -21,6 +21,11 @@ for (
     ["linux/i386", "linux/386"],
     ["windows/amd64", "windows/amd64"],
     ["linux/constructor", "linux/constructor"],
+    ["arm64", "linux/arm64"],
+    ["AMD64", "linux/amd64"],
+    ["aarch64", "linux/arm64"],
+    ["armhf", "linux/arm/v7"],
+    ["linux", formatPlatform(thisPlatform())],
   ] as const
 ) {
   Deno.test(`--platform ${text} means ${normal}`, () => {
@@ -28,7 +33,9 @@ for (
   });
 }
 
-for (const text of ["", "linux", "linux/", "/amd64", "linux/arm/v7/x", "linux amd64", "linux/arm/"]) {
+for (
+  const text of ["", "constructor", "z80", "linux/", "/amd64", "linux/arm/v7/x", "linux amd64", "linux/arm/"]
+) {
   Deno.test(`--platform ${JSON.stringify(text)} is refused`, () => {
     assertThrows(() => parsePlatform(text), UsageError, "os/architecture[/variant]");
   });

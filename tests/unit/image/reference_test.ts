@@ -34,6 +34,8 @@ for (
     ["Host/app", "Host", "app", "Host/app:latest"],
     ["a--b__c.d", "docker.io", "library/a--b__c.d", "a--b__c.d:latest"],
     ["localhost", "docker.io", "library/localhost", "localhost:latest"],
+    ["docker.io/localhost/app", "docker.io", "localhost/app", "docker.io/localhost/app:latest"],
+    ["docker.io/docker.io/app:1", "docker.io", "docker.io/app", "docker.io/docker.io/app:1"],
   ] as const
 ) {
   Deno.test(`${text} is ${path} at ${domain}, and printed as ${familiar}`, () => {
@@ -42,6 +44,7 @@ for (
     assertEquals(formatReference(reference), familiar);
     assertEquals(formatFullName(reference), `${domain}/${path}:${reference.tag}`);
     assertEquals(parseReference(formatFullName(reference)), reference);
+    assertEquals(parseReference(familiar), reference);
   });
 }
 

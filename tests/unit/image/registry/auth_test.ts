@@ -125,6 +125,22 @@ Deno.test("a registry with basic authentication gets name and password", async (
   assert(error.message.endsWith(`it may not exist, or needs: dhow login ${DOMAIN}`), error.message);
 });
 
+Deno.test("whose login is refused hears of the password, not that a login is needed", async () => {
+  const refusing = [
+    new FakeNetwork(() => unauthorized('Basic realm="x"')),
+    withTokens(() => unauthorized("Basic")),
+  ];
+  for (const network of refusing) {
+    network.credentials = ANN;
+    const registry = await network.connect({ isLogin: true });
+    const error = await assertRejects(
+      () => registry.checkAccess("cannot log in", network.controller.signal),
+      ImageError,
+    );
+    assert(error.message.endsWith("; check the username and the password"), error.message);
+  }
+});
+
 Deno.test("a registry that wants no login is not told one", async () => {
   const network = new FakeNetwork(() => new Response("here"));
   network.credentials = ANN;
@@ -242,7 +258,7 @@ Deno.test("a certificate that is not trusted is told with what to do, and never 
   await assertRejects(
     () => network.connect({ isInsecure: true }),
     HostError,
-    "UnknownIssuer; if you trust it, put its CA into /etc/docker/certs.d/registry.example/ca.crt",
+    "(UnknownIssuer); if you trust it, put its CA into /etc/docker/certs.d/registry.example/ca.crt",
   );
   assertEquals(network.asked.length, 1);
 });
@@ -254,7 +270,7 @@ Deno.test("without encryption only after an attempt with it", async () => {
   });
   await network.connect({ isInsecure: true });
   assertEquals(network.asked.map(({ url }) => url.href), [`${BASE}/v2/`, `http://${DOMAIN}/v2/`]);
-  await assertRejects(() => network.connect(), HostError, "InvalidContentType");
+  await assertRejects(() => network.connect(), HostError, "it does not answer in TLS; ");
 });
 
 Deno.test("a busy registry is asked again, after as long as it wishes", async () => {

@@ -77,6 +77,15 @@ Deno.test("an error of the registry is told in its own words, cut to a line's le
   assertEquals(message.length < 400, true);
 });
 
+Deno.test("an image that a registry does not have is told without saying it twice", async () => {
+  const errors = [{ code: "MANIFEST_UNKNOWN", message: "manifest unknown" }];
+  const network = openRegistry({ "team/app/manifests/x": () => Response.json({ errors }, { status: 404 }) });
+  const inquiry = await network.inquiry();
+  const { message } = await assertRejects(() => fetchManifest(inquiry, "x"), ImageError);
+  const said = "the registry answers 404 (manifest unknown); check the image's name and tag";
+  assertEquals(message, `cannot test: ${said}`);
+});
+
 const CONFIG = '{"os":"linux"}';
 
 for (

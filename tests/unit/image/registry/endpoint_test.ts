@@ -1,5 +1,16 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
+import { ImageError } from "../../../../src/errors.ts";
 import { endpoints, isLoopback, mayLeadTo } from "../../../../src/image/registry/endpoint.ts";
+
+const WHAT = "cannot test";
+
+for (const domain of ["localhost:99999", "256.1.1.1", "[::::1]:5000"]) {
+  Deno.test(`${domain}, which a name may hold, is told to be no address`, () => {
+    const said =
+      `cannot test: "${domain}" is no address that a registry could have; check the registry's name and port`;
+    assertThrows(() => endpoints(domain, false, WHAT), ImageError, said);
+  });
+}
 
 for (
   const [domain, isInsecure, expected] of [
@@ -16,7 +27,7 @@ for (
   ] as const
 ) {
   Deno.test(`${domain}${isInsecure ? " with --insecure" : ""} is looked for at ${expected.join(", then ")}`, () => {
-    assertEquals<unknown>(endpoints(domain, isInsecure).map(({ href }) => href), expected);
+    assertEquals<unknown>(endpoints(domain, isInsecure, WHAT).map(({ href }) => href), expected);
   });
 }
 

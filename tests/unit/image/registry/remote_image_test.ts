@@ -180,6 +180,13 @@ Deno.test("an index within an index is followed, but not for ever", async () => 
   await refused(content, "an index in more than 4 others", { name: "deep" });
 });
 
+Deno.test("an index of what is for no platform is told as that: an artifact, or what a builder keeps for itself", async () => {
+  const content = new Content();
+  const cache = [content.image(["one"]), content.image(["two"])];
+  content.index(cache, "latest");
+  await refused(content, "it is an index that names no image for any platform");
+});
+
 Deno.test("an image for another platform than was asked for is refused", async () => {
   const content = new Content();
   content.image(["one"], "latest", {}, { architecture: "s390x" });

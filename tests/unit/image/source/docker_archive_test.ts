@@ -93,7 +93,8 @@ const REFUSED: [what: string, archive: Uint8Array, why: string][] = [
   [
     "is a tar of something else",
     tar([{ path: "etc/passwd" }]),
-    "it is not an image: there is no manifest.json and no index.json in it",
+    "it is not an image: there is no manifest.json and no index.json in it; make one with: docker save -o FILE IMAGE; " +
+    "or of a tar of a file system, with: dhow import FILE NAME",
   ],
   ["is compressed with xz", startingWith([0xfd, 0x37, 0x7a, 0x58, 0x5a]), "uncompress it first, with: unxz"],
   ["is compressed with bzip2", startingWith([0x42, 0x5a, 0x68]), "uncompress it first, with: bunzip2"],
@@ -109,7 +110,16 @@ const REFUSED: [what: string, archive: Uint8Array, why: string][] = [
   ["has an image without a config", changed({ Config: null }), "without a Config"],
   ["has an image without layers", changed({ Layers: "x" }), "without a list of Layers"],
   ["has names that are none", changed({ RepoTags: [1] }), "RepoTags"],
-  ["has a name that is not valid", changed({ RepoTags: ["../x:1"] }), "not a valid reference"],
+  [
+    "has a name that is not valid",
+    changed({ RepoTags: ["../x:1"] }),
+    'calls an image "../x:1", which is not',
+  ],
+  [
+    "has a name with a digest",
+    changed({ RepoTags: [`x@sha256:${"0".repeat(64)}`] }),
+    "not a valid reference",
+  ],
   ["lacks a layer", tar([config, manifest]), 'manifest.json names "1/layer.tar", which is no file in it'],
   ["lacks the config", tar([layer, manifest]), 'manifest.json names "config.json", which is no file in it'],
   ["has more layers than its config", changed({ Layers: ["1/layer.tar", "1/layer.tar"] }), "lists 2 layers"],

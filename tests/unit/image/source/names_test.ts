@@ -1,18 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { familiar, isCalled, tagOf } from "../../../../src/image/source/names.ts";
-
-for (
-  const [name, shown] of [
-    ["docker.io/library/busybox:1", "busybox:1"],
-    ["docker.io/team/app:1", "team/app:1"],
-    ["docker.io/library/team/app:1", "library/team/app:1"],
-    ["busybox", "busybox"],
-    ["localhost/app:1", "localhost/app:1"],
-    ["example.com/library/app", "example.com/library/app"],
-  ] as const
-) {
-  Deno.test(`${name} is shown as ${shown}`, () => assertEquals(familiar(name), shown));
-}
+import { isCalled, isTag, tagOf } from "../../../../src/image/source/names.ts";
 
 const REFERENCE = "org.opencontainers.image.ref.name";
 const CONTAINERD = "io.containerd.image.name";
@@ -29,6 +16,7 @@ for (
     [{ [REFERENCE]: `app@sha256:${"0".repeat(64)}` }, undefined],
     [{ [CONTAINERD]: "docker.io/library/app:1", [REFERENCE]: "1" }, "app:1"],
     [{ [CONTAINERD]: "app" }, "app:latest"],
+    [{ [CONTAINERD]: "docker.io/localhost/app:1" }, "docker.io/localhost/app:1"],
     [{ other: "app:1" }, undefined],
   ] as const
 ) {
@@ -47,3 +35,20 @@ Deno.test("an image of a layout is found by its name there, and by its whole nam
   for (const name of ["localhost/app", "localhost/app:latest"]) assertEquals(isCalled(latest, name), true);
   assertEquals(isCalled(latest, "app"), false);
 });
+
+for (
+  const [tag, reference, expected] of [
+    ["app:1", "app:1", true],
+    ["app:1", "docker.io/library/app:1", true],
+    ["app:latest", "app", true],
+    ["app:1", "app", false],
+    ["team/app:1", "docker.io/team/app:1", true],
+    ["localhost/app:1", "docker.io/localhost/app:1", false],
+    ["app:1", "no name", false],
+    [undefined, "app:1", false],
+  ] as const
+) {
+  Deno.test(`the image ${tag} is ${expected ? "" : "not "}what is called ${reference}`, () => {
+    assertEquals(isTag(tag, reference), expected);
+  });
+}

@@ -196,6 +196,24 @@ Deno.test("attestations and artifacts beside an image are passed over", async ()
   assertEquals(await commands(layout), ["mine"]);
 });
 
+Deno.test("charts and signatures with names of their own do not keep the images beside them from being loaded", async () => {
+  const layout = new Layout();
+  const chart = { layers: [LAYERS[1]!], configType: "application/vnd.cncf.helm.config.v1+json" };
+  const signature = {
+    layers: [LAYERS[1]!],
+    layerType: "application/vnd.dev.cosign.simplesigning.v1+json",
+  };
+  layout.top(
+    called(layout.image(chart), "example.com/chart:1"),
+    called(image(layout, "first"), "example.com/first:1"),
+    layout.image(signature),
+    called(image(layout, "second"), "example.com/second:1"),
+  );
+  assertEquals(await tags(layout), [["example.com/first:1"], ["example.com/second:1"]]);
+  const chosen = (folder: string) => `oci:${layout.write(`${folder}/layout`)}:example.com/chart:1`;
+  await assertRejects(() => readSource(chosen), ImageError, "it is no image, but an artifact of type");
+});
+
 Deno.test("platforms that were not saved are not offered", async () => {
   const layout = manyPlatforms(true);
   const gone = { mediaType: MANIFEST, digest: `sha256:${"7".repeat(64)}`, size: 7 };

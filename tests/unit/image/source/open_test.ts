@@ -123,6 +123,22 @@ for (
   });
 }
 
+for (
+  const [what, path, said] of [
+    ["that is not there", (folder: string) => `${folder}/none`, "no such file or directory (ENOENT)"],
+    ["below a file", (folder: string) => asFile(DOCKER)(folder) + "/x", "not a directory (ENOTDIR)"],
+    ["with a name that is too long", (folder: string) => `${folder}/${"x".repeat(300)}`, "(ENAMETOOLONG)"],
+    ["that is a link to itself", (folder: string) => {
+      Deno.symlinkSync("loop", `${folder}/loop`);
+      return `${folder}/loop`;
+    }, "too many levels of symbolic links (ELOOP)"],
+  ] as const
+) {
+  Deno.test(`a path ${what} is told as that`, async () => {
+    await assertRejects(() => readSource(path), ImageError, `${said}; check the path`);
+  });
+}
+
 Deno.test("each transport reads its own format, and only from a file or only from a folder", async () => {
   const read = async (prefix: string, write: (folder: string) => string, suffix = "") => {
     const { images } = await readSource((folder) => `${prefix}:${write(folder)}${suffix}`);
@@ -222,7 +238,7 @@ Deno.test("a folder whose blob is a fifo, a folder, or a link to itself is refus
     await assertRejects(
       () => readSource(write),
       ImageError,
-      "there is no manifest.json and no index.json in it",
+      "there is no manifest.json and no index.json in it; make one with: docker save -o FILE IMAGE; or of a folder",
     );
   }
 });
