@@ -1,4 +1,4 @@
-import { mapShared, unmap } from "./libc.ts";
+import { type MappedMemory, mapShared, unmap } from "./libc.ts";
 
 const encoder = new TextEncoder();
 /** Bytes for a UTF-16 unit, at most. */
@@ -16,9 +16,12 @@ export class Arena {
   readonly #signed: Int32Array<ArrayBuffer>;
   #used = 0;
 
-  /** @param size in bytes; untouched pages cost nothing */
-  constructor(readonly size: number) {
-    const { address, buffer } = mapShared(size);
+  /**
+   * @param size in bytes; untouched pages cost nothing
+   * @param memory of that size, to be used in place of newly mapped one; it is not released
+   */
+  constructor(readonly size: number, readonly memory?: MappedMemory) {
+    const { address, buffer } = memory ?? mapShared(size);
     this.address = address;
     this.bytes = new Uint8Array(buffer);
     this.#unsigned = new Uint32Array(buffer);
@@ -137,6 +140,6 @@ export class Arena {
 
   /** Gives the memory back. Nothing may use the arena afterwards. */
   release(): void {
-    unmap(this.address, this.size);
+    if (this.memory === undefined) unmap(this.address, this.size);
   }
 }

@@ -118,6 +118,7 @@ export const SIG_SETMASK = 2;
 
 // prctl(2), setrlimit(2), close_range(2)
 export const PR_SET_PDEATHSIG = 1;
+export const PR_SET_NAME = 15;
 export const RLIMIT_NOFILE = 7;
 
 // socket(2), netdevice(7)
@@ -128,6 +129,16 @@ export const IFF_UP = 1;
 
 // poll(2)
 export const POLLIN = 1;
+
+// memfd_create(2)
+export const MFD_CLOEXEC = 0x1;
+export const MFD_EXEC = 0x10;
+
+// waitid(2); clock_gettime(2)
+export const P_ALL = 0;
+export const WEXITED = 0x00000004;
+export const WNOWAIT = 0x01000000;
+export const CLOCK_REALTIME = 0;
 
 // mmap(2)
 export const PROT_READ = 1;
@@ -160,6 +171,8 @@ export const SYSTEM_CALLS: Readonly<Record<string, number>> = {
   setresuid: ARM64 ? 147 : 117,
   setresgid: ARM64 ? 149 : 119,
   mknodat: ARM64 ? 33 : 259,
+  memfd_create: ARM64 ? 279 : 319,
+  execveat: ARM64 ? 281 : 322,
   pidfd_send_signal: 424,
   open_tree: 428,
   move_mount: 429,

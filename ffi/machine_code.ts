@@ -135,7 +135,7 @@ const ARM64 = `
 /**
  * The bytes of a listing: on each line, the groups of hexadecimal digits up to the first run of two spaces.
  */
-function assemble(listing: string): Uint8Array<ArrayBuffer> {
+export function assemble(listing: string): Uint8Array<ArrayBuffer> {
   const digits = listing.trim().split("\n").map((line) => line.trim().split("  ")[0]).join("").replaceAll(
     " ",
     "",

@@ -3,7 +3,7 @@ import { CLONE_PARENT_SETTID, CLONE_VFORK, CLONE_VM, SIG_SETMASK, SIGNALS } from
 import { ANY_ERRNO, SystemCallError } from "./errno.ts";
 import { walkerAddress } from "./libc.ts";
 import { type ExitStatus, type Pipe, readExitStatus, STACK_SIZE } from "./process.ts";
-import { CallTable, libcCall } from "./table.ts";
+import { type Call, CallTable, libcCall } from "./table.ts";
 
 /** A child that walks a table until it executes a program. */
 export interface SpawnedChild {
@@ -14,6 +14,13 @@ export interface SpawnedChild {
 
 /** sigset_t of glibc, in bytes. */
 const SIGSET_SIZE = 128;
+
+/** Adds the call that starts a child in this process's memory. The call does not fail; its result may be negative. */
+function addClone(starting: CallTable, table: CallTable, namespaces: number, pid: number): Call {
+  const stack = table.arena.allocate(STACK_SIZE, 16) + STACK_SIZE;
+  const flags = namespaces | CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID | SIGNALS.SIGCHLD;
+  return starting.call("clone", [walkerAddress, stack, flags, table.address, pid], { tolerate: ANY_ERRNO });
+}
 
 /**
  * Starts a child that walks a table, as posix_spawn(3) does: it shares this process's memory, so that nothing has to be
@@ -37,14 +44,10 @@ export function spawnWalking(table: CallTable, namespaces: number, ready: Pipe):
   const status = arena.allocate(8);
   const everySignal = arena.data(new Uint8Array(SIGSET_SIZE).fill(0xff));
   const before = arena.allocate(SIGSET_SIZE);
-  const stack = table.arena.allocate(STACK_SIZE, 16) + STACK_SIZE;
-  const flags = namespaces | CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID | SIGNALS.SIGCHLD;
 
   const starting = new CallTable(arena, 8);
   starting.call("sigprocmask", [SIG_SETMASK, everySignal, before]);
-  const clone = starting.call("clone", [walkerAddress, stack, flags, table.address, pid], {
-    tolerate: ANY_ERRNO,
-  });
+  const clone = addClone(starting, table, namespaces, pid);
   starting.call("close", [ready.writer]);
   // the result of a clone that failed is nobody's pid, and ends this walk
   starting.call("getpgid", [clone]);
@@ -59,4 +62,65 @@ export function spawnWalking(table: CallTable, namespaces: number, ready: Pipe):
   if (libcCall("read", ready.reader, byte, 1) === 1) return { pid: arena.int(pid), ended };
   ended.catch(() => {}); // reported here
   throw new SystemCallError("clone", clone.errno);
+}
+
+/** A child whose parent is a monitor: another child, which executes a program of its own. */
+export interface MonitoredChild {
+  readonly pid: number;
+  /** Of the monitor, a child of this process. */
+  readonly monitor: number;
+  /** What the monitor does until it executes its program. */
+  readonly table: CallTable;
+  /** Resolves when both have executed their programs, or have ended. */
+  readonly settled: Promise<void>;
+}
+
+/**
+ * Starts a child as spawnWalking does, but as the child of a monitor, which outlives this process. Both share this process's memory
+ * until they execute their programs: first the child, then the monitor.
+ *
+ * @param table the child's calls, of which the first writes one byte to `ready`
+ * @param namespaces CLONE_NEW... flags, of the child alone
+ * @param ready its writer is closed here once both have a copy
+ * @param notMonitors descriptors that the monitor must not keep open while the child waits: it would not notice this process's end
+ * @param addCalls adds what the monitor does once the child has executed its program, or has ended; the last is an execve
+ * @param capacity how many calls it adds at most
+ * @returns once the child has written that byte
+ * @throws {SystemCallError} when the kernel refuses
+ */
+export function spawnMonitored(
+  table: CallTable,
+  namespaces: number,
+  ready: Pipe,
+  notMonitors: readonly number[],
+  addCalls: (table: CallTable, child: Call) => void,
+  capacity: number,
+): MonitoredChild {
+  const arena = new Arena(256 * 1024);
+  const childPid = arena.allocate(8);
+  const monitorPid = arena.allocate(8);
+  const everySignal = arena.data(new Uint8Array(SIGSET_SIZE).fill(0xff));
+  const before = arena.allocate(SIGSET_SIZE);
+
+  const monitor = new CallTable(arena, capacity + notMonitors.length + 3);
+  monitor.call("setsid", []);
+  for (const fd of notMonitors) monitor.call("close", [fd]);
+  const child = addClone(monitor, table, namespaces, childPid);
+  monitor.call("getpgid", [child]); // ends this walk when there is none
+  addCalls(monitor, child);
+
+  const starting = new CallTable(arena, 8);
+  starting.call("sigprocmask", [SIG_SETMASK, everySignal, before]);
+  const clone = addClone(starting, monitor, 0, monitorPid);
+  starting.call("close", [ready.writer]);
+  starting.call("sigprocmask", [SIG_SETMASK, before, 0]);
+  const settled = starting.runBlocking();
+
+  const byte = arena.allocate(1);
+  if (libcCall("read", ready.reader, byte, 1) === 1) {
+    return { pid: arena.int(childPid), monitor: arena.int(monitorPid), table: monitor, settled };
+  }
+  settled.catch(() => {}); // reported here
+  const failed = clone.result < 0 ? clone : child;
+  throw new SystemCallError("clone", failed.errno);
 }

@@ -34,11 +34,30 @@ export class Call {
   }
 }
 
+/** A 64-bit word in memory, which is read when the call is made. */
+export class Word {
+  constructor(readonly address: number) {}
+}
+
 /**
- * What a call can be given: an integer or address; text, which becomes a C string; or an earlier call of the same
- * table, which stands for its result.
+ * What a call can be given: an integer or address; text, which becomes a C string; an earlier call of the same table, which
+ * stands for its result; or a word.
  */
-export type Argument = number | bigint | string | Uint8Array | Call;
+export type Argument = number | bigint | string | Uint8Array | Call | Word;
+
+/** What the names of a table's calls stand for. */
+export interface Functions {
+  /** The number of a system call that is to be made through `syscall`; undefined for what is a function. */
+  number(name: string): number | undefined;
+  /** The address of a function. @throws {Error} when there is none of that name */
+  address(name: string): number;
+}
+
+/** The functions of libc, and system calls that it has none for. */
+const LIBC: Functions = {
+  number: (name) => SYSTEM_CALLS[name],
+  address: (name) => functionAddress(name as LibcFunction),
+};
 
 export interface CallOptions {
   /** The smallest result that is no failure. Default 0. */
@@ -67,7 +86,7 @@ export class CallTable {
    * @param arena not rewound: what it allocates must be zero
    * @param capacity how many calls the table can hold
    */
-  constructor(readonly arena: Arena, readonly capacity: number) {
+  constructor(readonly arena: Arena, readonly capacity: number, readonly functions: Functions = LIBC) {
     this.address = arena.allocate(TABLE_HEADER_SIZE + (capacity + 1) * ENTRY_SIZE);
     this.clear();
   }
@@ -81,7 +100,7 @@ export class CallTable {
     this.arena.clear(this.address, TABLE_HEADER_SIZE + (this.#written + 1) * ENTRY_SIZE);
     this.#written = 0;
     this.#length = 0;
-    this.arena.setWord(this.address + TABLE_ERRNO_LOCATION, functionAddress("__errno_location"));
+    this.arena.setWord(this.address + TABLE_ERRNO_LOCATION, this.functions.address("__errno_location"));
   }
 
   get length(): number {
@@ -96,7 +115,7 @@ export class CallTable {
   call(name: string, parameters: readonly Argument[], options: CallOptions = {}): Call {
     const index = this.#length;
     if (index >= this.capacity) throw new RangeError(`a call table of ${this.capacity} entries is full`);
-    const number = SYSTEM_CALLS[name];
+    const number = this.functions.number(name);
     const first = number === undefined ? 0 : 1;
     if (first + parameters.length > 6) {
       throw new RangeError(`${name}: a table entry has room for six arguments`);
@@ -116,6 +135,9 @@ export class CallTable {
       } else if (value instanceof Call) {
         indirect |= 1 << (first + position);
         arena.setWord(at, value.address + ENTRY_RESULT);
+      } else if (value instanceof Word) {
+        indirect |= 1 << (first + position);
+        arena.setWord(at, value.address);
       } else {
         arena.setWord(at, arena.string(value));
       }
@@ -132,7 +154,7 @@ export class CallTable {
       arena.setInt(entry + ENTRY_TOLERATED, low);
       arena.setInt(entry + ENTRY_TOLERATED + 4, high);
     }
-    arena.setWord(entry, functionAddress(number === undefined ? name as LibcFunction : "syscall"));
+    arena.setWord(entry, this.functions.address(number === undefined ? name : "syscall"));
     this.#length++;
     const known = this.#calls[index];
     if (known === undefined) return this.#calls[index] = new Call(this, index, name);

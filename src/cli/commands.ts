@@ -3,6 +3,8 @@ import type { Command } from "./command.ts";
 /** A verb: known without loading the command itself. */
 export interface Entry {
   readonly summary: string;
+  /** For dhow itself: no list has it. */
+  readonly isHidden?: boolean;
   load(): Promise<{ readonly command: Command }>;
 }
 
@@ -55,9 +57,56 @@ const image: Group = {
   aliases: { list: "ls", remove: "rm", rmi: "rm" },
 };
 
+const create: Entry = {
+  summary: "Make a container, to be started later",
+  load: () => import("./container/create.ts"),
+};
+const start: Entry = { summary: "Start containers", load: () => import("./container/start.ts") };
+const stop: Entry = {
+  summary: "Ask containers to end, and end them",
+  load: () => import("./container/stop.ts"),
+};
+const restart: Entry = {
+  summary: "Stop containers and start them again",
+  load: () => import("./container/restart.ts"),
+};
+const kill: Entry = { summary: "Send containers a signal", load: () => import("./container/kill.ts") };
+const rm: Entry = { summary: "Remove containers", load: () => import("./container/remove.ts") };
+const ps: Entry = { summary: "List containers", load: () => import("./container/list.ts") };
+const logs: Entry = {
+  summary: "Print what a container has written",
+  load: () => import("./container/logs.ts"),
+};
+const wait: Entry = {
+  summary: "Wait until containers have ended, and print their exit codes",
+  load: () => import("./container/wait.ts"),
+};
+const rename: Entry = {
+  summary: "Give a container another name",
+  load: () => import("./container/rename.ts"),
+};
+const run: Entry = { summary: "Run a command in a new container", load: () => import("./run.ts") };
+
+const container: Group = {
+  summary: "Manage containers",
+  verbs: { create, kill, logs, ls: ps, rename, restart, rm, run, start, stop, wait },
+  aliases: { list: "ls", ps: "ls", remove: "rm" },
+};
+
 /** What `dhow --help` lists, in its order. */
 export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
-  run: { summary: "Run a command in a new container", load: () => import("./run.ts") },
+  run,
+  create,
+  start,
+  stop,
+  restart,
+  kill,
+  rm,
+  ps,
+  logs,
+  wait,
+  rename,
+  container,
   explain: {
     summary: "Print what run would do, as a shell script that does it",
     load: () => import("./explain.ts"),
@@ -87,6 +136,7 @@ export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
     summary: "Undo what killed commands left behind (every command does this first)",
     load: () => import("./recover.ts"),
   },
+  ended: { summary: "What a monitor becomes", isHidden: true, load: () => import("./container/ended.ts") },
   version: { summary: "Print dhow's version", load: () => import("./version.ts") },
 };
 

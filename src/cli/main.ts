@@ -94,8 +94,9 @@ function groupHelp(name: string, { summary, verbs }: Group, words: readonly stri
   return 0;
 }
 
-function commandLines(commands: Readonly<Record<string, { readonly summary: string }>>): string[] {
-  return Object.entries(commands).map(([verb, { summary }]) => `  ${verb.padEnd(10)} ${summary}`);
+function commandLines(commands: Readonly<Record<string, Entry | Group>>): string[] {
+  const listed = Object.entries(commands).filter(([, entry]) => !("isHidden" in entry));
+  return listed.map(([verb, { summary }]) => `  ${verb.padEnd(10)} ${summary}`);
 }
 
 function overview(): string {

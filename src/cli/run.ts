@@ -1,8 +1,7 @@
-import { resolveImage } from "../container/image.ts";
 import { runContainer } from "../container/run.ts";
-import { formatImageName } from "../image/reference.ts";
 import type { Command } from "./command.ts";
-import { STANDARD_ERROR } from "./output.ts";
+import { imageFor } from "./container/image_for.ts";
+import { print } from "./output.ts";
 import { readRunOptions, RUN_OPTIONS } from "./run_options.ts";
 import { openSession } from "./session.ts";
 
@@ -14,22 +13,13 @@ export const command: Command = {
   stopsAtFirst: true,
   async run(invocation) {
     const options = readRunOptions(invocation);
-    const { pull, platform, quiet: isQuiet, insecure: isInsecure } = options;
     const session = await openSession(invocation.global, "run containers");
-    const image = await resolveImage(session.store, options.image, {
-      pull,
-      platform,
-      async download(name) {
-        if (pull === "missing" && !isQuiet) {
-          STANDARD_ERROR.print(`Unable to find image '${formatImageName(name)}' locally\n`);
-        }
-        const { fetchForRun } = await import("./image/fetch.ts");
-        return await fetchForRun(session, name, { platform, isQuiet, isInsecure });
-      },
-      spoolFolder: session.paths.state,
-      verify: options.verify,
-      inUserNamespace: options.userNamespace,
-    });
-    return await runContainer(session, options, image);
+    const image = await imageFor(session, options);
+    if (!options.detach) return await runContainer(session, options, image);
+    const { createContainer, startContainer } = await import("../container/start.ts");
+    const id = createContainer(session, options, image);
+    await startContainer(session, id, image);
+    print(`${id}\n`);
+    return 0;
   },
 };

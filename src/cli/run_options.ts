@@ -1,4 +1,11 @@
-import { type NetworkMode, PULL_POLICIES, type PullPolicy, type RunOptions } from "../container/options.ts";
+import {
+  type LogOptions,
+  type NetworkMode,
+  PULL_POLICIES,
+  type PullPolicy,
+  type RunOptions,
+} from "../container/options.ts";
+import { signalName } from "./container/signal_names.ts";
 import { parseAddress } from "../network/subnet.ts";
 import { UsageError } from "../errors.ts";
 import type { Invocation, Option } from "./command.ts";
@@ -8,7 +15,8 @@ import { INSECURE, PLATFORM, readPlatform } from "./registry_options.ts";
 export const RUN_OPTIONS: readonly Option[] = [
   { name: "interactive", short: "i", help: "connect standard input" },
   { name: "tty", short: "t", help: "give the container a terminal" },
-  { name: "rm", help: "remove the container when it ends (always done, so far)" },
+  { name: "detach", short: "d", help: "do not wait for its end; print its id" },
+  { name: "rm", help: "remove the container when it ends (always done without --detach)" },
   { name: "name", value: "NAME", help: "name the container" },
   { name: "hostname", short: "h", value: "NAME", help: "its host name (default: its short id)" },
   { name: "network", value: "MODE", help: "bridge (default), none or host" },
@@ -37,6 +45,21 @@ export const RUN_OPTIONS: readonly Option[] = [
     help: "hash the layers of an archive first (those in the store were hashed when they were loaded)",
   },
   { name: "userns", help: "in a user namespace of its own, its root being the caller" },
+  {
+    name: "label",
+    short: "l",
+    value: "NAME=VALUE",
+    repeats: true,
+    help: "describe it, for lists and filters",
+  },
+  { name: "stop-signal", value: "SIGNAL", help: "what asks it to end (default: the image's, or SIGTERM)" },
+  { name: "stop-timeout", value: "SECONDS", help: "how long it then has, before it is killed (default: 10)" },
+  {
+    name: "log-opt",
+    value: "NAME=VALUE",
+    repeats: true,
+    help: "max-size=10m: begin a new log at that size; max-file=3: keep so many of them",
+  },
 ];
 
 function isAddress(text: string): boolean {
@@ -47,6 +70,9 @@ const NETWORK_MODES: readonly string[] = ["bridge", "none", "host"] satisfies Ne
 const isNetworkMode = (text: string): text is NetworkMode => NETWORK_MODES.includes(text);
 
 const isPullPolicy = (text: string): text is PullPolicy => PULL_POLICIES.some((policy) => policy === text);
+
+/** Makes an error of a reason and what to do. */
+type Wrong = (why: string, hint?: string) => UsageError;
 
 /** @throws {UsageError} when options contradict each other or have impossible values */
 export function readRunOptions({ options, args }: Invocation): RunOptions {
@@ -100,7 +126,68 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     user: options.text("user"),
     userNamespace: options.flag("userns"),
     verify: options.flag("verify"),
+    detach: options.flag("detach"),
+    remove: options.flag("rm"),
+    stopSignal: readSignal(options.text("stop-signal"), wrong),
+    stopTimeout: readSeconds(options.text("stop-timeout"), wrong),
+    labels: Object.fromEntries(options.list("label").map((text) => splitLabel(text))),
+    log: readLogOptions(options.list("log-opt"), wrong),
   };
+}
+
+function splitLabel(text: string): [name: string, value: string] {
+  const at = text.indexOf("=");
+  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+function readSignal(text: string | undefined, wrong: Wrong): string | undefined {
+  if (text === undefined) return undefined;
+  const name = signalName(text);
+  if (name === undefined) throw wrong(`there is no signal ${JSON.stringify(text)}`);
+  return name;
+}
+
+function readSeconds(text: string | undefined, wrong: Wrong): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^\d{1,9}$/.test(text)) throw wrong(`${JSON.stringify(text)} is no number of seconds`);
+  return Number(text);
+}
+
+/** Bytes of docker's units (github.com/docker/go-units, RAMInBytes). */
+const UNITS: Readonly<Record<string, number>> = {
+  "": 1,
+  b: 1,
+  k: 1024,
+  m: 1024 ** 2,
+  g: 1024 ** 3,
+  t: 1024 ** 4,
+};
+
+/** Names of them have to be made when the monitor is. */
+const MAX_LOG_FILES = 100;
+
+function readLogOptions(texts: readonly string[], wrong: Wrong): LogOptions {
+  let maxSize: number | undefined;
+  let maxFiles = 1;
+  for (const [name, value] of texts.map(splitLabel)) {
+    if (name === "max-size") {
+      const [, digits, unit] = /^(\d+(?:\.\d+)?) ?([kmgt]?)(?:i?b)?$/i.exec(value) ?? [];
+      const size = Math.floor(Number(digits) * (UNITS[unit?.toLowerCase() ?? ""] ?? NaN));
+      if (!Number.isSafeInteger(size) || size < 1) {
+        throw wrong(`${JSON.stringify(value)} is no size of a log`);
+      }
+      maxSize = size;
+    } else if (name === "max-file") {
+      maxFiles = Number(value);
+      if (!/^\d{1,3}$/.test(value) || maxFiles < 1 || maxFiles > MAX_LOG_FILES) {
+        throw wrong(`${JSON.stringify(value)} is no number of logs from 1 to ${MAX_LOG_FILES}`);
+      }
+    } else {
+      throw wrong(`there is no log option ${JSON.stringify(name)}`, "there are max-size and max-file");
+    }
+  }
+  if (maxFiles > 1 && maxSize === undefined) throw wrong("max-file needs max-size");
+  return { maxSize, maxFiles };
 }
 
 /** `NAME=VALUE` as it is; `NAME` with the caller's value, or by itself if the caller has none, which takes it away. */

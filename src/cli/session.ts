@@ -15,7 +15,9 @@ export interface Session {
   readonly paths: Paths;
   readonly database: Database;
   readonly store: ImageStore;
-  /** This dhow's own command line for `recover`. */
+  /** This dhow's own command line, without a command. */
+  readonly ownCommand: readonly string[];
+  /** The same for `recover`. */
   readonly recoverCommand: readonly string[];
 }
 
@@ -36,7 +38,8 @@ export async function openSession(global: GlobalOptions, what: string): Promise<
   log.debug("look for what killed commands left behind");
   await recover(database, paths, store);
   log.debug("ready");
-  return { paths, database, store, recoverCommand: [...ownCommand(), ...rootOption(root), "recover"] };
+  const self = [...ownCommand(), ...rootOption(root)];
+  return { paths, database, store, ownCommand: self, recoverCommand: [...self, "recover"] };
 }
 
 /** @throws {UsageError} when there is no such storage */

@@ -21,6 +21,8 @@ const USERS_LIMIT = 1 << 20;
 /** An image that a container is about to be made of. */
 export interface ResolvedImage extends RunnableImage {
   readonly id: string;
+  /** By what it is found again: its id in the store, or the path of the archive that it is used in. */
+  readonly source: string;
   /** Whether all that it needs is still there: to be asked in the transaction that makes a container refer to it. */
   isPresent(): boolean;
 }
@@ -114,7 +116,8 @@ async function fromStore(
   if (platform === undefined) assertRunnableHere(image.config, name);
   const lower = await store.lower(image, storage);
   const etc = await store.facts(image) as ImageEtc;
-  return { id: image.id, config: image.config, lower, etc, isPresent: () => store.holds(image.id) };
+  const { id, config } = image;
+  return { id, source: id, config, lower, etc, isPresent: () => store.holds(id) };
 }
 
 function inPlace(
@@ -129,6 +132,7 @@ function inPlace(
   assertRunnableHere(config, name);
   return {
     id: archive.image,
+    source: path,
     config,
     lower: archives.lower(path, archive, mount),
     etc: archive.facts as ImageEtc,

@@ -15,13 +15,11 @@ export function recordUndo(database: Database, container: string, undo: Undo): v
 }
 
 /**
- * Carries out a container's journal, the last entry first, and then forgets the container, its name and its address.
- * Every entry is tried; if one fails, the container stays on record for the next command to try again.
- *
+ * Carries out a container's journal, the last entry first. Every entry is tried.
  * @param quick the container ended by itself; see carryOut
  * @throws {AggregateError} with all that failed
  */
-export async function undoAll(
+export async function carryOutJournal(
   database: Database,
   container: string,
   { quick }: { quick: boolean },
@@ -39,5 +37,18 @@ export async function undoAll(
   if (failures.length > 0) {
     throw new AggregateError(failures, `cannot remove all of container ${container.slice(0, 12)}`);
   }
+}
+
+/**
+ * Carries out a container's journal, and then forgets the container, its name and its address. If an entry fails, the
+ * container stays on record for the next command to try again.
+ * @throws {AggregateError} with all that failed
+ */
+export async function undoAll(
+  database: Database,
+  container: string,
+  how: { quick: boolean },
+): Promise<void> {
+  await carryOutJournal(database, container, how);
   database.transaction(() => database.run("DELETE FROM containers WHERE id = ?", container));
 }

@@ -29,6 +29,24 @@ export interface RunOptions {
   readonly userNamespace: boolean;
   /** Whether to hash the layers of an archive that is used where it lies. */
   readonly verify: boolean;
+  /** Whether nobody waits for its end. */
+  readonly detach: boolean;
+  /** Whether it is removed when it has ended. */
+  readonly remove: boolean;
+  /** A name of signal(7): what asks it to end; undefined for the image's. */
+  readonly stopSignal: string | undefined;
+  /** Seconds that it is given then; undefined for the usual ones. */
+  readonly stopTimeout: number | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly log: LogOptions;
+}
+
+/** How a container's log is kept. */
+export interface LogOptions {
+  /** In bytes; a log that has reached it makes way for a new one. undefined for no bound. */
+  readonly maxSize: number | undefined;
+  /** How many of them are kept. */
+  readonly maxFiles: number;
 }
 
 export type NetworkMode = "bridge" | "host" | "none";

@@ -2,7 +2,7 @@ import { mountSteps } from "../rootfs/mounts.ts";
 import { loopSteps, type Lower, overlaySteps, pivotSteps } from "../rootfs/overlay.ts";
 import { connectSteps, type Endpoint } from "../network/steps.ts";
 import type { Spec } from "../plan/oci.ts";
-import type { CgroupFolder, ChildStep, HostStep, NamespaceKind, Plan } from "../plan/step.ts";
+import type { CgroupFolder, ChildStep, HostStep, MonitorSetup, NamespaceKind, Plan } from "../plan/step.ts";
 
 /** What a plan is made from: the container in the standard's words, and what the standard leaves out. */
 export interface PlanInput {
@@ -21,8 +21,12 @@ export interface PlanInput {
   readonly cgroups: readonly CgroupFolder[];
   /** Numbers of the signals that this process ignores or catches. */
   readonly changedSignals: readonly number[];
-  /** Whether the program reads this process's standard input. */
+  /** Whether the program reads this process's standard input, or, with a monitor, what other commands send it. */
   readonly interactive: boolean;
+  /** Whether its writable layer stays when it ends. */
+  readonly persistent: boolean;
+  /** undefined when dhow itself waits for its end. */
+  readonly monitor: MonitorSetup | undefined;
 }
 
 /**
@@ -44,6 +48,7 @@ export function makePlan(input: PlanInput): Plan {
       why: "start the container's first process in namespaces of its own",
       namespaces: clonedNamespaces(spec),
       steps: childSteps(input),
+      ...(input.monitor === undefined ? {} : { monitor: input.monitor }),
     },
     ...(inUserNamespace
       ? [
@@ -61,7 +66,7 @@ export function makePlan(input: PlanInput): Plan {
   return {
     steps,
     undo: [
-      { undo: "remove-tree", path: stateFolder },
+      ...(input.persistent ? [] : [{ undo: "remove-tree", path: stateFolder } as const]),
       { undo: "remove-tree", path: runFolder },
       { undo: "remove-cgroups", folders: cgroups.map(({ path }) => path) },
       ...(endpoint === undefined ? [] : [{ undo: "delete-link", link: endpoint.link } as const]),
@@ -125,7 +130,7 @@ function folderSteps({ stateFolder, runFolder, spec, files, lower }: PlanInput):
 
 /** What the container's first process does before it becomes the image's program. */
 function childSteps(input: PlanInput): ChildStep[] {
-  const { spec, stateFolder, runFolder, lower, cgroups, interactive, changedSignals, linksToReplace } = input;
+  const { spec, stateFolder, runFolder, lower, cgroups, changedSignals, linksToReplace } = input;
   const { process, linux } = spec;
   const inUserNamespace = linux.uidMappings.length > 0;
   const hasOwnNetwork = linux.namespaces.some(({ type }) => type === "network");
@@ -141,6 +146,7 @@ function childSteps(input: PlanInput): ChildStep[] {
       work: `${stateFolder}/work`,
       target: spec.root.path,
       inUserNamespace,
+      isVolatile: !input.persistent,
     }),
     ...mountSteps(spec.mounts, inUserNamespace, linksToReplace),
     ...(hasOwnNetwork ? [{ op: "loopback-up", why: "bring its loopback interface up" } as const] : []),
@@ -157,7 +163,7 @@ function childSteps(input: PlanInput): ChildStep[] {
       : []),
     // also without a network: it must not become the program before its pid is written down
     { op: "await-release", why: "wait until its network is ready", reports: mustMeet(input) },
-    ...inputSteps(process.terminal, interactive),
+    ...streamSteps(input),
     ...pivotSteps(),
     {
       op: "reset-process",
@@ -177,7 +183,15 @@ function childSteps(input: PlanInput): ChildStep[] {
   ];
 }
 
-function inputSteps(terminal: boolean, interactive: boolean): ChildStep[] {
-  if (terminal) return [{ op: "take-terminal", why: "take the terminal for input and output" }];
-  return interactive ? [] : [{ op: "close-input", why: "read nothing: -i was not given" }];
+function streamSteps({ spec, interactive, monitor }: PlanInput): ChildStep[] {
+  if (spec.process.terminal) {
+    return [{ op: "take-terminal", why: "take the terminal for input and output" }];
+  }
+  const output = { op: "take-output", why: "write to the monitor's pipes" } as const;
+  const input = { op: "take-input", why: "read from the monitor's pipe" } as const;
+  const nothing = { op: "close-input", why: "read nothing: -i was not given" } as const;
+  return [
+    ...(interactive ? (monitor === undefined ? [] : [input]) : [nothing]),
+    ...(monitor === undefined ? [] : [output]),
+  ];
 }

@@ -1,7 +1,7 @@
 import type { ImageConfig } from "../image/config.ts";
 import { cgroupLayout } from "../limits/cgroup.ts";
 import type { Endpoint } from "../network/steps.ts";
-import type { Plan } from "../plan/step.ts";
+import type { MonitorSetup, Plan } from "../plan/step.ts";
 import { defaultMounts } from "../rootfs/mounts.ts";
 import type { Lower } from "../rootfs/overlay.ts";
 import { resolveUser } from "../security/user.ts";
@@ -29,12 +29,14 @@ export interface ImageEtc {
 
 /** Asks the host and the image for all that a plan depends on, changes nothing, and makes the plan. */
 export function prepare(
-  { id, options, image, endpoint, paths }: {
+  { id, options, image, endpoint, paths, monitor }: {
     id: string;
     options: RunOptions;
     image: RunnableImage;
     endpoint: Endpoint | undefined;
     paths: Paths;
+    /** Of a container that stays when it has ended; undefined for one that dhow waits for, and removes. */
+    monitor?: MonitorSetup;
   },
 ): Plan {
   const runFolder = containerRun(paths, id);
@@ -70,5 +72,7 @@ export function prepare(
     cgroups: cgroups.folders,
     changedSignals: changedSignals(),
     interactive: options.interactive,
+    persistent: monitor !== undefined,
+    monitor,
   });
 }

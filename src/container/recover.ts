@@ -10,15 +10,33 @@ import { isAlive, type ProcessIdentity } from "../state/process_identity.ts";
 import { removeAbandonedSpools } from "../state/spool.ts";
 import { undoAll } from "./journal.ts";
 import { isKeeperAlive } from "./keeper.ts";
+import { NOBODY, type Status } from "./records.ts";
+
+interface ContainerRow {
+  readonly id: string;
+  readonly owner: string;
+  readonly status: Status;
+}
+
+async function settleDead(database: Database, paths: Paths, id: string): Promise<void> {
+  const { settle } = await import("./settle.ts");
+  await settle(database, paths, id, { quick: false });
+}
 
 /**
  * Undoes what killed dhow commands left behind: called at the start of every command, and cheap when there is nothing.
  * What cannot be undone now is reported and kept on record for the next time.
  */
 export async function recover(database: Database, paths: Paths, store: ImageStore): Promise<void> {
-  const containers = database.all<{ id: string; owner: string }>("SELECT id, owner FROM containers");
-  const dead = containers.filter(({ owner }) => !isAlive(JSON.parse(owner) as ProcessIdentity));
-  for (const { id } of dead) await attempt(() => undoAll(database, id, { quick: false }));
+  const containers = database.all<ContainerRow>("SELECT id, owner, status FROM containers");
+  const dead = containers.filter(({ owner }) =>
+    owner !== NOBODY && !isAlive(JSON.parse(owner) as ProcessIdentity)
+  );
+  for (const { id, status } of dead) {
+    await attempt(() =>
+      status === "foreground" ? undoAll(database, id, { quick: false }) : settleDead(database, paths, id)
+    );
+  }
   for (const network of database.all<{ name: string }>("SELECT name FROM networks WHERE made IS NOT NULL")) {
     // a network that was left in order has somebody to remove it soon
     if (dead.length === 0 && isKeeperAlive(database)) continue;

@@ -10,6 +10,7 @@ import type { Database } from "../state/database.ts";
 import type { Paths } from "../state/paths.ts";
 import { identify } from "../state/process_identity.ts";
 import { recordUndo, undoAll } from "./journal.ts";
+import { makeConfig } from "./records.ts";
 import { leaveNetworkBehind } from "./keeper.ts";
 import type { ResolvedImage } from "./image.ts";
 import { checkName, newId, settleName } from "./names.ts";
@@ -21,7 +22,8 @@ import { awaitForeground, RawTerminal, requireTerminal, TerminalRelay } from "./
 export interface RunContext {
   readonly database: Database;
   readonly paths: Paths;
-  /** This dhow's own command line for `recover`. */
+  /** This dhow's own command line, without a command; and the one for `recover`. */
+  readonly ownCommand: readonly string[];
   readonly recoverCommand: readonly string[];
 }
 
@@ -104,11 +106,13 @@ function register(
     const name = settleName(database, options.name);
     const owner = JSON.stringify(identify(Deno.pid));
     database.run(
-      "INSERT INTO containers (id, name, image, owner, undo) VALUES (?, ?, ?, ?, '[]')",
+      "INSERT INTO containers (id, name, image, owner, undo, config, created) VALUES (?, ?, ?, ?, '[]', ?, ?)",
       id,
       name,
       image.id,
       owner,
+      JSON.stringify(makeConfig(options, image)),
+      Date.now(),
     );
     const endpoint = options.network === "bridge"
       ? allocateEndpoint(database, id, options.address, (text) => log.info(text))

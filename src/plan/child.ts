@@ -38,7 +38,7 @@ import {
 } from "../../ffi/constants.ts";
 import { Arena } from "../../ffi/arena.ts";
 import { ENTRY_SIZE } from "../../ffi/machine_code.ts";
-import { EACCES, EEXIST, ENOENT, ENOTDIR, EROFS } from "../../ffi/errno.ts";
+import { EACCES, EBADF, EEXIST, ENOENT, ENOTDIR, EROFS } from "../../ffi/errno.ts";
 import type { Pipe } from "../../ffi/process.ts";
 import { type Argument, Call, type CallOptions, CallTable } from "../../ffi/table.ts";
 import { ContainerRoot } from "./container_root.ts";
@@ -49,6 +49,12 @@ export interface Meeting {
   /** The child writes a byte when it waits, and reads one when it may go on. */
   readonly ready: Pipe;
   readonly go: Pipe;
+  /** What it reads from and writes to, if these are not dhow's own. */
+  readonly streams?: {
+    readonly input: number | undefined;
+    readonly output: number;
+    readonly errors: number;
+  } | undefined;
 }
 
 /** A child that is ready to be cloned. */
@@ -126,6 +132,11 @@ class Compiler {
     return this.#root;
   }
 
+  get #streams(): NonNullable<Meeting["streams"]> {
+    if (this.meeting.streams === undefined) throw new Error("the container has no streams of its own");
+    return this.meeting.streams;
+  }
+
   get arena(): Arena {
     return this.table.arena;
   }
@@ -143,9 +154,9 @@ class Compiler {
   /** What comes before every step. */
   begin(): void {
     const { ready, go } = this.meeting;
-    // A copy of the other ends would keep the child from noticing that its parent is gone.
-    this.call("close", [ready.reader]);
-    this.call("close", [go.writer]);
+    // A copy of the other ends would keep the child from noticing that its parent is gone. A monitor has closed them already.
+    this.call("close", [ready.reader], { tolerate: [EBADF] });
+    this.call("close", [go.writer], { tolerate: [EBADF] });
     this.call("prctl", [PR_SET_PDEATHSIG, SIGNALS.SIGKILL, 0, 0, 0]);
     this.call("write", [ready.writer, "b", 1]); // born: see spawnWalking
     this.call("umask", [0]);
@@ -233,6 +244,13 @@ class Compiler {
         this.call("dup3", [nothing, 0, 0]);
         return;
       }
+      case "take-input":
+        this.call("dup3", [this.#streams.input ?? -1, 0, 0]);
+        return;
+      case "take-output":
+        this.call("dup3", [this.#streams.output, 1, 0]);
+        this.call("dup3", [this.#streams.errors, 2, 0]);
+        return;
       case "reset-process":
         return this.#resetProcess(step.changedSignals, step.openFiles);
       case "set-user":

@@ -10,17 +10,18 @@ import {
 } from "../../ffi/constants.ts";
 import { Arena } from "../../ffi/arena.ts";
 import { EPIPE, ESRCH } from "../../ffi/errno.ts";
-import { type ExitStatus, makePipe, type Pipe } from "../../ffi/process.ts";
+import { type ExitStatus, makePipe, type Pipe, waitForExit } from "../../ffi/process.ts";
 import { spawnWalking } from "../../ffi/spawn.ts";
 import { CallTable, libcCall, tryLibcCall } from "../../ffi/table.ts";
 import { log } from "../log.ts";
-import { identify } from "../state/process_identity.ts";
+import { identify, type ProcessIdentity } from "../state/process_identity.ts";
 import { type ChildProgram, compileChild } from "./child.ts";
 import { explainChildFailure, explainHostFailure } from "./failure.ts";
 import { childStopsAfter, killSelf, stepDone, stopsBetweenSteps } from "./fault.ts";
 import { type FileStep, isFileStep, makeFiles } from "./files.ts";
 import { runIp } from "./program.ts";
 import { attachLoop, type LoopDevice } from "./loop.ts";
+import type { Monitor } from "./monitored.ts";
 import {
   CHILD,
   type ChildStep,
@@ -58,12 +59,42 @@ export interface RunningChild {
   readonly ended: Promise<ExitStatus>;
 }
 
+/** A container whose output and end a monitor keeps. */
+export interface DetachedChild {
+  readonly process: ProcessIdentity;
+  readonly monitor: ProcessIdentity;
+  /** To be called when it is written down that the container runs: the monitor may go on. */
+  readonly begin: () => void;
+  /** Ends both, when that cannot be written down. */
+  readonly abandon: () => Promise<void>;
+}
+
 /**
  * Runs the steps of a plan in their order. When one fails, the child is ended and reaped before the error is thrown;
  * the rest is for the journal to undo.
  */
 export async function execute(steps: readonly HostStep[], around: Surroundings): Promise<RunningChild> {
   const execution = new Execution(around);
+  await performAll(execution, steps);
+  return execution.running();
+}
+
+/** The same for a container under a monitor. @throws {DhowError} also when its program could not be executed */
+export async function executeDetached(
+  steps: readonly HostStep[],
+  around: Surroundings,
+): Promise<DetachedChild> {
+  const execution = new Execution(around);
+  await performAll(execution, steps);
+  try {
+    return await execution.detached();
+  } catch (error) {
+    await execution.abandon();
+    throw error;
+  }
+}
+
+async function performAll(execution: Execution, steps: readonly HostStep[]): Promise<void> {
   try {
     for (let at = 0; at < steps.length;) {
       const step = steps[at]!;
@@ -83,7 +114,6 @@ export async function execute(steps: readonly HostStep[], around: Surroundings):
       }
       stepDone();
     }
-    return execution.running();
   } catch (error) {
     await execution.abandon();
     throw error;
@@ -104,6 +134,7 @@ function filesFrom(steps: readonly HostStep[], start: number): FileStep[] {
 class Execution {
   #child: { pid: number; pidfd: number; program: ChildProgram; exit: Promise<ExitStatus> } | undefined;
   #pipes: { readonly ready: Pipe; readonly go: Pipe } | undefined;
+  #monitor: Monitor | undefined;
   /** By the files that they stand for; open until the child has ended. */
   readonly #loops = new Map<string, LoopDevice>();
 
@@ -148,9 +179,16 @@ class Execution {
     const ready = makePipe();
     const go = makePipe();
     this.#pipes = { ready, go };
-    const program = compileChild(this.#withLoops(step.steps), { ready, go }, childStopsAfter());
+    if (step.monitor !== undefined) {
+      const { Monitor } = await import("./monitored.ts");
+      this.#monitor = new Monitor(step.monitor);
+    }
+    const meeting = { ready, go, streams: this.#monitor?.streams };
+    const program = compileChild(this.#withLoops(step.steps), meeting, childStopsAfter());
     const flags = step.namespaces.reduce((bits, kind) => bits | CLONE_FLAGS[kind], 0);
-    const { pid, ended } = spawnWalking(program.table, flags, ready);
+    const { pid, ended } = this.#monitor === undefined
+      ? spawnWalking(program.table, flags, ready)
+      : startMonitored(this.#monitor, program, flags, meeting);
     libcCall("close", go.reader);
     try {
       // The child waits for a byte that only comes after this is written down, and ends if this process ends before.
@@ -209,7 +247,9 @@ class Execution {
   #takeTerminal(): void {
     const { pidfd, program } = this.#started();
     if (program.terminal === undefined) return;
-    this.around.terminalOpened(libcCall("pidfd_getfd", pidfd, program.terminal.result, 0));
+    const master = libcCall("pidfd_getfd", pidfd, program.terminal.result, 0);
+    if (this.#monitor === undefined) this.around.terminalOpened(master);
+    else this.#monitor.terminalOpened(master);
   }
 
   #closePipes(): void {
@@ -231,6 +271,29 @@ class Execution {
     return { pid, signal: (signal) => signalProcess(pidfd, signal), ended };
   }
 
+  /** Waits until the container has become its program. */
+  async detached(): Promise<DetachedChild> {
+    const { pid, pidfd, program, exit } = this.#started();
+    const monitor = this.#monitor;
+    if (monitor === undefined) throw new Error("the plan has no monitor");
+    const process = identify(pid);
+    await monitor.settled();
+    if (program.table.failure !== undefined) throw explainChildFailure(program, await exit);
+    const identity = monitor.assertStarted();
+    this.#closePipes();
+    this.#detachLoops();
+    return {
+      process,
+      monitor: identity,
+      begin: () => {
+        monitor.begin();
+        libcCall("close", pidfd);
+        monitor.close();
+      },
+      abandon: () => this.abandon(),
+    };
+  }
+
   /** After a failed step: the child, which waits, sees its pipe closed and ends. */
   async abandon(): Promise<void> {
     this.#closePipes();
@@ -238,8 +301,27 @@ class Execution {
       signalProcess(this.#child.pidfd, SIGNALS.SIGKILL);
       await this.#child.exit;
     }
+    if (this.#monitor !== undefined) {
+      const { identity } = this.#monitor;
+      if (identity !== undefined) {
+        tryLibcCall([ESRCH], "kill", identity.pid, SIGNALS.SIGKILL);
+        await waitForExit(identity.pid);
+      }
+      this.#monitor.close();
+    }
     this.#detachLoops();
   }
+}
+
+/** The child's end is the monitor's to see: this one only tells when it has become its program, or has failed to. */
+function startMonitored(
+  monitor: Monitor,
+  { table }: ChildProgram,
+  flags: number,
+  meeting: { ready: Pipe; go: Pipe },
+): { pid: number; ended: Promise<ExitStatus> } {
+  const pid = monitor.start(table, flags, meeting);
+  return { pid, ended: monitor.settled().then(() => ({ code: 1 })) };
 }
 
 function signalProcess(pidfd: number, signal: number): void {

@@ -96,6 +96,9 @@ export function explainChildStep(step: ChildStep): string[] {
       return ["# (done already: this process was in its cgroups before unshare --cgroup)"];
     case "close-input":
       return ["exec </dev/null"];
+    case "take-input":
+    case "take-output":
+      return ["# (a detached container's pipes: a script has nobody to read them)"];
     case "pivot-root":
       return PIVOT;
     case "reset-process":

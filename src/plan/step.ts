@@ -37,6 +37,21 @@ export interface NetworkSetup {
   readonly sysctls: readonly { readonly path: string; readonly value: string }[];
 }
 
+/** What keeps the output and the end of a container that nobody waits for; see monitor.ts. */
+export interface MonitorSetup {
+  readonly id: string;
+  readonly terminal: boolean;
+  /** Whether the container can be given input later. */
+  readonly keepsInput: boolean;
+  /** With a size in bytes, a log that has reached it becomes `path.1`, and so on; there are `files` at most. */
+  readonly log: { readonly path: string; readonly size: number | null; readonly files: number };
+  /** The file that says how the container ended. */
+  readonly exitPath: string;
+  /** What it becomes when the container has ended: a program by its path. */
+  readonly command: readonly string[];
+  readonly environment: readonly string[];
+}
+
 /** A step on the host, outside of the container. */
 export type HostStep =
   & { readonly why: string }
@@ -50,6 +65,8 @@ export type HostStep =
       readonly do: "start-child";
       readonly namespaces: readonly NamespaceKind[];
       readonly steps: readonly ChildStep[];
+      /** Absent when dhow itself waits for its end. */
+      readonly monitor?: MonitorSetup;
     }
     | { readonly do: "map-ids"; readonly uids: readonly IdMapping[]; readonly gids: readonly IdMapping[] }
     | { readonly do: "make-network"; readonly setup: NetworkSetup }
@@ -127,6 +144,9 @@ export type ChildStep =
     | { readonly op: "new-session" }
     | { readonly op: "take-terminal" }
     | { readonly op: "close-input" }
+    /** From the monitor's pipes. */
+    | { readonly op: "take-input" }
+    | { readonly op: "take-output" }
     | {
       readonly op: "reset-process";
       /** Numbers of the signals that dhow itself ignores or catches. */

@@ -27,18 +27,19 @@ const WITHOUT_REFERENCES = ["redirect_dir=nofollow", "metacopy=off"];
 
 /**
  * The container's file tree: the image, read-only, below one writable layer (Documentation/filesystems/overlayfs.rst).
- * volatile: the writable layer goes when the container ends, so nothing has to reach the disk (Linux 5.10). userxattr: in a user
+ * volatile: if the writable layer goes when the container ends, nothing of it has to reach the disk (Linux 5.10). userxattr: in a user
  * namespace overlay may not read the attributes trusted.* (Linux 5.11).
  * @param indexTarget where an index is mounted: a folder of the container's own
  */
 export function overlaySteps(
-  { lower, indexTarget, upper, work, target, inUserNamespace }: {
+  { lower, indexTarget, upper, work, target, inUserNamespace, isVolatile }: {
     lower: Lower;
     indexTarget: string;
     upper: string;
     work: string;
     target: string;
     inUserNamespace: boolean;
+    isVolatile: boolean;
   },
 ): ChildStep[] {
   const layers = lower.kind === "folders" ? lower.layers : [indexTarget];
@@ -56,7 +57,10 @@ export function overlaySteps(
       upper,
       work,
       target,
-      options: ["volatile", ...(inUserNamespace ? ["userxattr"] : WITHOUT_REFERENCES)],
+      options: [
+        ...(isVolatile ? ["volatile"] : []),
+        ...(inUserNamespace ? ["userxattr"] : WITHOUT_REFERENCES),
+      ],
     },
     { op: "open-root", why: "hold the new root by a descriptor", path: target },
   ];

@@ -104,6 +104,17 @@ const MIGRATIONS: readonly string[] = [
     value TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  // owner: while a command works on it, that command; while it runs, its monitor; else null (as JSON)
+  `
+  ALTER TABLE containers ADD COLUMN status TEXT NOT NULL DEFAULT 'foreground'; -- see src/container/records.ts
+  ALTER TABLE containers ADD COLUMN config TEXT; -- how it was wanted (ContainerConfig as JSON)
+  ALTER TABLE containers ADD COLUMN process TEXT; -- its first process, since it was started (ProcessIdentity as JSON)
+  ALTER TABLE containers ADD COLUMN created INTEGER NOT NULL DEFAULT 0; -- this and the next two in ms since 1970
+  ALTER TABLE containers ADD COLUMN started INTEGER;
+  ALTER TABLE containers ADD COLUMN finished INTEGER;
+  ALTER TABLE containers ADD COLUMN exit_code INTEGER; -- of its last run
+  ALTER TABLE containers ADD COLUMN error TEXT; -- why it could not be started, or why the exit code is not known
+  `,
 ];
 
 /**

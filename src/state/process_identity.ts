@@ -35,9 +35,9 @@ export function identify(pid: number): ProcessIdentity {
   return { pid, startTime: stat.startTime, bootId: bootId() };
 }
 
-/** Whether the process still runs. A zombie does not: it holds nothing any more. */
-export function isAlive(identity: ProcessIdentity): boolean {
-  if (identity.bootId !== bootId()) return false;
+/** Whether the process still runs. A zombie does not: it holds nothing any more. Nor does nobody: null. */
+export function isAlive(identity: ProcessIdentity | null): boolean {
+  if (identity === null || identity.bootId !== bootId()) return false;
   const stat = readStat(identity.pid);
   return stat !== undefined && stat.startTime === identity.startTime && stat.state !== "Z" &&
     stat.state !== "X";

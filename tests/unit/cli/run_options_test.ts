@@ -48,6 +48,7 @@ Deno.test("every option reaches the container", () => {
     workingDir: "/app",
     user: "7:8",
     userNamespace: true,
+    remove: true,
   });
 });
 

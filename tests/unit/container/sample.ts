@@ -6,7 +6,7 @@ import { cgroupLayout } from "../../../src/limits/cgroup.ts";
 import { linkName } from "../../../src/network/steps.ts";
 import { parseAddress, parseSubnet } from "../../../src/network/subnet.ts";
 import type { Spec } from "../../../src/plan/oci.ts";
-import type { ChildStep, HostStep, Plan } from "../../../src/plan/step.ts";
+import type { ChildStep, HostStep, MonitorSetup, Plan } from "../../../src/plan/step.ts";
 import { defaultMounts } from "../../../src/rootfs/mounts.ts";
 import type { ResolvedUser } from "../../../src/security/user.ts";
 
@@ -33,6 +33,12 @@ export const OPTIONS: RunOptions = {
   user: undefined,
   userNamespace: false,
   verify: false,
+  detach: false,
+  remove: false,
+  stopSignal: undefined,
+  stopTimeout: undefined,
+  labels: {},
+  log: { maxSize: undefined, maxFiles: 1 },
 };
 
 export const CONFIG: ImageConfig = {
@@ -60,6 +66,7 @@ export interface Choice {
   readonly cgroupVersion?: 1 | 2;
   readonly layers?: readonly string[];
   readonly files?: Readonly<Record<string, string>>;
+  readonly monitor?: MonitorSetup;
 }
 
 const FILES = {
@@ -110,6 +117,8 @@ export function samplePlan(choice: Choice = {}): Plan {
     linksToReplace: [],
     changedSignals: [13],
     interactive: options.interactive ?? false,
+    persistent: choice.monitor !== undefined,
+    monitor: choice.monitor,
   };
   return makePlan(input);
 }
@@ -136,6 +145,16 @@ export function childStep<Op extends ChildStep["op"]>(plan: Plan, op: Op): Extra
   return found;
 }
 
+export const MONITOR: MonitorSetup = {
+  id: ID,
+  terminal: false,
+  keepsInput: false,
+  log: { path: `/var/lib/dhow/containers/${ID}/log`, size: null, files: 1 },
+  exitPath: `/var/lib/dhow/containers/${ID}/exit`,
+  command: ["/usr/bin/dhow", "ended", ID],
+  environment: ["PATH=/bin"],
+};
+
 /** All the ways in which a container can be wanted that change its plan. */
 export const CHOICES: readonly (Choice & { readonly what: string })[] = [
   { what: "on the bridge" },
@@ -146,5 +165,12 @@ export const CHOICES: readonly (Choice & { readonly what: string })[] = [
   { what: "with a terminal", options: { terminal: true, interactive: true } },
   { what: "reading standard input", options: { interactive: true } },
   { what: "on cgroup v1", cgroupVersion: 1 },
+  { what: "under a monitor", monitor: MONITOR },
+  { what: "under a monitor, with input", monitor: MONITOR, options: { interactive: true } },
+  {
+    what: "under a monitor, with a terminal",
+    monitor: MONITOR,
+    options: { interactive: true, terminal: true },
+  },
   { what: "as a user with groups", user: { uid: 1000, gid: 1001, additionalGids: [10, 6] } },
 ];

@@ -17,7 +17,11 @@ export interface Recording {
   words(address: Argument | undefined, count: number): number[];
 }
 
-export const MEETING = { ready: { reader: 101, writer: 102 }, go: { reader: 103, writer: 104 } };
+export const MEETING = {
+  ready: { reader: 101, writer: 102 },
+  go: { reader: 103, writer: 104 },
+  streams: { input: 105, output: 106, errors: 107 },
+};
 
 /** Compiles steps into a table that nobody walks, and lists its calls. */
 export function record(steps: readonly ChildStep[], stopAfter?: number): Recording {

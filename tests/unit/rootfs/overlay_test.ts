@@ -10,6 +10,7 @@ const SAMPLE = {
   work: "/store/containers/id/work",
   target: "/run/id/merged",
   inUserNamespace: false,
+  isVolatile: true,
 };
 
 function mountStep(input: Partial<typeof SAMPLE> = {}) {

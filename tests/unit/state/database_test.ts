@@ -167,7 +167,7 @@ Deno.test("a disk that is full is explained, whichever call of SQLite meets it",
     database.run("PRAGMA max_page_count = 1");
     for (let count = 0; count < 1000; count++) {
       database.run(
-        "INSERT INTO containers VALUES (?, ?, '', '', ?)",
+        "INSERT INTO containers (id, name, owner, undo) VALUES (?, ?, '', ?)",
         `${count}`,
         `${count}`,
         "x".repeat(1000),

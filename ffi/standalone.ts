@@ -1,0 +1,227 @@
+/**
+ * Programs without JavaScript and without libc: a table of system calls that the walker works through, as an executable of a few
+ * kilobytes. What has to wait for long (for a container's end, say) becomes one, because a process of Deno's holds 48 MB, and
+ * one of these less than 0.1.
+ */
+import { Arena } from "./arena.ts";
+import { MFD_CLOEXEC, MFD_EXEC } from "./constants.ts";
+import { EINVAL } from "./errno.ts";
+import { ENTRY_SIZE, TABLE_HEADER_SIZE } from "./machine_code.ts";
+import { CODE_ADDRESS, DATA_ADDRESS, standaloneCode, TABLE_ADDRESS } from "./standalone_code.ts";
+import {
+  type Argument,
+  type Call,
+  type CallOptions,
+  CallTable,
+  type Functions,
+  libcCall,
+  tryLibcCall,
+  Word,
+} from "./table.ts";
+
+const ARM64 = 1;
+const X86_64 = 0;
+
+/** Numbers of system calls on x86-64 and on arm64. */
+const NUMBERS: Readonly<Record<string, readonly [x86: number, arm: number]>> = {
+  clock_gettime: [228, 113],
+  close: [3, 57],
+  close_range: [436, 436],
+  dup3: [292, 24],
+  execve: [59, 221],
+  exit_group: [231, 94],
+  nanosleep: [35, 101],
+  openat: [257, 56],
+  ppoll: [271, 73],
+  prctl: [157, 167],
+  pwrite64: [18, 68],
+  pwritev: [296, 70],
+  read: [0, 63],
+  renameat: [264, 38],
+  rt_sigprocmask: [14, 135],
+  setsid: [112, 157],
+  waitid: [247, 95],
+  write: [1, 64],
+};
+
+/** A place in a program that can be jumped to, also from before it. */
+export class Label {
+  /** The entry that it became. */
+  call: Call | undefined;
+  /** Where in memory its address is wanted. */
+  readonly uses: number[] = [];
+}
+
+/** The largest page of a CPU that dhow runs on: parts of an executable begin with one. */
+const PAGE = 64 << 10;
+
+export class StandaloneProgram {
+  readonly #arena: Arena;
+  readonly #table: CallTable;
+  readonly #code;
+  /** Bytes of the data that the executable holds; what comes after them is zero. */
+  #stored = 0;
+
+  /**
+   * @param capacity how many calls it can have
+   * @param size of its memory in bytes: texts, words and buffers
+   */
+  constructor(capacity: number, size: number, readonly arch: string = Deno.build.arch) {
+    this.#code = standaloneCode(arch);
+    const total = TABLE_ADDRESS - DATA_ADDRESS + TABLE_HEADER_SIZE + (capacity + 1) * ENTRY_SIZE + size;
+    this.#arena = new Arena(total, {
+      address: DATA_ADDRESS,
+      buffer: new ArrayBuffer(Math.ceil(total / 8) * 8),
+    });
+    this.#arena.allocate(TABLE_ADDRESS - DATA_ADDRESS);
+    this.#table = new CallTable(this.#arena, capacity, this.#functions());
+  }
+
+  #functions(): Functions {
+    const { functions } = this.#code;
+    const column = this.arch === "aarch64" ? ARM64 : X86_64;
+    return {
+      number: (name) => NUMBERS[name]?.[column],
+      address: (name) => {
+        const address = functions.get(name);
+        if (address === undefined) throw new Error(`a standalone program has no function ${name}`);
+        return address;
+      },
+    };
+  }
+
+  /** Adds a system call; as CallTable's. A call that fails, and may not, ends the program with code 1. */
+  call(name: string, parameters: readonly Argument[], options?: CallOptions): Call {
+    return this.#table.call(name, parameters, options);
+  }
+
+  /** Makes this the place that jumps to a label lead to. */
+  place(label: Label): void {
+    label.call = this.call("label", []);
+    for (const address of label.uses) this.#arena.setWord(address, label.call.address);
+  }
+
+  /** Goes on at a label if a signed value is less than a limit. */
+  jumpIfLess(value: Argument, limit: Argument, label: Label): void {
+    this.#use(this.call("jump_if_less", [value, limit, 0]), label);
+  }
+
+  jumpIfEqual(value: Argument, other: Argument, label: Label): void {
+    this.#use(this.call("jump_if_equal", [value, other, 0]), label);
+  }
+
+  jump(label: Label): void {
+    this.jumpIfEqual(0, 0, label);
+  }
+
+  #use(jump: Call, label: Label): void {
+    const THIRD_ARGUMENT = 24;
+    if (label.call === undefined) label.uses.push(jump.address + THIRD_ARGUMENT);
+    else this.#arena.setWord(jump.address + THIRD_ARGUMENT, label.call.address);
+  }
+
+  /** Sets a word, or the word of 64 bits at an address. */
+  store(target: Word | number, value: Argument): void {
+    this.call("store", [typeof target === "number" ? target : target.address, value]);
+  }
+
+  add(target: Word | number, value: Argument): void {
+    this.call("add", [typeof target === "number" ? target : target.address, value]);
+  }
+
+  /** A word of 64 bits. */
+  word(value: number): Word {
+    return new Word(this.words(value));
+  }
+
+  /** Words of 64 bits one after another. @returns their address */
+  words(...values: readonly number[]): number {
+    const address = this.#arena.allocate(8 * values.length);
+    values.forEach((value, index) => this.#arena.setWord(address + 8 * index, value));
+    return address;
+  }
+
+  text(text: string): number {
+    return this.#arena.string(text);
+  }
+
+  texts(texts: readonly string[]): number {
+    return this.#arena.strings(texts);
+  }
+
+  /** Memory that is zero at first. After it, nothing but such memory can be asked for. @returns its address */
+  buffer(size: number): number {
+    const address = this.#arena.allocate(size, 4096);
+    if (this.#stored === 0) this.#stored = address - DATA_ADDRESS;
+    return address;
+  }
+
+  /** The executable (elf(5)): code that cannot be written, and data that cannot be executed. */
+  build(): Uint8Array<ArrayBuffer> {
+    const { bytes } = this.#code;
+    const stored = this.#stored || this.#arena.mark;
+    const file = new Uint8Array(2 * PAGE + stored);
+    const view = new DataView(file.buffer);
+    const machine = this.arch === "aarch64" ? 183 : 62;
+    // e_ident, e_type EXEC, e_machine, e_version, e_entry, e_phoff
+    file.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
+    view.setUint16(16, 2, true);
+    view.setUint16(18, machine, true);
+    view.setUint32(20, 1, true);
+    view.setBigUint64(24, BigInt(CODE_ADDRESS), true);
+    view.setBigUint64(32, 64n, true);
+    view.setUint16(52, 64, true); // e_ehsize
+    view.setUint16(54, 56, true); // e_phentsize
+    view.setUint16(56, 3, true); // e_phnum
+    const [R, W, X, LOAD, STACK] = [4, 2, 1, 1, 0x6474e551];
+    const segment = (
+      index: number,
+      type: number,
+      flags: number,
+      at: number,
+      where: number,
+      size: number,
+      memory: number,
+    ) => {
+      const header = 64 + 56 * index;
+      view.setUint32(header, type, true);
+      view.setUint32(header + 4, flags, true);
+      [at, where, where, size, memory, PAGE].forEach((value, field) =>
+        view.setBigUint64(header + 8 + 8 * field, BigInt(value), true)
+      );
+    };
+    segment(0, LOAD, R | X, PAGE, CODE_ADDRESS, bytes.length, bytes.length);
+    segment(1, LOAD, R | W, 2 * PAGE, DATA_ADDRESS, stored, this.#arena.mark);
+    segment(2, STACK, R | W, 0, 0, 0, 0);
+    file.set(bytes, PAGE);
+    file.set(this.#arena.bytes.subarray(0, stored), 2 * PAGE);
+    return file;
+  }
+}
+
+/**
+ * Puts an executable into a file in memory (memfd_create(2)).
+ * @returns a descriptor, closed by execve; execveat(2) or /proc/self/fd/N executes it
+ * @throws {SystemCallError} when the kernel refuses
+ */
+export function executableInMemory(name: string, bytes: Uint8Array): number {
+  // before Linux 6.3 there is no MFD_EXEC, and every such file can be executed
+  const made = tryLibcCall([EINVAL], "memfd_create", name, MFD_CLOEXEC | MFD_EXEC);
+  const fd = made >= 0 ? made : libcCall("memfd_create", name, MFD_CLOEXEC);
+  const { length } = bytes;
+  const arena = new Arena(length);
+  try {
+    arena.bytes.set(bytes);
+    for (let at = 0; at < length;) {
+      // pages of zeros stay holes
+      const end = Math.min(at + PAGE, length);
+      const size = bytes.subarray(at, end).some((byte) => byte !== 0) ? end - at : 0;
+      if (size > 0) libcCall("pwrite", fd, arena.address + at, size, at);
+      at = end;
+    }
+    libcCall("ftruncate", fd, length);
+    return fd;
+  } finally {
+    arena.release();
+  }
+}

@@ -1,0 +1,20 @@
+import { createContainer } from "../../container/start.ts";
+import type { Command } from "../command.ts";
+import { print } from "../output.ts";
+import { readRunOptions, RUN_OPTIONS } from "../run_options.ts";
+import { openSession } from "../session.ts";
+import { imageFor } from "./image_for.ts";
+
+export const command: Command = {
+  usage: "[OPTIONS] IMAGE [COMMAND [ARG...]]",
+  summary: "Make a container, to be started later. The options are those of run.",
+  options: RUN_OPTIONS.filter(({ name }) => name !== "detach"),
+  stopsAtFirst: true,
+  async run(invocation) {
+    const options = { ...readRunOptions(invocation), detach: true };
+    const session = await openSession(invocation.global, "make containers");
+    const image = await imageFor(session, options);
+    print(`${createContainer(session, options, image)}\n`);
+    return 0;
+  },
+};

@@ -1,0 +1,34 @@
+import { DhowError, UsageError } from "../../errors.ts";
+import { ProcessHandle } from "../../state/process_end.ts";
+import type { Command } from "../command.ts";
+import { openSession } from "../session.ts";
+import { eachContainer, requireContainers } from "./each.ts";
+import { signalNumber } from "./signal_names.ts";
+
+export const command: Command = {
+  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+  summary: "Send a signal to the first process of containers.",
+  options: [{
+    name: "signal",
+    short: "s",
+    value: "SIGNAL",
+    help: "which one, by name or number (default: KILL)",
+  }],
+  async run(invocation) {
+    requireContainers(invocation, "kill");
+    const name = invocation.options.text("signal") ?? "KILL";
+    const signal = signalNumber(name);
+    if (signal === undefined) {
+      throw new UsageError({ what: "cannot kill", why: `there is no signal ${JSON.stringify(name)}` });
+    }
+    const session = await openSession(invocation.global, "kill containers");
+    return await eachContainer(invocation, session, ({ id, process, status }) => {
+      using handle = status === "exited" ? undefined : ProcessHandle.open(process);
+      if (handle === undefined) {
+        throw new DhowError({ what: `Cannot kill container ${id.slice(0, 12)}`, why: "it is not running" });
+      }
+      handle.signal(signal);
+      return Promise.resolve();
+    });
+  },
+};

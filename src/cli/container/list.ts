@@ -1,0 +1,102 @@
+import { allContainers, type ContainerRecord, findContainer } from "../../container/records.ts";
+import { UsageError } from "../../errors.ts";
+import type { Command } from "../command.ts";
+import { formatRows } from "../format/listing.ts";
+import { type Filters, parseFilters } from "../image/filters.ts";
+import { print } from "../output.ts";
+import { openSession } from "../session.ts";
+import { containerRow, CONTAINERS, DEFAULT_FORMAT, stateOf } from "./rows.ts";
+
+const FILTERS = ["ancestor", "before", "exited", "id", "label", "name", "network", "since", "status"];
+
+export const command: Command = {
+  usage: "[OPTIONS]",
+  summary: "List containers, the newest first: those that run.",
+  options: [
+    { name: "all", short: "a", help: "also those that do not run" },
+    {
+      name: "filter",
+      short: "f",
+      value: "NAME=VALUE",
+      repeats: true,
+      help: `those that fit: ${FILTERS.join(", ")}`,
+    },
+    { name: "format", value: "TEMPLATE", help: "print by a Go template; table TEMPLATE, json" },
+    { name: "last", short: "n", value: "NUMBER", help: "the newest so many, whether they run or not" },
+    { name: "latest", short: "l", help: "the newest, whether it runs or not" },
+    { name: "no-trunc", help: "print ids and commands in full" },
+    { name: "quiet", short: "q", help: "print ids only" },
+  ],
+  async run({ args, options, global }) {
+    if (args.length > 0) {
+      throw new UsageError({ what: "cannot list containers", why: "ps takes no arguments" });
+    }
+    const filters = parseFilters(options.list("filter"), FILTERS);
+    const last = options.flag("latest") ? 1 : readCount(options.text("last"));
+    const { database } = await openSession(global, "list containers");
+    const meetsState = options.flag("all") || last !== undefined || filters.has("status") ||
+      filters.has("exited");
+    const found = filterContainers(
+      allContainers(database),
+      filters,
+      (name) => findContainer(database, name),
+    ).filter((container) => meetsState || stateOf(container) === "running").slice(0, last);
+    const format = options.text("format") || (options.flag("quiet") ? "{{.ID}}" : DEFAULT_FORMAT);
+    const how = { truncate: !options.flag("no-trunc"), now: Date.now() };
+    print(formatRows(CONTAINERS, found.map((container) => containerRow(container, how)), format));
+    return 0;
+  },
+};
+
+function readCount(text: string | undefined): number | undefined {
+  if (text === undefined || text === "-1") return undefined;
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new UsageError({ what: "cannot list containers", why: `${JSON.stringify(text)} is no number` });
+}
+
+/**
+ * The containers that fit: of each filter one value, of labels all.
+ * @param find the container that another filter's value names
+ * @throws {DhowError} when a filter has an impossible value, or names a container that is not there
+ */
+export function filterContainers(
+  containers: readonly ContainerRecord[],
+  filters: Filters,
+  find: (name: string) => ContainerRecord,
+): ContainerRecord[] {
+  const tests: Readonly<Record<string, (container: ContainerRecord, value: string) => boolean>> = {
+    ancestor: ({ image, config }, value) =>
+      image.startsWith(value) || image.startsWith(`sha256:${value}`) || config.options.image === value ||
+      config.options.image === `${value}:latest` || `${config.options.image}:latest` === value,
+    exited: ({ status, exitCode }, value) => status === "exited" && String(exitCode) === value,
+    id: ({ id }, value) => id.startsWith(value),
+    name: ({ name }, value) => matches(name, value),
+    network: ({ config }, value) => config.options.network === value,
+    status: (container, value) => stateOf(container) === value,
+  };
+  const before = Math.min(...(filters.get("before") ?? []).map((name) => find(name).created));
+  const since = Math.max(...(filters.get("since") ?? []).map((name) => find(name).created));
+  const hasLabel = ({ config }: ContainerRecord, wanted: string) => {
+    const [name = "", ...rest] = wanted.split("=");
+    const value = config.options.labels?.[name];
+    return value !== undefined && (rest.length === 0 || value === rest.join("="));
+  };
+  return containers.filter((container) =>
+    container.created < before && container.created > since &&
+    (filters.get("label") ?? []).every((label) => hasLabel(container, label)) &&
+    Object.entries(tests).every(([name, test]) => {
+      const values = filters.get(name);
+      return values === undefined || values.some((value) => test(container, value));
+    })
+  );
+}
+
+/** docker takes the value for a regular expression of a part of the name, which may have a slash before it. */
+function matches(name: string, value: string): boolean {
+  try {
+    const pattern = new RegExp(value);
+    return pattern.test(name) || pattern.test(`/${name}`);
+  } catch {
+    return name.includes(value);
+  }
+}

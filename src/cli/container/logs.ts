@@ -1,0 +1,133 @@
+import { findContainer } from "../../container/records.ts";
+import { LineAssembler, type LogLine, LogReader } from "../../container/log_reader.ts";
+import { logPath } from "../../container/settle.ts";
+import { HostError, UsageError } from "../../errors.ts";
+import { STREAMS } from "../../plan/monitor.ts";
+import { ProcessHandle } from "../../state/process_end.ts";
+import type { Command } from "../command.ts";
+import { openSession } from "../session.ts";
+import { parseMoment } from "./moments.ts";
+
+export const command: Command = {
+  usage: "[OPTIONS] CONTAINER",
+  summary: "Print what a container has written, each stream to its own.",
+  options: [
+    { name: "follow", short: "f", help: "go on until it ends" },
+    {
+      name: "since",
+      value: "TIME",
+      help: "only what came since then: 2026-01-31T12:00:00, 10m, seconds since 1970",
+    },
+    { name: "until", value: "TIME", help: "only what came until then" },
+    { name: "tail", short: "n", value: "LINES", help: "only so many of the last lines" },
+    { name: "timestamps", short: "t", help: "say when each line came" },
+  ],
+  async run({ args, options, global }) {
+    const [name, extra] = args;
+    if (name === undefined || extra !== undefined) {
+      throw new UsageError({
+        what: "cannot print logs",
+        why: "one CONTAINER is needed",
+        hint: "see: dhow logs --help",
+      });
+    }
+    const moment = (option: string) => {
+      const text = options.text(option);
+      return text === undefined ? undefined : parseMoment(text, Date.now());
+    };
+    const [since, until] = [moment("since"), moment("until")];
+    const isMeant = ({ seconds, nanoseconds }: LogLine) => {
+      const time = seconds + nanoseconds / 1e9;
+      return (since === undefined || time >= since) && (until === undefined || time <= until);
+    };
+    const tail = readTail(options.text("tail"));
+    const withTimes = options.flag("timestamps");
+    const { database, paths } = await openSession(global, "read logs");
+    const container = findContainer(database, name);
+    if (container.status === "foreground") {
+      throw new UsageError({
+        what: "cannot print logs",
+        why: `container ${name} writes to the terminal it was started from`,
+        hint: "logs are kept of containers that run with --detach",
+      });
+    }
+    // whether it had ended is asked before the log is read to its end
+    using owner = options.flag("follow") ? ProcessHandle.open(container.owner) : undefined;
+    using reader = new LogReader(logPath(paths, container.id), container.config.options.log.maxFiles);
+    const lines = new LineAssembler();
+    const print = (line: LogLine) => write(line, withTimes);
+    let last: LogLine[] = [];
+    const keep = (line: LogLine) => {
+      if (!isMeant(line)) return;
+      if (tail === undefined) return print(line);
+      last.push(line);
+      if (last.length > 2 * tail + 1024) last = lastOf(last, tail);
+    };
+    for (let record = reader.next(); record !== undefined; record = reader.next()) {
+      lines.add(record).forEach(keep);
+    }
+    if (owner === undefined) lines.rest().forEach(keep);
+    lastOf(last, tail ?? 0).forEach(print);
+    if (owner !== undefined) {
+      await follow(reader, lines, logPath(paths, container.id), owner, (line) => {
+        if (isMeant(line)) print(line);
+      });
+    }
+    return 0;
+  },
+};
+
+function lastOf(lines: LogLine[], count: number): LogLine[] {
+  return count === 0 ? [] : lines.slice(-count);
+}
+
+function readTail(text: string | undefined): number | undefined {
+  if (text === undefined || text === "all") return undefined;
+  // docker takes what is no number for all
+  return /^\d{1,9}$/.test(text) ? Number(text) : undefined;
+}
+
+/** Prints what comes, until the container's owner has ended. */
+async function follow(
+  reader: LogReader,
+  lines: LineAssembler,
+  path: string,
+  owner: ProcessHandle,
+  print: (line: LogLine) => void,
+): Promise<void> {
+  const drain = () => {
+    for (let record = reader.next(); record !== undefined; record = reader.next()) {
+      lines.add(record).forEach(print);
+    }
+  };
+  // what is written between the last look and the first event would be seen with the next event only: so look again
+  using watcher = Deno.watchFs(path.slice(0, path.lastIndexOf("/")), { recursive: false });
+  const ended = owner.ended().then(() => watcher.close());
+  drain();
+  for await (const _ of watcher) drain();
+  await ended;
+  drain();
+  lines.rest().forEach(print);
+}
+
+/** RFC 3339 with nine digits, as docker writes it. */
+function timestamp({ seconds, nanoseconds }: LogLine): string {
+  const date = new Date(seconds * 1000).toISOString().slice(0, 19);
+  return `${date}.${String(nanoseconds).padStart(9, "0")}Z `;
+}
+
+const ENCODER = new TextEncoder();
+
+function write(line: LogLine, withTime: boolean): void {
+  const stream = line.stream === STREAMS.errors ? Deno.stderr : Deno.stdout;
+  const parts = withTime ? [ENCODER.encode(timestamp(line)), line.bytes] : [line.bytes];
+  try {
+    for (const part of parts) {
+      for (let done = 0; done < part.length;) done += stream.writeSync(part.subarray(done));
+    }
+  } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) Deno.exit(0);
+    const why = error instanceof Error ? error.message : String(error);
+    throw new HostError({ what: "cannot print logs", why, cause: error });
+  }
+}

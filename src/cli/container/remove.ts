@@ -1,0 +1,25 @@
+import { removeContainer } from "../../container/remove.ts";
+import type { Command } from "../command.ts";
+import { openSession } from "../session.ts";
+import { eachContainer, requireContainers } from "./each.ts";
+
+export const command: Command = {
+  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+  summary: "Remove containers, and what they have written.",
+  options: [{
+    name: "force",
+    short: "f",
+    help: "also those that run, by killing them; those that are not there are no error",
+  }],
+  async run(invocation) {
+    const isForced = invocation.options.flag("force");
+    if (invocation.args.length === 0 && isForced) return 0; // as docker: rm -f $(ps -aq)
+    requireContainers(invocation, "rm");
+    const session = await openSession(invocation.global, "remove containers");
+    return await eachContainer(
+      invocation,
+      session,
+      (container) => removeContainer(session, container, isForced),
+    );
+  },
+};

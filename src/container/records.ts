@@ -1,0 +1,138 @@
+/** What dhow remembers of containers. */
+import type { ProcessIdentity } from "../state/process_identity.ts";
+import type { Database } from "../state/database.ts";
+import { DhowError } from "../errors.ts";
+import type { ImageConfig } from "../image/config.ts";
+import type { RunOptions } from "./options.ts";
+
+/**
+ * `foreground`: a dhow command waits for its end, and removes it then. The others stay: `created` has not been started yet, `running`
+ * is in the hands of its monitor, `exited` was.
+ */
+export type Status = "foreground" | "created" | "running" | "exited";
+
+/** The owner of a container that nobody works on, and that does not run. */
+export const NOBODY = "null";
+
+/** How a container was wanted: what a start of it needs, now and later. */
+export interface ContainerConfig {
+  readonly options: RunOptions;
+  /** By what its image is found again: an id in the store, or the path of an archive. */
+  readonly source: string;
+  /** What it runs, as lists show it. */
+  readonly command: readonly string[];
+  /** What asks it to end: a name of signal(7). */
+  readonly stopSignal: string;
+}
+
+/** A container on record. */
+export interface ContainerRecord {
+  readonly id: string;
+  readonly name: string;
+  /** `sha256:...` of its image. */
+  readonly image: string;
+  readonly status: Status;
+  readonly owner: ProcessIdentity | null;
+  readonly config: ContainerConfig;
+  /** Its first process, if it was started; of one in the foreground, once its program is about to run. */
+  readonly process: ProcessIdentity | null;
+  /** In milliseconds since 1970. */
+  readonly created: number;
+  readonly started: number | null;
+  readonly finished: number | null;
+  /** Of its last run; null when that is not known, or there was none. */
+  readonly exitCode: number | null;
+  readonly error: string | null;
+}
+
+interface Row {
+  readonly id: string;
+  readonly name: string;
+  readonly image: string;
+  readonly status: Status;
+  readonly owner: string;
+  readonly undo: string;
+  readonly config: string;
+  readonly process: string | null;
+  readonly created: number;
+  readonly started: number | null;
+  readonly finished: number | null;
+  readonly exit_code: number | null;
+  readonly error: string | null;
+}
+
+function toRecord(row: Row): ContainerRecord {
+  const { undo, exit_code: exitCode, ...rest } = row;
+  const journal = JSON.parse(undo) as { undo: string }[];
+  const killed = row.process === null ? journal.findLast((entry) => entry.undo === "kill") : undefined;
+  return {
+    ...rest,
+    owner: JSON.parse(row.owner),
+    config: JSON.parse(row.config),
+    process: row.process === null
+      ? (killed as unknown as ProcessIdentity | undefined) ?? null
+      : JSON.parse(row.process),
+    exitCode,
+  };
+}
+
+/** All containers, the newest first. */
+export function allContainers(database: Database): ContainerRecord[] {
+  return database.all<Row>("SELECT * FROM containers WHERE config IS NOT NULL ORDER BY created DESC, id")
+    .map(toRecord);
+}
+
+/** The container with an id. @throws {DhowError} when it is gone */
+export function getContainer(database: Database, id: string): ContainerRecord {
+  const row = database.get<Row>("SELECT * FROM containers WHERE id = ? AND config IS NOT NULL", id);
+  if (row === undefined) throw noSuchContainer(id);
+  return toRecord(row);
+}
+
+/**
+ * The container that a user means: by its id, its name, or the start of its id.
+ * @throws {DhowError} in docker's words, when there is none, or there are several
+ */
+export function findContainer(database: Database, wanted: string): ContainerRecord {
+  const name = wanted.replace(/^\//, "");
+  const exact = database.get<Row>(
+    "SELECT * FROM containers WHERE (id = ? OR name = ?) AND config IS NOT NULL ORDER BY id = ? DESC",
+    wanted,
+    name,
+    wanted,
+  );
+  if (exact !== undefined) return toRecord(exact);
+  if (!/^[0-9a-f]{1,63}$/.test(wanted)) throw noSuchContainer(wanted);
+  const [found, second] = database.all<Row>(
+    "SELECT * FROM containers WHERE id BETWEEN ? AND ? AND config IS NOT NULL LIMIT 2",
+    wanted,
+    `${wanted}g`,
+  );
+  if (second !== undefined) {
+    throw new DhowError({ what: "multiple IDs found with provided prefix", why: wanted });
+  }
+  if (found === undefined) throw noSuchContainer(wanted);
+  return toRecord(found);
+}
+
+function noSuchContainer(wanted: string): DhowError {
+  return new DhowError({ what: "No such container", why: wanted });
+}
+
+/** What to remember of a container that is about to be. */
+export function makeConfig(
+  options: RunOptions,
+  { source, config }: { readonly source: string; readonly config: ImageConfig },
+): ContainerConfig {
+  return {
+    options,
+    source,
+    command: commandOf(options, config),
+    stopSignal: options.stopSignal ?? (config.stopSignal || "SIGTERM"),
+  };
+}
+
+function commandOf({ entrypoint, command }: RunOptions, config: ImageConfig): readonly string[] {
+  if (entrypoint !== undefined) return [...(entrypoint === "" ? [] : [entrypoint]), ...command];
+  return [...config.entrypoint, ...(command.length > 0 ? command : config.cmd)];
+}

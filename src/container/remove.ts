@@ -1,0 +1,43 @@
+import { SIGNALS } from "../../ffi/constants.ts";
+import { DhowError } from "../errors.ts";
+import { removeTree } from "../plan/undo.ts";
+import type { Database } from "../state/database.ts";
+import { containerState, type Paths } from "../state/paths.ts";
+import { type ContainerRecord, getContainer } from "./records.ts";
+import { stopContainer } from "./stop.ts";
+
+/**
+ * Removes a container: its record, its writable layer, its log.
+ * @param isForced whether one that runs is killed
+ * @throws {DhowError} in docker's words, when it runs
+ */
+export async function removeContainer(
+  context: { readonly database: Database; readonly paths: Paths },
+  container: ContainerRecord,
+  isForced: boolean,
+): Promise<void> {
+  const { database, paths } = context;
+  const { id } = container;
+  if (container.owner !== null) {
+    if (!isForced) {
+      throw new DhowError({
+        what: `You cannot remove a running container ${id}`,
+        why: "Stop the container before attempting removal or force remove",
+      });
+    }
+    await stopContainer(context, container, SIGNALS.SIGKILL, -1);
+  }
+  const isGone = database.transaction(() => {
+    if (database.get("SELECT 1 FROM containers WHERE id = ?", id) === undefined) return true;
+    if (getContainer(database, id).owner !== null) {
+      throw new DhowError({
+        what: `cannot remove container ${id.slice(0, 12)}`,
+        why: "it was started meanwhile",
+      });
+    }
+    database.run("DELETE FROM containers WHERE id = ?", id);
+    return false;
+  });
+  // should this process be killed now, recovery finds a folder without a row
+  if (!isGone) removeTree(containerState(paths, id));
+}

@@ -1,0 +1,149 @@
+/** Containers that nobody waits for: made, started, left to their monitors. */
+import { DhowError, ImageError, messagesOf } from "../errors.ts";
+import { log } from "../log.ts";
+import { allocateEndpoint, DEFAULT_NETWORK } from "../network/endpoints.ts";
+import { makeNetwork } from "../network/lifecycle.ts";
+import { type DetachedChild, executeDetached } from "../plan/executor.ts";
+import { stepDone } from "../plan/fault.ts";
+import type { MonitorSetup, Plan } from "../plan/step.ts";
+import { identify } from "../state/process_identity.ts";
+import type { ResolvedImage } from "./image.ts";
+import { recordUndo } from "./journal.ts";
+import { leaveNetworkBehind } from "./keeper.ts";
+import { checkName, newId, settleName } from "./names.ts";
+import type { RunOptions } from "./options.ts";
+import { prepare } from "./prepare.ts";
+import { type ContainerRecord, getContainer, makeConfig, NOBODY } from "./records.ts";
+import type { RunContext } from "./run.ts";
+import { exitPath, logPath, settle } from "./settle.ts";
+
+/**
+ * Puts a container on record.
+ * @returns its id
+ * @throws {DhowError} when its name is taken, or its image has gone meanwhile
+ */
+export function createContainer({ database }: RunContext, options: RunOptions, image: ResolvedImage): string {
+  if (options.name !== undefined) checkName(options.name);
+  const id = newId();
+  database.transaction(() => {
+    assertPresent(image, options.image);
+    database.run(
+      `INSERT INTO containers (id, name, image, owner, undo, status, config, created)
+       VALUES (?, ?, ?, ?, '[]', 'created', ?, ?)`,
+      id,
+      settleName(database, options.name),
+      image.id,
+      NOBODY,
+      JSON.stringify(makeConfig(options, image)),
+      Date.now(),
+    );
+  });
+  stepDone();
+  return id;
+}
+
+function assertPresent(image: ResolvedImage, name: string): void {
+  if (image.isPresent()) return;
+  throw new ImageError({
+    what: `cannot run ${JSON.stringify(name)}`,
+    why: "it was removed or changed meanwhile",
+    hint: "try again",
+  });
+}
+
+/**
+ * Starts a container that does not run, and leaves it to its monitor.
+ * @throws {DhowError} when it cannot be started; it stays on record then, with the reason
+ */
+export async function startContainer(context: RunContext, id: string, image: ResolvedImage): Promise<void> {
+  const { database, paths } = context;
+  log.debug("take an address, write down what will have to be undone");
+  const plan = register(context, id, image);
+  stepDone();
+  let child: DetachedChild | undefined;
+  try {
+    child = await executeDetached(plan.steps, {
+      record: (undo) => recordUndo(database, id, undo),
+      makeNetwork: (setup) => makeNetwork(database, paths, setup),
+      terminalOpened: () => {},
+    });
+    database.run(
+      `UPDATE containers SET status = 'running', owner = ?, process = ?, started = ?, finished = NULL, exit_code = NULL,
+       error = NULL WHERE id = ?`,
+      JSON.stringify(child.monitor),
+      JSON.stringify(child.process),
+      Date.now(),
+      id,
+    );
+  } catch (error) {
+    await child?.abandon();
+    await giveUp(context, id, error);
+    throw error;
+  }
+  stepDone();
+  child.begin();
+}
+
+/** Takes back what a start has made that failed. */
+async function giveUp(context: RunContext, id: string, error: unknown): Promise<void> {
+  const { database, paths } = context;
+  try {
+    database.run(
+      "UPDATE containers SET exit_code = ?, error = ? WHERE id = ?",
+      error instanceof DhowError ? error.exitCode : null,
+      messagesOf(error).join("; "),
+      id,
+    );
+    await settle(database, paths, id, { quick: true });
+    leaveNetworkBehind(database, DEFAULT_NETWORK, context.recoverCommand);
+  } catch (failure) {
+    for (const message of messagesOf(failure)) log.warn(`${message}; the next dhow command tries again`);
+  }
+}
+
+function register(context: RunContext, id: string, image: ResolvedImage): Plan {
+  const { database, paths } = context;
+  return database.transaction(() => {
+    const record = getContainer(database, id);
+    const { options } = record.config;
+    assertPresent(image, options.image);
+    assertStartable(record);
+    const owner = JSON.stringify(identify(Deno.pid));
+    database.run("UPDATE containers SET owner = ? WHERE id = ?", owner, id);
+    const endpoint = options.network === "bridge"
+      ? allocateEndpoint(database, id, options.address, (text) => log.info(text))
+      : undefined;
+    const plan = prepare({ id, options, image, endpoint, paths, monitor: monitorOf(context, record) });
+    database.run("UPDATE containers SET undo = ? WHERE id = ?", JSON.stringify(plan.undo), id);
+    return plan;
+  });
+}
+
+/** @throws {DhowError} when it runs, or somebody else starts it */
+function assertStartable({ id, owner }: ContainerRecord): void {
+  if (owner === null) return;
+  throw new DhowError({
+    what: `cannot start container ${id.slice(0, 12)}`,
+    why: "it runs, or another command is at it",
+    hint: "see: dhow ps",
+  });
+}
+
+/** Variables of dhow's own that the command at the end gets as well. */
+const ENVIRONMENT = ["PATH", "HOME", "DENO_DIR", "TMPDIR"];
+
+function monitorOf({ paths, ownCommand }: RunContext, { id, config }: ContainerRecord): MonitorSetup {
+  const { terminal, interactive, log } = config.options;
+  return {
+    id,
+    terminal,
+    keepsInput: interactive,
+    log: { path: logPath(paths, id), size: log.maxSize ?? null, files: log.maxFiles },
+    exitPath: exitPath(paths, id),
+    command: [...ownCommand, "ended", id],
+    environment: ENVIRONMENT.flatMap((name) => {
+      const value = Deno.env.get(name);
+      return value === undefined ? [] : [`${name}=${value}`];
+    }),
+  };
+}

@@ -1,0 +1,279 @@
+/**
+ * The monitor of a container that nobody waits for: its first process's parent, which keeps what it writes and how it ended. It is a
+ * standalone program (ffi/standalone.ts), because it stays as long as the container does, and should cost no memory.
+ *
+ * It waits until dhow has written down that the container runs. Then it takes what comes from the container's output, and writes it
+ * with the time into the log, until the container has ended; writes down how it ended; and becomes `dhow ended ID`, which does the
+ * rest. It holds the ends of the container's pipes, where other commands find them (pidfd_getfd(2)).
+ */
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  CLOCK_REALTIME,
+  O_CLOEXEC,
+  O_CREAT,
+  O_RDWR,
+  O_TRUNC,
+  O_WRONLY,
+  P_ALL,
+  POLLIN,
+  PR_SET_NAME,
+  SIG_SETMASK,
+  WEXITED,
+  WNOWAIT,
+} from "../../ffi/constants.ts";
+import { ANY_ERRNO } from "../../ffi/errno.ts";
+import { Label, StandaloneProgram } from "../../ffi/standalone.ts";
+import { type Argument, type Call, type CallTable, Word } from "../../ffi/table.ts";
+import type { MonitorSetup } from "./step.ts";
+
+/** Numbers of the monitor's descriptors. */
+export const MONITOR_FDS = {
+  container: 3,
+  /** What the container writes: its standard output, or the master of its terminal; and its standard error. */
+  output: 4,
+  errors: 5,
+  log: 6,
+  exit: 7,
+  control: 8,
+  /** What the container reads. */
+  input: 9,
+} as const;
+type Slot = keyof typeof MONITOR_FDS;
+
+const PROGRAM_FD = 10;
+
+/** What is written to the control pipe. */
+export const CONTROL = { begin: "b", closeInput: "c" } as const;
+
+/** Streams, as the log's records name them. */
+export const STREAMS = { output: 1, errors: 2 } as const;
+
+/**
+ * Before each piece of output in the log: seconds and nanoseconds since 1970, the stream, and the bytes that follow, as words of 64
+ * bits.
+ */
+export const LOG_HEADER = 32;
+
+/** What the exit file has: seconds and nanoseconds since 1970, bytes of the log, and the siginfo_t of waitid(2). */
+export const EXIT_TIME = 0;
+export const EXIT_LOG_SIZE = 16;
+export const EXIT_SIGINFO = 24;
+const SIGINFO_SIZE = 128;
+export const EXIT_SIZE = EXIT_SIGINFO + SIGINFO_SIZE;
+
+/** Bytes of output in one record, at most. */
+const BUFFER = 32 << 10;
+
+const ANY = { tolerate: ANY_ERRNO };
+
+/** In a struct pollfd, as a word of 64 bits: events are above the descriptor, and what has come is above those. */
+const EVENTS = 2 ** 32;
+const HAS_COME = 2 ** 48;
+const CLOSED = 0xffffffff + EVENTS * POLLIN;
+
+/** @param logSize where in the log it goes on, in bytes */
+export function monitorProgram(setup: MonitorSetup, logSize: number): Uint8Array<ArrayBuffer> {
+  return new MonitorBuilder(setup, logSize).build();
+}
+
+class MonitorBuilder {
+  readonly #program: StandaloneProgram;
+  readonly #offset: Word;
+  readonly #expected: Word;
+  /** Of a record, and struct iovec[2] of it and its bytes. */
+  readonly #header: number;
+  readonly #pieces: number;
+  /** struct pollfd[4] */
+  readonly #polled: number;
+  readonly #timeout: Word;
+  readonly #noTime: number;
+  readonly #byte: number;
+  /** What the exit file gets. */
+  readonly #record: number;
+
+  constructor(readonly setup: MonitorSetup, logSize: number) {
+    const { command, environment, log } = setup;
+    const texts = JSON.stringify([command, environment]).length * 4 + log.path.length * 4 * (log.files + 4);
+    const program = this.#program = new StandaloneProgram(160 + 8 * log.files, 4096 + texts + BUFFER + 4096);
+    this.#offset = program.word(logSize);
+    this.#expected = program.word(0);
+    this.#header = program.words(0, 0, 0, 0);
+    this.#pieces = program.words(this.#header, LOG_HEADER, 0, 0);
+    const wait = (slot: Slot) => MONITOR_FDS[slot] + EVENTS * POLLIN;
+    this.#polled = program.words(
+      wait("output"),
+      setup.terminal ? CLOSED : wait("errors"),
+      wait("container"),
+      wait("control"),
+    );
+    this.#timeout = program.word(0);
+    this.#noTime = program.words(0, 0);
+    this.#byte = program.words(0);
+    this.#record = program.words(...Array(EXIT_SIZE / 8).fill(0));
+  }
+
+  build(): Uint8Array<ArrayBuffer> {
+    const program = this.#program;
+    const texts = this.#texts();
+    const buffer = program.buffer(BUFFER);
+    program.call("prctl", [PR_SET_NAME, texts.name, 0, 0, 0]);
+    program.call("read", [MONITOR_FDS.control, this.#byte, 1], ANY);
+    program.store(this.#pieces + 16, buffer);
+    const loop = new Label();
+    const finish = new Label();
+    program.place(loop);
+    const polled = program.call("ppoll", [this.#polled, 4, this.#timeout, 0, 0], ANY);
+    program.jumpIfEqual(polled, 0, finish);
+    program.jumpIfLess(polled, 0, loop);
+    this.#take(0, MONITOR_FDS.output, buffer, (count) => this.#append(STREAMS.output, count, texts));
+    this.#take(1, MONITOR_FDS.errors, buffer, (count) => this.#append(STREAMS.errors, count, texts));
+    this.#noticeEnd(2);
+    this.#take(3, MONITOR_FDS.control, this.#byte, () => program.call("close", [MONITOR_FDS.input], ANY), 1);
+    program.jump(loop);
+    program.place(finish);
+    this.#finish(texts);
+    return program.build();
+  }
+
+  #texts() {
+    const program = this.#program;
+    const { command, environment, log } = this.setup;
+    const names = Array.from(
+      { length: log.files },
+      (_, index) => index === 0 ? log.path : `${log.path}.${index}`,
+    );
+    return {
+      name: program.text("dhow-monitor"),
+      logs: names.map((name) => program.text(name)),
+      path: program.text(command[0] ?? ""),
+      command: program.texts(command),
+      environment: program.texts(environment),
+    };
+  }
+
+  #pollfd(index: number): Word {
+    return new Word(this.#polled + 8 * index);
+  }
+
+  /** If something has come, reads it; does not look there any more after its end. */
+  #take(index: number, fd: number, buffer: number, use: (count: Call) => void, size = BUFFER): void {
+    const program = this.#program;
+    const next = new Label();
+    const closed = new Label();
+    program.jumpIfLess(this.#pollfd(index), HAS_COME, next);
+    const count = program.call("read", [fd, buffer, size], ANY);
+    program.jumpIfLess(count, 1, closed);
+    use(count);
+    program.jump(next);
+    program.place(closed);
+    program.store(this.#pollfd(index), CLOSED);
+    program.place(next);
+  }
+
+  /** Once the container has ended, it only takes what is there still: all its processes have ended with it. */
+  #noticeEnd(index: number): void {
+    const program = this.#program;
+    const next = new Label();
+    program.jumpIfLess(this.#pollfd(index), HAS_COME, next);
+    program.store(this.#pollfd(index), CLOSED);
+    program.store(this.#timeout, this.#noTime);
+    program.place(next);
+  }
+
+  /** Writes a record. One for which there is no space is dropped, and the next one takes its place. */
+  #append(stream: number, count: Argument, { logs }: { logs: readonly number[] }): void {
+    const program = this.#program;
+    const done = new Label();
+    const written = new Label();
+    program.call("clock_gettime", [CLOCK_REALTIME, this.#header]);
+    program.store(this.#header + 16, stream);
+    program.store(this.#header + 24, count);
+    program.store(this.#pieces + 24, count);
+    program.store(this.#expected, LOG_HEADER);
+    program.add(this.#expected, count);
+    const size = program.call("pwritev", [MONITOR_FDS.log, this.#pieces, 2, this.#offset, 0], ANY);
+    program.jumpIfEqual(size, this.#expected, written);
+    program.jump(done);
+    program.place(written);
+    program.add(this.#offset, size);
+    if (this.setup.log.size !== null) {
+      program.jumpIfLess(this.#offset, this.setup.log.size, done);
+      this.#rotate(logs, done);
+    }
+    program.place(done);
+  }
+
+  #rotate(logs: readonly number[], done: Label): void {
+    const program = this.#program;
+    for (let index = logs.length - 1; index > 0; index--) {
+      program.call("renameat", [AT_FDCWD, logs[index - 1]!, AT_FDCWD, logs[index]!], ANY);
+    }
+    const flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
+    const opened = program.call("openat", [AT_FDCWD, logs[0]!, flags, 0o600], ANY);
+    program.jumpIfLess(opened, 0, done);
+    program.call("dup3", [opened, MONITOR_FDS.log, O_CLOEXEC]);
+    program.call("close", [opened]);
+    program.store(this.#offset, 0);
+  }
+
+  #finish({ path, command, environment }: { path: number; command: number; environment: number }): void {
+    const program = this.#program;
+    program.call("waitid", [P_ALL, 0, this.#record + EXIT_SIGINFO, WEXITED | WNOWAIT, 0], ANY);
+    program.call("clock_gettime", [CLOCK_REALTIME, this.#record + EXIT_TIME]);
+    program.store(this.#record + EXIT_LOG_SIZE, this.#offset);
+    program.call("pwrite64", [MONITOR_FDS.exit, this.#record, EXIT_SIZE, 0], ANY);
+    program.call("close_range", [3, 0xffffffff, 0], ANY);
+    program.call("rt_sigprocmask", [SIG_SETMASK, this.#noTime, 0, 8], ANY);
+    program.call("execve", [path, command, environment], ANY);
+    program.call("exit_group", [1]);
+  }
+}
+
+/** Where the monitor has its descriptors from: dhow's own numbers. The master of a terminal becomes known later. */
+export type MonitorSources = Readonly<Record<Exclude<Slot, "container">, number | undefined>>;
+
+/** How many calls `becomeMonitor` adds, at most. */
+export const MONITOR_CALLS = 40;
+
+/** Descriptors are gathered here before they get their numbers, which may be in use until then. */
+const GATHERED = 64;
+
+/**
+ * Adds the calls with which the container's parent becomes the monitor.
+ * @param program a descriptor of it
+ * @param sources without output, the container has a terminal
+ * @param terminal where the number of its master will be, a descriptor of dhow's
+ */
+export function becomeMonitor(
+  table: CallTable,
+  child: Call,
+  program: number,
+  sources: MonitorSources,
+  terminal: Word,
+  id: string,
+): void {
+  const container = table.call("pidfd_open", [child, 0]);
+  let output: Argument | undefined = sources.output;
+  if (output === undefined) {
+    const dhow = table.call("pidfd_open", [Deno.pid, 0]);
+    output = table.call("pidfd_getfd", [dhow, terminal, 0]);
+  }
+  const all = Object.entries({ ...sources, container, output }) as [Slot, Argument | undefined][];
+  for (const [slot, fd] of all) {
+    if (fd !== undefined) table.call("dup3", [fd, GATHERED + MONITOR_FDS[slot], O_CLOEXEC]);
+  }
+  table.call("dup3", [program, GATHERED + PROGRAM_FD, O_CLOEXEC]);
+  const nothing = table.call("openat", [AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC]);
+  for (const fd of [0, 1, 2]) table.call("dup3", [nothing, fd, 0]);
+  for (const [slot, fd] of all) {
+    if (fd !== undefined) table.call("dup3", [GATHERED + MONITOR_FDS[slot], MONITOR_FDS[slot], 0]);
+    else table.call("close", [MONITOR_FDS[slot]], ANY);
+  }
+  table.call("dup3", [GATHERED + PROGRAM_FD, PROGRAM_FD, O_CLOEXEC]);
+  table.call("close_range", [PROGRAM_FD + 1, 0xffffffff, 0]);
+  table.call("chdir", ["/"]);
+  const { arena } = table;
+  const argv = arena.strings(["dhow-monitor", id]);
+  table.call("execveat", [PROGRAM_FD, "", argv, arena.strings([]), AT_EMPTY_PATH]);
+}

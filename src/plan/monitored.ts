@@ -1,0 +1,126 @@
+/** The start of a container under a monitor, as dhow sees it: the files and pipes that the two of them get. */
+import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } from "../../ffi/constants.ts";
+import { Arena } from "../../ffi/arena.ts";
+import { describeErrno, SystemCallError } from "../../ffi/errno.ts";
+import { makePipe, type Pipe } from "../../ffi/process.ts";
+import { spawnMonitored } from "../../ffi/spawn.ts";
+import { executableInMemory } from "../../ffi/standalone.ts";
+import { type CallTable, libcCall, Word } from "../../ffi/table.ts";
+import { HostError } from "../errors.ts";
+import { identify, type ProcessIdentity } from "../state/process_identity.ts";
+import { logEnd } from "./log_records.ts";
+import { becomeMonitor, CONTROL, MONITOR_CALLS, monitorProgram } from "./monitor.ts";
+import type { MonitorSetup } from "./step.ts";
+
+/** A monitor that is about to be, and the descriptors that dhow has for it. */
+export class Monitor {
+  readonly #arena = new Arena(4096);
+  readonly #terminal = this.#arena.allocate(8);
+  readonly #opened: number[] = [];
+  readonly #control: Pipe;
+  readonly #input: Pipe | undefined;
+  readonly #output: Pipe | undefined;
+  readonly #errors: Pipe | undefined;
+  #identity: ProcessIdentity | undefined;
+  #settled: Promise<void> = Promise.resolve();
+  #table: CallTable | undefined;
+
+  /** @throws {SystemCallError} when its files cannot be made */
+  constructor(readonly setup: MonitorSetup) {
+    this.#control = this.#pipe();
+    this.#input = setup.keepsInput && !setup.terminal ? this.#pipe() : undefined;
+    this.#output = setup.terminal ? undefined : this.#pipe();
+    this.#errors = setup.terminal ? undefined : this.#pipe();
+  }
+
+  #pipe(): Pipe {
+    const pipe = makePipe();
+    this.#opened.push(pipe.reader, pipe.writer);
+    return pipe;
+  }
+
+  #open(path: string, flags: number): number {
+    const fd = libcCall("openat", AT_FDCWD, path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | flags, 0o600);
+    this.#opened.push(fd);
+    return fd;
+  }
+
+  /** What the container's first process reads and writes; undefined when that is a terminal. */
+  get streams() {
+    const { reader: input } = this.#input ?? { reader: undefined };
+    if (this.#output === undefined || this.#errors === undefined) return undefined;
+    return { input, output: this.#output.writer, errors: this.#errors.writer };
+  }
+
+  /**
+   * Starts the container's first process and its parent.
+   * @returns the pid of the container's first process, once it is there
+   */
+  start(table: CallTable, namespaces: number, { ready, go }: { ready: Pipe; go: Pipe }): number {
+    const { setup } = this;
+    const log = this.#open(setup.log.path, 0);
+    const program = executableInMemory("dhow-monitor", monitorProgram(setup, logEnd(setup.log.path)));
+    this.#opened.push(program);
+    const sources = {
+      output: this.#output?.reader,
+      errors: this.#errors?.reader,
+      log,
+      exit: this.#open(setup.exitPath, O_TRUNC),
+      control: this.#control.reader,
+      input: this.#input?.writer,
+    };
+    const terminal = new Word(this.#terminal);
+    const { pid, monitor, settled, table: calls } = spawnMonitored(
+      table,
+      namespaces,
+      ready,
+      [ready.reader, go.writer, this.#control.writer],
+      (monitorsTable, child) => becomeMonitor(monitorsTable, child, program, sources, terminal, setup.id),
+      MONITOR_CALLS,
+    );
+    this.#table = calls;
+    this.#settled = settled;
+    this.#identity = identify(monitor);
+    return pid;
+  }
+
+  /** The terminal's master is there, under a number of this process. It stays open until the monitor has it. */
+  terminalOpened(fd: number): void {
+    this.#arena.setWord(this.#terminal, fd);
+  }
+
+  /** Waits until the container has become its program, and its parent the monitor, or they have ended. */
+  async settled(): Promise<void> {
+    await this.#settled;
+  }
+
+  /** @throws {HostError} when the container's parent could not become the monitor */
+  assertStarted(): ProcessIdentity {
+    const failure = this.#table?.failure;
+    if (failure !== undefined) {
+      const error = new SystemCallError(failure.name, failure.errno);
+      throw new HostError({
+        what: "cannot start the container's monitor",
+        why: `${failure.name}: ${describeErrno(failure.errno)}`,
+        cause: error,
+      });
+    }
+    return this.#identity!;
+  }
+
+  get identity(): ProcessIdentity | undefined {
+    return this.#identity;
+  }
+
+  /** It is written down that the container runs: the monitor may go on. */
+  begin(): void {
+    libcCall("write", this.#control.writer, CONTROL.begin, 1);
+  }
+
+  /** Lets go of dhow's descriptors. */
+  close(): void {
+    for (const fd of this.#opened) libcCall("close", fd);
+    this.#opened.length = 0;
+    this.#arena.release();
+  }
+}
