@@ -17,8 +17,16 @@ export const command: Command = {
     const image = await imageFor(session, options);
     if (!options.detach) return await runContainer(session, options, image);
     const { createContainer, startContainer } = await import("../container/start.ts");
+    const { getContainer } = await import("../container/records.ts");
+    const { removeContainer } = await import("../container/remove.ts");
     const id = createContainer(session, options, image);
-    await startContainer(session, id, image);
+    try {
+      await startContainer(session, id, image);
+    } catch (error) {
+      // one that stays can be looked at, and started again
+      if (options.remove) await removeContainer(session, getContainer(session.database, id), true);
+      throw error;
+    }
     print(`${id}\n`);
     return 0;
   },
