@@ -101,13 +101,8 @@ function kindOfFile(path: string): "file" | "directory" | "other" | "nothing" {
     return isFile ? "file" : isDirectory ? "directory" : "other";
   } catch (error) {
     const errno = errnoOf(error);
-    if (errno === undefined) throw error;
     if (errno === ENOENT || errno === ENOTDIR) return "nothing";
-    throw new HostError({
-      what: `cannot write ${JSON.stringify(path)}`,
-      why: describeErrno(errno),
-      cause: error,
-    });
+    throw error;
   }
 }
 

@@ -36,10 +36,13 @@ export const STANDARD_ERROR: Output = {
   isTerminal: () => Deno.stderr.isTerminal(),
 };
 
-/** One line without control characters: names in errors come from images, and must not move the terminal's cursor. */
+/**
+ * One line without control characters: names in errors come from images, and must not move the terminal's cursor, nor change the
+ * direction in which what follows is read (CVE-2021-42574).
+ */
 export function printable(text: string): string {
   // deno-lint-ignore no-control-regex -- they are what is looked for
-  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, " ");
+  return text.replace(/[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, " ");
 }
 
 /**
