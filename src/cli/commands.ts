@@ -137,6 +137,11 @@ export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
     load: () => import("./recover.ts"),
   },
   ended: { summary: "What a monitor becomes", isHidden: true, load: () => import("./container/ended.ts") },
+  resume: {
+    summary: "What a process becomes that has waited to start a container again",
+    isHidden: true,
+    load: () => import("./container/resume.ts"),
+  },
   version: { summary: "Print dhow's version", load: () => import("./version.ts") },
 };
 
