@@ -42,6 +42,11 @@ export async function openSession(global: GlobalOptions, what: string): Promise<
   return { paths, database, store, ownCommand: self, recoverCommand: [...self, "recover"] };
 }
 
+/** This dhow's own command line, without a command, for what is started without a session. */
+export function ownCommandLine({ root }: GlobalOptions): string[] {
+  return [...ownCommand(), ...rootOption(root === undefined ? undefined : resolve(root))];
+}
+
 /** @throws {UsageError} when there is no such storage */
 function readStorage({ storage }: GlobalOptions): Storage | undefined {
   const known: readonly (string | undefined)[] = STORAGES;

@@ -1,7 +1,9 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { assertFailure, assertSuccess } from "../support/containers.ts";
 import { detachedTest } from "../support/detached.ts";
 import { eventually } from "../support/eventually.ts";
+import { DHOW } from "../support/host.ts";
+import { systemTest } from "../support/system_test.ts";
 
 const COUNT = "echo run >>/runs; cat /runs | wc -l";
 
@@ -131,4 +133,24 @@ detachedTest("policies that cannot be are refused as docker refuses them", async
   assertFailure(await run("-d", "--restart", "never"), 125, /restart policy/);
   assertFailure(await run("-d", "--rm", "--restart", "always"), 125, /Conflicting options/);
   assertFailure(await run("--restart", "always"), 125, /--detach/);
+});
+
+systemTest("system install has systemd start containers, and uninstall takes it back", async (host) => {
+  const printed = await host.dhow(["--root", "/var/lib/my root", "system", "install", "--print"]);
+  assertSuccess(printed);
+  const unit = await host.write("dhow-printed.service", printed.stdout);
+  const verified = await host.run(["systemd-analyze", "verify", "--man=no", unit]);
+  assertEquals([verified.code, verified.stderr], [0, ""]);
+  const path = "/etc/systemd/system/dhow.service";
+  const link = "/etc/systemd/system/multi-user.target.wants/dhow.service";
+  assertEquals((await host.dhow(["system", "install"])).stdout.trim(), path);
+  assertStringIncludes(Deno.readTextFileSync(host.path(path)), `ExecStart="${DHOW}" "start" "--all"`);
+  assertEquals(await host.succeed(["readlink", link]), `${path}\n`);
+  assertSuccess(await host.dhow(["system", "install"]));
+  assertEquals((await host.dhow(["system", "uninstall"])).stdout, `${path}\n`);
+  assertSuccess(await host.dhow(["system", "uninstall"]));
+  await host.shell(`[ ! -e ${path} ] && [ ! -L ${link} ]`);
+  await host.shell(`echo mine >${path}`);
+  assertFailure(await host.dhow(["system", "install"]), 1, /is not from dhow/);
+  await host.shell(`rm -r ${path} /run/systemd`); // the folder is systemctl's and systemd-analyze's
 });
