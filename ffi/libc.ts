@@ -18,6 +18,7 @@ const FUNCTIONS = [
   "fchmodat",
   "fchown",
   "fchownat",
+  "fcntl",
   "ftruncate",
   "futimens",
   "getdents64",

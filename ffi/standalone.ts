@@ -30,6 +30,7 @@ const NUMBERS: Readonly<Record<string, readonly [x86: number, arm: number]>> = {
   dup3: [292, 24],
   execve: [59, 221],
   exit_group: [231, 94],
+  ftruncate: [77, 46],
   nanosleep: [35, 101],
   openat: [257, 56],
   ppoll: [271, 73],
@@ -40,6 +41,7 @@ const NUMBERS: Readonly<Record<string, readonly [x86: number, arm: number]>> = {
   renameat: [264, 38],
   rt_sigprocmask: [14, 135],
   setsid: [112, 157],
+  unlinkat: [263, 35],
   waitid: [247, 95],
   write: [1, 64],
 };
@@ -209,7 +211,7 @@ export function executableInMemory(name: string, bytes: Uint8Array): number {
   const made = tryLibcCall([EINVAL], "memfd_create", name, MFD_CLOEXEC | MFD_EXEC);
   const fd = made >= 0 ? made : libcCall("memfd_create", name, MFD_CLOEXEC);
   const { length } = bytes;
-  const arena = new Arena(length);
+  const arena = new Arena(Math.ceil(length / 8) * 8);
   try {
     arena.bytes.set(bytes);
     for (let at = 0; at < length;) {

@@ -93,6 +93,21 @@ const container: Group = {
   aliases: { list: "ls", ps: "ls", remove: "rm" },
 };
 
+const system: Group = {
+  summary: "Manage dhow itself",
+  verbs: {
+    install: {
+      summary: "Have systemd start containers when the machine starts",
+      load: () => import("./system/install.ts"),
+    },
+    uninstall: {
+      summary: "Take back what system install has done",
+      load: () => import("./system/uninstall.ts"),
+    },
+  },
+  aliases: {},
+};
+
 /** What `dhow --help` lists, in its order. */
 export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
   run,
@@ -132,11 +147,17 @@ export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
   history,
   tag,
   rmi: remove,
+  system,
   recover: {
     summary: "Undo what killed commands left behind (every command does this first)",
     load: () => import("./recover.ts"),
   },
   ended: { summary: "What a monitor becomes", isHidden: true, load: () => import("./container/ended.ts") },
+  resume: {
+    summary: "What a process becomes that has waited to start a container again",
+    isHidden: true,
+    load: () => import("./container/resume.ts"),
+  },
   version: { summary: "Print dhow's version", load: () => import("./version.ts") },
 };
 

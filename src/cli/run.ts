@@ -1,4 +1,5 @@
 import { runContainer } from "../container/run.ts";
+import { UsageError } from "../errors.ts";
 import type { Command } from "./command.ts";
 import { imageFor } from "./container/image_for.ts";
 import { print } from "./output.ts";
@@ -13,6 +14,9 @@ export const command: Command = {
   stopsAtFirst: true,
   async run(invocation) {
     const options = readRunOptions(invocation);
+    if (options.restart.name !== "no" && !options.detach) {
+      throw new UsageError({ what: "cannot run a container", why: "--restart needs --detach" });
+    }
     const session = await openSession(invocation.global, "run containers");
     const image = await imageFor(session, options);
     if (!options.detach) return await runContainer(session, options, image);

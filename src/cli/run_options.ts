@@ -3,6 +3,7 @@ import {
   type NetworkMode,
   PULL_POLICIES,
   type PullPolicy,
+  type RestartPolicy,
   type RunOptions,
 } from "../container/options.ts";
 import { signalName } from "./container/signal_names.ts";
@@ -59,6 +60,11 @@ export const RUN_OPTIONS: readonly Option[] = [
     value: "NAME=VALUE",
     repeats: true,
     help: "max-size=10m: begin a new log at that size; max-file=3: keep so many of them",
+  },
+  {
+    name: "restart",
+    value: "POLICY",
+    help: "start it again when it ends: no (default), on-failure[:TIMES], always, unless-stopped",
   },
 ];
 
@@ -132,7 +138,30 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     stopTimeout: readSeconds(options.text("stop-timeout"), wrong),
     labels: Object.fromEntries(options.list("label").map((text) => splitLabel(text))),
     log: readLogOptions(options.list("log-opt"), wrong),
+    restart: readRestart(options.text("restart") ?? "no", options.flag("rm"), wrong),
   };
+}
+
+const RESTART_POLICIES: readonly string[] = [
+  "no",
+  "on-failure",
+  "always",
+  "unless-stopped",
+] satisfies RestartPolicy[
+  "name"
+][];
+
+function readRestart(text: string, removes: boolean, wrong: Wrong): RestartPolicy {
+  const [, name = "no", times] = /^([a-z-]*)(?::(\d{1,9}))?$/.exec(text) ?? [undefined, "?"];
+  const policy = name === "" ? "no" : name;
+  if (!RESTART_POLICIES.includes(policy) || (times !== undefined && policy !== "on-failure")) {
+    throw wrong(
+      `there is no restart policy ${JSON.stringify(text)}`,
+      "--restart takes no, on-failure[:TIMES], always, unless-stopped",
+    );
+  }
+  if (policy !== "no" && removes) throw wrong("Conflicting options: --restart and --rm");
+  return { name: policy as RestartPolicy["name"], retries: Number(times ?? 0) };
 }
 
 function splitLabel(text: string): [name: string, value: string] {

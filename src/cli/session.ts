@@ -36,10 +36,15 @@ export async function openSession(global: GlobalOptions, what: string): Promise<
   const database = Database.open(paths);
   const store = new ImageStore(paths, database, { storage: readStorage(global), describe: readEtc });
   log.debug("look for what killed commands left behind");
-  await recover(database, paths, store);
-  log.debug("ready");
   const self = [...ownCommand(), ...rootOption(root)];
+  await recover({ database, paths, ownCommand: self }, store);
+  log.debug("ready");
   return { paths, database, store, ownCommand: self, recoverCommand: [...self, "recover"] };
+}
+
+/** This dhow's own command line, without a command, for what is started without a session. */
+export function ownCommandLine({ root }: GlobalOptions): string[] {
+  return [...ownCommand(), ...rootOption(root === undefined ? undefined : resolve(root))];
 }
 
 /** @throws {UsageError} when there is no such storage */

@@ -2,79 +2,87 @@
 import { LOG_HEADER } from "../plan/monitor.ts";
 import { type LogRecord, readRecord } from "../plan/log_records.ts";
 
-/** The files of a log, the oldest first. */
-export function logFiles(path: string, files: number): string[] {
-  const names = Array.from({ length: files }, (_, index) => index === 0 ? path : `${path}.${index}`);
-  return names.filter(exists).reverse();
+/** The names of a log's files, the newest first. */
+function logNames(path: string, files: number): string[] {
+  return Array.from({ length: files }, (_, index) => index === 0 ? path : `${path}.${index}`);
 }
 
-function exists(path: string): boolean {
+/** The inode of a file; undefined when there is none. */
+function inodeOf(path: string): number | null | undefined {
   try {
-    Deno.statSync(path);
-    return true;
+    return Deno.statSync(path).ino;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
+    if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
 }
 
 /** Reads a log that may be written, and make way for a new one, meanwhile. */
 export class LogReader implements Disposable {
+  readonly #names: readonly string[];
   #file: Deno.FsFile | undefined;
   #position = 0;
-  #waiting: string[];
 
   constructor(readonly path: string, files: number) {
-    this.#waiting = logFiles(path, files);
+    this.#names = logNames(path, files);
   }
 
   /** The next record; undefined when there is none yet. */
   next(): LogRecord | undefined {
     while (true) {
-      if (this.#file === undefined && !this.#openNext()) return undefined;
-      const record = readRecord(this.#file!, this.#position);
+      this.#file ??= this.#openOldest();
+      if (this.#file === undefined) return undefined;
+      const record = readRecord(this.#file, this.#position);
       if (record !== undefined) {
         this.#position += LOG_HEADER + record.bytes.length;
         return record;
       }
-      if (this.#waiting.length === 0 && !this.#wasReplaced()) return undefined;
-      this.#file!.close();
-      this.#file = undefined;
+      if (!this.#goOn(this.#file)) return undefined;
     }
   }
 
-  #openNext(): boolean {
-    const path = this.#waiting.shift() ?? this.path;
-    try {
-      this.#file = Deno.openSync(path);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return false;
-      throw error;
+  #openOldest(): Deno.FsFile | undefined {
+    for (const name of this.#names.toReversed()) {
+      const file = open(name);
+      if (file !== undefined) return file;
     }
+    return undefined;
+  }
+
+  /**
+   * Goes on to the file that came after one.
+   * @returns whether there may be more to read
+   */
+  #goOn(file: Deno.FsFile): boolean {
+    const { ino } = file.statSync();
+    const index = this.#names.findIndex((name) => inodeOf(name) === ino);
+    if (index === 0) return false;
+    // something may have been written to it after the last look, before it made way
+    if (readRecord(file, this.#position) !== undefined) return true;
+    const next = index === -1 ? this.#openOldest() : open(this.#names[index - 1]!);
+    if (next === undefined) return false;
+    // if others have made way meanwhile, the names have moved on
+    if (index !== -1 && inodeOf(this.#names[index]!) !== ino) {
+      next.close();
+      return true;
+    }
+    file.close();
+    this.#file = next;
     this.#position = 0;
     return true;
   }
 
-  /** Whether the file that was read to its end has made way for another. */
-  #wasReplaced(): boolean {
-    try {
-      const now = Deno.statSync(this.path);
-      const mine = this.#file!.statSync();
-      if (now.ino === mine.ino) {
-        // of a log of one file, the new one takes its place
-        if (now.size < this.#position) this.#position = 0;
-        return false;
-      }
-      // it may have been written to, between the last look and its end
-      return readRecord(this.#file!, this.#position) === undefined;
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return false;
-      throw error;
-    }
-  }
-
   [Symbol.dispose](): void {
     this.#file?.close();
+  }
+}
+
+function open(path: string): Deno.FsFile | undefined {
+  try {
+    return Deno.openSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
   }
 }
 

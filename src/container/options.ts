@@ -39,6 +39,14 @@ export interface RunOptions {
   readonly stopTimeout: number | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly log: LogOptions;
+  readonly restart: RestartPolicy;
+}
+
+/** When a container that has ended is started again. */
+export interface RestartPolicy {
+  readonly name: "no" | "on-failure" | "always" | "unless-stopped";
+  /** How often at most, on failure; 0 for no bound. */
+  readonly retries: number;
 }
 
 /** How a container's log is kept. */

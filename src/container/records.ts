@@ -7,9 +7,9 @@ import type { RunOptions } from "./options.ts";
 
 /**
  * `foreground`: a dhow command waits for its end, and removes it then. The others stay: `created` has not been started yet, `running`
- * is in the hands of its monitor, `exited` was.
+ * is in the hands of its monitor, `exited` was, and `restarting` was and will be.
  */
-export type Status = "foreground" | "created" | "running" | "exited";
+export type Status = "foreground" | "created" | "running" | "exited" | "restarting";
 
 /** The owner of a container that nobody works on, and that does not run. */
 export const NOBODY = "null";
@@ -43,7 +43,16 @@ export interface ContainerRecord {
   /** Of its last run; null when that is not known, or there was none. */
   readonly exitCode: number | null;
   readonly error: string | null;
+  /** How often it was restarted by its policy since somebody started it. */
+  readonly restarts: number;
+  /** How long its last restart was put off, in milliseconds. */
+  readonly restartDelay: number;
+  /** One of STOPPED. */
+  readonly stopped: number;
 }
+
+/** Whether somebody has stopped a container since it was started; and whether that holds for every restart policy. */
+export const STOPPED = { no: 0, byUser: 1, forGood: 2 } as const;
 
 interface Row {
   readonly id: string;
@@ -59,10 +68,13 @@ interface Row {
   readonly finished: number | null;
   readonly exit_code: number | null;
   readonly error: string | null;
+  readonly restarts: number;
+  readonly restart_delay: number;
+  readonly stopped: number;
 }
 
 function toRecord(row: Row): ContainerRecord {
-  const { undo, exit_code: exitCode, ...rest } = row;
+  const { undo, exit_code: exitCode, restart_delay: restartDelay, ...rest } = row;
   const journal = JSON.parse(undo) as { undo: string }[];
   const killed = row.process === null ? journal.findLast((entry) => entry.undo === "kill") : undefined;
   return {
@@ -73,6 +85,7 @@ function toRecord(row: Row): ContainerRecord {
       ? (killed as unknown as ProcessIdentity | undefined) ?? null
       : JSON.parse(row.process),
     exitCode,
+    restartDelay,
   };
 }
 
@@ -82,11 +95,17 @@ export function allContainers(database: Database): ContainerRecord[] {
     .map(toRecord);
 }
 
+/** The container with an id; undefined when it is gone. */
+export function lookUpContainer(database: Database, id: string): ContainerRecord | undefined {
+  const row = database.get<Row>("SELECT * FROM containers WHERE id = ? AND config IS NOT NULL", id);
+  return row === undefined ? undefined : toRecord(row);
+}
+
 /** The container with an id. @throws {DhowError} when it is gone */
 export function getContainer(database: Database, id: string): ContainerRecord {
-  const row = database.get<Row>("SELECT * FROM containers WHERE id = ? AND config IS NOT NULL", id);
-  if (row === undefined) throw noSuchContainer(id);
-  return toRecord(row);
+  const record = lookUpContainer(database, id);
+  if (record === undefined) throw noSuchContainer(id);
+  return record;
 }
 
 /**

@@ -18,23 +18,35 @@ interface ContainerRow {
   readonly status: Status;
 }
 
-async function settleDead(database: Database, paths: Paths, id: string): Promise<void> {
-  const { settle } = await import("./settle.ts");
-  await settle(database, paths, id, { quick: false });
+/** A container with a monitor, whose owner was killed, or whom another command cleans up after. */
+async function settleDead(context: Context, id: string, owner: ProcessIdentity): Promise<void> {
+  const { awaitCleaner, settleAfter } = await import("./settle.ts");
+  if (isAlive(owner)) await awaitCleaner(context.database, id);
+  else await settleAfter(context, id, owner);
+}
+
+interface Context {
+  readonly database: Database;
+  readonly paths: Paths;
+  /** This dhow's own command line, without a command. */
+  readonly ownCommand: readonly string[];
 }
 
 /**
  * Undoes what killed dhow commands left behind: called at the start of every command, and cheap when there is nothing.
  * What cannot be undone now is reported and kept on record for the next time.
  */
-export async function recover(database: Database, paths: Paths, store: ImageStore): Promise<void> {
+export async function recover(context: Context, store: ImageStore): Promise<void> {
+  const { database, paths } = context;
   const containers = database.all<ContainerRow>("SELECT id, owner, status FROM containers");
   const dead = containers.filter(({ owner }) =>
-    owner !== NOBODY && !isAlive(JSON.parse(owner) as ProcessIdentity)
+    owner !== NOBODY && (owner.includes('"cleans"') || !isAlive(JSON.parse(owner) as ProcessIdentity))
   );
-  for (const { id, status } of dead) {
+  for (const { id, status, owner } of dead) {
     await attempt(() =>
-      status === "foreground" ? undoAll(database, id, { quick: false }) : settleDead(database, paths, id)
+      status === "foreground"
+        ? undoAll(database, id, { quick: false })
+        : settleDead(context, id, JSON.parse(owner) as ProcessIdentity)
     );
   }
   for (const network of database.all<{ name: string }>("SELECT name FROM networks WHERE made IS NOT NULL")) {

@@ -1,10 +1,10 @@
 import { SIGNALS } from "../../ffi/constants.ts";
 import { DhowError } from "../errors.ts";
 import { removeTree } from "../plan/undo.ts";
-import type { Database } from "../state/database.ts";
-import { containerState, type Paths } from "../state/paths.ts";
+import { containerState } from "../state/paths.ts";
+import { isAlive } from "../state/process_identity.ts";
 import { type ContainerRecord, getContainer } from "./records.ts";
-import { stopContainer } from "./stop.ts";
+import { awaitEnd, stopContainer, type StopContext } from "./stop.ts";
 
 /**
  * Removes a container: its record, its writable layer, its log.
@@ -12,16 +12,22 @@ import { stopContainer } from "./stop.ts";
  * @throws {DhowError} in docker's words, when it runs
  */
 export async function removeContainer(
-  context: { readonly database: Database; readonly paths: Paths },
-  container: ContainerRecord,
+  context: StopContext,
+  found: ContainerRecord,
   isForced: boolean,
 ): Promise<void> {
   const { database, paths } = context;
-  const { id } = container;
+  const { id } = found;
+  // one that has ended this moment does not run, even if that is not written down yet
+  const hasEnded = found.process !== null && !isAlive(found.process);
+  const container = hasEnded ? await awaitEnd(context, found) : found;
+  if (container === undefined) return;
   if (container.owner !== null) {
     if (!isForced) {
       throw new DhowError({
-        what: `You cannot remove a running container ${id}`,
+        what: `You cannot remove a ${
+          container.status === "restarting" ? "restarting" : "running"
+        } container ${id}`,
         why: "Stop the container before attempting removal or force remove",
       });
     }

@@ -1,11 +1,18 @@
 /** What is to be done when a container with a monitor has ended, or its start was given up. */
 import { join } from "@std/path";
+import { stepDone } from "../plan/fault.ts";
 import { removeTree } from "../plan/undo.ts";
 import { EXIT_LOG_SIZE, EXIT_SIGINFO, EXIT_SIZE } from "../plan/monitor.ts";
 import type { Database } from "../state/database.ts";
 import { containerState, type Paths } from "../state/paths.ts";
+import { bootId, identify, isAlive, isSelf, type ProcessIdentity } from "../state/process_identity.ts";
 import { carryOutJournal } from "./journal.ts";
-import { getContainer, NOBODY } from "./records.ts";
+import { startSleeper } from "./later.ts";
+import { getContainer, lookUpContainer, NOBODY } from "./records.ts";
+import { restartDelay } from "./restart.ts";
+
+/** The exit code that docker gives when it does not know. */
+const UNKNOWN_EXIT_CODE = 255;
 
 /** How a container's run ended, as its monitor has seen it. */
 export interface EndRecord {
@@ -40,35 +47,114 @@ export function readEnd(paths: Paths, id: string): EndRecord | undefined {
   return { finished, exitCode: code === CLD_EXITED ? status : 128 + status };
 }
 
-/** The exit code that docker gives when it does not know. */
-const UNKNOWN_EXIT_CODE = 255;
+interface Context {
+  readonly database: Database;
+  readonly paths: Paths;
+  /** This dhow's own command line, without a command. */
+  readonly ownCommand: readonly string[];
+}
+
+/** An owner that has only taken a container over to clean up after another: not for as long as it lives. */
+interface Cleaner extends ProcessIdentity {
+  readonly cleans: true;
+}
+
+export const isCleaner = (owner: ProcessIdentity): owner is Cleaner => "cleans" in owner;
 
 /**
- * Takes back what a run of a container has made, and writes down how it ended; removes it if that was wanted. Safe to be repeated, by
- * several commands at once.
+ * Takes over a container whose owner has ended, so that nobody else cleans up after it, or starts it, meanwhile.
+ * @returns whether it could be taken over; if not, somebody else has
+ */
+function takeOver(database: Database, id: string, dead: ProcessIdentity): boolean {
+  return database.transaction(() => {
+    const owner = lookUpContainer(database, id)?.owner;
+    if (owner === null || owner === undefined || owner.pid !== dead.pid) return false;
+    if (owner.startTime !== dead.startTime || owner.bootId !== dead.bootId) return false;
+    const cleaner: Cleaner = { ...identify(Deno.pid), cleans: true };
+    database.run("UPDATE containers SET owner = ? WHERE id = ?", JSON.stringify(cleaner), id);
+    return true;
+  });
+}
+
+/** Settles a container whose owner was killed; see settle. Returns when that is done, whoever does it. */
+export async function settleAfter(context: Context, id: string, dead: ProcessIdentity): Promise<void> {
+  const isOfThisBoot = dead.bootId === bootId();
+  if (takeOver(context.database, id, dead)) {
+    stepDone();
+    try {
+      return await settle(context, id, { quick: false, mayRestart: isOfThisBoot });
+    } catch (error) {
+      // so that the next command tries it as well, however long this one lives
+      context.database.run("UPDATE containers SET owner = ? WHERE id = ?", JSON.stringify(dead), id);
+      throw error;
+    }
+  }
+  await awaitCleaner(context.database, id);
+}
+
+const LOOK_AGAIN_MS = 5;
+
+/** Waits while another command cleans up after a container. */
+export async function awaitCleaner(database: Database, id: string): Promise<void> {
+  while (true) {
+    const owner = lookUpContainer(database, id)?.owner;
+    if (owner === null || owner === undefined || !isCleaner(owner) || isSelf(owner) || !isAlive(owner)) {
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+  }
+}
+
+/**
+ * Takes back what a run of a container has made, and writes down how it ended; removes it, or has it started again, if that was
+ * wanted. To be called by its owner.
  * @param quick it ended by itself; see carryOut
+ * @param mayRestart whether its restart policy is asked
  * @throws {AggregateError} when not all could be taken back: then it is to be tried again
  */
 export async function settle(
-  database: Database,
-  paths: Paths,
+  context: Context,
   id: string,
-  how: { quick: boolean },
+  { quick, mayRestart }: { readonly quick: boolean; readonly mayRestart: boolean },
 ): Promise<void> {
-  await carryOutJournal(database, id, how);
+  const { database, paths } = context;
+  await carryOutJournal(database, id, { quick });
+  stepDone();
   const removes = database.transaction(() => {
-    const { status, config } = getContainer(database, id);
+    const record = lookUpContainer(database, id);
+    if (record === undefined) return false;
     database.run("DELETE FROM endpoints WHERE container = ?", id);
-    if (status === "running" && config.options.remove) {
+    if (record.config.options.remove) {
       database.run("DELETE FROM containers WHERE id = ?", id);
       return true;
     }
     database.run("UPDATE containers SET owner = ?, undo = '[]' WHERE id = ?", NOBODY, id);
-    if (status === "running") writeEnd(database, id, readEnd(paths, id));
+    if (record.status === "running") writeEnd(database, id, readEnd(paths, id));
+    if (record.status !== "created") database.run("UPDATE containers SET status = 'exited' WHERE id = ?", id);
+    if (mayRestart && record.status !== "created") restartLater(context, id);
     return false;
   });
+  stepDone();
   // without its row, recovery would remove it as well
   if (removes) removeTree(containerState(paths, id));
+}
+
+/** Leaves a container that has ended to a process that starts it again, if its policy says so. */
+function restartLater({ database, ownCommand }: Context, id: string): void {
+  const record = getContainer(database, id);
+  const { finished, exitCode } = record;
+  const delay = restartDelay(record, {
+    finished: finished ?? Date.now(),
+    exitCode: exitCode ?? UNKNOWN_EXIT_CODE,
+  });
+  if (delay === undefined) return;
+  const sleeper = startSleeper(delay, [...ownCommand, "resume", id]);
+  database.run(
+    `UPDATE containers SET status = 'restarting', owner = ?, restarts = restarts + 1, restart_delay = ? WHERE id = ?`,
+    JSON.stringify(sleeper),
+    delay,
+    id,
+  );
 }
 
 function writeEnd(database: Database, id: string, end: EndRecord | undefined): void {

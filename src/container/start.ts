@@ -6,10 +6,11 @@ import { makeNetwork } from "../network/lifecycle.ts";
 import { type DetachedChild, executeDetached } from "../plan/executor.ts";
 import { stepDone } from "../plan/fault.ts";
 import type { MonitorSetup, Plan } from "../plan/step.ts";
-import { identify } from "../state/process_identity.ts";
+import { identify, isSelf } from "../state/process_identity.ts";
 import type { ResolvedImage } from "./image.ts";
 import { recordUndo } from "./journal.ts";
 import { leaveNetworkBehind } from "./keeper.ts";
+import { laterEnvironment } from "./later.ts";
 import { checkName, newId, settleName } from "./names.ts";
 import type { RunOptions } from "./options.ts";
 import { prepare } from "./prepare.ts";
@@ -86,7 +87,7 @@ export async function startContainer(context: RunContext, id: string, image: Res
 
 /** Takes back what a start has made that failed. */
 async function giveUp(context: RunContext, id: string, error: unknown): Promise<void> {
-  const { database, paths } = context;
+  const { database } = context;
   try {
     database.run(
       "UPDATE containers SET exit_code = ?, error = ? WHERE id = ?",
@@ -94,7 +95,7 @@ async function giveUp(context: RunContext, id: string, error: unknown): Promise<
       messagesOf(error).join("; "),
       id,
     );
-    await settle(database, paths, id, { quick: true });
+    await settle(context, id, { quick: true, mayRestart: false });
     leaveNetworkBehind(database, DEFAULT_NETWORK, context.recoverCommand);
   } catch (failure) {
     for (const message of messagesOf(failure)) log.warn(`${message}; the next dhow command tries again`);
@@ -110,6 +111,9 @@ function register(context: RunContext, id: string, image: ResolvedImage): Plan {
     assertStartable(record);
     const owner = JSON.stringify(identify(Deno.pid));
     database.run("UPDATE containers SET owner = ? WHERE id = ?", owner, id);
+    if (record.status !== "restarting") {
+      database.run("UPDATE containers SET restarts = 0, restart_delay = 0, stopped = 0 WHERE id = ?", id);
+    }
     const endpoint = options.network === "bridge"
       ? allocateEndpoint(database, id, options.address, (text) => log.info(text))
       : undefined;
@@ -120,17 +124,14 @@ function register(context: RunContext, id: string, image: ResolvedImage): Plan {
 }
 
 /** @throws {DhowError} when it runs, or somebody else starts it */
-function assertStartable({ id, owner }: ContainerRecord): void {
-  if (owner === null) return;
+function assertStartable({ id, owner, status }: ContainerRecord): void {
+  if (owner === null || (status === "restarting" && isSelf(owner))) return;
   throw new DhowError({
     what: `cannot start container ${id.slice(0, 12)}`,
     why: "it runs, or another command is at it",
     hint: "see: dhow ps",
   });
 }
-
-/** Variables of dhow's own that the command at the end gets as well. */
-const ENVIRONMENT = ["PATH", "HOME", "DENO_DIR", "TMPDIR"];
 
 function monitorOf({ paths, ownCommand }: RunContext, { id, config }: ContainerRecord): MonitorSetup {
   const { terminal, interactive, log } = config.options;
@@ -141,9 +142,6 @@ function monitorOf({ paths, ownCommand }: RunContext, { id, config }: ContainerR
     log: { path: logPath(paths, id), size: log.maxSize ?? null, files: log.maxFiles },
     exitPath: exitPath(paths, id),
     command: [...ownCommand, "ended", id],
-    environment: ENVIRONMENT.flatMap((name) => {
-      const value = Deno.env.get(name);
-      return value === undefined ? [] : [`${name}=${value}`];
-    }),
+    environment: laterEnvironment(),
   };
 }

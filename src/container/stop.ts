@@ -2,62 +2,98 @@ import { SIGNALS } from "../../ffi/constants.ts";
 import type { Database } from "../state/database.ts";
 import type { Paths } from "../state/paths.ts";
 import { ProcessHandle } from "../state/process_end.ts";
-import { type ContainerRecord, getContainer } from "./records.ts";
-import { settle } from "./settle.ts";
+import { undoAll } from "./journal.ts";
+import { type ContainerRecord, lookUpContainer, STOPPED } from "./records.ts";
+import { isCleaner, settleAfter } from "./settle.ts";
 
-interface Context {
+export interface StopContext {
   readonly database: Database;
   readonly paths: Paths;
+  /** This dhow's own command line, without a command. */
+  readonly ownCommand: readonly string[];
 }
+
+/** How often to look whether a command that works on a container is through with it. */
+const LOOK_AGAIN_MS = 10;
 
 /**
  * Waits until a container does not run any more, and its end is written down.
  * @returns the container as it is then; undefined when it was removed
  */
 export async function awaitEnd(
-  context: Context,
+  context: StopContext,
   { id }: ContainerRecord,
 ): Promise<ContainerRecord | undefined> {
   while (true) {
-    const record = ifThere(context.database, id);
-    if (record === undefined) return undefined;
-    // its owner stays until its end is written down
-    using owner = ProcessHandle.open(record.owner);
-    if (owner !== undefined) {
-      await owner.ended();
-      continue;
-    }
-    const now = ifThere(context.database, id);
-    if (now?.status !== "running" || now.owner?.startTime !== record.owner?.startTime) {
-      if (now?.status === "running") continue; // somebody has started it again meanwhile
-      return now;
-    }
-    // its owner was killed
-    await settle(context.database, context.paths, id, { quick: false });
+    const record = lookUpContainer(context.database, id);
+    if (record === undefined || record.owner === null) return record;
+    if (await awaitOwner(record)) continue;
+    if (record.status === "foreground") await undoAll(context.database, id, { quick: false });
+    else await settleAfter(context, id, record.owner);
   }
 }
 
-function ifThere(database: Database, id: string): ContainerRecord | undefined {
-  const known = database.get("SELECT 1 FROM containers WHERE id = ?", id);
-  return known === undefined ? undefined : getContainer(database, id);
+/**
+ * Waits until the owner of a container has ended, or may have left it to another.
+ * @returns false when it had ended before
+ */
+async function awaitOwner({ owner, status }: ContainerRecord): Promise<boolean> {
+  using process = ProcessHandle.open(owner);
+  if (process === undefined) return false;
+  // one that only works on it for a moment may live on for long after that
+  const staysToTheEnd = status !== "created" && status !== "exited" && !isCleaner(process.identity);
+  await process.ended(staysToTheEnd ? undefined : LOOK_AGAIN_MS);
+  return true;
+}
+
+/** Writes down that somebody has stopped a container: to be done before it can end by that. */
+export function markStopped(database: Database, id: string, how: number): void {
+  database.run("UPDATE containers SET stopped = max(stopped, ?) WHERE id = ?", how, id);
+}
+
+/** Ends the wait of a container that is to be started again. */
+export async function cancelRestart(context: StopContext, { id, owner }: ContainerRecord): Promise<void> {
+  {
+    // if it is starting the container already, what it has done so far is undone
+    using process = ProcessHandle.open(owner);
+    process?.signal(SIGNALS.SIGKILL);
+    await process?.ended();
+  }
+  if (owner !== null) await settleAfter(context, id, owner);
 }
 
 /**
- * Asks a container's first process to end, and ends it if it does not.
+ * Asks a container's first process to end, and ends it if it does not. It is not started again by its policy.
  * @param signal what it is asked with
  * @param seconds how long it has; negative: as long as it takes
  */
 export async function stopContainer(
-  context: Context,
-  record: ContainerRecord,
+  context: StopContext,
+  { id }: ContainerRecord,
   signal: number,
   seconds: number,
 ): Promise<void> {
-  using process = ProcessHandle.open(record.process);
-  if (process !== undefined) {
-    process.signal(signal);
-    if (seconds >= 0 && !await process.ended(seconds * 1000)) process.signal(SIGNALS.SIGKILL);
-    await process.ended();
+  const { database } = context;
+  markStopped(database, id, STOPPED.forGood);
+  while (true) {
+    const record = lookUpContainer(database, id);
+    if (record === undefined || record.owner === null) return;
+    if (record.status === "restarting") {
+      await cancelRestart(context, record);
+    } else if (record.process === null && await awaitOwner(record)) {
+      continue; // somebody is starting it
+    } else {
+      await endProcess(record, signal, seconds);
+      await awaitEnd(context, record);
+      return;
+    }
   }
-  await awaitEnd(context, record);
+}
+
+async function endProcess(record: ContainerRecord, signal: number, seconds: number): Promise<void> {
+  using process = ProcessHandle.open(record.process);
+  if (process === undefined) return;
+  process.signal(signal);
+  if (seconds >= 0 && !await process.ended(seconds * 1000)) process.signal(SIGNALS.SIGKILL);
+  await process.ended();
 }

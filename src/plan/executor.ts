@@ -193,6 +193,8 @@ class Execution {
     try {
       // The child waits for a byte that only comes after this is written down, and ends if this process ends before.
       this.#child = { pid, pidfd: libcCall("pidfd_open", pid, 0), program, exit: ended };
+      const monitor = this.#monitor?.identity;
+      if (monitor !== undefined) this.around.record({ undo: "kill", ...monitor });
       this.around.record({ undo: "kill", ...identify(pid) });
     } catch (error) {
       // it may have failed, and be gone, already
@@ -277,6 +279,7 @@ class Execution {
     const monitor = this.#monitor;
     if (monitor === undefined) throw new Error("the plan has no monitor");
     const process = identify(pid);
+    if (childStopsAfter() !== undefined) this.#awaitChild().catch(() => {}); // as for one in the foreground
     await monitor.settled();
     if (program.table.failure !== undefined) throw explainChildFailure(program, await exit);
     const identity = monitor.assertStarted();

@@ -22,6 +22,12 @@ export function childStopsAfter(): number | undefined {
   return kind === "kill-child-step" ? Number(count) : undefined;
 }
 
+/** The fault for the dhow that a monitor or a sleeper becomes, from `DHOW_FAULT_LATER`: a variable of its environment. */
+export function laterFault(): string[] {
+  const fault = Deno.env.get("DHOW_FAULT_LATER");
+  return fault === undefined ? [] : [`DHOW_FAULT=${fault}`];
+}
+
 export function killSelf(): never {
   Deno.kill(Deno.pid, "SIGKILL");
   throw new Error("SIGKILL did not end this process");

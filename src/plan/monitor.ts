@@ -10,6 +10,7 @@ import {
   AT_EMPTY_PATH,
   AT_FDCWD,
   CLOCK_REALTIME,
+  F_DUPFD_CLOEXEC,
   O_CLOEXEC,
   O_CREAT,
   O_RDWR,
@@ -194,6 +195,8 @@ class MonitorBuilder {
     program.add(this.#expected, count);
     const size = program.call("pwritev", [MONITOR_FDS.log, this.#pieces, 2, this.#offset, 0], ANY);
     program.jumpIfEqual(size, this.#expected, written);
+    // what was written of it would be read as records, after a shorter one
+    program.call("ftruncate", [MONITOR_FDS.log, this.#offset], ANY);
     program.jump(done);
     program.place(written);
     program.add(this.#offset, size);
@@ -209,6 +212,8 @@ class MonitorBuilder {
     for (let index = logs.length - 1; index > 0; index--) {
       program.call("renameat", [AT_FDCWD, logs[index - 1]!, AT_FDCWD, logs[index]!], ANY);
     }
+    // a log of one file makes way for one that readers can tell from it
+    if (logs.length === 1) program.call("unlinkat", [AT_FDCWD, logs[0]!, 0], ANY);
     const flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
     const opened = program.call("openat", [AT_FDCWD, logs[0]!, flags, 0o600], ANY);
     program.jumpIfLess(opened, 0, done);
@@ -236,7 +241,7 @@ export type MonitorSources = Readonly<Record<Exclude<Slot, "container">, number 
 /** How many calls `becomeMonitor` adds, at most. */
 export const MONITOR_CALLS = 40;
 
-/** Descriptors are gathered here before they get their numbers, which may be in use until then. */
+/** Descriptors are gathered above this number before they get their own, which may be in use until then. */
 const GATHERED = 64;
 
 /**
@@ -260,17 +265,17 @@ export function becomeMonitor(
     output = table.call("pidfd_getfd", [dhow, terminal, 0]);
   }
   const all = Object.entries({ ...sources, container, output }) as [Slot, Argument | undefined][];
-  for (const [slot, fd] of all) {
-    if (fd !== undefined) table.call("dup3", [fd, GATHERED + MONITOR_FDS[slot], O_CLOEXEC]);
-  }
-  table.call("dup3", [program, GATHERED + PROGRAM_FD, O_CLOEXEC]);
+  // numbers that are free: dhow itself may have many descriptors
+  const gather = (fd: Argument) => table.call("fcntl", [fd, F_DUPFD_CLOEXEC, GATHERED]);
+  const gathered = all.map(([slot, fd]) => [slot, fd === undefined ? undefined : gather(fd)] as const);
+  const ownProgram = gather(program);
   const nothing = table.call("openat", [AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC]);
   for (const fd of [0, 1, 2]) table.call("dup3", [nothing, fd, 0]);
-  for (const [slot, fd] of all) {
-    if (fd !== undefined) table.call("dup3", [GATHERED + MONITOR_FDS[slot], MONITOR_FDS[slot], 0]);
+  for (const [slot, fd] of gathered) {
+    if (fd !== undefined) table.call("dup3", [fd, MONITOR_FDS[slot], 0]);
     else table.call("close", [MONITOR_FDS[slot]], ANY);
   }
-  table.call("dup3", [GATHERED + PROGRAM_FD, PROGRAM_FD, O_CLOEXEC]);
+  table.call("dup3", [ownProgram, PROGRAM_FD, O_CLOEXEC]);
   table.call("close_range", [PROGRAM_FD + 1, 0xffffffff, 0]);
   table.call("chdir", ["/"]);
   const { arena } = table;

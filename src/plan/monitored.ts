@@ -1,11 +1,11 @@
 /** The start of a container under a monitor, as dhow sees it: the files and pipes that the two of them get. */
-import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } from "../../ffi/constants.ts";
+import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } from "../../ffi/constants.ts";
 import { Arena } from "../../ffi/arena.ts";
-import { describeErrno, SystemCallError } from "../../ffi/errno.ts";
+import { describeErrno, ENOENT, SystemCallError } from "../../ffi/errno.ts";
 import { makePipe, type Pipe } from "../../ffi/process.ts";
 import { spawnMonitored } from "../../ffi/spawn.ts";
 import { executableInMemory } from "../../ffi/standalone.ts";
-import { type CallTable, libcCall, Word } from "../../ffi/table.ts";
+import { type CallTable, libcCall, tryLibcCall, Word } from "../../ffi/table.ts";
 import { HostError } from "../errors.ts";
 import { identify, type ProcessIdentity } from "../state/process_identity.ts";
 import { logEnd } from "./log_records.ts";
@@ -59,13 +59,15 @@ export class Monitor {
   start(table: CallTable, namespaces: number, { ready, go }: { ready: Pipe; go: Pipe }): number {
     const { setup } = this;
     const log = this.#open(setup.log.path, 0);
+    // the monitor of an earlier start that failed may still have the one that is there
+    tryLibcCall([ENOENT], "unlinkat", AT_FDCWD, setup.exitPath, 0);
     const program = executableInMemory("dhow-monitor", monitorProgram(setup, logEnd(setup.log.path)));
     this.#opened.push(program);
     const sources = {
       output: this.#output?.reader,
       errors: this.#errors?.reader,
       log,
-      exit: this.#open(setup.exitPath, O_TRUNC),
+      exit: this.#open(setup.exitPath, O_EXCL),
       control: this.#control.reader,
       input: this.#input?.writer,
     };

@@ -107,7 +107,8 @@ async function removeBusyCgroup(path: string): Promise<void> {
 
 /** Kills a process that need not be a child of this one, and waits until it is gone. */
 async function killProcess(process: ProcessIdentity): Promise<void> {
-  if (!isAlive(process)) return;
+  // a monitor is in its container's journal, and becomes the command that carries it out
+  if (!isAlive(process) || process.pid === Deno.pid) return;
   const pidfd = tryLibcCall([ESRCH], "pidfd_open", process.pid, 0);
   if (pidfd === -ESRCH) return;
   const arena = new Arena(4096);

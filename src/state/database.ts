@@ -114,6 +114,9 @@ const MIGRATIONS: readonly string[] = [
   ALTER TABLE containers ADD COLUMN finished INTEGER;
   ALTER TABLE containers ADD COLUMN exit_code INTEGER; -- of its last run
   ALTER TABLE containers ADD COLUMN error TEXT; -- why it could not be started, or why the exit code is not known
+  ALTER TABLE containers ADD COLUMN restarts INTEGER NOT NULL DEFAULT 0; -- by its policy, since it was started by somebody
+  ALTER TABLE containers ADD COLUMN restart_delay INTEGER NOT NULL DEFAULT 0; -- of the last of them, in ms
+  ALTER TABLE containers ADD COLUMN stopped INTEGER NOT NULL DEFAULT 0; -- see STOPPED in src/container/records.ts
   `,
 ];
 

@@ -35,6 +35,11 @@ export function identify(pid: number): ProcessIdentity {
   return { pid, startTime: stat.startTime, bootId: bootId() };
 }
 
+/** Whether this is the process that asks. */
+export function isSelf({ pid, startTime, bootId: boot }: ProcessIdentity): boolean {
+  return pid === Deno.pid && boot === bootId() && startTime === readStat(pid)?.startTime;
+}
+
 /** Whether the process still runs. A zombie does not: it holds nothing any more. Nor does nobody: null. */
 export function isAlive(identity: ProcessIdentity | null): boolean {
   if (identity === null || identity.bootId !== bootId()) return false;

@@ -1,6 +1,8 @@
 import { leaveNetworkBehind } from "../../container/keeper.ts";
+import { lookUpContainer } from "../../container/records.ts";
 import { settle } from "../../container/settle.ts";
 import { DEFAULT_NETWORK } from "../../network/endpoints.ts";
+import { isSelf } from "../../state/process_identity.ts";
 import type { Command } from "../command.ts";
 import { openSession } from "../session.ts";
 
@@ -10,10 +12,13 @@ export const command: Command = {
   summary: "Take back what a container has left, after its end.",
   options: [],
   async run({ args, global }) {
-    const { database, paths, recoverCommand } = await openSession(global, "clean up");
+    const session = await openSession(global, "clean up");
+    const { database, recoverCommand } = session;
     const [id = ""] = args;
-    if (database.get("SELECT 1 FROM containers WHERE id = ?", id) === undefined) return 0;
-    await settle(database, paths, id, { quick: true });
+    // a start that was killed has left its monitor behind; the container may run again
+    const owner = lookUpContainer(database, id)?.owner ?? null;
+    if (owner === null || !isSelf(owner)) return 0;
+    await settle(session, id, { quick: true, mayRestart: true });
     leaveNetworkBehind(database, DEFAULT_NETWORK, recoverCommand);
     return 0;
   },

@@ -1,3 +1,6 @@
+import { SIGNALS } from "../../../ffi/constants.ts";
+import { STOPPED } from "../../container/records.ts";
+import { cancelRestart, markStopped } from "../../container/stop.ts";
 import { DhowError, UsageError } from "../../errors.ts";
 import { ProcessHandle } from "../../state/process_end.ts";
 import type { Command } from "../command.ts";
@@ -22,13 +25,22 @@ export const command: Command = {
       throw new UsageError({ what: "cannot kill", why: `there is no signal ${JSON.stringify(name)}` });
     }
     const session = await openSession(invocation.global, "kill containers");
-    return await eachContainer(invocation, session, ({ id, process, status }) => {
+    return await eachContainer(invocation, session, async (container) => {
+      const { id, process, status, config } = container;
+      // as in docker: what does not ask it to end leaves it to its restart policy
+      const endsIt = signal === SIGNALS.SIGKILL || signal === signalNumber(config.stopSignal) ||
+        config.stopSignal === "SIGTERM";
+      if (status === "restarting") {
+        markStopped(session.database, id, endsIt ? STOPPED.forGood : STOPPED.byUser);
+        if (endsIt) await cancelRestart(session, container);
+        return;
+      }
       using handle = status === "exited" ? undefined : ProcessHandle.open(process);
       if (handle === undefined) {
         throw new DhowError({ what: `Cannot kill container ${id.slice(0, 12)}`, why: "it is not running" });
       }
+      markStopped(session.database, id, endsIt ? STOPPED.forGood : STOPPED.byUser);
       handle.signal(signal);
-      return Promise.resolve();
     });
   },
 };

@@ -5,7 +5,7 @@ import { formatRows } from "../format/listing.ts";
 import { type Filters, parseFilters } from "../image/filters.ts";
 import { print } from "../output.ts";
 import { openSession } from "../session.ts";
-import { containerRow, CONTAINERS, DEFAULT_FORMAT, stateOf } from "./rows.ts";
+import { containerRow, CONTAINERS, DEFAULT_FORMAT, isUp, labelOf, stateOf } from "./rows.ts";
 
 const FILTERS = ["ancestor", "before", "exited", "id", "label", "name", "network", "since", "status"];
 
@@ -40,7 +40,7 @@ export const command: Command = {
       allContainers(database),
       filters,
       (name) => findContainer(database, name),
-    ).filter((container) => meetsState || stateOf(container) === "running").slice(0, last);
+    ).filter((container) => meetsState || isUp(container)).slice(0, last);
     const format = options.text("format") || (options.flag("quiet") ? "{{.ID}}" : DEFAULT_FORMAT);
     const how = { truncate: !options.flag("no-trunc"), now: Date.now() };
     print(formatRows(CONTAINERS, found.map((container) => containerRow(container, how)), format));
@@ -78,7 +78,7 @@ export function filterContainers(
   const since = Math.max(...(filters.get("since") ?? []).map((name) => find(name).created));
   const hasLabel = ({ config }: ContainerRecord, wanted: string) => {
     const [name = "", ...rest] = wanted.split("=");
-    const value = config.options.labels?.[name];
+    const value = labelOf(config, name);
     return value !== undefined && (rest.length === 0 || value === rest.join("="));
   };
   return containers.filter((container) =>

@@ -1,5 +1,5 @@
 /** The rows of `dhow ps` (docker's cli/command/formatter/container.go). */
-import type { ContainerRecord } from "../../container/records.ts";
+import type { ContainerConfig, ContainerRecord } from "../../container/records.ts";
 import { formatTime } from "../format/time.ts";
 import type { Listing, Row } from "../format/listing.ts";
 import { humanDuration } from "../human.ts";
@@ -35,12 +35,23 @@ export function stateOf({ status }: Pick<ContainerRecord, "status">): string {
   return status === "foreground" ? "running" : status;
 }
 
+/** Whether lists show it without being asked for all. */
+export function isUp(container: Pick<ContainerRecord, "status">): boolean {
+  return ["running", "restarting"].includes(stateOf(container));
+}
+
+/** A label of a container; an own member, because users choose the names. */
+export function labelOf({ options }: ContainerConfig, name: string): string | undefined {
+  return Object.hasOwn(options.labels, name) ? options.labels[name] : undefined;
+}
+
 /** `Up 3 minutes`, `Exited (0) 2 hours ago`. */
 export function statusOf(container: ContainerRecord, now: number): string {
   const { status, started, created, finished, exitCode } = container;
   if (status === "created") return "Created";
-  if (status === "exited") {
-    return `Exited (${exitCode ?? 255}) ${humanDuration(now - (finished ?? created))} ago`;
+  if (status === "exited" || status === "restarting") {
+    const word = status === "exited" ? "Exited" : "Restarting";
+    return `${word} (${exitCode ?? 255}) ${humanDuration(now - (finished ?? created))} ago`;
   }
   return `Up ${humanDuration(now - (started ?? created))}`;
 }
@@ -80,6 +91,6 @@ export function containerRow(container: ContainerRecord, { truncate, now }: RowO
       Mounts: () => "",
       Networks: () => options.network,
     },
-    methods: { Label: { arity: 1, call: (key: string) => options.labels?.[key] ?? "" } },
+    methods: { Label: { arity: 1, call: (key: string) => labelOf(config, key) ?? "" } },
   };
 }

@@ -1,25 +1,55 @@
 import { resolveImage } from "../../container/image.ts";
-import type { ContainerRecord } from "../../container/records.ts";
+import { allContainers, type ContainerRecord } from "../../container/records.ts";
+import { isStartedAtBoot } from "../../container/restart.ts";
 import { startContainer } from "../../container/start.ts";
-import { ImageError } from "../../errors.ts";
-import type { Command } from "../command.ts";
+import { awaitEnd } from "../../container/stop.ts";
+import { ImageError, UsageError } from "../../errors.ts";
+import { isAlive, isSelf } from "../../state/process_identity.ts";
+import type { Command, Invocation } from "../command.ts";
 import { openSession, type Session } from "../session.ts";
 import { eachContainer, requireContainers } from "./each.ts";
 
 export const command: Command = {
-  usage: "CONTAINER [CONTAINER...]",
+  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
   summary: "Start containers that do not run.",
-  options: [],
+  options: [{
+    name: "all",
+    help: "in place of CONTAINER: those whose restart policy wants it, after the machine has started",
+  }],
   async run(invocation) {
+    if (invocation.options.flag("all")) return await startAll(invocation);
     requireContainers(invocation, "start");
     const session = await openSession(invocation.global, "start containers");
     return await eachContainer(invocation, session, (container) => startAgain(session, container));
   },
 };
 
+/** Does what docker's daemon does when it starts. */
+async function startAll(invocation: Invocation): Promise<number> {
+  if (invocation.args.length > 0) {
+    throw new UsageError({ what: "cannot start containers", why: "--all takes no CONTAINER" });
+  }
+  const session = await openSession(invocation.global, "start containers");
+  const meant = allContainers(session.database).filter(isStartedAtBoot).map(({ id }) => id);
+  return await eachContainer(
+    { ...invocation, args: meant.toReversed() },
+    session,
+    async (container) => {
+      await startAgain(session, container);
+      return container.name;
+    },
+  );
+}
+
 /** Starts a container on its image as it is on record; does nothing when it runs. */
 export async function startAgain(session: Session, container: ContainerRecord): Promise<void> {
-  if (container.status === "running") return;
+  if (container.status === "running") {
+    if (isAlive(container.process)) return;
+    // it has ended this moment
+    await awaitEnd(session, container);
+  } else if (container.status === "restarting" && container.owner !== null && !isSelf(container.owner)) {
+    return; // it will be started soon
+  }
   const { id, config, image: expected } = container;
   const image = await resolveImage(session.store, config.source, {
     pull: "never",

@@ -103,3 +103,19 @@ Deno.test("no two options of run share a name or a letter", () => {
   const names = RUN_OPTIONS.flatMap(({ name, short }) => short === undefined ? [name] : [name, short]);
   assertEquals(new Set(names).size, names.length);
 });
+
+Deno.test("a restart policy has a name, and on failure a number of times", () => {
+  const policy = (text: string) => options("--restart", text, "sample").restart;
+  assertEquals(policy("always"), { name: "always", retries: 0 });
+  assertEquals(policy("unless-stopped"), { name: "unless-stopped", retries: 0 });
+  assertEquals(policy("on-failure"), { name: "on-failure", retries: 0 });
+  assertEquals(policy("on-failure:3"), { name: "on-failure", retries: 3 });
+  assertEquals([policy("no"), policy("")], [NOTHING.restart, NOTHING.restart]);
+  for (
+    const text of ["never", "always:2", "on-failure:", "on-failure:x", "on-failure:-1", "ALWAYS", " always"]
+  ) {
+    assertThrows(() => policy(text), UsageError, "there is no restart policy");
+  }
+  assertThrows(() => options("--rm", "--restart", "always", "sample"), UsageError, "--restart and --rm");
+  assertEquals(options("--rm", "--restart", "no", "sample").remove, true);
+});

@@ -39,6 +39,7 @@ export const OPTIONS: RunOptions = {
   stopTimeout: undefined,
   labels: {},
   log: { maxSize: undefined, maxFiles: 1 },
+  restart: { name: "no", retries: 0 },
 };
 
 export const CONFIG: ImageConfig = {

@@ -176,3 +176,42 @@ Deno.test("a disk that is full is explained, whichever call of SQLite meets it",
   }, HostError);
   assertMatch(error.message, /disk is full.*free some space/);
 });
+
+const TABLES_OF_2 =
+  "images tags layers containers networks endpoints image_diff_ids indexes archives digests blobs host_facts"
+    .split(" ");
+
+/** A database as a dhow with an older schema has left it. */
+function olderDatabase(state: TemporaryState, schema: number): void {
+  state.open();
+  const connection = new DatabaseSync(databasePath(state.paths));
+  // what the newest migration has added is taken away again
+  const tables = connection.prepare(
+    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'",
+  )
+    .all().map(({ name }) => String(name)).filter((name) => !TABLES_OF_2.includes(name));
+  for (const table of tables) connection.exec(`DROP TABLE ${table}`);
+  const added = connection.prepare("PRAGMA table_info(containers)").all().map(({ name }) => String(name))
+    .filter((name) => !["id", "name", "image", "owner", "undo"].includes(name));
+  for (const column of added) connection.exec(`ALTER TABLE containers DROP COLUMN ${column}`);
+  connection.exec(`PRAGMA user_version = ${schema}`);
+  connection.close();
+}
+
+Deno.test("a database of an older dhow is brought up to date, and keeps what is in it", () => {
+  using state = new TemporaryState();
+  olderDatabase(state, 2);
+  const connection = new DatabaseSync(databasePath(state.paths));
+  connection.exec("INSERT INTO containers VALUES ('old', 'left', NULL, '{}', '[]')");
+  connection.close();
+  const database = state.open();
+  const row = database.get<Record<string, unknown>>("SELECT * FROM containers");
+  assertEquals([row?.id, row?.name, row?.status, row?.restarts, row?.config], [
+    "old",
+    "left",
+    "foreground",
+    0,
+    null,
+  ]);
+  assertEquals(version(databasePath(state.paths)), 3);
+});

@@ -1,0 +1,60 @@
+import { assertEquals } from "@std/assert";
+import { assertSuccess } from "./containers.ts";
+import { eventually } from "./eventually.ts";
+import type { Host } from "./host.ts";
+import { busyboxArchive } from "./images.ts";
+import { systemTest } from "./system_test.ts";
+
+/** What a test of containers that stay works with: a host with the image busybox. */
+export class Detached {
+  constructor(readonly host: Host) {}
+
+  /** Runs dhow, which must succeed and have nothing to say on standard error. @returns what it printed, without its last newline */
+  async dhow(...args: string[]): Promise<string> {
+    const output = await this.host.dhow(args);
+    assertSuccess(output);
+    return output.stdout.replace(/\n$/, "");
+  }
+
+  /** Starts a container of busybox. @returns its id */
+  start(command: readonly string[], flags: readonly string[] = []): Promise<string> {
+    return this.dhow("run", "-d", "--network", "none", ...flags, "busybox", ...command);
+  }
+
+  script(script: string, flags: readonly string[] = []): Promise<string> {
+    return this.start(["sh", "-c", script], flags);
+  }
+
+  /** What `dhow ps -a` tells of a container. */
+  ask(container: string, template: string): Promise<string> {
+    return this.dhow("ps", "-a", "--no-trunc", "--filter", `id=${container}`, "--format", template);
+  }
+
+  async status(container: string): Promise<string> {
+    return (await this.ask(container, "{{.Status}}")).replace(/ [^()]* ago$/, "").replace(/^Up .*/, "Up");
+  }
+
+  /** Waits until a container's state is one. */
+  async becomes(container: string, status: string): Promise<void> {
+    await eventually(async () => assertEquals(await this.status(container), status));
+  }
+
+  /** The pid, in the host, of a container's monitor. */
+  monitor(container: string): Promise<number> {
+    return this.host.pidOf(`dhow-monitor ${container}`);
+  }
+}
+
+/** A test of containers that stay; all of them are removed at its end, however it ends. */
+export function detachedTest(name: string, test: (detached: Detached) => Promise<void>): void {
+  systemTest(name, async (host) => {
+    assertSuccess(await host.dhow(["load", "-q", "-i", await busyboxArchive()]));
+    const detached = new Detached(host);
+    try {
+      await test(detached);
+    } finally {
+      const ids = (await host.dhow(["ps", "-aq"])).stdout.trim().split("\n").filter((id) => id !== "");
+      if (ids.length > 0) await host.dhow(["rm", "-f", ...ids]);
+    }
+  });
+}

@@ -1,0 +1,19 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { unitName, unitText } from "../../../../src/cli/system/unit.ts";
+
+Deno.test("the unit runs this very dhow, with its root, once after the network is there", () => {
+  const text = unitText(["/usr/local/bin/dhow", "--root", "/srv/dhow"]);
+  assertStringIncludes(text, '\nExecStart="/usr/local/bin/dhow" "--root" "/srv/dhow" "start" "--all"\n');
+  assertStringIncludes(text, "\nAfter=network-online.target");
+  assertStringIncludes(text, "\nWantedBy=multi-user.target\n");
+});
+
+Deno.test("what systemd would take for more than text is escaped", () => {
+  const text = unitText(['/opt/a "b" 100%/dhow', "--root", "/a$HOME\\b"]);
+  assert(text.includes(String.raw`ExecStart="/opt/a \"b\" 100%%/dhow" "--root" "/a$$HOME\\b" "start"`), text);
+});
+
+Deno.test("each root has a unit of its own", () => {
+  assertEquals(unitName(undefined), "dhow.service");
+  assertEquals(unitName("/srv/my dhow"), "dhow-srv-my-dhow.service");
+});

@@ -1,0 +1,136 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { CODE_ADDRESS, standaloneCode } from "../../../ffi/standalone_code.ts";
+import { executableInMemory, Label, StandaloneProgram } from "../../../ffi/standalone.ts";
+import { libcCall } from "../../../ffi/table.ts";
+import { tableWalker } from "../../../ffi/machine_code.ts";
+
+/** What starts a program of another CPU; undefined when that is not installed. */
+function emulator(arch: string): string[] | undefined {
+  if (arch === Deno.build.arch) return [];
+  const path = `/usr/bin/qemu-${arch}-static`;
+  try {
+    Deno.statSync(path);
+    return [path];
+  } catch {
+    return undefined;
+  }
+}
+
+const ANY = { tolerate: Array.from({ length: 64 }, (_, errno) => errno) };
+
+/** A program on each CPU that can be tried here. */
+function eachCpu(name: string, test: (make: () => StandaloneProgram, run: Run) => void): void {
+  for (const arch of ["x86_64", "aarch64"]) {
+    const prefix = emulator(arch);
+    Deno.test(`${arch}: ${name}`, () => {
+      if (prefix === undefined) return; // what its bytes are is compared below
+      test(() => new StandaloneProgram(64, 64 << 10, arch), (program, stdin) => run(prefix, program, stdin));
+    });
+  }
+}
+
+type Run = (program: StandaloneProgram, stdin?: string) => { code: number; stdout: string };
+
+function run(prefix: readonly string[], program: StandaloneProgram, stdin = "") {
+  const folder = Deno.makeTempDirSync();
+  try {
+    const path = `${folder}/program`;
+    Deno.writeFileSync(path, program.build(), { mode: 0o755 });
+    Deno.writeTextFileSync(`${folder}/stdin`, stdin);
+    const script = 'input="$1"; shift; exec "$@" <"$input"';
+    const { code, stdout } = new Deno.Command("sh", {
+      args: ["-c", script, "sh", `${folder}/stdin`, ...prefix, path],
+    }).outputSync();
+    return { code, stdout: new TextDecoder().decode(stdout) };
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+}
+
+eachCpu("a program makes system calls, and ends with code 0 after the last", (make, run) => {
+  const program = make();
+  program.call("write", [1, program.text("hello\n"), 6]);
+  assertEquals(run(program), { code: 0, stdout: "hello\n" });
+});
+
+eachCpu("a call that fails ends it with code 1; one that may fail does not", (make, run) => {
+  const program = make();
+  program.call("close", [77], ANY);
+  program.call("write", [1, program.text("on"), 2]);
+  program.call("close", [77]);
+  program.call("write", [1, program.text("never"), 5]);
+  assertEquals(run(program), { code: 1, stdout: "on" });
+});
+
+eachCpu("a loop adds and stores words until a jump leaves it", (make, run) => {
+  const program = make();
+  const count = program.word(-2);
+  const [loop, end] = [new Label(), new Label()];
+  program.place(loop);
+  program.jumpIfEqual(count, 3, end);
+  program.call("write", [1, program.text("."), 1]);
+  program.add(count, 1);
+  program.jumpIfLess(count, 3, loop);
+  program.jump(loop);
+  program.place(end);
+  program.store(count, 42);
+  program.call("exit_group", [count]);
+  assertEquals(run(program), { code: 42, stdout: "....." });
+});
+
+eachCpu("words are compared with their sign, in 64 bits", (make, run) => {
+  const program = make();
+  const [less, more] = [new Label(), new Label()];
+  program.jumpIfLess(program.word(-1), 0, less);
+  program.call("exit_group", [1]);
+  program.place(less);
+  program.jumpIfLess(program.word(2 ** 48), 2 ** 47, more);
+  program.call("exit_group", [7]);
+  program.place(more);
+  program.call("exit_group", [2]);
+  assertEquals(run(program).code, 7);
+});
+
+eachCpu("a buffer takes what is read, and results are arguments of later calls", (make, run) => {
+  const program = make();
+  const buffer = program.buffer(4096);
+  const count = program.call("read", [0, buffer, 4096]);
+  program.call("write", [1, buffer, count]);
+  assertEquals(run(program, "from outside"), { code: 0, stdout: "from outside" });
+});
+
+eachCpu("it executes another program with arguments and environment", (make, run) => {
+  const program = make();
+  const argv = program.texts(["sh", "-c", 'echo "$1 $V"', "sh", "ä b"]);
+  program.call("execve", [program.text("/bin/sh"), argv, program.texts(["V=x"])]);
+  assertEquals(run(program), { code: 0, stdout: "ä b x\n" });
+});
+
+Deno.test("the code for both CPUs begins with its start, and then has the walker", () => {
+  for (const [arch, start] of [["x86_64", 19], ["aarch64", 20]] as const) {
+    const { bytes, functions } = standaloneCode(arch);
+    const walker = tableWalker(arch);
+    assertEquals(bytes.subarray(start, start + walker.length), walker);
+    for (const address of functions.values()) {
+      assert(address >= CODE_ADDRESS + start + walker.length && address < CODE_ADDRESS + bytes.length);
+      if (arch === "aarch64") assertEquals(address % 4, 0);
+    }
+  }
+});
+
+Deno.test("a function that a standalone program does not have is an error when the program is made", () => {
+  const program = new StandaloneProgram(4, 4096);
+  assertThrows(() => program.call("printf", []), Error, "printf");
+});
+
+Deno.test("a program in memory can be executed by its descriptor", () => {
+  const program = new StandaloneProgram(4, 4096);
+  program.call("exit_group", [5]);
+  const fd = executableInMemory("five", program.build());
+  try {
+    const { code } = new Deno.Command(`/proc/${Deno.pid}/fd/${fd}`).outputSync();
+    assertEquals(code, 5);
+  } finally {
+    libcCall("close", fd);
+  }
+});
