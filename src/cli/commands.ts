@@ -85,11 +85,34 @@ const rename: Entry = {
   summary: "Give a container another name",
   load: () => import("./container/rename.ts"),
 };
+const pause: Entry = { summary: "Let containers stand still", load: () => import("./container/pause.ts") };
+const unpause: Entry = {
+  summary: "Let paused containers go on",
+  load: () => import("./container/unpause.ts"),
+};
 const run: Entry = { summary: "Run a command in a new container", load: () => import("./run.ts") };
 
 const container: Group = {
   summary: "Manage containers",
-  verbs: { create, kill, logs, ls: ps, rename, restart, rm, run, start, stop, wait },
+  verbs: {
+    create,
+    inspect: {
+      summary: "Print what there is to know of containers",
+      load: () => import("./container/inspect.ts"),
+    },
+    kill,
+    logs,
+    ls: ps,
+    pause,
+    rename,
+    restart,
+    rm,
+    run,
+    start,
+    stop,
+    unpause,
+    wait,
+  },
   aliases: { list: "ls", ps: "ls", remove: "rm" },
 };
 
@@ -106,6 +129,8 @@ export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
   logs,
   wait,
   rename,
+  pause,
+  unpause,
   container,
   explain: {
     summary: "Print what run would do, as a shell script that does it",

@@ -1,6 +1,7 @@
 import { carryOut } from "../plan/undo.ts";
 import type { Undo } from "../plan/step.ts";
 import type { Database } from "../state/database.ts";
+import { isAlive } from "../state/process_identity.ts";
 
 /**
  * Writes down one more thing that must be undone for a container. Durable against any death of the process when it
@@ -29,6 +30,7 @@ export async function carryOutJournal(
   const failures: unknown[] = [];
   for (const undo of journal.toReversed()) {
     try {
+      if (undo.undo === "kill" && isAlive(undo)) await letGoOn(container);
       await carryOut(undo, { quick });
     } catch (error) {
       failures.push(error);
@@ -37,6 +39,12 @@ export async function carryOutJournal(
   if (failures.length > 0) {
     throw new AggregateError(failures, `cannot remove all of container ${container.slice(0, 12)}`);
   }
+}
+
+/** One that is paused would not end by a signal before it goes on. */
+async function letGoOn(id: string): Promise<void> {
+  const { Freezers } = await import("../limits/freezer.ts");
+  new Freezers().thaw(id);
 }
 
 /**

@@ -1,5 +1,6 @@
 import { SIGNALS } from "../../ffi/constants.ts";
 import { DhowError } from "../errors.ts";
+import { Freezers } from "../limits/freezer.ts";
 import { removeTree } from "../plan/undo.ts";
 import type { Database } from "../state/database.ts";
 import { containerState, type Paths } from "../state/paths.ts";
@@ -19,6 +20,12 @@ export async function removeContainer(
   const { database, paths } = context;
   const { id } = container;
   if (container.owner !== null) {
+    if (!isForced && new Freezers().isFrozen(id)) {
+      throw new DhowError({
+        what: `You cannot remove a paused container ${id}`,
+        why: "Unpause and then stop the container before attempting removal or force remove",
+      });
+    }
     if (!isForced) {
       throw new DhowError({
         what: `You cannot remove a running container ${id}`,

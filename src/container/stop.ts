@@ -2,6 +2,7 @@ import { SIGNALS } from "../../ffi/constants.ts";
 import type { Database } from "../state/database.ts";
 import type { Paths } from "../state/paths.ts";
 import { ProcessHandle } from "../state/process_end.ts";
+import { letGoOn } from "./pause.ts";
 import { type ContainerRecord, getContainer } from "./records.ts";
 import { settle } from "./settle.ts";
 
@@ -55,9 +56,15 @@ export async function stopContainer(
 ): Promise<void> {
   using process = ProcessHandle.open(record.process);
   if (process !== undefined) {
-    process.signal(signal);
-    if (seconds >= 0 && !await process.ended(seconds * 1000)) process.signal(SIGNALS.SIGKILL);
+    send(process, record, signal);
+    if (seconds >= 0 && !await process.ended(seconds * 1000)) send(process, record, SIGNALS.SIGKILL);
     await process.ended();
   }
   await awaitEnd(context, record);
+}
+
+/** A paused container goes on, or it could not take the signal. */
+function send(process: ProcessHandle, record: ContainerRecord, signal: number): void {
+  process.signal(signal);
+  letGoOn(record);
 }

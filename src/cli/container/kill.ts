@@ -1,3 +1,5 @@
+import { SIGNALS } from "../../../ffi/constants.ts";
+import { letGoOn } from "../../container/pause.ts";
 import { DhowError, UsageError } from "../../errors.ts";
 import { ProcessHandle } from "../../state/process_end.ts";
 import type { Command } from "../command.ts";
@@ -22,12 +24,15 @@ export const command: Command = {
       throw new UsageError({ what: "cannot kill", why: `there is no signal ${JSON.stringify(name)}` });
     }
     const session = await openSession(invocation.global, "kill containers");
-    return await eachContainer(invocation, session, ({ id, process, status }) => {
+    return await eachContainer(invocation, session, (container) => {
+      const { id, process, status, config } = container;
       using handle = status === "exited" ? undefined : ProcessHandle.open(process);
       if (handle === undefined) {
         throw new DhowError({ what: `Cannot kill container ${id.slice(0, 12)}`, why: "it is not running" });
       }
       handle.signal(signal);
+      // docker's rule: one that stops in its own way stays as it is for other signals
+      if (signal === SIGNALS.SIGKILL || signal === signalNumber(config.stopSignal)) letGoOn(container);
       return Promise.resolve();
     });
   },

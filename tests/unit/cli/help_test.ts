@@ -1,5 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { command as commit } from "../../../src/cli/commit.ts";
+import { command as inspectContainer } from "../../../src/cli/container/inspect.ts";
+import { command as pause } from "../../../src/cli/container/pause.ts";
+import { command as unpause } from "../../../src/cli/container/unpause.ts";
 import { command as explain } from "../../../src/cli/explain.ts";
 import { command as exportCommand } from "../../../src/cli/export.ts";
 import { command as history } from "../../../src/cli/image/history.ts";
@@ -54,6 +57,9 @@ const COMMANDS = {
   logout,
   rmi,
   tag,
+  pause,
+  unpause,
+  "container inspect": inspectContainer,
   "image history": history,
   "image inspect": inspectImage,
   "image load": load,

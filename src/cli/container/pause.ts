@@ -1,0 +1,15 @@
+import { pauseContainer } from "../../container/pause.ts";
+import type { Command } from "../command.ts";
+import { openSession } from "../session.ts";
+import { eachContainer, requireContainers } from "./each.ts";
+
+export const command: Command = {
+  usage: "CONTAINER [CONTAINER...]",
+  summary: "Let all processes of containers stand still.",
+  options: [],
+  async run(invocation) {
+    requireContainers(invocation, "pause");
+    const session = await openSession(invocation.global, "pause containers");
+    return await eachContainer(invocation, session, (container) => pauseContainer(container));
+  },
+};
