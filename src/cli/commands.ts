@@ -90,6 +90,18 @@ const unpause: Entry = {
   summary: "Let paused containers go on",
   load: () => import("./container/unpause.ts"),
 };
+const top: Entry = {
+  summary: "List the processes of a container",
+  load: () => import("./container/top.ts"),
+};
+const stats: Entry = { summary: "Show what containers use", load: () => import("./container/stats.ts") };
+const port: Entry = { summary: "List published ports", load: () => import("./container/port.ts") };
+const update: Entry = {
+  summary: "Change how containers are kept",
+  load: () => import("./container/update.ts"),
+};
+const events: Entry = { summary: "Print what happens, as it does", load: () => import("./system/events.ts") };
+const info: Entry = { summary: "Tell about dhow on this machine", load: () => import("./system/info.ts") };
 const run: Entry = { summary: "Run a command in a new container", load: () => import("./run.ts") };
 
 const container: Group = {
@@ -104,16 +116,38 @@ const container: Group = {
     logs,
     ls: ps,
     pause,
+    port,
+    prune: {
+      summary: "Remove containers that do not run",
+      load: () => import("./container/prune.ts"),
+    },
     rename,
     restart,
     rm,
     run,
     start,
+    stats,
     stop,
+    top,
     unpause,
+    update,
     wait,
   },
   aliases: { list: "ls", ps: "ls", remove: "rm" },
+};
+
+const system: Group = {
+  summary: "Look at all that dhow keeps",
+  verbs: {
+    df: { summary: "Say what images and containers take", load: () => import("./system/df.ts") },
+    events,
+    info,
+    prune: {
+      summary: "Remove containers and images that nobody uses",
+      load: () => import("./system/prune.ts"),
+    },
+  },
+  aliases: {},
 };
 
 /** What `dhow --help` lists, in its order. */
@@ -131,6 +165,10 @@ export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
   rename,
   pause,
   unpause,
+  top,
+  stats,
+  port,
+  update,
   container,
   explain: {
     summary: "Print what run would do, as a shell script that does it",
@@ -157,6 +195,9 @@ export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
   history,
   tag,
   rmi: remove,
+  system,
+  events,
+  info,
   recover: {
     summary: "Undo what killed commands left behind (every command does this first)",
     load: () => import("./recover.ts"),

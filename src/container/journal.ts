@@ -50,13 +50,20 @@ async function letGoOn(id: string): Promise<void> {
 /**
  * Carries out a container's journal, and then forgets the container, its name and its address. If an entry fails, the
  * container stays on record for the next command to try again.
+ * @param how its exit code, if that is known; and as carryOutJournal's
  * @throws {AggregateError} with all that failed
  */
 export async function undoAll(
   database: Database,
   container: string,
-  how: { quick: boolean },
+  { exitCode, ...how }: { quick: boolean; exitCode?: number | undefined },
 ): Promise<void> {
   await carryOutJournal(database, container, how);
-  database.transaction(() => database.run("DELETE FROM containers WHERE id = ?", container));
+  database.transaction(() => {
+    // for the event that tells of its end
+    if (exitCode !== undefined) {
+      database.run("UPDATE containers SET exit_code = ? WHERE id = ?", exitCode, container);
+    }
+    database.run("DELETE FROM containers WHERE id = ?", container);
+  });
 }

@@ -53,7 +53,7 @@ export async function runContainer(
     log.debug("take a name and an address, write down what will have to be undone");
     const plan = register(context, id, options, image);
     stepDone();
-    let status: ExitStatus;
+    let status: ExitStatus | undefined;
     let terminal: RawTerminal | undefined;
     try {
       const child = await execute(plan.steps, {
@@ -79,7 +79,7 @@ export async function runContainer(
         log.warn(`cannot restore the terminal: ${error}`);
       }
       log.debug("take back all that was made");
-      await remove(context, id, options);
+      await remove(context, id, options, status && exitCode(status));
       log.debug("done");
     }
     return exitCode(status);
@@ -128,9 +128,10 @@ async function remove(
   { database, recoverCommand }: RunContext,
   id: string,
   options: RunOptions,
+  exitCode: number | undefined,
 ): Promise<void> {
   try {
-    await undoAll(database, id, { quick: true });
+    await undoAll(database, id, { quick: true, exitCode });
     if (options.network === "bridge") leaveNetworkBehind(database, DEFAULT_NETWORK, recoverCommand);
   } catch (error) {
     for (const message of messagesOf(error)) log.warn(`${message}; the next dhow command tries again`);

@@ -59,12 +59,12 @@ export async function settle(
   const removes = database.transaction(() => {
     const { status, config } = getContainer(database, id);
     database.run("DELETE FROM endpoints WHERE container = ?", id);
+    if (status === "running") writeEnd(database, id, readEnd(paths, id));
     if (status === "running" && config.options.remove) {
       database.run("DELETE FROM containers WHERE id = ?", id);
       return true;
     }
     database.run("UPDATE containers SET owner = ?, undo = '[]' WHERE id = ?", NOBODY, id);
-    if (status === "running") writeEnd(database, id, readEnd(paths, id));
     return false;
   });
   // without its row, recovery would remove it as well

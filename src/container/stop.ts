@@ -2,6 +2,7 @@ import { SIGNALS } from "../../ffi/constants.ts";
 import type { Database } from "../state/database.ts";
 import type { Paths } from "../state/paths.ts";
 import { ProcessHandle } from "../state/process_end.ts";
+import { recordEvent } from "./events.ts";
 import { letGoOn } from "./pause.ts";
 import { type ContainerRecord, getContainer } from "./records.ts";
 import { settle } from "./settle.ts";
@@ -56,15 +57,21 @@ export async function stopContainer(
 ): Promise<void> {
   using process = ProcessHandle.open(record.process);
   if (process !== undefined) {
-    send(process, record, signal);
-    if (seconds >= 0 && !await process.ended(seconds * 1000)) send(process, record, SIGNALS.SIGKILL);
+    send(context, process, record, signal);
+    if (seconds >= 0 && !await process.ended(seconds * 1000)) send(context, process, record, SIGNALS.SIGKILL);
     await process.ended();
   }
   await awaitEnd(context, record);
 }
 
 /** A paused container goes on, or it could not take the signal. */
-function send(process: ProcessHandle, record: ContainerRecord, signal: number): void {
+function send(
+  { database }: Context,
+  process: ProcessHandle,
+  record: ContainerRecord,
+  signal: number,
+): void {
+  recordEvent(database, record.id, "kill", { signal: String(signal) });
   process.signal(signal);
   letGoOn(record);
 }

@@ -1,6 +1,7 @@
 import { dirname } from "@std/path";
 import { DatabaseSync } from "node:sqlite";
 import { HostError } from "../errors.ts";
+import { EVENT_SCHEMA } from "./event_schema.ts";
 import { databasePath, type Paths } from "./paths.ts";
 
 /** The schema that this dhow writes, as PRAGMA user_version. Each entry brings a database from one version to the next. */
@@ -114,6 +115,7 @@ const MIGRATIONS: readonly string[] = [
   ALTER TABLE containers ADD COLUMN finished INTEGER;
   ALTER TABLE containers ADD COLUMN exit_code INTEGER; -- of its last run
   ALTER TABLE containers ADD COLUMN error TEXT; -- why it could not be started, or why the exit code is not known
+  ${EVENT_SCHEMA}
   `,
 ];
 

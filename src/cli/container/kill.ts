@@ -1,4 +1,5 @@
 import { SIGNALS } from "../../../ffi/constants.ts";
+import { recordEvent } from "../../container/events.ts";
 import { letGoOn } from "../../container/pause.ts";
 import { DhowError, UsageError } from "../../errors.ts";
 import { ProcessHandle } from "../../state/process_end.ts";
@@ -30,6 +31,7 @@ export const command: Command = {
       if (handle === undefined) {
         throw new DhowError({ what: `Cannot kill container ${id.slice(0, 12)}`, why: "it is not running" });
       }
+      recordEvent(session.database, id, "kill", { signal: String(signal) });
       handle.signal(signal);
       // docker's rule: one that stops in its own way stays as it is for other signals
       if (signal === SIGNALS.SIGKILL || signal === signalNumber(config.stopSignal)) letGoOn(container);

@@ -1,3 +1,4 @@
+import { recordEvent } from "../../container/events.ts";
 import { pauseContainer } from "../../container/pause.ts";
 import type { Command } from "../command.ts";
 import { openSession } from "../session.ts";
@@ -10,6 +11,9 @@ export const command: Command = {
   async run(invocation) {
     requireContainers(invocation, "pause");
     const session = await openSession(invocation.global, "pause containers");
-    return await eachContainer(invocation, session, (container) => pauseContainer(container));
+    return await eachContainer(invocation, session, async (container) => {
+      await pauseContainer(container);
+      recordEvent(session.database, container.id, "pause");
+    });
   },
 };

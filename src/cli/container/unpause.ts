@@ -1,3 +1,4 @@
+import { recordEvent } from "../../container/events.ts";
 import { unpauseContainer } from "../../container/pause.ts";
 import type { Command } from "../command.ts";
 import { openSession } from "../session.ts";
@@ -12,6 +13,7 @@ export const command: Command = {
     const session = await openSession(invocation.global, "unpause containers");
     return await eachContainer(invocation, session, (container) => {
       unpauseContainer(container);
+      recordEvent(session.database, container.id, "unpause");
       return Promise.resolve();
     });
   },
