@@ -1,5 +1,6 @@
 import { runContainer } from "../container/run.ts";
 import type { Command } from "./command.ts";
+import { withCidFile } from "./container/cid_file.ts";
 import { imageFor } from "./container/image_for.ts";
 import { print } from "./output.ts";
 import { readRunOptions, RUN_OPTIONS } from "./run_options.ts";
@@ -15,11 +16,14 @@ export const command: Command = {
     const options = readRunOptions(invocation);
     const session = await openSession(invocation.global, "run containers");
     const image = await imageFor(session, options);
-    if (!options.detach) return await runContainer(session, options, image);
-    const { createContainer, startContainer } = await import("../container/start.ts");
-    const id = createContainer(session, options, image);
-    await startContainer(session, id, image);
-    print(`${id}\n`);
-    return 0;
+    return await withCidFile(options.cidFile, async (announce) => {
+      if (!options.detach) return await runContainer(session, options, image, announce);
+      const { createContainer, startContainer } = await import("../container/start.ts");
+      const id = createContainer(session, options, image);
+      announce(id);
+      await startContainer(session, id, image);
+      print(`${id}\n`);
+      return 0;
+    });
   },
 };

@@ -39,7 +39,18 @@ export interface RunOptions {
   readonly stopTimeout: number | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly log: LogOptions;
+  /** The file that gets the container's id. */
+  readonly cidFile: string | undefined;
+  /** Whether an init of dhow's is its process 1. */
+  readonly init: boolean;
+  /** Whose processes it sees, whose System V and POSIX queues and shared memory, whose host name. */
+  readonly pid: Sharing;
+  readonly ipc: Sharing;
+  readonly uts: Sharing;
 }
+
+/** Whether a container has a namespace of its own, or is in the host's. */
+export type Sharing = "private" | "host";
 
 /** How a container's log is kept. */
 export interface LogOptions {

@@ -29,6 +29,7 @@ export interface RunContext {
 
 /**
  * Runs a container in the foreground, from taking its name to removing its last folder.
+ * @param announce told its id, once it is on record
  * @returns the exit code of its program, or 128 + the signal that ended it
  * @throws {DhowError} when it cannot be started; nothing of it is left then
  */
@@ -36,6 +37,7 @@ export async function runContainer(
   context: RunContext,
   options: RunOptions,
   image: ResolvedImage,
+  announce: (id: string) => void = () => {},
 ): Promise<number> {
   const { database } = context;
   if (options.name !== undefined) checkName(options.name);
@@ -53,6 +55,7 @@ export async function runContainer(
     log.debug("take a name and an address, write down what will have to be undone");
     const plan = register(context, id, options, image);
     stepDone();
+    announce(id);
     let status: ExitStatus | undefined;
     let terminal: RawTerminal | undefined;
     try {

@@ -183,20 +183,24 @@ class Execution {
       const { Monitor } = await import("./monitored.ts");
       this.#monitor = new Monitor(step.monitor);
     }
-    const meeting = { ready, go, streams: this.#monitor?.streams };
+    const init = step.steps.some((each) => each.op === "execute" && each.init)
+      ? (await import("./init_program.ts")).makeInit()
+      : undefined;
+    const meeting = { ready, go, streams: this.#monitor?.streams, init };
     const program = compileChild(this.#withLoops(step.steps), meeting, childStopsAfter());
     const flags = step.namespaces.reduce((bits, kind) => bits | CLONE_FLAGS[kind], 0);
     const { pid, ended } = this.#monitor === undefined
       ? spawnWalking(program.table, flags, ready)
       : startMonitored(this.#monitor, program, flags, meeting);
     libcCall("close", go.reader);
+    if (init !== undefined) libcCall("close", init.fd); // the child has its own
     try {
       // The child waits for a byte that only comes after this is written down, and ends if this process ends before.
       this.#child = { pid, pidfd: libcCall("pidfd_open", pid, 0), program, exit: ended };
       this.around.record({ undo: "kill", ...identify(pid) });
     } catch (error) {
       // it may have failed, and be gone, already
-      throw program.table.failure === undefined ? error : explainChildFailure(program, await ended);
+      throw program.failure === undefined ? error : explainChildFailure(program, await ended);
     }
   }
 
@@ -265,7 +269,7 @@ class Execution {
     else this.#awaitChild().catch(() => {}); // fault injection: it may still stop after its release
     const ended = exit.then((status) => {
       this.#detachLoops();
-      if (program.table.failure !== undefined) throw explainChildFailure(program, status);
+      if (program.failure !== undefined) throw explainChildFailure(program, status);
       return status;
     });
     return { pid, signal: (signal) => signalProcess(pidfd, signal), ended };
@@ -278,7 +282,7 @@ class Execution {
     if (monitor === undefined) throw new Error("the plan has no monitor");
     const process = identify(pid);
     await monitor.settled();
-    if (program.table.failure !== undefined) throw explainChildFailure(program, await exit);
+    if (program.failure !== undefined) throw explainChildFailure(program, await exit);
     const identity = monitor.assertStarted();
     this.#closePipes();
     this.#detachLoops();
