@@ -121,7 +121,8 @@ export function lookUpContainer(database: Database, wanted: string): ContainerRe
   return found && toRecord(found);
 }
 
-function noSuchContainer(wanted: string): DhowError {
+/** In docker's words. */
+export function noSuchContainer(wanted: string): DhowError {
   return new DhowError({ what: "No such container", why: wanted });
 }
 

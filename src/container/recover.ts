@@ -18,6 +18,9 @@ interface ContainerRow {
   readonly status: Status;
 }
 
+/** How a container in the foreground ends when its dhow is killed. */
+const KILLED = 128 + 9;
+
 async function settleDead(database: Database, paths: Paths, id: string): Promise<void> {
   const { settle } = await import("./settle.ts");
   await settle(database, paths, id, { quick: false });
@@ -34,7 +37,9 @@ export async function recover(database: Database, paths: Paths, store: ImageStor
   );
   for (const { id, status } of dead) {
     await attempt(() =>
-      status === "foreground" ? undoAll(database, id, { quick: false }) : settleDead(database, paths, id)
+      status === "foreground"
+        ? undoAll(database, id, { quick: false, exitCode: KILLED })
+        : settleDead(database, paths, id)
     );
   }
   for (const network of database.all<{ name: string }>("SELECT name FROM networks WHERE made IS NOT NULL")) {

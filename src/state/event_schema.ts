@@ -80,7 +80,9 @@ export const EVENT_SCHEMA = `
   trigger(
     "foreground_died",
     `AFTER DELETE ON containers
-       WHEN OLD.status = 'foreground' AND OLD.config IS NOT NULL AND ${isStarted("OLD")}`,
+       WHEN OLD.status = 'foreground' AND OLD.config IS NOT NULL AND OLD.exit_code IS NOT NULL AND ${
+      isStarted("OLD")
+    }`,
     died("OLD"),
   )
 }

@@ -62,6 +62,11 @@ function truncated(text: string, length: number): string {
   return characters.length <= length ? text : `${characters.slice(0, length - 1).join("")}…`;
 }
 
+/** In docker's way (container/view.go): quotes around arguments with spaces, which need not be right for a shell. */
+export function commandText([program = "", ...args]: readonly string[]): string {
+  return [program, ...args.map((arg) => arg.includes(" ") ? `'${arg}'` : arg)].join(" ");
+}
+
 export interface RowOptions {
   readonly truncate: boolean;
   /** In milliseconds since 1970. */
@@ -79,7 +84,7 @@ export function containerRow(
 ): Row {
   const { id, name, config, created, image } = container;
   const { options } = config;
-  const command = config.command.join(" ");
+  const command = commandText(config.command);
   const labels = Object.entries(options.labels ?? {}).map(([key, value]) => `${key}=${value}`).join(",");
   const isId = options.image === image;
   return {
