@@ -138,6 +138,7 @@ export const MFD_EXEC = 0x10;
 // waitid(2); clock_gettime(2)
 export const P_ALL = 0;
 export const WEXITED = 0x00000004;
+export const WNOHANG = 0x00000001;
 export const WNOWAIT = 0x01000000;
 export const CLOCK_REALTIME = 0;
 

@@ -31,6 +31,7 @@ const NUMBERS: Readonly<Record<string, readonly [x86: number, arm: number]>> = {
   execve: [59, 221],
   exit_group: [231, 94],
   ftruncate: [77, 46],
+  kill: [62, 129],
   nanosleep: [35, 101],
   openat: [257, 56],
   ppoll: [271, 73],
@@ -40,8 +41,10 @@ const NUMBERS: Readonly<Record<string, readonly [x86: number, arm: number]>> = {
   read: [0, 63],
   renameat: [264, 38],
   rt_sigprocmask: [14, 135],
+  rt_sigtimedwait: [128, 137],
   setsid: [112, 157],
   unlinkat: [263, 35],
+  wait4: [61, 260],
   waitid: [247, 95],
   write: [1, 64],
 };
@@ -141,6 +144,11 @@ export class StandaloneProgram {
     const address = this.#arena.allocate(8 * values.length);
     values.forEach((value, index) => this.#arena.setWord(address + 8 * index, value));
     return address;
+  }
+
+  /** Where in the executable a word lies, in bytes. */
+  offsetOf(word: Word): number {
+    return 2 * PAGE + word.address - DATA_ADDRESS;
   }
 
   text(text: string): number {

@@ -85,20 +85,70 @@ const rename: Entry = {
   summary: "Give a container another name",
   load: () => import("./container/rename.ts"),
 };
+const pause: Entry = { summary: "Let containers stand still", load: () => import("./container/pause.ts") };
+const unpause: Entry = {
+  summary: "Let paused containers go on",
+  load: () => import("./container/unpause.ts"),
+};
+const top: Entry = {
+  summary: "List the processes of a container",
+  load: () => import("./container/top.ts"),
+};
+const stats: Entry = { summary: "Show what containers use", load: () => import("./container/stats.ts") };
+const port: Entry = { summary: "List published ports", load: () => import("./container/port.ts") };
+const update: Entry = {
+  summary: "Change how containers are kept",
+  load: () => import("./container/update.ts"),
+};
+const events: Entry = { summary: "Print what happens, as it does", load: () => import("./system/events.ts") };
+const info: Entry = { summary: "Tell about dhow on this machine", load: () => import("./system/info.ts") };
 const run: Entry = { summary: "Run a command in a new container", load: () => import("./run.ts") };
 
 const container: Group = {
   summary: "Manage containers",
-  verbs: { create, kill, logs, ls: ps, rename, restart, rm, run, start, stop, wait },
+  verbs: {
+    create,
+    inspect: {
+      summary: "Print what there is to know of containers",
+      load: () => import("./container/inspect.ts"),
+    },
+    kill,
+    logs,
+    ls: ps,
+    pause,
+    port,
+    prune: {
+      summary: "Remove containers that do not run",
+      load: () => import("./container/prune.ts"),
+    },
+    rename,
+    restart,
+    rm,
+    run,
+    start,
+    stats,
+    stop,
+    top,
+    unpause,
+    update,
+    wait,
+  },
   aliases: { list: "ls", ps: "ls", remove: "rm" },
 };
 
 const system: Group = {
-  summary: "Manage dhow itself",
+  summary: "Manage dhow itself, and look at all that it keeps",
   verbs: {
+    df: { summary: "Say what images and containers take", load: () => import("./system/df.ts") },
+    events,
+    info,
     install: {
       summary: "Have systemd start containers when the machine starts",
       load: () => import("./system/install.ts"),
+    },
+    prune: {
+      summary: "Remove containers and images that nobody uses",
+      load: () => import("./system/prune.ts"),
     },
     uninstall: {
       summary: "Take back what system install has done",
@@ -121,6 +171,12 @@ export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
   logs,
   wait,
   rename,
+  pause,
+  unpause,
+  top,
+  stats,
+  port,
+  update,
   container,
   explain: {
     summary: "Print what run would do, as a shell script that does it",
@@ -148,6 +204,8 @@ export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
   tag,
   rmi: remove,
   system,
+  events,
+  info,
   recover: {
     summary: "Undo what killed commands left behind (every command does this first)",
     load: () => import("./recover.ts"),

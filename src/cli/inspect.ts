@@ -1,9 +1,12 @@
+import { type ContainerRecord, seekContainer } from "../container/records.ts";
 import { ImageError, UsageError } from "../errors.ts";
 import { ImageCatalog } from "../image/store/catalog.ts";
 import type { Command } from "./command.ts";
 import { describeImage } from "./image/details.ts";
 import { FORMAT, inspectNames, requireNames } from "./image/inspect.ts";
 import { log } from "../log.ts";
+import type { Database } from "../state/database.ts";
+import { containerViews } from "./container/inspect.ts";
 import { openSession } from "./session.ts";
 import type { Value } from "./template/value.ts";
 
@@ -12,18 +15,23 @@ type Finders = Readonly<Record<string, (name: string) => Value | undefined>>;
 
 export const command: Command = {
   usage: "[OPTIONS] NAME|ID [NAME|ID...]",
-  summary: "Print what there is to know of images, as JSON.",
+  summary: "Print what there is to know of containers and images, as JSON.",
   options: [
     FORMAT,
-    { name: "size", short: "s", help: "ignored for images: their size is printed always" },
-    { name: "type", value: "TYPE", help: "look among objects of this type only: image" },
+    { name: "size", short: "s", help: "also what containers have written, in bytes" },
+    { name: "type", value: "TYPE", help: "look among objects of this type only: container, image" },
   ],
   async run(invocation) {
     requireNames(invocation, "NAME");
     const type = invocation.options.text("type") ?? "";
-    const { store } = await openSession(invocation.global, "inspect");
-    const catalog = new ImageCatalog(store);
-    const finders: Finders = { image: (name) => findImage(catalog, name) };
+    const session = await openSession(invocation.global, "inspect");
+    const withSize = invocation.options.flag("size");
+    const catalog = new ImageCatalog(session.store);
+    const show = containerViews(session, withSize);
+    const finders: Finders = {
+      container: (name) => findContainerOf(session.database, name, show),
+      image: (name) => findImage(catalog, name),
+    };
     if (type !== "" && !Object.hasOwn(finders, type)) {
       throw new UsageError({
         what: "cannot inspect",
@@ -31,10 +39,19 @@ export const command: Command = {
         hint: `there are: ${Object.keys(finders).join(", ")}`,
       });
     }
-    if (invocation.options.flag("size")) log.warn("--size is ignored for images");
+    if (withSize && type === "image") log.warn("--size is ignored for images");
     return inspectNames(invocation, (name) => findAny(finders, type, name));
   },
 };
+
+function findContainerOf(
+  database: Database,
+  name: string,
+  show: (container: ContainerRecord) => Value,
+): Value | undefined {
+  const container = seekContainer(database, name);
+  return container && show(container);
+}
 
 function findImage(catalog: ImageCatalog, name: string): Value | undefined {
   const image = catalog.find(name);

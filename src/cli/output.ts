@@ -7,16 +7,17 @@ function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string
   for (let done = 0; done < bytes.length;) done += stream.writeSync(bytes.subarray(done));
 }
 
-/** Writes to standard output. A reader that has gone away is not an error. */
-export function print(text: string): void {
-  printTo(Deno.stdout, "standard output", text);
+/** Writes to standard output. A reader that has gone away is not an error. @returns whether it is still there */
+export function print(text: string): boolean {
+  return printTo(Deno.stdout, "standard output", text);
 }
 
-function printTo(stream: typeof Deno.stdout | typeof Deno.stderr, name: string, text: string): void {
+function printTo(stream: typeof Deno.stdout | typeof Deno.stderr, name: string, text: string): boolean {
   try {
     writeAll(stream, text);
+    return true;
   } catch (error) {
-    if (error instanceof Deno.errors.BrokenPipe) return;
+    if (error instanceof Deno.errors.BrokenPipe) return false;
     const why = error instanceof Error ? error.message : String(error);
     throw new HostError({ what: `cannot write to ${name}`, why, cause: error });
   }

@@ -1,6 +1,7 @@
 import { runContainer } from "../container/run.ts";
 import { UsageError } from "../errors.ts";
 import type { Command } from "./command.ts";
+import { withCidFile } from "./container/cid_file.ts";
 import { imageFor } from "./container/image_for.ts";
 import { print } from "./output.ts";
 import { readRunOptions, RUN_OPTIONS } from "./run_options.ts";
@@ -19,19 +20,14 @@ export const command: Command = {
     }
     const session = await openSession(invocation.global, "run containers");
     const image = await imageFor(session, options);
-    if (!options.detach) return await runContainer(session, options, image);
-    const { createContainer, startContainer } = await import("../container/start.ts");
-    const { getContainer } = await import("../container/records.ts");
-    const { removeContainer } = await import("../container/remove.ts");
-    const id = createContainer(session, options, image);
-    try {
+    return await withCidFile(options.cidFile, async (announce) => {
+      if (!options.detach) return await runContainer(session, options, image, announce);
+      const { createContainer, startContainer } = await import("../container/start.ts");
+      const id = createContainer(session, options, image);
+      announce(id);
       await startContainer(session, id, image);
-    } catch (error) {
-      // one that stays can be looked at, and started again
-      if (options.remove) await removeContainer(session, getContainer(session.database, id), true);
-      throw error;
-    }
-    print(`${id}\n`);
-    return 0;
+      print(`${id}\n`);
+      return 0;
+    });
   },
 };

@@ -5,11 +5,13 @@ import {
   type PullPolicy,
   type RestartPolicy,
   type RunOptions,
+  type Sharing,
 } from "../container/options.ts";
 import { signalName } from "./container/signal_names.ts";
 import { parseAddress } from "../network/subnet.ts";
 import { UsageError } from "../errors.ts";
-import type { Invocation, Option } from "./command.ts";
+import type { Invocation, Option, ParsedOptions } from "./command.ts";
+import { readEnvFile } from "./env_file.ts";
 import { INSECURE, PLATFORM, readPlatform } from "./registry_options.ts";
 
 /** The options of `run`, docker's. */
@@ -66,6 +68,21 @@ export const RUN_OPTIONS: readonly Option[] = [
     value: "POLICY",
     help: "start it again when it ends: no (default), on-failure[:TIMES], always, unless-stopped",
   },
+  {
+    name: "env-file",
+    value: "FILE",
+    repeats: true,
+    help: "set the variables in a file, one a line; --env wins",
+  },
+  { name: "cidfile", value: "FILE", help: "write the container's id to this file, which must not be there" },
+  { name: "init", help: "let an init of dhow's be process 1: it hands signals on and reaps" },
+  { name: "pid", value: "MODE", help: "private (default) or host: whose processes it sees" },
+  {
+    name: "ipc",
+    value: "MODE",
+    help: "private (default), shareable or host: whose shared memory and queues",
+  },
+  { name: "uts", value: "MODE", help: "private (default) or host: whose host name" },
 ];
 
 function isAddress(text: string): boolean {
@@ -127,7 +144,9 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     address,
     dns: options.list("dns"),
     entrypoint: options.text("entrypoint"),
-    env: options.list("env").flatMap((entry) => readVariable(entry, wrong)),
+    env: [...options.list("env-file").flatMap(readEnvFile), ...options.list("env")].flatMap((entry) =>
+      readVariable(entry, wrong)
+    ),
     workingDir,
     user: options.text("user"),
     userNamespace: options.flag("userns"),
@@ -139,6 +158,9 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     labels: Object.fromEntries(options.list("label").map((text) => splitLabel(text))),
     log: readLogOptions(options.list("log-opt"), wrong),
     restart: readRestart(options.text("restart") ?? "no", options.flag("rm"), wrong),
+    cidFile: options.text("cidfile"),
+    init: options.flag("init"),
+    ...readSharing(options, wrong),
   };
 }
 
@@ -162,6 +184,25 @@ function readRestart(text: string, removes: boolean, wrong: Wrong): RestartPolic
   }
   if (policy !== "no" && removes) throw wrong("Conflicting options: --restart and --rm");
   return { name: policy as RestartPolicy["name"], retries: Number(times ?? 0) };
+}
+
+function readSharing(options: ParsedOptions, wrong: Wrong): Record<"pid" | "ipc" | "uts", Sharing> {
+  const read = (name: "pid" | "ipc" | "uts"): Sharing => {
+    const mode = options.text(name) || "private";
+    if (mode === "private" || (name === "ipc" && mode === "shareable")) return "private";
+    if (mode !== "host") {
+      const why = mode.startsWith("container:")
+        ? `--${name} cannot join another container's namespace yet`
+        : `there is no --${name} ${JSON.stringify(mode)}`;
+      throw wrong(why, `--${name} takes private or host`);
+    }
+    if (options.flag("userns")) throw wrong(`--${name} host and --userns contradict each other`);
+    if (name === "uts" && options.text("hostname") !== undefined) {
+      throw wrong("--hostname and --uts host contradict each other");
+    }
+    return "host";
+  };
+  return { pid: read("pid"), ipc: read("ipc"), uts: read("uts") };
 }
 
 function splitLabel(text: string): [name: string, value: string] {

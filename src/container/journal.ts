@@ -1,6 +1,7 @@
 import { carryOut } from "../plan/undo.ts";
 import type { Undo } from "../plan/step.ts";
 import type { Database } from "../state/database.ts";
+import { isAlive } from "../state/process_identity.ts";
 
 /**
  * Writes down one more thing that must be undone for a container. Durable against any death of the process when it
@@ -29,6 +30,7 @@ export async function carryOutJournal(
   const failures: unknown[] = [];
   for (const undo of journal.toReversed()) {
     try {
+      if (undo.undo === "kill" && isAlive(undo)) await letGoOn(container);
       await carryOut(undo, { quick });
     } catch (error) {
       failures.push(error);
@@ -39,16 +41,29 @@ export async function carryOutJournal(
   }
 }
 
+/** One that is paused would not end by a signal before it goes on. */
+async function letGoOn(id: string): Promise<void> {
+  const { Freezers } = await import("../limits/freezer.ts");
+  new Freezers().thaw(id);
+}
+
 /**
  * Carries out a container's journal, and then forgets the container, its name and its address. If an entry fails, the
  * container stays on record for the next command to try again.
+ * @param how its exit code, if that is known; and as carryOutJournal's
  * @throws {AggregateError} with all that failed
  */
 export async function undoAll(
   database: Database,
   container: string,
-  how: { quick: boolean },
+  { exitCode, ...how }: { quick: boolean; exitCode?: number | undefined },
 ): Promise<void> {
   await carryOutJournal(database, container, how);
-  database.transaction(() => database.run("DELETE FROM containers WHERE id = ?", container));
+  database.transaction(() => {
+    // for the event that tells of its end
+    if (exitCode !== undefined) {
+      database.run("UPDATE containers SET exit_code = ? WHERE id = ?", exitCode, container);
+    }
+    database.run("DELETE FROM containers WHERE id = ?", container);
+  });
 }

@@ -40,6 +40,14 @@ export interface RunOptions {
   readonly labels: Readonly<Record<string, string>>;
   readonly log: LogOptions;
   readonly restart: RestartPolicy;
+  /** The file that gets the container's id. */
+  readonly cidFile: string | undefined;
+  /** Whether an init of dhow's is its process 1. */
+  readonly init: boolean;
+  /** Whose processes it sees, whose System V and POSIX queues and shared memory, whose host name. */
+  readonly pid: Sharing;
+  readonly ipc: Sharing;
+  readonly uts: Sharing;
 }
 
 /** When a container that has ended is started again. */
@@ -48,6 +56,9 @@ export interface RestartPolicy {
   /** How often at most, on failure; 0 for no bound. */
   readonly retries: number;
 }
+
+/** Whether a container has a namespace of its own, or is in the host's. */
+export type Sharing = "private" | "host";
 
 /** How a container's log is kept. */
 export interface LogOptions {

@@ -27,6 +27,8 @@ export interface PlanInput {
   readonly persistent: boolean;
   /** undefined when dhow itself waits for its end. */
   readonly monitor: MonitorSetup | undefined;
+  /** Whether an init of dhow's is process 1. */
+  readonly init: boolean;
 }
 
 /**
@@ -156,7 +158,9 @@ function childSteps(input: PlanInput): ChildStep[] {
       key,
       value,
     })),
-    { op: "set-hostname", why: "set its host name", hostname: spec.hostname },
+    ...(linux.namespaces.some(({ type }) => type === "uts")
+      ? [{ op: "set-hostname", why: "set its host name", hostname: spec.hostname } as const]
+      : []),
     { op: "new-session", why: "leave the caller's session" },
     ...(process.terminal
       ? [{ op: "open-terminal", why: "open a terminal of its own", uid: process.user.uid } as const]
@@ -179,7 +183,13 @@ function childSteps(input: PlanInput): ChildStep[] {
       gid: process.user.gid,
       groups: process.user.additionalGids,
     },
-    { op: "execute", why: "become the program", args: process.args, env: process.env },
+    {
+      op: "execute",
+      why: input.init ? "start the program, and become the init that looks after it" : "become the program",
+      args: process.args,
+      env: process.env,
+      init: input.init,
+    },
   ];
 }
 

@@ -49,6 +49,7 @@ export function prepare(
     hasOwnNetwork: options.network !== "host",
     inUserNamespace: options.userNamespace,
     cgroupVersion: cgroups.version,
+    sharesIpc: options.ipc === "host",
   });
   const spec = makeSpec({
     id,
@@ -74,5 +75,6 @@ export function prepare(
     interactive: options.interactive,
     persistent: monitor !== undefined,
     monitor,
+    init: options.init,
   });
 }

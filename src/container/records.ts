@@ -113,6 +113,13 @@ export function getContainer(database: Database, id: string): ContainerRecord {
  * @throws {DhowError} in docker's words, when there is none, or there are several
  */
 export function findContainer(database: Database, wanted: string): ContainerRecord {
+  const found = seekContainer(database, wanted);
+  if (found === undefined) throw noSuchContainer(wanted);
+  return found;
+}
+
+/** The same; undefined when there is none. */
+export function seekContainer(database: Database, wanted: string): ContainerRecord | undefined {
   const name = wanted.replace(/^\//, "");
   const exact = database.get<Row>(
     "SELECT * FROM containers WHERE (id = ? OR name = ?) AND config IS NOT NULL ORDER BY id = ? DESC",
@@ -121,7 +128,7 @@ export function findContainer(database: Database, wanted: string): ContainerReco
     wanted,
   );
   if (exact !== undefined) return toRecord(exact);
-  if (!/^[0-9a-f]{1,63}$/.test(wanted)) throw noSuchContainer(wanted);
+  if (!/^[0-9a-f]{1,63}$/.test(wanted)) return undefined;
   const [found, second] = database.all<Row>(
     "SELECT * FROM containers WHERE id BETWEEN ? AND ? AND config IS NOT NULL LIMIT 2",
     wanted,
@@ -130,11 +137,11 @@ export function findContainer(database: Database, wanted: string): ContainerReco
   if (second !== undefined) {
     throw new DhowError({ what: "multiple IDs found with provided prefix", why: wanted });
   }
-  if (found === undefined) throw noSuchContainer(wanted);
-  return toRecord(found);
+  return found && toRecord(found);
 }
 
-function noSuchContainer(wanted: string): DhowError {
+/** In docker's words. */
+export function noSuchContainer(wanted: string): DhowError {
   return new DhowError({ what: "No such container", why: wanted });
 }
 

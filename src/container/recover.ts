@@ -18,6 +18,9 @@ interface ContainerRow {
   readonly status: Status;
 }
 
+/** How a container in the foreground ends when its dhow is killed. */
+const KILLED = 128 + 9;
+
 /** A container with a monitor, whose owner was killed, or whom another command cleans up after. */
 async function settleDead(context: Context, id: string, owner: ProcessIdentity): Promise<void> {
   const { awaitCleaner, settleAfter } = await import("./settle.ts");
@@ -45,7 +48,7 @@ export async function recover(context: Context, store: ImageStore): Promise<void
   for (const { id, status, owner } of dead) {
     await attempt(() =>
       status === "foreground"
-        ? undoAll(database, id, { quick: false })
+        ? undoAll(database, id, { quick: false, exitCode: KILLED })
         : settleDead(context, id, JSON.parse(owner) as ProcessIdentity)
     );
   }

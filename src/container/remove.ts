@@ -1,5 +1,6 @@
 import { SIGNALS } from "../../ffi/constants.ts";
 import { DhowError } from "../errors.ts";
+import { Freezers } from "../limits/freezer.ts";
 import { removeTree } from "../plan/undo.ts";
 import { containerState } from "../state/paths.ts";
 import { isAlive } from "../state/process_identity.ts";
@@ -23,6 +24,12 @@ export async function removeContainer(
   const container = hasEnded ? await awaitEnd(context, found) : found;
   if (container === undefined) return;
   if (container.owner !== null) {
+    if (!isForced && new Freezers().isFrozen(id)) {
+      throw new DhowError({
+        what: `You cannot remove a paused container ${id}`,
+        why: "Unpause and then stop the container before attempting removal or force remove",
+      });
+    }
     if (!isForced) {
       throw new DhowError({
         what: `You cannot remove a ${

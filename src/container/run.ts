@@ -29,6 +29,7 @@ export interface RunContext {
 
 /**
  * Runs a container in the foreground, from taking its name to removing its last folder.
+ * @param announce told its id, once it is on record
  * @returns the exit code of its program, or 128 + the signal that ended it
  * @throws {DhowError} when it cannot be started; nothing of it is left then
  */
@@ -36,6 +37,7 @@ export async function runContainer(
   context: RunContext,
   options: RunOptions,
   image: ResolvedImage,
+  announce: (id: string) => void = () => {},
 ): Promise<number> {
   const { database } = context;
   if (options.name !== undefined) checkName(options.name);
@@ -53,7 +55,8 @@ export async function runContainer(
     log.debug("take a name and an address, write down what will have to be undone");
     const plan = register(context, id, options, image);
     stepDone();
-    let status: ExitStatus;
+    announce(id);
+    let status: ExitStatus | undefined;
     let terminal: RawTerminal | undefined;
     try {
       const child = await execute(plan.steps, {
@@ -79,7 +82,7 @@ export async function runContainer(
         log.warn(`cannot restore the terminal: ${error}`);
       }
       log.debug("take back all that was made");
-      await remove(context, id, options);
+      await remove(context, id, options, status && exitCode(status));
       log.debug("done");
     }
     return exitCode(status);
@@ -128,9 +131,10 @@ async function remove(
   { database, recoverCommand }: RunContext,
   id: string,
   options: RunOptions,
+  exitCode: number | undefined,
 ): Promise<void> {
   try {
-    await undoAll(database, id, { quick: true });
+    await undoAll(database, id, { quick: true, exitCode });
     if (options.network === "bridge") leaveNetworkBehind(database, DEFAULT_NETWORK, recoverCommand);
   } catch (error) {
     for (const message of messagesOf(error)) log.warn(`${message}; the next dhow command tries again`);

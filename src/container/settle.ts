@@ -124,12 +124,13 @@ export async function settle(
     const record = lookUpContainer(database, id);
     if (record === undefined) return false;
     database.run("DELETE FROM endpoints WHERE container = ?", id);
+    // before it is removed: whoever watches is told the exit code
+    if (record.status === "running") writeEnd(database, id, readEnd(paths, id));
     if (record.config.options.remove) {
       database.run("DELETE FROM containers WHERE id = ?", id);
       return true;
     }
     database.run("UPDATE containers SET owner = ?, undo = '[]' WHERE id = ?", NOBODY, id);
-    if (record.status === "running") writeEnd(database, id, readEnd(paths, id));
     if (record.status !== "created") database.run("UPDATE containers SET status = 'exited' WHERE id = ?", id);
     if (mayRestart && record.status !== "created") restartLater(context, id);
     return false;

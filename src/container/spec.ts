@@ -27,7 +27,8 @@ export function shortId(id: string): string {
 
 /** docker's rule: what --hostname says; with the host's network the host's name; else the short id. */
 export function hostnameOf(id: string, options: RunOptions, hostsOwn: () => string): string {
-  return options.hostname ?? (options.network === "host" ? hostsOwn() : shortId(id));
+  return options.hostname ??
+    (options.network === "host" || options.uts === "host" ? hostsOwn() : shortId(id));
 }
 
 /**
@@ -37,7 +38,9 @@ export function hostnameOf(id: string, options: RunOptions, hostsOwn: () => stri
 export function makeSpec(input: SpecInput): Spec {
   const { id, hostname, options, config, user, caller } = input;
   const ownNetwork = options.network !== "host";
-  const namespaces: OciNamespace[] = ["mount", "uts", "ipc", "pid", "cgroup"];
+  const namespaces: OciNamespace[] = ["mount"];
+  for (const type of ["uts", "ipc", "pid"] as const) if (options[type] !== "host") namespaces.push(type);
+  namespaces.push("cgroup");
   if (ownNetwork) namespaces.push("network");
   if (options.userNamespace) namespaces.push("user");
   const mapping = (hostID: number) => options.userNamespace ? [{ containerID: 0, hostID, size: 1 }] : [];

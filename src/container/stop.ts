@@ -2,7 +2,9 @@ import { SIGNALS } from "../../ffi/constants.ts";
 import type { Database } from "../state/database.ts";
 import type { Paths } from "../state/paths.ts";
 import { ProcessHandle } from "../state/process_end.ts";
+import { recordEvent } from "./events.ts";
 import { undoAll } from "./journal.ts";
+import { letGoOn } from "./pause.ts";
 import { type ContainerRecord, lookUpContainer, STOPPED } from "./records.ts";
 import { isCleaner, settleAfter } from "./settle.ts";
 
@@ -83,17 +85,34 @@ export async function stopContainer(
     } else if (record.process === null && await awaitOwner(record)) {
       continue; // somebody is starting it
     } else {
-      await endProcess(record, signal, seconds);
+      await endProcess(context, record, signal, seconds);
       await awaitEnd(context, record);
       return;
     }
   }
 }
 
-async function endProcess(record: ContainerRecord, signal: number, seconds: number): Promise<void> {
+async function endProcess(
+  context: StopContext,
+  record: ContainerRecord,
+  signal: number,
+  seconds: number,
+): Promise<void> {
   using process = ProcessHandle.open(record.process);
   if (process === undefined) return;
-  process.signal(signal);
-  if (seconds >= 0 && !await process.ended(seconds * 1000)) process.signal(SIGNALS.SIGKILL);
+  send(context, process, record, signal);
+  if (seconds >= 0 && !await process.ended(seconds * 1000)) send(context, process, record, SIGNALS.SIGKILL);
   await process.ended();
+}
+
+/** A paused container goes on, or it could not take the signal. */
+function send(
+  { database }: StopContext,
+  process: ProcessHandle,
+  record: ContainerRecord,
+  signal: number,
+): void {
+  recordEvent(database, record.id, "kill", { signal: String(signal) });
+  process.signal(signal);
+  letGoOn(record);
 }

@@ -25,7 +25,7 @@ export function linkName(containerId: string): string {
  * A MAC address made from the IPv4 address, as docker does it: a bridge would otherwise change its own with each
  * container that comes and goes, and a neighbour's ARP cache would send an address's next owner's packets astray.
  */
-function hardwareAddress(address: number): string {
+export function hardwareAddress(address: number): string {
   const bytes = formatAddress(address).split(".").map((part) => Number(part).toString(16).padStart(2, "0"));
   return `02:42:${bytes.join(":")}`;
 }

@@ -42,6 +42,7 @@ import { EACCES, EBADF, EEXIST, ENOENT, ENOTDIR, EROFS } from "../../ffi/errno.t
 import type { Pipe } from "../../ffi/process.ts";
 import { type Argument, Call, type CallOptions, CallTable } from "../../ffi/table.ts";
 import { ContainerRoot } from "./container_root.ts";
+import { AFTER_INIT_FD, becomeInit, type Init, INIT_MEMORY, keepInit } from "./init.ts";
 import { type ChildStep, overlayOptions } from "./step.ts";
 
 /** Descriptors of this process that the child meets its parent through. */
@@ -55,11 +56,15 @@ export interface Meeting {
     readonly output: number;
     readonly errors: number;
   } | undefined;
+  /** What stays as process 1, if the program is not to be that. */
+  readonly init?: Init | undefined;
 }
 
 /** A child that is ready to be cloned. */
 export interface ChildProgram {
   readonly table: CallTable;
+  /** The call that it stopped at, if it stopped: also that of the init's child. */
+  readonly failure: Call | undefined;
   /** Which step a call belongs to. */
   readonly stepOf: (call: Call) => ChildStep | undefined;
   /** The call that opened the terminal's master, whose result is the child's descriptor of it. */
@@ -94,7 +99,10 @@ export function compileChild(
   const texts = JSON.stringify(steps).length;
   // each word may be there several times: a program's name once for each place where it may lie, a path once for each folder
   const words = Math.max(...steps.map(longestWord)) * capacity;
-  const arena = new Arena(256 * 1024 + capacity * ENTRY_SIZE + 4 * texts + words);
+  const arena = new Arena(
+    (meeting.init === undefined ? 0 : INIT_MEMORY + capacity * ENTRY_SIZE) + 256 * 1024 +
+      capacity * ENTRY_SIZE + 4 * texts + words,
+  );
   const table = new CallTable(arena, capacity);
   const compiler = new Compiler(table, meeting, stopAfter);
   compiler.begin();
@@ -103,9 +111,13 @@ export function compileChild(
     compiler.compile(step);
     while (owners.length < table.length) owners.push(step);
   }
+  const execute = steps.find(({ op }) => op === "execute");
   return {
     table,
-    stepOf: (call) => owners[call.index],
+    get failure() {
+      return table.failure ?? compiler.initsChild?.failure;
+    },
+    stepOf: (call) => call.table === table ? owners[call.index] : execute,
     terminal: compiler.terminal,
     attempts: compiler.attempts,
   };
@@ -114,6 +126,8 @@ export function compileChild(
 class Compiler {
   terminal: Call | undefined;
   attempts: Call[] = [];
+  /** What the init's child does. */
+  initsChild: CallTable | undefined;
   #root: ContainerRoot | undefined;
   #slave: Call | undefined;
   /** Where the calls of the steps begin; the ones before are not counted by `stopAfter`. */
@@ -271,7 +285,7 @@ class Compiler {
         return;
       }
       case "execute":
-        return this.#execute(step.args, step.env);
+        return this.#execute(step);
     }
   }
 
@@ -321,21 +335,29 @@ class Compiler {
     this.arena.setWord(limit + 8, openFiles.hard);
     this.call("setrlimit", [RLIMIT_NOFILE, limit]);
     this.#isAlone = true;
-    this.call("close_range", [3, 0xffffffff, 0]);
+    const { init } = this.meeting;
+    if (init !== undefined) keepInit(this, init);
+    this.call("close_range", [init === undefined ? 3 : AFTER_INIT_FD, 0xffffffff, 0]);
     this.call("umask", [0o022]);
   }
 
-  #execute(args: readonly string[], env: readonly string[]): void {
+  #execute({ args, env, init: hasInit }: Extract<ChildStep, { op: "execute" }>): void {
     const argv = this.arena.strings(args);
     const envp = this.arena.strings(env);
     const places = executablePlaces(args[0] ?? "", env);
-    places.forEach((place, index) => {
-      const isLast = index === places.length - 1;
-      const attempt = this.call("execve", [place, argv, envp], {
-        tolerate: isLast ? [] : [ENOENT, ENOTDIR, EACCES],
+    const addTo = (table: Pick<CallTable, "call">) => {
+      places.forEach((place, index) => {
+        const isLast = index === places.length - 1;
+        const attempt = table.call("execve", [place, argv, envp], {
+          tolerate: isLast ? [] : [ENOENT, ENOTDIR, EACCES],
+        });
+        this.attempts.push(attempt);
       });
-      this.attempts.push(attempt);
-    });
+    };
+    const { init } = this.meeting;
+    if (!hasInit) return addTo(this);
+    if (init === undefined) throw new Error("there is no init to become");
+    this.initsChild = becomeInit(this.table, init, args, places.length, addTo);
   }
 }
 

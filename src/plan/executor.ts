@@ -183,13 +183,17 @@ class Execution {
       const { Monitor } = await import("./monitored.ts");
       this.#monitor = new Monitor(step.monitor);
     }
-    const meeting = { ready, go, streams: this.#monitor?.streams };
+    const init = step.steps.some((each) => each.op === "execute" && each.init)
+      ? (await import("./init_program.ts")).makeInit()
+      : undefined;
+    const meeting = { ready, go, streams: this.#monitor?.streams, init };
     const program = compileChild(this.#withLoops(step.steps), meeting, childStopsAfter());
     const flags = step.namespaces.reduce((bits, kind) => bits | CLONE_FLAGS[kind], 0);
     const { pid, ended } = this.#monitor === undefined
       ? spawnWalking(program.table, flags, ready)
       : startMonitored(this.#monitor, program, flags, meeting);
     libcCall("close", go.reader);
+    if (init !== undefined) libcCall("close", init.fd); // the child has its own
     try {
       // The child waits for a byte that only comes after this is written down, and ends if this process ends before.
       this.#child = { pid, pidfd: libcCall("pidfd_open", pid, 0), program, exit: ended };
@@ -198,7 +202,7 @@ class Execution {
       this.around.record({ undo: "kill", ...identify(pid) });
     } catch (error) {
       // it may have failed, and be gone, already
-      throw program.table.failure === undefined ? error : explainChildFailure(program, await ended);
+      throw program.failure === undefined ? error : explainChildFailure(program, await ended);
     }
   }
 
@@ -267,7 +271,7 @@ class Execution {
     else this.#awaitChild().catch(() => {}); // fault injection: it may still stop after its release
     const ended = exit.then((status) => {
       this.#detachLoops();
-      if (program.table.failure !== undefined) throw explainChildFailure(program, status);
+      if (program.failure !== undefined) throw explainChildFailure(program, status);
       return status;
     });
     return { pid, signal: (signal) => signalProcess(pidfd, signal), ended };
@@ -281,7 +285,7 @@ class Execution {
     const process = identify(pid);
     if (childStopsAfter() !== undefined) this.#awaitChild().catch(() => {}); // as for one in the foreground
     await monitor.settled();
-    if (program.table.failure !== undefined) throw explainChildFailure(program, await exit);
+    if (program.failure !== undefined) throw explainChildFailure(program, await exit);
     const identity = monitor.assertStarted();
     this.#closePipes();
     this.#detachLoops();

@@ -78,7 +78,8 @@ export function explainChildStep(step: ChildStep): string[] {
         ? []
         : [`mount -o remount,bind,${step.attributes.join(",")} ${target}`];
       const isInFreshFolder = step.inRoot.startsWith("/dev/");
-      return [...(isInFreshFolder ? [`touch ${target}`] : [...guards, ...place]), bind, ...attributes];
+      const fresh = step.kind === "file" ? `touch ${target}` : `mkdir -p ${target}`;
+      return [...(isInFreshFolder ? [fresh] : [...guards, ...place]), bind, ...attributes];
     }
     case "set-sysctl":
       return [`echo ${quote(step.value)} >/proc/sys/${step.key.replaceAll(".", "/")}`];
@@ -153,8 +154,14 @@ export function lastCommand(steps: readonly ChildStep[]): string[] {
   if (user === undefined || program === undefined || folder === undefined) {
     throw new Error("a plan for a child ends with change-directory, set-user and execute");
   }
+  const init = program.init
+    ? [
+      "# (dhow becomes an init here that starts the program as its child; in this script it is process 1 itself)",
+    ]
+    : [];
   const groups = user.groups.length === 0 ? ["--clear-groups"] : [`--groups=${user.groups.join(",")}`];
   return [
+    ...init,
     `setpriv=$(command -v setpriv) unshare=$(command -v unshare)`,
     `exec env -i --default-signal ${program.env.map(quote).join(" ")} \\`,
     `  "$setpriv" ${commandLine(`--regid=${user.gid}`, ...groups)} \\`,

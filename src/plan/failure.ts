@@ -68,7 +68,7 @@ export function explainHostFailure(step: HostStep, error: unknown): unknown {
 
 /** Why a child that walked a table did not come to run its program. */
 export function explainChildFailure(program: ChildProgram, status: ExitStatus): DhowError {
-  const failed = program.table.failure;
+  const failed = program.failure;
   if (failed === undefined) {
     const how = "signal" in status ? `signal ${status.signal}` : `code ${status.code}`;
     return new HostError({

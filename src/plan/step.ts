@@ -160,7 +160,13 @@ export type ChildStep =
       readonly groups: readonly number[];
     }
     | { readonly op: "change-directory"; readonly path: string }
-    | { readonly op: "execute"; readonly args: readonly string[]; readonly env: readonly string[] }
+    | {
+      readonly op: "execute";
+      readonly args: readonly string[];
+      readonly env: readonly string[];
+      /** Whether an init of dhow's is process 1, and the program its child. */
+      readonly init: boolean;
+    }
   );
 
 /** The reverse of a step, as the journal keeps it. Undoing what was not done, or twice, must be harmless. */

@@ -1,10 +1,10 @@
 import { Arena } from "../../ffi/arena.ts";
-import { ANY_ERRNO, EBUSY, EINTR, ENOENT, ESRCH, SystemCallError } from "../../ffi/errno.ts";
+import { ANY_ERRNO, EBUSY, EINTR, EINVAL, ENOENT, ESRCH, SystemCallError } from "../../ffi/errno.ts";
 import { AT_FDCWD, AT_REMOVEDIR, SIGNALS } from "../../ffi/constants.ts";
 import { ENTRY_SIZE } from "../../ffi/machine_code.ts";
 import { CallTable, libcCall, tryLibcCall } from "../../ffi/table.ts";
 import { isAlive, type ProcessIdentity } from "../state/process_identity.ts";
-import { entriesIn } from "../state/read.ts";
+import { entriesIn, readIfThere } from "../state/read.ts";
 import { hostLinks } from "./links.ts";
 import { runIp } from "./program.ts";
 import type { Undo } from "./step.ts";
@@ -97,11 +97,25 @@ async function removeBusyCgroup(path: string): Promise<void> {
   const deadline = performance.now() + CGROUP_EMPTY_WITHIN_MS;
   // A cgroup stays busy for a moment after its last process has ended, and cgroup v1 has no event for that.
   while (tryLibcCall([ENOENT, EBUSY], "unlinkat", AT_FDCWD, path, AT_REMOVEDIR) === -EBUSY) {
+    // without a pid namespace of its own, what it has started does not end with its first process
+    killThoseIn(path);
     // the container may have made cgroups in its own
     const inner = entriesIn(path).filter(({ isDirectory }) => isDirectory);
     await removeCgroups(inner.map(({ name }) => `${path}/${name}`));
     if (performance.now() > deadline) throw new SystemCallError(`rmdir "${path}"`, EBUSY);
     await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+function killThoseIn(cgroup: string): void {
+  const read = () =>
+    (readIfThere(`${cgroup}/cgroup.procs`) ?? "").split("\n").map(Number).filter((pid) => pid > 1);
+  for (const pid of read()) {
+    const pidfd = tryLibcCall([ESRCH, EINVAL], "pidfd_open", pid, 0);
+    if (pidfd < 0) continue;
+    // still there: so the descriptor means a process of the container, not another one with its pid
+    if (read().includes(pid)) tryLibcCall([ESRCH], "pidfd_send_signal", pidfd, SIGNALS.SIGKILL, 0, 0);
+    libcCall("close", pidfd);
   }
 }
 

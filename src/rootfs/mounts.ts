@@ -7,11 +7,13 @@ import { deviceSteps } from "./devices.ts";
  * @param files host files that take the place of the image's, by their path in the container
  */
 export function defaultMounts(
-  { files, hasOwnNetwork, inUserNamespace, cgroupVersion }: {
+  { files, hasOwnNetwork, inUserNamespace, cgroupVersion, sharesIpc }: {
     files: Readonly<Record<string, string>>;
     hasOwnNetwork: boolean;
     inUserNamespace: boolean;
     cgroupVersion: 1 | 2;
+    /** Whether it is in the host's IPC namespace: then it has the host's shared memory. */
+    sharesIpc: boolean;
   },
 ): Mount[] {
   // sysfs shows a network namespace, and may be mounted by whoever owns that namespace
@@ -27,12 +29,14 @@ export function defaultMounts(
       // group 5 is tty; a user namespace need not map it
       options: ["nosuid", "noexec", "ptmxmode=0666", "mode=0620", ...(inUserNamespace ? [] : ["gid=5"])],
     },
-    {
-      destination: "/dev/shm",
-      type: "tmpfs",
-      source: "shm",
-      options: [...protectedOptions, "mode=1777", "size=65536k"],
-    },
+    sharesIpc
+      ? { destination: "/dev/shm", type: "none", source: "/dev/shm", options: ["rbind", ...protectedOptions] }
+      : {
+        destination: "/dev/shm",
+        type: "tmpfs",
+        source: "shm",
+        options: [...protectedOptions, "mode=1777", "size=65536k"],
+      },
     { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: protectedOptions },
     mayMountSysfs
       ? { destination: "/sys", type: "sysfs", source: "sysfs", options: ["ro", ...protectedOptions] }

@@ -1,6 +1,7 @@
 import { dirname } from "@std/path";
 import { DatabaseSync } from "node:sqlite";
 import { HostError } from "../errors.ts";
+import { EVENT_SCHEMA } from "./event_schema.ts";
 import { databasePath, type Paths } from "./paths.ts";
 
 /** The schema that this dhow writes, as PRAGMA user_version. Each entry brings a database from one version to the next. */
@@ -117,6 +118,7 @@ const MIGRATIONS: readonly string[] = [
   ALTER TABLE containers ADD COLUMN restarts INTEGER NOT NULL DEFAULT 0; -- by its policy, since it was started by somebody
   ALTER TABLE containers ADD COLUMN restart_delay INTEGER NOT NULL DEFAULT 0; -- of the last of them, in ms
   ALTER TABLE containers ADD COLUMN stopped INTEGER NOT NULL DEFAULT 0; -- see STOPPED in src/container/records.ts
+  ${EVENT_SCHEMA}
   `,
 ];
 

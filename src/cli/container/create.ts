@@ -3,6 +3,7 @@ import type { Command } from "../command.ts";
 import { print } from "../output.ts";
 import { readRunOptions, RUN_OPTIONS } from "../run_options.ts";
 import { openSession } from "../session.ts";
+import { withCidFile } from "./cid_file.ts";
 import { imageFor } from "./image_for.ts";
 
 export const command: Command = {
@@ -14,7 +15,11 @@ export const command: Command = {
     const options = { ...readRunOptions(invocation), detach: true };
     const session = await openSession(invocation.global, "make containers");
     const image = await imageFor(session, options);
-    print(`${createContainer(session, options, image)}\n`);
-    return 0;
+    return await withCidFile(options.cidFile, (announce) => {
+      const id = createContainer(session, options, image);
+      announce(id);
+      print(`${id}\n`);
+      return 0;
+    });
   },
 };

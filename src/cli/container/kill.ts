@@ -1,4 +1,6 @@
 import { SIGNALS } from "../../../ffi/constants.ts";
+import { recordEvent } from "../../container/events.ts";
+import { letGoOn } from "../../container/pause.ts";
 import { STOPPED } from "../../container/records.ts";
 import { cancelRestart, markStopped } from "../../container/stop.ts";
 import { DhowError, UsageError } from "../../errors.ts";
@@ -40,7 +42,10 @@ export const command: Command = {
         throw new DhowError({ what: `Cannot kill container ${id.slice(0, 12)}`, why: "it is not running" });
       }
       markStopped(session.database, id, endsIt ? STOPPED.forGood : STOPPED.byUser);
+      recordEvent(session.database, id, "kill", { signal: String(signal) });
       handle.signal(signal);
+      // docker's rule: one that stops in its own way stays as it is for other signals
+      if (signal === SIGNALS.SIGKILL || signal === signalNumber(config.stopSignal)) letGoOn(container);
     });
   },
 };

@@ -5,7 +5,16 @@ import { formatRows } from "../format/listing.ts";
 import { type Filters, parseFilters } from "../image/filters.ts";
 import { print } from "../output.ts";
 import { openSession } from "../session.ts";
-import { containerRow, CONTAINERS, DEFAULT_FORMAT, isUp, labelOf, stateOf } from "./rows.ts";
+import {
+  containerRow,
+  CONTAINERS,
+  DEFAULT_FORMAT,
+  isUp,
+  labelOf,
+  pausedOnes,
+  SIZE_COLUMN,
+  stateOf,
+} from "./rows.ts";
 
 const FILTERS = ["ancestor", "before", "exited", "id", "label", "name", "network", "since", "status"];
 
@@ -26,6 +35,7 @@ export const command: Command = {
     { name: "latest", short: "l", help: "the newest, whether it runs or not" },
     { name: "no-trunc", help: "print ids and commands in full" },
     { name: "quiet", short: "q", help: "print ids only" },
+    { name: "size", short: "s", help: "say what they have written, and how large that is with the image" },
   ],
   async run({ args, options, global }) {
     if (args.length > 0) {
@@ -33,16 +43,24 @@ export const command: Command = {
     }
     const filters = parseFilters(options.list("filter"), FILTERS);
     const last = options.flag("latest") ? 1 : readCount(options.text("last"));
-    const { database } = await openSession(global, "list containers");
+    const session = await openSession(global, "list containers");
+    const { database } = session;
+    const isPaused = pausedOnes();
     const meetsState = options.flag("all") || last !== undefined || filters.has("status") ||
       filters.has("exited");
     const found = filterContainers(
       allContainers(database),
       filters,
       (name) => findContainer(database, name),
+      isPaused,
     ).filter((container) => meetsState || isUp(container)).slice(0, last);
-    const format = options.text("format") || (options.flag("quiet") ? "{{.ID}}" : DEFAULT_FORMAT);
-    const how = { truncate: !options.flag("no-trunc"), now: Date.now() };
+    const withSize = options.flag("size");
+    const usual = withSize ? DEFAULT_FORMAT + SIZE_COLUMN : DEFAULT_FORMAT;
+    const format = options.text("format") || (options.flag("quiet") ? "{{.ID}}" : usual);
+    // docker measures also when only the format wants it
+    const needsSize = withSize || /\.Size\b/.test(format);
+    const sizeOf = needsSize ? (await import("./sizes.ts")).sizesIn(session) : undefined;
+    const how = { truncate: !options.flag("no-trunc"), now: Date.now(), isPaused, sizeOf };
     print(formatRows(CONTAINERS, found.map((container) => containerRow(container, how)), format));
     return 0;
   },
@@ -63,6 +81,7 @@ export function filterContainers(
   containers: readonly ContainerRecord[],
   filters: Filters,
   find: (name: string) => ContainerRecord,
+  isPaused: (container: ContainerRecord) => boolean,
 ): ContainerRecord[] {
   const tests: Readonly<Record<string, (container: ContainerRecord, value: string) => boolean>> = {
     ancestor: ({ image, config }, value) =>
@@ -72,7 +91,7 @@ export function filterContainers(
     id: ({ id }, value) => id.startsWith(value),
     name: ({ name }, value) => matches(name, value),
     network: ({ config }, value) => config.options.network === value,
-    status: (container, value) => stateOf(container) === value,
+    status: (container, value) => stateOf(container, isPaused(container)) === value,
   };
   const before = Math.min(...(filters.get("before") ?? []).map((name) => find(name).created));
   const since = Math.max(...(filters.get("since") ?? []).map((name) => find(name).created));

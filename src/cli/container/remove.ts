@@ -1,5 +1,7 @@
 import { removeContainer } from "../../container/remove.ts";
+import { noSuchContainer, seekContainer } from "../../container/records.ts";
 import type { Command } from "../command.ts";
+import { printError } from "../output.ts";
 import { openSession } from "../session.ts";
 import { eachContainer, requireContainers } from "./each.ts";
 
@@ -16,8 +18,12 @@ export const command: Command = {
     if (invocation.args.length === 0 && isForced) return 0; // as docker: rm -f $(ps -aq)
     requireContainers(invocation, "rm");
     const session = await openSession(invocation.global, "remove containers");
+    const { args, global } = invocation;
+    const isThere = (name: string) => seekContainer(session.database, name) !== undefined;
+    const missing = isForced ? args.filter((name) => !isThere(name)) : [];
+    for (const name of missing) printError(noSuchContainer(name), global.debug);
     return await eachContainer(
-      invocation,
+      { ...invocation, args: args.filter((name) => !missing.includes(name)) },
       session,
       (container) => removeContainer(session, container, isForced),
     );

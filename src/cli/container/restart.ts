@@ -1,3 +1,4 @@
+import { recordEvent } from "../../container/events.ts";
 import { getContainer } from "../../container/records.ts";
 import { stopContainer } from "../../container/stop.ts";
 import type { Command } from "../command.ts";
@@ -17,7 +18,9 @@ export const command: Command = {
     return await eachContainer(invocation, session, async (container) => {
       const { signal, seconds } = how(container);
       await stopContainer(session, container, signal, seconds);
+      if (container.owner !== null) recordEvent(session.database, container.id, "stop");
       await startAgain(session, getContainer(session.database, container.id));
+      recordEvent(session.database, container.id, "restart");
     });
   },
 };

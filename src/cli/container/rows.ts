@@ -1,8 +1,9 @@
 /** The rows of `dhow ps` (docker's cli/command/formatter/container.go). */
 import type { ContainerConfig, ContainerRecord } from "../../container/records.ts";
+import { Freezers } from "../../limits/freezer.ts";
 import { formatTime } from "../format/time.ts";
 import type { Listing, Row } from "../format/listing.ts";
-import { humanDuration } from "../human.ts";
+import { humanDuration, humanSize } from "../human.ts";
 
 const SHORT_ID = 12;
 const LONGEST_COMMAND = 20;
@@ -30,8 +31,12 @@ export const CONTAINERS: Listing = {
 export const DEFAULT_FORMAT =
   "table {{.ID}}\\t{{.Image}}\\t{{.Command}}\\t{{.RunningFor}}\\t{{.Status}}\\t{{.Ports}}\\t{{.Names}}";
 
+/** What --size adds. */
+export const SIZE_COLUMN = "\\t{{.Size}}";
+
 /** docker's word for what a container does. */
-export function stateOf({ status }: Pick<ContainerRecord, "status">): string {
+export function stateOf({ status }: Pick<ContainerRecord, "status">, isPaused = false): string {
+  if (isPaused) return "paused";
   return status === "foreground" ? "running" : status;
 }
 
@@ -45,15 +50,21 @@ export function labelOf({ options }: ContainerConfig, name: string): string | un
   return Object.hasOwn(options.labels, name) ? options.labels[name] : undefined;
 }
 
+/** Tells which containers stand still, as the kernel has it now. */
+export function pausedOnes(): (container: ContainerRecord) => boolean {
+  let freezers: Freezers | undefined;
+  return ({ id, owner }) => owner !== null && (freezers ??= new Freezers()).isFrozen(id);
+}
+
 /** `Up 3 minutes`, `Exited (0) 2 hours ago`. */
-export function statusOf(container: ContainerRecord, now: number): string {
+export function statusOf(container: ContainerRecord, now: number, isPaused = false): string {
   const { status, started, created, finished, exitCode } = container;
   if (status === "created") return "Created";
   if (status === "exited" || status === "restarting") {
     const word = status === "exited" ? "Exited" : "Restarting";
     return `${word} (${exitCode ?? 255}) ${humanDuration(now - (finished ?? created))} ago`;
   }
-  return `Up ${humanDuration(now - (started ?? created))}`;
+  return `Up ${humanDuration(now - (started ?? created))}${isPaused ? " (Paused)" : ""}`;
 }
 
 /** Shortened as docker does it: the last of the characters that are left is an ellipsis. */
@@ -62,16 +73,29 @@ function truncated(text: string, length: number): string {
   return characters.length <= length ? text : `${characters.slice(0, length - 1).join("")}…`;
 }
 
+/** In docker's way (container/view.go): quotes around arguments with spaces, which need not be right for a shell. */
+export function commandText([program = "", ...args]: readonly string[]): string {
+  return [program, ...args.map((arg) => arg.includes(" ") ? `'${arg}'` : arg)].join(" ");
+}
+
 export interface RowOptions {
   readonly truncate: boolean;
   /** In milliseconds since 1970. */
   readonly now: number;
+  readonly isPaused: (container: ContainerRecord) => boolean;
+  /** What the writable layer takes, and that with the image, in bytes; undefined when nobody asked. */
+  readonly sizeOf?:
+    | ((container: ContainerRecord) => { readonly own: number; readonly all: number })
+    | undefined;
 }
 
-export function containerRow(container: ContainerRecord, { truncate, now }: RowOptions): Row {
+export function containerRow(
+  container: ContainerRecord,
+  { truncate, now, isPaused, sizeOf }: RowOptions,
+): Row {
   const { id, name, config, created, image } = container;
   const { options } = config;
-  const command = config.command.join(" ");
+  const command = commandText(config.command);
   const labels = Object.entries(options.labels ?? {}).map(([key, value]) => `${key}=${value}`).join(",");
   const isId = options.image === image;
   return {
@@ -83,9 +107,9 @@ export function containerRow(container: ContainerRecord, { truncate, now }: RowO
       CreatedAt: () => formatTime(created),
       RunningFor: () => `${humanDuration(now - created)} ago`,
       Ports: () => "",
-      State: () => stateOf(container),
-      Status: () => statusOf(container, now),
-      Size: () => "0B",
+      State: () => stateOf(container, isPaused(container)),
+      Status: () => statusOf(container, now, isPaused(container)),
+      Size: () => sizeText(sizeOf?.(container)),
       Labels: () => labels,
       LocalVolumes: () => "0",
       Mounts: () => "",
@@ -93,4 +117,8 @@ export function containerRow(container: ContainerRecord, { truncate, now }: RowO
     },
     methods: { Label: { arity: 1, call: (key: string) => labelOf(config, key) ?? "" } },
   };
+}
+
+function sizeText(size: { readonly own: number; readonly all: number } | undefined): string {
+  return size === undefined ? "0B" : `${humanSize(size.own)} (virtual ${humanSize(size.all)})`;
 }

@@ -1,3 +1,4 @@
+import { recordEvent } from "../../container/events.ts";
 import { stopContainer } from "../../container/stop.ts";
 import type { ContainerRecord } from "../../container/records.ts";
 import { UsageError } from "../../errors.ts";
@@ -32,9 +33,10 @@ export const command: Command = {
     requireContainers(invocation, "stop");
     const how = readStopOptions(invocation.options, "stop");
     const session = await openSession(invocation.global, "stop containers");
-    return await eachContainer(invocation, session, (container) => {
+    return await eachContainer(invocation, session, async (container) => {
       const { signal, seconds } = how(container);
-      return stopContainer(session, container, signal, seconds);
+      await stopContainer(session, container, signal, seconds);
+      if (container.owner !== null) recordEvent(session.database, container.id, "stop");
     });
   },
 };

@@ -5,8 +5,9 @@ const GAP = 3;
 /**
  * Lines up the cells of lines, as Go's text/tabwriter does with docker's settings. A cell ends with a tab; what follows the last
  * one is not padded. A column is as wide as the widest of its cells in the lines that have it and follow each other.
+ * @param minWidth of a cell; docker's usual
  */
-export function alignTabs(text: string): string {
+export function alignTabs(text: string, minWidth = MIN_WIDTH): string {
   const lines = text.split("\n").map((line) => line.split("\t"));
   const widths = lines.map((): number[] => []);
   const columns = lines.reduce((most, cells) => Math.max(most, cells.length - 1), 0);
@@ -14,7 +15,7 @@ export function alignTabs(text: string): string {
     for (let start = 0; start < lines.length; start++) {
       if (!hasColumn(lines[start]!, column)) continue;
       let end = start;
-      let width = MIN_WIDTH;
+      let width = minWidth;
       while (end < lines.length && hasColumn(lines[end]!, column)) {
         width = Math.max(width, widthOf(lines[end++]![column]!) + GAP);
       }

@@ -38,6 +38,12 @@ export function formatRfc3339(milliseconds: number): string {
   return `${date}T${clock}${offset === 0 ? "Z" : formatOffset(offset, ":")}`;
 }
 
+/** The same with nine digits of the second, as docker's events have it. */
+export function formatFixed(milliseconds: number): string {
+  const rest = String(Math.floor(milliseconds) % 1000).padStart(3, "0");
+  return formatRfc3339(milliseconds).replace(/(?<=T\d\d:\d\d:\d\d)/, `.${rest}000000`);
+}
+
 /** time.Duration's String(): `1h0m30s`, `1.5s`, `200ms`. */
 export function formatDuration(nanoseconds: number): string {
   const size = Math.abs(nanoseconds);

@@ -74,7 +74,7 @@ function describeLayers(diffIds: readonly string[]): Struct {
 }
 
 /** container.Config, field by field in docker's order. */
-function describeProcess(process: Document): Struct {
+export function describeProcess(process: Document): Struct {
   const text = (name: string): Field => ({ name, value: process.text(name) });
   const flag = (name: string): Field => ({ name, value: process.flag(name) });
   const list = (name: string, type?: string): Field => ({ name, value: listOf(process.texts(name), type) });

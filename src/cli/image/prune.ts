@@ -3,8 +3,8 @@ import type { StoredImage } from "../../image/store/store.ts";
 import { ImageCatalog, type Removed } from "../../image/store/catalog.ts";
 import { decideRemoval } from "../../image/removal.ts";
 import type { Command } from "../command.ts";
-import { humanSize } from "../human.ts";
 import { print } from "../output.ts";
+import { confirm, reclaimed } from "../prune.ts";
 import { openSession } from "../session.ts";
 import { creationTime, type Filters, flagFilter, hasLabels, parseFilters, parseUntil } from "./filters.ts";
 import { linesOf, type RemovableImages } from "./remove.ts";
@@ -35,7 +35,7 @@ export const command: Command = {
     const filters = parseFilters(options.list("filter"), FILTERS);
     const all = options.flag("all") || flagFilter(filters, "dangling") === false;
     const until = filters.get("until")?.map((text) => parseUntil(text, Date.now())) ?? [];
-    if (!options.flag("force") && !confirm(all)) {
+    if (!options.flag("force") && !confirm(warning(all))) {
       print(reclaimed(0));
       return 0;
     }
@@ -56,14 +56,9 @@ export const command: Command = {
   },
 };
 
-const reclaimed = (bytes: number) => `Total reclaimed space: ${humanSize(bytes, 4)}\n`;
-
-function confirm(all: boolean): boolean {
+function warning(all: boolean): string {
   const what = all ? "images without at least one container associated to them" : "dangling images";
-  print(`WARNING! This will remove all ${what}.\nAre you sure you want to continue? [y/N] `);
-  const answer = new Uint8Array(64);
-  const length = Deno.stdin.readSync(answer) ?? 0;
-  return /^y\s*$/i.test(new TextDecoder().decode(answer.subarray(0, length)));
+  return `This will remove all ${what}.`;
 }
 
 /** The images among which is pruned. */

@@ -1,5 +1,17 @@
 import { assert, assertEquals } from "@std/assert";
 import { command as commit } from "../../../src/cli/commit.ts";
+import { command as inspectContainer } from "../../../src/cli/container/inspect.ts";
+import { command as pause } from "../../../src/cli/container/pause.ts";
+import { command as unpause } from "../../../src/cli/container/unpause.ts";
+import { command as port } from "../../../src/cli/container/port.ts";
+import { command as pruneContainers } from "../../../src/cli/container/prune.ts";
+import { command as stats } from "../../../src/cli/container/stats.ts";
+import { command as top } from "../../../src/cli/container/top.ts";
+import { command as update } from "../../../src/cli/container/update.ts";
+import { command as df } from "../../../src/cli/system/df.ts";
+import { command as events } from "../../../src/cli/system/events.ts";
+import { command as info } from "../../../src/cli/system/info.ts";
+import { command as pruneSystem } from "../../../src/cli/system/prune.ts";
 import { command as explain } from "../../../src/cli/explain.ts";
 import { command as exportCommand } from "../../../src/cli/export.ts";
 import { command as history } from "../../../src/cli/image/history.ts";
@@ -54,6 +66,18 @@ const COMMANDS = {
   logout,
   rmi,
   tag,
+  pause,
+  unpause,
+  top,
+  stats,
+  port,
+  update,
+  events,
+  info,
+  "container inspect": inspectContainer,
+  "container prune": pruneContainers,
+  "system df": df,
+  "system prune": pruneSystem,
   "image history": history,
   "image inspect": inspectImage,
   "image load": load,

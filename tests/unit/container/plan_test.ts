@@ -63,7 +63,7 @@ for (const { what, ...choice } of CHOICES) {
       "mount-overlay",
       "open-root",
       "mount",
-      "set-hostname",
+      ...(choice.options?.uts === "host" ? [] : ["set-hostname"]),
       "new-session",
       "await-release",
       "pivot-root",

@@ -40,6 +40,11 @@ export const OPTIONS: RunOptions = {
   labels: {},
   log: { maxSize: undefined, maxFiles: 1 },
   restart: { name: "no", retries: 0 },
+  cidFile: undefined,
+  init: false,
+  pid: "private",
+  ipc: "private",
+  uts: "private",
 };
 
 export const CONFIG: ImageConfig = {
@@ -95,6 +100,7 @@ export function sampleSpec(
       hasOwnNetwork: chosen.network !== "host",
       inUserNamespace: chosen.userNamespace,
       cgroupVersion,
+      sharesIpc: chosen.ipc === "host",
     }),
     caller: { uid: 0, gid: 0 },
   });
@@ -120,6 +126,7 @@ export function samplePlan(choice: Choice = {}): Plan {
     interactive: options.interactive ?? false,
     persistent: choice.monitor !== undefined,
     monitor: choice.monitor,
+    init: options.init ?? false,
   };
   return makePlan(input);
 }
@@ -173,5 +180,6 @@ export const CHOICES: readonly (Choice & { readonly what: string })[] = [
     monitor: MONITOR,
     options: { interactive: true, terminal: true },
   },
+  { what: "sharing the host's namespaces", options: { pid: "host", ipc: "host", uts: "host" } },
   { what: "as a user with groups", user: { uid: 1000, gid: 1001, additionalGids: [10, 6] } },
 ];

@@ -24,6 +24,7 @@ const become = (...args: string[]): ChildStep => ({
   why: "become it",
   args,
   env: ["PATH=/usr/bin:/bin"],
+  init: false,
 });
 const release = { do: "release-child", why: "let it go on", reports: true } as const;
 const fails: HostStep = { do: "write-file", why: "fail", path: "/proc/self/status/x", text: "", mode: 0o644 };

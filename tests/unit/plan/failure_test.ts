@@ -24,16 +24,19 @@ const STATUS = { code: 1 };
 function failedIn(step: ChildStep | undefined, name: string, errno: number): DhowError {
   const failure = { name, errno } as Call;
   const table = { failure } as CallTable;
-  return explainChildFailure({ table, stepOf: () => step, terminal: undefined, attempts: [failure] }, STATUS);
+  return explainChildFailure(
+    { table, failure, stepOf: () => step, terminal: undefined, attempts: [failure] },
+    STATUS,
+  );
 }
 
 /** An execute step whose attempts ended like that; 0 is one that was not made. */
 function failedToExecute(args: readonly string[], env: readonly string[], ...errnos: number[]): DhowError {
   const attempts = errnos.map((errno) => ({ name: "execve", errno }) as Call);
-  const step: ChildStep = { op: "execute", why: "become the program", args, env };
+  const step: ChildStep = { op: "execute", why: "become the program", args, env, init: false };
   const failure = attempts.findLast(({ errno }) => errno !== 0) as Call;
   const table = { failure } as CallTable;
-  return explainChildFailure({ table, stepOf: () => step, terminal: undefined, attempts }, STATUS);
+  return explainChildFailure({ table, failure, stepOf: () => step, terminal: undefined, attempts }, STATUS);
 }
 
 Deno.test("a command that is nowhere in PATH has exit code 127, and the error names both", () => {
@@ -134,7 +137,8 @@ Deno.test("a failure before the first step names the call", () => {
 
 Deno.test("a first process that ended without an error of its own is told by how it ended", () => {
   const program = {
-    table: { failure: undefined } as unknown as CallTable,
+    table: {} as unknown as CallTable,
+    failure: undefined,
     stepOf: () => undefined,
     terminal: undefined,
     attempts: [],

@@ -2,7 +2,13 @@ import { assert, assertEquals } from "@std/assert";
 import type { ChildStep } from "../../../src/plan/step.ts";
 import { defaultMounts, mountSteps } from "../../../src/rootfs/mounts.ts";
 
-const USUAL = { files: {}, hasOwnNetwork: true, inUserNamespace: false, cgroupVersion: 2 } as const;
+const USUAL = {
+  files: {},
+  hasOwnNetwork: true,
+  inUserNamespace: false,
+  cgroupVersion: 2,
+  sharesIpc: false,
+} as const;
 
 const mountsBy = (choice: Partial<Parameters<typeof defaultMounts>[0]>) =>
   new Map(defaultMounts({ ...USUAL, ...choice }).map((mount) => [mount.destination, mount]));

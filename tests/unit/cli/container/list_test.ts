@@ -4,6 +4,8 @@ import { containerRow, CONTAINERS, DEFAULT_FORMAT, statusOf } from "../../../../
 import { formatRows } from "../../../../src/cli/format/listing.ts";
 import { sampleRecord } from "../../container/container_sample.ts";
 
+const NOT_PAUSED = () => false;
+
 const image = `sha256:${"b".repeat(64)}`;
 const WEB = sampleRecord({ id: "1".repeat(64), name: "web", created: 30, image }, {
   image: "nginx",
@@ -24,7 +26,7 @@ function names(...filters: readonly [name: string, value: string][]): string[] {
     if (found === undefined) throw new Error(`No such container: ${name}`);
     return found;
   };
-  return filterContainers(ALL, map, find).map(({ name }) => name);
+  return filterContainers(ALL, map, find, NOT_PAUSED).map(({ name }) => name);
 }
 
 Deno.test("filters of a container's own: state, exit code, id, name, network", () => {
@@ -74,7 +76,11 @@ Deno.test("the state is told in docker's words", () => {
 Deno.test("a row is shortened as docker does it, and whole with --no-trunc", () => {
   const long = { ...WEB, config: { ...WEB.config, command: ["sh", "-c", "echo 'a quite long command'"] } };
   const print = (truncate: boolean) =>
-    formatRows(CONTAINERS, [containerRow(long, { truncate, now: 60_000 })], DEFAULT_FORMAT);
+    formatRows(
+      CONTAINERS,
+      [containerRow(long, { truncate, now: 60_000, isPaused: NOT_PAUSED })],
+      DEFAULT_FORMAT,
+    );
   assertEquals(
     print(true).split("\n")[1]?.split(/ {2,}/).slice(0, 3),
     ["1".repeat(12), "nginx", '"sh -c echo \'a quite…"'],
@@ -84,7 +90,7 @@ Deno.test("a row is shortened as docker does it, and whole with --no-trunc", () 
 });
 
 Deno.test("labels are fields, one by one and together", () => {
-  const row = containerRow(WEB, { truncate: true, now: 0 });
+  const row = containerRow(WEB, { truncate: true, now: 0, isPaused: NOT_PAUSED });
   const print = (format: string) => formatRows(CONTAINERS, [row], format).trimEnd();
   assertEquals(print('{{.Label "tier"}}|{{.Label "none"}}'), "front|");
   assertEquals(print("{{.Labels}}"), "tier=front,empty=");

@@ -1,0 +1,191 @@
+/** What `inspect` shows of a container: docker's types.ContainerJSON. */
+import type { ContainerRecord } from "../../container/records.ts";
+import { type Field, GoMap, List, Nil, Struct, type Value } from "../template/value.ts";
+import type { ContainerSize } from "./sizes.ts";
+
+/** A container's place in a network, as text. */
+export interface ShownEndpoint {
+  readonly address: string;
+  readonly prefix: number;
+  readonly gateway: string;
+  readonly hardwareAddress: string;
+}
+
+/** What of a container is shown. */
+export interface ShownContainer {
+  readonly record: ContainerRecord;
+  readonly isRunning: boolean;
+  readonly isPaused: boolean;
+  /** docker's container.Config. */
+  readonly process: Struct;
+  /** Undefined without a network of dhow's, and while it does not run. */
+  readonly endpoint: ShownEndpoint | undefined;
+  /** Its folders below the state folder and below the run folder. */
+  readonly stateFolder: string;
+  readonly runFolder: string;
+  /** Undefined unless it was asked for. */
+  readonly size: ContainerSize | undefined;
+}
+
+const ZERO_TIME = "0001-01-01T00:00:00Z";
+
+const time = (milliseconds: number | null) =>
+  milliseconds === null ? ZERO_TIME : new Date(milliseconds).toISOString();
+
+/** A container, as templates and JSON see it. */
+export function describeContainer(shown: ShownContainer): Struct {
+  const { record, process, stateFolder, runFolder, size } = shown;
+  const { id, name, image, config } = record;
+  const [path = "", ...args] = config.command;
+  const etc = shown.isRunning ? `${runFolder}/etc` : "";
+  const file = (name: string) => etc === "" ? "" : `${etc}/${name}`;
+  const measured = (bytes: number | undefined) => bytes ?? new Nil("*int64");
+  return new Struct("*types.ContainerJSON", [
+    { name: "ID", json: "Id", value: id },
+    { name: "Created", value: time(record.created) },
+    { name: "Path", value: path },
+    { name: "Args", value: new List(args) },
+    { name: "State", value: describeState(shown) },
+    { name: "Image", value: image },
+    { name: "ResolvConfPath", value: file("resolv.conf") },
+    { name: "HostnamePath", value: file("hostname") },
+    { name: "HostsPath", value: file("hosts") },
+    { name: "LogPath", value: record.status === "foreground" ? "" : `${stateFolder}/log` },
+    { name: "Name", value: `/${name}` },
+    { name: "RestartCount", value: 0 },
+    { name: "Driver", value: "overlay" },
+    { name: "Platform", value: "linux" },
+    { name: "MountLabel", value: "" },
+    { name: "ProcessLabel", value: "" },
+    { name: "AppArmorProfile", value: "" },
+    { name: "ExecIDs", value: new List([], "[]string", true) },
+    { name: "HostConfig", value: describeHostConfig(record) },
+    { name: "GraphDriver", value: describeLayers(shown) },
+    { name: "SizeRw", value: measured(size?.own), omitEmpty: true },
+    { name: "SizeRootFs", value: measured(size?.all), omitEmpty: true },
+    { name: "Mounts", value: new List([], "[]types.MountPoint") },
+    { name: "Config", value: process },
+    { name: "NetworkSettings", value: describeNetworks(shown) },
+  ]);
+}
+
+function plain(type: string, values: Readonly<Record<string, Value>>): Struct {
+  return new Struct(type, Object.entries(values).map(([name, value]): Field => ({ name, value })));
+}
+
+function describeState({ record, isRunning, isPaused }: ShownContainer): Struct {
+  const { status, process, exitCode, error, started, finished } = record;
+  const word = isPaused ? "paused" : isRunning ? "running" : status === "created" ? "created" : "exited";
+  return plain("*types.ContainerState", {
+    Status: word,
+    Running: isRunning,
+    Paused: isPaused,
+    Restarting: false,
+    OOMKilled: false,
+    Dead: false,
+    Pid: isRunning ? process?.pid ?? 0 : 0,
+    ExitCode: isRunning ? 0 : exitCode ?? 0,
+    Error: error ?? "",
+    StartedAt: time(started ?? (status === "foreground" ? record.created : null)),
+    FinishedAt: time(finished),
+  });
+}
+
+const NO_TEXTS = new List([], "[]string", true);
+
+/** Of what dhow has no option for there are docker's defaults. */
+function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
+  const { maxSize, maxFiles } = options.log;
+  const log = new Map<string, string>(
+    maxSize === undefined ? [] : [["max-file", String(maxFiles)], ["max-size", String(maxSize)]],
+  );
+  return plain("*container.HostConfig", {
+    Binds: NO_TEXTS,
+    ContainerIDFile: options.cidFile ?? "",
+    LogConfig: plain("container.LogConfig", { Type: "json-file", Config: new GoMap(log) }),
+    NetworkMode: options.network === "bridge" ? "default" : options.network,
+    PortBindings: new GoMap(new Map(), "nat.PortMap"),
+    RestartPolicy: plain("container.RestartPolicy", { Name: "no", MaximumRetryCount: 0 }),
+    AutoRemove: options.remove,
+    VolumeDriver: "",
+    VolumesFrom: NO_TEXTS,
+    CapAdd: NO_TEXTS,
+    CapDrop: NO_TEXTS,
+    CgroupnsMode: "private",
+    Dns: new List(options.dns),
+    DnsOptions: new List([]),
+    DnsSearch: new List([]),
+    ExtraHosts: NO_TEXTS,
+    GroupAdd: NO_TEXTS,
+    IpcMode: options.ipc ?? "private",
+    Cgroup: "",
+    Links: NO_TEXTS,
+    OomScoreAdj: 0,
+    PidMode: options.pid === "host" ? "host" : "",
+    Privileged: false,
+    PublishAllPorts: false,
+    ReadonlyRootfs: false,
+    SecurityOpt: NO_TEXTS,
+    UTSMode: options.uts === "host" ? "host" : "",
+    UsernsMode: options.userNamespace ? "private" : "",
+    ShmSize: 64 << 20,
+    Runtime: "dhow",
+    Init: options.init,
+    CpuShares: 0,
+    Memory: 0,
+    NanoCpus: 0,
+    PidsLimit: new Nil("*int64"),
+  });
+}
+
+function describeLayers({ stateFolder, runFolder, isRunning }: ShownContainer): Struct {
+  const folders = new Map<string, Value>([
+    ["UpperDir", `${stateFolder}/diff`],
+    ["WorkDir", `${stateFolder}/work`],
+    ...(isRunning ? [["MergedDir", `${runFolder}/merged`] as const] : []),
+  ]);
+  return plain("types.GraphDriverData", { Data: new GoMap(folders), Name: "overlay" });
+}
+
+function describeNetworks({ record: { id, config }, endpoint, isRunning }: ShownContainer): Struct {
+  const { network } = config.options;
+  const place = plain("*network.EndpointSettings", {
+    IPAMConfig: new Nil("*network.EndpointIPAMConfig"),
+    Links: NO_TEXTS,
+    Aliases: NO_TEXTS,
+    NetworkID: network,
+    EndpointID: endpoint === undefined ? "" : id,
+    Gateway: endpoint?.gateway ?? "",
+    IPAddress: endpoint?.address ?? "",
+    IPPrefixLen: endpoint?.prefix ?? 0,
+    IPv6Gateway: "",
+    GlobalIPv6Address: "",
+    GlobalIPv6PrefixLen: 0,
+    MacAddress: endpoint?.hardwareAddress ?? "",
+    DriverOpts: new GoMap(new Map(), "map[string]string", "", true),
+  });
+  return plain("*types.NetworkSettings", {
+    Bridge: "",
+    SandboxID: isRunning ? id : "",
+    HairpinMode: false,
+    LinkLocalIPv6Address: "",
+    LinkLocalIPv6PrefixLen: 0,
+    Ports: new GoMap(new Map(), "nat.PortMap"),
+    SandboxKey: "",
+    SecondaryIPAddresses: new List([], "[]network.Address", true),
+    SecondaryIPv6Addresses: new List([], "[]network.Address", true),
+    EndpointID: endpoint === undefined ? "" : id,
+    Gateway: endpoint?.gateway ?? "",
+    GlobalIPv6Address: "",
+    GlobalIPv6PrefixLen: 0,
+    IPAddress: endpoint?.address ?? "",
+    IPPrefixLen: endpoint?.prefix ?? 0,
+    IPv6Gateway: "",
+    MacAddress: endpoint?.hardwareAddress ?? "",
+    Networks: new GoMap(
+      new Map([[network, place]]),
+      "map[string]*network.EndpointSettings",
+      new Nil("*network.EndpointSettings"),
+    ),
+  });
+}

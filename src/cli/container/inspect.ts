@@ -1,0 +1,70 @@
+import { isRunning } from "../../container/pause.ts";
+import { processConfig } from "../../container/process_config.ts";
+import { type ContainerRecord, findContainer } from "../../container/records.ts";
+import { DEFAULT_NETWORK, networkOf, networkRow } from "../../network/endpoints.ts";
+import { hardwareAddress } from "../../network/steps.ts";
+import { formatAddress, gatewayOf } from "../../network/subnet.ts";
+import type { Database } from "../../state/database.ts";
+import { containerRun, containerState } from "../../state/paths.ts";
+import type { Command } from "../command.ts";
+import { describeProcess } from "../image/details.ts";
+import { FORMAT, inspectNames, requireNames } from "../image/inspect.ts";
+import { openSession, type Session } from "../session.ts";
+import type { Value } from "../template/value.ts";
+import { describeContainer, type ShownEndpoint } from "./details.ts";
+import { pausedOnes } from "./rows.ts";
+import { type ContainerSize, sizesIn } from "./sizes.ts";
+
+export const command: Command = {
+  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+  summary: "Print what there is to know of containers, as JSON.",
+  options: [FORMAT, { name: "size", short: "s", help: "also what they have written, in bytes" }],
+  async run(invocation) {
+    requireNames(invocation, "CONTAINER");
+    const session = await openSession(invocation.global, "inspect containers");
+    const show = containerViews(session, invocation.options.flag("size"));
+    return inspectNames(invocation, (name) => show(findContainer(session.database, name)));
+  },
+};
+
+/** Tells what there is to know of containers. @param withSize whether they are measured, too */
+export function containerViews(session: Session, withSize: boolean): (container: ContainerRecord) => Value {
+  const { database, paths, store } = session;
+  const isPaused = pausedOnes();
+  const sizeOf: (record: ContainerRecord) => ContainerSize | undefined = withSize
+    ? sizesIn(session)
+    : () => undefined;
+  return (record) => {
+    const { id, image } = record;
+    const config = store.find(image)?.configText ?? archivedConfig(database, image) ?? "";
+    const runs = isRunning(record);
+    return describeContainer({
+      record,
+      isRunning: runs,
+      isPaused: runs && isPaused(record),
+      process: describeProcess(processConfig(record, config)),
+      endpoint: endpointOf(database, id),
+      stateFolder: containerState(paths, id),
+      runFolder: containerRun(paths, id),
+      size: sizeOf(record),
+    });
+  };
+}
+
+/** Of an image that is used where it lies. */
+function archivedConfig(database: Database, image: string): string | undefined {
+  return database.get<{ config: string }>("SELECT config FROM archives WHERE image = ?", image)?.config;
+}
+
+function endpointOf(database: Database, id: string): ShownEndpoint | undefined {
+  const row = database.get<{ address: number }>("SELECT address FROM endpoints WHERE container = ?", id);
+  const network = networkRow(database, DEFAULT_NETWORK);
+  if (row === undefined || network === undefined) return undefined;
+  const { subnet } = networkOf(network);
+  return {
+    address: formatAddress(row.address),
+    prefix: subnet.prefix,
+    gateway: formatAddress(gatewayOf(subnet)),
+    hardwareAddress: hardwareAddress(row.address),
+  };
+}

@@ -1,0 +1,28 @@
+import { DhowError } from "../errors.ts";
+
+/**
+ * Variables from a file, as docker reads it (docker/cli, opts/file.go): one a line, taken as it is, without quotes or comments after
+ * it; lines that begin with # and empty ones are skipped; a name alone stands for the caller's value.
+ * @returns `NAME=value` or `NAME`, as --env takes them
+ * @throws {DhowError} when the file cannot be read, or a line is no variable
+ */
+export function readEnvFile(path: string): string[] {
+  const wrong = (why: string, cause?: unknown) =>
+    new DhowError({ what: `cannot use the variables in ${JSON.stringify(path)}`, why, cause });
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(Deno.readFileSync(path));
+  } catch (error) {
+    const isText = error instanceof TypeError;
+    throw wrong(isText ? "it is not UTF-8" : error instanceof Error ? error.message : String(error), error);
+  }
+  return text.split("\n").flatMap((line, index) => {
+    const entry = line.replace(/\r$/, "").trimStart();
+    if (entry === "" || entry.startsWith("#")) return [];
+    const name = entry.split("=", 1)[0]!;
+    if (name === "") throw wrong(`line ${index + 1} has no variable name`);
+    if (/\s/.test(name)) throw wrong(`variable '${name}' contains whitespaces`);
+    if (entry.includes("\0")) throw wrong(`line ${index + 1} has a NUL character`);
+    return [entry];
+  });
+}

@@ -1,0 +1,45 @@
+import { UsageError } from "../../errors.ts";
+import type { Command } from "../command.ts";
+import { formatRows, type Listing, type Row } from "../format/listing.ts";
+import { humanSize } from "../human.ts";
+import { print } from "../output.ts";
+import { openSession } from "../session.ts";
+import { diskUsage, type Kind } from "./usage.ts";
+
+const KINDS: Listing = {
+  type: "*formatter.diskUsageImagesContext",
+  headers: {
+    Type: "TYPE",
+    TotalCount: "TOTAL",
+    Active: "ACTIVE",
+    Size: "SIZE",
+    Reclaimable: "RECLAIMABLE",
+  },
+};
+
+const DEFAULT_FORMAT = "table {{.Type}}\\t{{.TotalCount}}\\t{{.Active}}\\t{{.Size}}\\t{{.Reclaimable}}";
+
+export const command: Command = {
+  usage: "[OPTIONS]",
+  summary: "Say what images and containers take on the disk.",
+  options: [{ name: "format", value: "TEMPLATE", help: "print by a Go template; table TEMPLATE, json" }],
+  async run({ args, options, global }) {
+    if (args.length > 0) throw new UsageError({ what: "cannot sum up", why: "df takes no arguments" });
+    const session = await openSession(global, "measure images and containers");
+    print(formatRows(KINDS, diskUsage(session).map(kindRow), options.text("format") || DEFAULT_FORMAT));
+    return 0;
+  },
+};
+
+function kindRow({ type, total, active, size, reclaimable }: Kind): Row {
+  const share = size === 0 ? "" : ` (${Math.floor(100 * reclaimable / size)}%)`;
+  return {
+    fields: {
+      Type: () => type,
+      TotalCount: () => String(total),
+      Active: () => String(active),
+      Size: () => humanSize(size, 4),
+      Reclaimable: () => `${humanSize(reclaimable, 4)}${type === "Build Cache" ? "" : share}`,
+    },
+  };
+}

@@ -1,0 +1,144 @@
+import { dirname } from "@std/path";
+import { type Event, eventsAfter, lastEvent } from "../../container/events.ts";
+import { UsageError } from "../../errors.ts";
+import { databasePath } from "../../state/paths.ts";
+import type { Command } from "../command.ts";
+import { parseMoment } from "../container/moments.ts";
+import { formatFixed } from "../format/time.ts";
+import { type Filters, parseFilters } from "../image/filters.ts";
+import { print, printable } from "../output.ts";
+import { openSession, type Session } from "../session.ts";
+import { Template } from "../template/template.ts";
+import { GoMap, Struct } from "../template/value.ts";
+
+const FILTERS = ["container", "event", "image", "label", "network", "scope", "type"];
+
+export const command: Command = {
+  usage: "[OPTIONS]",
+  summary:
+    "Print what happens to containers, networks and images, as it does. The last 1000 events are kept.",
+  options: [
+    {
+      name: "filter",
+      short: "f",
+      value: "NAME=VALUE",
+      repeats: true,
+      help: `those that fit: ${FILTERS.join(", ")}`,
+    },
+    { name: "format", value: "TEMPLATE", help: "print by a Go template; json" },
+    { name: "since", value: "TIME", help: "begin with what has happened since then: 10m, a date, seconds" },
+    { name: "until", value: "TIME", help: "end then" },
+  ],
+  async run({ args, options, global }) {
+    if (args.length > 0) {
+      throw new UsageError({ what: "cannot print events", why: "events takes no arguments" });
+    }
+    const filters = parseFilters(options.list("filter"), FILTERS);
+    const moment = (name: string) => {
+      const text = options.text(name);
+      return text === undefined ? undefined : 1000 * parseMoment(text, Date.now());
+    };
+    const [since, until] = [moment("since"), moment("until")];
+    const show = printerOf(options.text("format") ?? "");
+    const session = await openSession(global, "look at events");
+    await follow(session, { since, until }, (event) => isMeant(event, filters) ? show(event) : true);
+    return 0;
+  },
+};
+
+/** Longer than that no timer of JavaScript waits. */
+const LONGEST_WAIT_MS = 2 ** 31 - 1;
+
+/**
+ * Hands events on until a time, or for ever: each change of the database's files is a moment to look.
+ * @param since what happened from then on comes first, in milliseconds since 1970; undefined for nothing
+ * @param show returns whether somebody still wants more
+ */
+async function follow(
+  { database, paths }: Session,
+  { since, until }: { since: number | undefined; until: number | undefined },
+  show: (event: Event) => boolean,
+): Promise<void> {
+  // before the first look: what happens in between is an event for it
+  using watcher = Deno.watchFs(dirname(databasePath(paths)), { recursive: false });
+  let last = since === undefined ? lastEvent(database) : 0;
+  const look = () => {
+    for (const event of eventsAfter(database, last)) {
+      last = event.id;
+      if (until !== undefined && event.time > until) return false;
+      if (event.time >= (since ?? 0) && !show(event)) return false;
+    }
+    return until === undefined || Date.now() < until;
+  };
+  if (!look()) return;
+  const left = until === undefined ? undefined : Math.min(until - Date.now(), LONGEST_WAIT_MS);
+  const timer = left === undefined ? undefined : setTimeout(() => watcher.close(), left);
+  try {
+    for await (const _ of watcher) if (!look()) break;
+    look();
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Of each filter one value has to fit, of labels all. */
+function isMeant({ type, action, actor, attributes }: Event, filters: Filters): boolean {
+  const isCalled = (value: string, id: string | undefined, name: string | undefined) =>
+    value === name || (id !== undefined && value.length > 0 && id.startsWith(value));
+  const image = type === "image" ? attributes["name"] : attributes["image"];
+  const tests: Readonly<Record<string, (value: string) => boolean>> = {
+    container: (value) =>
+      type === "container"
+        ? isCalled(value, actor, attributes["name"])
+        : isCalled(value, attributes["container"], undefined),
+    event: (value) => action === value,
+    image: (value) =>
+      image === value || image === `${value}:latest` || (type === "image" && isCalled(value, actor, image)),
+    network: (value) => type === "network" && isCalled(value, actor, attributes["name"]),
+    scope: (value) => value === "local",
+    type: (value) => type === value,
+  };
+  const hasLabel = (text: string) => {
+    const [name = "", ...rest] = text.split("=");
+    const value = attributes[name];
+    return value !== undefined && (rest.length === 0 || value === rest.join("="));
+  };
+  return (filters.get("label") ?? []).every(hasLabel) &&
+    Object.entries(tests).every(([name, fits]) => filters.get(name)?.some(fits) ?? true);
+}
+
+/** @returns prints an event; false when nobody reads that any more */
+function printerOf(format: string): (event: Event) => boolean {
+  if (format === "") return (event) => print(`${printable(lineOf(event))}\n`);
+  const template = new Template(format === "json" ? "{{json .}}" : format);
+  return (event) => print(`${template.execute(describe(event))}\n`);
+}
+
+/** docker's line: `2026-01-31T12:00:00.000000000Z container start ID (image=busybox, name=web)`. */
+function lineOf({ time, type, action, actor, attributes }: Event): string {
+  const items = Object.entries(attributes).sort(([a], [b]) => a < b ? -1 : 1).map(([name, value]) =>
+    `${name}=${value}`
+  );
+  return `${formatFixed(time)} ${type} ${action} ${actor}${
+    items.length === 0 ? "" : ` (${items.join(", ")})`
+  }`;
+}
+
+function describe({ time, type, action, actor, attributes }: Event): Struct {
+  const map = new GoMap(new Map(Object.entries(attributes)));
+  const isContainer = type === "container";
+  return new Struct("events.Message", [
+    { name: "Status", json: "status", value: type === "network" ? "" : action, omitEmpty: true },
+    { name: "ID", json: "id", value: type === "network" ? "" : actor, omitEmpty: true },
+    { name: "From", json: "from", value: isContainer ? attributes["image"] ?? "" : "", omitEmpty: true },
+    { name: "Type", value: type },
+    { name: "Action", value: action },
+    {
+      name: "Actor",
+      value: new Struct("events.Actor", [{ name: "ID", value: actor }, { name: "Attributes", value: map }]),
+    },
+    { name: "Scope", json: "scope", value: "local" },
+    { name: "Time", json: "time", value: Math.floor(time / 1000) },
+    { name: "TimeNano", json: "timeNano", value: time * 1e6 },
+  ]);
+}

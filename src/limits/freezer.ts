@@ -1,0 +1,77 @@
+/**
+ * Containers that stand still: the kernel's freezer (Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst and cgroup-v2.rst).
+ * Whether one does is asked of the kernel each time, and written down nowhere.
+ */
+import { HostError } from "../errors.ts";
+import { readIfThere } from "../state/read.ts";
+import { type ControllerFolder, ControllerFolders } from "./controllers.ts";
+
+/** A process may have to be woken first, from a page fault over a network, say. */
+const FROZEN_WITHIN_MS = 10_000;
+
+/** The file that freezes, what is written to it, and the file that says whether all stand still. */
+const FILES = {
+  1: { control: "freezer.state", freeze: "FROZEN", thaw: "THAWED" },
+  2: { control: "cgroup.freeze", freeze: "1", thaw: "0" },
+} as const;
+
+/** The freezers of this host's containers. */
+export class Freezers {
+  readonly #folders = new ControllerFolders();
+
+  /** Whether a container stands still, or is about to. */
+  isFrozen(id: string): boolean {
+    const folder = this.#folders.find("freezer", id);
+    return folder !== undefined && isFolderFrozen(folder);
+  }
+
+  /**
+   * Lets a container stand still, and waits until it does.
+   * @throws {HostError} when the kernel has no freezer, or a process cannot be stopped; then all of them go on
+   */
+  async freeze(id: string): Promise<void> {
+    const folder = this.#folders.find("freezer", id);
+    if (folder === undefined) {
+      throw new HostError({
+        what: `cannot pause container ${id.slice(0, 12)}`,
+        why: "no cgroup hierarchy of this host has a freezer",
+        hint: "mount it with: mount -t cgroup -o freezer freezer /sys/fs/cgroup/freezer",
+      });
+    }
+    const { control, freeze } = FILES[folder.version];
+    Deno.writeTextFileSync(`${folder.path}/${control}`, freeze);
+    const deadline = performance.now() + FROZEN_WITHIN_MS;
+    // cgroup v1 has no event for it, and looks at the processes again when it is asked
+    while (!standsStill(folder)) {
+      if (performance.now() > deadline) {
+        this.thaw(id);
+        const why = "a process of it could not be stopped";
+        throw new HostError({ what: `cannot pause container ${id.slice(0, 12)}`, why });
+      }
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  }
+
+  /** Lets a container go on; one that goes on, or has ended, is left alone. */
+  thaw(id: string): void {
+    const folder = this.#folders.find("freezer", id);
+    if (folder === undefined || !isFolderFrozen(folder)) return;
+    const { control, thaw } = FILES[folder.version];
+    try {
+      Deno.writeTextFileSync(`${folder.path}/${control}`, thaw, { create: false });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+}
+
+function isFolderFrozen({ version, path }: ControllerFolder): boolean {
+  const { control, thaw } = FILES[version];
+  const state = readIfThere(`${path}/${control}`)?.trim();
+  return state !== undefined && state !== thaw;
+}
+
+function standsStill({ version, path }: ControllerFolder): boolean {
+  if (version === 1) return readIfThere(`${path}/freezer.state`)?.trim() !== "FREEZING";
+  return readIfThere(`${path}/cgroup.events`)?.includes("frozen 1") ?? true;
+}

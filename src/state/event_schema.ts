@@ -1,0 +1,139 @@
+/**
+ * Events are written by triggers: so each is in the transaction of the change that it tells of, and no code that makes such a
+ * change can forget it.
+ */
+
+/** So many events are kept, the newest. */
+const KEPT = 1000;
+
+/** What an event says of a container: its labels, its name, its image, as docker has it. */
+const about = (row: "NEW" | "OLD", more = "json('{}')") => `
+  json_patch(coalesce(json_extract(${row}.config, '$.options.labels'), '{}'),
+    json_patch(json_object('image', json_extract(${row}.config, '$.options.image'), 'name', ${row}.name), ${more}))`;
+
+const insert = (type: string, action: string, actor: string, attributes: string) => `
+  INSERT INTO events (time, type, action, actor, attributes)
+    VALUES (CAST(unixepoch('subsec') * 1000 AS INTEGER), '${type}', ${action}, ${actor}, ${attributes});`;
+
+const container = (action: string, row: "NEW" | "OLD", more?: string) =>
+  insert("container", `'${action}'`, `${row}.id`, about(row, more));
+
+const died = (row: "NEW" | "OLD") =>
+  container("die", row, `json_object('exitCode', CAST(${row}.exit_code AS TEXT))`);
+
+/** Whether a foreground container's first process is on record (journal.ts): it is about to be its program. */
+const isStarted = (row: "NEW" | "OLD") => `instr(${row}.undo, '"undo":"kill"') > 0`;
+
+const network = (action: string, row: "NEW" | "OLD") =>
+  insert(
+    "network",
+    `'${action}'`,
+    `${row}.network`,
+    `json_object('container', ${row}.container, 'name', ${row}.network)`,
+  );
+
+const trigger = (name: string, when: string, body: string) =>
+  `CREATE TRIGGER ${name} ${when} BEGIN ${body} END;`;
+
+export const EVENT_SCHEMA = `
+  CREATE TABLE events (
+    id INTEGER PRIMARY KEY,
+    time INTEGER NOT NULL,            -- in ms since 1970
+    type TEXT NOT NULL,
+    action TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    attributes TEXT NOT NULL          -- an object of texts (JSON)
+  ) STRICT;
+  ${trigger("bounded_events", "AFTER INSERT ON events", `DELETE FROM events WHERE id <= NEW.id - ${KEPT};`)}
+  ${
+  trigger(
+    "container_created",
+    "AFTER INSERT ON containers WHEN NEW.config IS NOT NULL",
+    container("create", "NEW"),
+  )
+}
+  ${
+  trigger(
+    "container_started",
+    "AFTER UPDATE OF status ON containers WHEN NEW.status = 'running' AND OLD.status <> 'running'",
+    container("start", "NEW"),
+  )
+}
+  ${
+  trigger(
+    "foreground_started",
+    `AFTER UPDATE OF undo ON containers
+       WHEN NEW.status = 'foreground' AND NEW.config IS NOT NULL AND ${isStarted("NEW")} AND NOT ${
+      isStarted("OLD")
+    }`,
+    container("start", "NEW"),
+  )
+}
+  ${
+  trigger(
+    "container_died",
+    "AFTER UPDATE OF status ON containers WHEN NEW.status = 'exited' AND OLD.status = 'running'",
+    died("NEW"),
+  )
+}
+  ${
+  trigger(
+    "foreground_died",
+    `AFTER DELETE ON containers
+       WHEN OLD.status = 'foreground' AND OLD.config IS NOT NULL AND OLD.exit_code IS NOT NULL AND ${
+      isStarted("OLD")
+    }`,
+    died("OLD"),
+  )
+}
+  ${
+  trigger(
+    "container_destroyed",
+    "AFTER DELETE ON containers WHEN OLD.config IS NOT NULL",
+    container("destroy", "OLD"),
+  )
+}
+  ${
+  trigger(
+    "container_renamed",
+    "AFTER UPDATE OF name ON containers WHEN NEW.name <> OLD.name AND NEW.config IS NOT NULL",
+    container("rename", "NEW", "json_object('oldName', '/' || OLD.name)"),
+  )
+}
+  ${trigger("network_connected", "AFTER INSERT ON endpoints", network("connect", "NEW"))}
+  ${trigger("network_disconnected", "AFTER DELETE ON endpoints", network("disconnect", "OLD"))}
+  ${
+  trigger(
+    "image_tagged",
+    "AFTER INSERT ON tags",
+    insert("image", "'tag'", "NEW.image", "json_object('name', NEW.reference)"),
+  )
+}
+  ${
+  trigger(
+    "image_untagged",
+    "AFTER DELETE ON tags",
+    insert("image", "'untag'", "OLD.image", "json_object('name', OLD.reference)"),
+  )
+}
+  ${
+  trigger(
+    "image_deleted",
+    "AFTER DELETE ON images",
+    insert("image", "'delete'", "OLD.id", "json_object('name', OLD.id)"),
+  )
+}
+  CREATE VIEW container_events AS SELECT '' AS action, id, '{}' AS attributes FROM containers; -- to be inserted into
+  ${
+  trigger(
+    "container_event",
+    "INSTEAD OF INSERT ON container_events",
+    `
+  INSERT INTO events (time, type, action, actor, attributes)
+    SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER), 'container', NEW.action, id,
+      json_patch(coalesce(json_extract(config, '$.options.labels'), '{}'),
+        json_patch(json_object('image', json_extract(config, '$.options.image'), 'name', name), NEW.attributes))
+    FROM containers WHERE id = NEW.id AND config IS NOT NULL;`,
+  )
+}
+`;

@@ -1,0 +1,84 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assertFailure } from "../support/containers.ts";
+import { Detached, IDLE } from "../support/detached_container.ts";
+import { DHOW } from "../support/host.ts";
+import { busyboxArchive } from "../support/images.ts";
+import { systemTest } from "../support/system_test.ts";
+
+systemTest("inspect says of a container that runs what docker's templates ask for", async (host) => {
+  const flags = ["--network", "bridge", "--name", "web", "-e", "COLOUR=blue", "--label", "a=b", "-u", "0:0"];
+  await using container = await Detached.start(host, IDLE, flags);
+  const inspect = (format: string) => container.inspect(format);
+  assertEquals(await inspect("{{.State.Status}} {{.State.Running}} {{.State.ExitCode}}"), "running true 0");
+  assertEquals(await inspect("{{.Id}} {{.Name}} {{.Config.User}}"), `${container.id} /web 0:0`);
+  const [pid] = (await inspect("{{.State.Pid}}")).split("\n");
+  const status = await host.shell(`cat /proc/${pid}/environ | tr '\\0' '\\n'`);
+  assert(status.includes("COLOUR=blue"), "State.Pid is its first process");
+  const address = await inspect("{{.NetworkSettings.IPAddress}}");
+  assertMatch(address, /^100\.100\.1\.\d+$/);
+  assertEquals(await inspect("{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"), address);
+  assertEquals(await inspect("{{.NetworkSettings.Networks.bridge.Gateway}}"), "100.100.1.1");
+  const link = await host.shell(`nsenter --net --target ${pid} ip link show eth0`);
+  assert(link.includes(await inspect("{{.NetworkSettings.MacAddress}}")), link);
+  assertMatch(await inspect("{{json .Config.Env}}"), /^\["COLOUR=blue",.*"PATH=/);
+  assertEquals(await inspect("{{.HostConfig.RestartPolicy.Name}} {{.HostConfig.NetworkMode}}"), "no default");
+  assertEquals(await inspect('{{index .Config.Labels "a"}}'), "b");
+  assertEquals(await inspect("{{.Path}} {{len .Args}} {{.Config.Image}}"), `sh 2 ${await busyboxArchive()}`);
+  const hosts = await inspect("{{.HostsPath}}");
+  assertMatch(await host.shell(`cat ${hosts}`), new RegExp(address));
+  await container.dhow("stop", "web");
+  assertEquals(
+    await inspect("{{.State.Status}} {{.State.ExitCode}} {{.State.Pid}} [{{.NetworkSettings.IPAddress}}]"),
+    "exited 3 0 []",
+  );
+});
+
+systemTest("inspect prints a list of JSON, also of containers that were never started", async (host) => {
+  await using container = await Detached.start(host, ["true"], ["--name", "one"], ["create"]);
+  const [object] = JSON.parse(await container.dhow("container", "inspect", "one"));
+  assertEquals([object.Id, object.State.Status, object.State.StartedAt, object.State.FinishedAt], [
+    container.id,
+    "created",
+    "0001-01-01T00:00:00Z",
+    "0001-01-01T00:00:00Z",
+  ]);
+  assertEquals([object.Mounts, object.HostConfig.AutoRemove, object.Config.Cmd], [[], false, ["true"]]);
+  assertEquals(object.SizeRw, undefined);
+});
+
+systemTest("--size measures what a container has written, once for each file", async (host) => {
+  const script = "head -c 5000 /dev/zero >/data; ln /data /again; ln -s /etc /link; sleep 1000";
+  await using container = await Detached.start(host, ["sh", "-c", script]);
+  await container.dhow("stop", "-t", "0", container.id);
+  const [object] = JSON.parse(await container.dhow("inspect", "-s", container.id));
+  assert(object.SizeRw >= 5000 && object.SizeRw < 5100, `SizeRw: ${object.SizeRw}`);
+  assert(object.SizeRootFs > object.SizeRw + 500_000, `SizeRootFs: ${object.SizeRootFs}`);
+  assertMatch(
+    await container.dhow("ps", "-a", "-s", "--format", "{{.Size}}"),
+    /^5(\.\d+)?kB \(virtual .*MB\)\n$/,
+  );
+});
+
+systemTest(
+  "a name that a container and an image have means the container, unless --type says else",
+  async (host) => {
+    await using container = await Detached.start(host, ["true"], ["--name", "busybox"], ["create"]);
+    await host.succeed([DHOW, "load", "-q", "-i", await busyboxArchive()]);
+    const what = (...flags: string[]) => container.dhow("inspect", "-f", "{{.Id}}", ...flags, "busybox");
+    assertEquals(await what(), `${container.id}\n`);
+    assertEquals(await what("--type", "container"), `${container.id}\n`);
+    assertMatch(await what("--type", "image"), /^sha256:/);
+    await container.dhow("rm", "busybox");
+    assertMatch(await what(), /^sha256:/);
+    await host.succeed([DHOW, "rmi", "busybox"]);
+  },
+);
+
+systemTest("an unknown container is an error in docker's words", async (host) => {
+  const { code, stdout, stderr } = await host.dhow(["container", "inspect", "nobody"]);
+  assertEquals([code, stdout], [1, "[]\n"]);
+  assertMatch(stderr, /^dhow: No such container: nobody\n$/);
+  const missing = await host.dhow(["inspect", "--type", "container", "nobody"]);
+  assertMatch(missing.stderr, /^dhow: No such container: nobody\n$/);
+  assertFailure(await host.dhow(["container", "inspect"]), 1, /no CONTAINER was given/);
+});

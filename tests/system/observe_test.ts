@@ -1,0 +1,232 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assertFailure } from "../support/containers.ts";
+import { Detached, IDLE } from "../support/detached_container.ts";
+import { eventually } from "../support/eventually.ts";
+import { DHOW } from "../support/host.ts";
+import { busyboxArchive } from "../support/images.ts";
+import { systemTest } from "../support/system_test.ts";
+
+systemTest("top shows a container's processes, and no others", async (host) => {
+  await using container = await Detached.start(host, IDLE);
+  const rows = async (...options: string[]) =>
+    (await container.dhow("top", container.id, ...options)).trimEnd().split("\n").map((line) =>
+      line.split(/\s+/)
+    );
+  await eventually(async () => assertEquals((await rows()).length, 3));
+  const [titles, ...processes] = await rows();
+  assertEquals(titles, ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]);
+  const pid = await container.inspect("{{.State.Pid}}");
+  const first = processes.find((row) => row[1] === pid);
+  assertEquals(first?.[7], "sh");
+  assertEquals(processes.find((row) => row[2] === pid)?.slice(7).join(" "), "sleep 1000");
+  const [chosen, ...others] = await rows("-o", "pid,comm");
+  assertEquals([chosen, others.map(([id]) => id).includes(pid)], [["PID", "COMMAND"], true]);
+  assertFailure(await host.dhow(["top", container.id, "-o", "comm"]), 1, /find PID field/);
+  assertFailure(await host.dhow(["top", container.id, "--nonsense"]), 1, /cannot list processes with ps/);
+});
+
+systemTest("top reads /proc where the host has no ps", async (host) => {
+  await using container = await Detached.start(host, IDLE);
+  await host.hide("ps");
+  const lines = (await container.dhow("top", container.id)).trimEnd().split("\n");
+  assertMatch(lines[0]!, /^UID +PID +PPID +C +STIME +TTY +TIME +CMD$/);
+  const pid = await container.inspect("{{.State.Pid}}");
+  assert(
+    lines.some((line) => new RegExp(`^root +${pid} .* 00:00:0\\d +sh -c trap`).test(line)),
+    lines.join("\n"),
+  );
+  assertFailure(await host.dhow(["top", container.id, "aux"]), 1, /no "ps" command/);
+});
+
+systemTest("top of a container that has ended is an error", async (host) => {
+  await using container = await Detached.start(host, ["true"]);
+  await container.dhow("wait", container.id);
+  assertFailure(await host.dhow(["top", container.id]), 1, /is not running/);
+  assertFailure(await host.dhow(["top", "nobody"]), 1, /No such container: nobody/);
+});
+
+systemTest("stats counts what a container uses", async (host) => {
+  const busy = "head -c 20000000 /dev/zero >/dev/shm/data; while :; do :; done";
+  await using container = await Detached.start(host, ["sh", "-c", busy], [
+    "--network",
+    "bridge",
+    "--name",
+    "busy",
+  ]);
+  await using quiet = await Detached.start(host, IDLE, ["--name", "quiet"]);
+  await eventually(async () => {
+    const line = await container.dhow("stats", "--no-stream", "--format", "{{.MemUsage}}", "busy");
+    assert(parseFloat(line) > 19 && line.includes("MiB / "), line);
+  });
+  const text = await container.dhow("stats", "--no-stream");
+  const [head, ...lines] = text.trimEnd().split("\n");
+  assertMatch(head!, /^CONTAINER ID +NAME +CPU % +MEM USAGE \/ LIMIT +MEM % +NET I\/O +BLOCK I\/O +PIDS$/);
+  assertEquals(lines.length, 2);
+  const line = lines.find((each) => each.includes("busy"))!;
+  const [, cpu = "", , processes] = /^\w{12} +busy +([\d.]+)% +(.*\S) +(\d+)$/.exec(line) ?? [];
+  assert(Number(cpu) > 1 && Number(cpu) < 250, line);
+  assertEquals(processes, "1");
+  const net = await container.dhow(
+    "stats",
+    "--no-stream",
+    "--format",
+    "{{.NetIO}} {{.ID}}",
+    "--no-trunc",
+    quiet.id,
+  );
+  assertEquals(net, `0B / 0B ${quiet.id}\n`);
+  await container.dhow("stop", "-t", "0", "busy");
+  assertEquals((await container.dhow("stats", "--no-stream", "--format", "{{.Name}}")).trim(), "quiet");
+  assertMatch(
+    await container.dhow("stats", "-a", "--no-stream", "--format", "{{.Name}} {{.CPUPerc}} {{.PIDs}}"),
+    /busy 0.00% 0\n/,
+  );
+  assertFailure(await host.dhow(["stats", "--no-stream", "nobody"]), 1, /No such container: nobody/);
+});
+
+systemTest("stats draws its table again until nobody reads it", async (host) => {
+  await using container = await Detached.start(host, IDLE);
+  await using live = host.spawnDhow(["stats", container.id]);
+  await live.stdout.until(/\[H[^]*PIDS[^]*\[H[^]*PIDS/);
+});
+
+systemTest("port tells of no ports, in docker's words", async (host) => {
+  await using container = await Detached.start(host, IDLE, ["--name", "web"]);
+  assertEquals(await container.dhow("port", "web"), "");
+  assertFailure(
+    await host.dhow(["port", "web", "80"]),
+    1,
+    /No public port: '80\/tcp' is not published for web/,
+  );
+  assertFailure(await host.dhow(["port", "web", "http"]), 1, /Invalid proto or port/);
+  assertFailure(await host.dhow(["update", "--memory", "1g", "web"]), 1, /does not limit/);
+  assertFailure(await host.dhow(["update", "web"]), 1, /nothing to change/);
+});
+
+systemTest("events are told in the order in which they happen", async (host) => {
+  await using follower = host.spawnDhow(["events", "--filter", "type=container"]);
+  // it is there when it has seen something
+  const ready = ["--name", "ready", await busyboxArchive()];
+  await eventually(async () => {
+    await host.succeed([DHOW, "create", ...ready]);
+    await host.succeed([DHOW, "rm", "ready"]);
+    assert(follower.stdout.text.includes("name=ready"));
+  });
+  await using container = await Detached.start(host, IDLE, ["--name", "one", "--label", "colour=blue"]);
+  await container.dhow("pause", "one");
+  await container.dhow("unpause", "one");
+  await container.dhow("rename", "one", "two");
+  await container.dhow("stop", "two");
+  await container.dhow("start", "two");
+  await container.dhow("rm", "-f", "two");
+  await follower.stdout.until(/destroy \S+ \(colour=blue/);
+  const told = follower.stdout.text.split("\n").filter((line) => line.includes(container.id));
+  assertMatch(
+    told[0]!,
+    /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}\S+ container create \w{64} \(colour=blue, image=\S+, name=one\)$/,
+  );
+  const actions = (lines: readonly string[]) => lines.map((line) => line.split(" ")[2]);
+  const expected = [
+    "create",
+    "start",
+    "pause",
+    "unpause",
+    "rename",
+    "kill",
+    "die",
+    "stop",
+    "start",
+    "kill",
+    "die",
+    "destroy",
+  ];
+  assertEquals(actions(told), expected);
+  assertMatch(told[6]!, /exitCode=3/);
+  const past = ["events", "--since", "10m", "--until", "0s"];
+  const earlier = await container.dhow(...past, "--filter", `container=${container.id}`);
+  assertEquals(earlier.trimEnd().split("\n"), told);
+  const deaths = await container.dhow(
+    ...past,
+    "-f",
+    "event=die",
+    "-f",
+    "label=colour=blue",
+    "--format",
+    "{{.Action}} {{.Actor.Attributes.exitCode}}",
+  );
+  assertEquals(deaths, "die 3\ndie 137\n");
+  const [first] = (await container.dhow(...past, "--format", "json", "-f", "container=two")).split("\n");
+  const { status, Type, Actor, scope, timeNano, from } = JSON.parse(first!);
+  assertEquals([status, Type, Actor.ID, scope, from], [
+    "rename",
+    "container",
+    container.id,
+    "local",
+    await busyboxArchive(),
+  ]);
+  assert(Math.abs(timeNano / 1e6 - Date.now()) < 600_000);
+});
+
+systemTest("a container in the foreground has its events, too, and its network's", async (host) => {
+  await host.dhow(["run", "--name", "short", await busyboxArchive(), "sh", "-c", "exit 7"]);
+  const text = await host.succeed([DHOW, "events", "--since", "10m", "--until", "0s"]);
+  const told = text.trimEnd().split("\n").map((line) => line.split(" ").slice(1, 3).join(" "));
+  assertEquals(
+    told,
+    [
+      "container create",
+      "network connect",
+      "container start",
+      "container die",
+      "network disconnect",
+      "container destroy",
+    ].sort((a, b) => told.indexOf(a) - told.indexOf(b)),
+  );
+  assertMatch(text, /die .*exitCode=7/);
+});
+
+systemTest("container prune removes what does not run, and says so as docker does", async (host) => {
+  await using running = await Detached.start(host, IDLE, ["--name", "runs"]);
+  await using kept = await Detached.start(host, ["true"], ["--label", "keep"]);
+  await using ended = await Detached.start(host, ["sh", "-c", "head -c 3000 /dev/zero >/data"]);
+  await running.dhow("wait", kept.id, ended.id);
+  const asked = await host.dhow(["container", "prune"], { stdin: "n\n" });
+  assertMatch(
+    asked.stdout,
+    /^WARNING! This will remove all stopped containers\.\nAre you sure .*Total reclaimed space: 0B\n$/s,
+  );
+  const pruned = await running.dhow("container", "prune", "-f", "--filter", "label!=keep");
+  assertMatch(
+    pruned,
+    new RegExp(`^Deleted Containers:\n${ended.id}\n\nTotal reclaimed space: 3(\\.\\d+)?kB\n$`),
+  );
+  assertEquals(
+    await running.dhow("container", "prune", "-f", "--filter", "until=24h"),
+    "Total reclaimed space: 0B\n",
+  );
+  assertEquals(
+    (await running.dhow("ps", "-aq", "--no-trunc")).trim().split("\n").sort(),
+    [running.id, kept.id].sort(),
+  );
+  const all = await running.dhow("system", "prune", "-f");
+  assertMatch(all, new RegExp(`^Deleted Containers:\n${kept.id}\n\nTotal reclaimed space: \\d+B\n$`));
+});
+
+systemTest("system df and info count containers and images", async (host) => {
+  await host.succeed([DHOW, "load", "-q", "-i", await busyboxArchive()]);
+  await using container = await Detached.start(host, IDLE, ["--name", "runs"]);
+  await container.dhow("pause", "runs");
+  const lines = (await container.dhow("system", "df")).split("\n");
+  assertMatch(lines[0]!, /^TYPE +TOTAL +ACTIVE +SIZE +RECLAIMABLE$/);
+  assertMatch(lines[1]!, /^Images +1 +1 +[\d.]+[kM]B +0B \(0%\)$/);
+  assertMatch(lines[2]!, /^Containers +1 +1 +\d+B +0B/);
+  assertMatch(lines[3]!, /^Local Volumes +0 +0 +0B +0B$/);
+  assertMatch(lines[4]!, /^Build Cache +0 +0 +0B +0B$/);
+  assertMatch(
+    await container.dhow("info"),
+    /^Containers: 1\n Running: 0\n Paused: 1\n Stopped: 0\nImages: 1\n/,
+  );
+  assertEquals(await container.dhow("info", "-f", "{{.ContainersPaused}} {{.Images}}"), "1 1\n");
+  await container.dhow("rm", "-f", "runs");
+  assertMatch(await container.dhow("system", "prune", "-af"), /Deleted Images:\nuntagged: busybox:latest\n/);
+});
