@@ -85,17 +85,22 @@ const rename: Entry = {
   summary: "Give a container another name",
   load: () => import("./container/rename.ts"),
 };
+const exec: Entry = {
+  summary: "Run one more command in a running container",
+  load: () => import("./container/exec.ts"),
+};
 const run: Entry = { summary: "Run a command in a new container", load: () => import("./run.ts") };
 
 const container: Group = {
   summary: "Manage containers",
-  verbs: { create, kill, logs, ls: ps, rename, restart, rm, run, start, stop, wait },
+  verbs: { create, exec, kill, logs, ls: ps, rename, restart, rm, run, start, stop, wait },
   aliases: { list: "ls", ps: "ls", remove: "rm" },
 };
 
 /** What `dhow --help` lists, in its order. */
 export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
   run,
+  exec,
   create,
   start,
   stop,
