@@ -89,11 +89,15 @@ const exec: Entry = {
   summary: "Run one more command in a running container",
   load: () => import("./container/exec.ts"),
 };
+const attach: Entry = {
+  summary: "Watch a container, and give it input",
+  load: () => import("./container/attach.ts"),
+};
 const run: Entry = { summary: "Run a command in a new container", load: () => import("./run.ts") };
 
 const container: Group = {
   summary: "Manage containers",
-  verbs: { create, exec, kill, logs, ls: ps, rename, restart, rm, run, start, stop, wait },
+  verbs: { attach, create, exec, kill, logs, ls: ps, rename, restart, rm, run, start, stop, wait },
   aliases: { list: "ls", ps: "ls", remove: "rm" },
 };
 
@@ -101,6 +105,7 @@ const container: Group = {
 export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
   run,
   exec,
+  attach,
   create,
   start,
   stop,

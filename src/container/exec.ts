@@ -11,13 +11,13 @@ import {
 import { describeErrno, EINVAL, ENODEV, ENOENT, ENOMEM, ESRCH } from "../../ffi/errno.ts";
 import { pathExists } from "../../ffi/files.ts";
 import { exitCode } from "../../ffi/process.ts";
-import { CommandError, DhowError, EXIT_NOT_EXECUTABLE, HostError } from "../errors.ts";
+import { CommandError, DhowError, EXIT_NOT_EXECUTABLE, HostError, ImageError } from "../errors.ts";
 import { log } from "../log.ts";
 import { explainExecuteFailure } from "../plan/failure.ts";
 import type { JoinSetup } from "../plan/joiner.ts";
 import { JoinedProgram, type JoinFailure } from "../plan/joined.ts";
 import type { Undo } from "../plan/step.ts";
-import { resolveUser } from "../security/user.ts";
+import { type ResolvedUser, resolveUser } from "../security/user.ts";
 import type { Database } from "../state/database.ts";
 import { ProcessHandle } from "../state/process_end.ts";
 import { hasExecuted } from "../state/process_identity.ts";
@@ -138,7 +138,7 @@ function prepareJoin(
 ): JoinSetup {
   const { defaults, options: wanted } = config;
   const [passwd = "", group = ""] = readInside(pid, ["etc/passwd", "etc/group"]);
-  const user = resolveUser(options.user ?? wanted.user ?? defaults.user, passwd, group);
+  const user = findUser(options.user ?? wanted.user ?? defaults.user, passwd, group);
   const hostname = hostnameOf(id, wanted, Deno.hostname);
   const env = environment(
     { env: [...wanted.env, ...options.env], terminal: options.terminal },
@@ -161,6 +161,16 @@ function prepareJoin(
     args: options.command,
     env,
   };
+}
+
+/** @throws {CommandError} as docker has it */
+function findUser(text: string, passwd: string, group: string): ResolvedUser {
+  try {
+    return resolveUser(text, passwd, group);
+  } catch (error) {
+    if (!(error instanceof ImageError)) throw error;
+    throw new CommandError({ what: WHAT, why: error.message, cause: error }, EXIT_NOT_EXECUTABLE);
+  }
 }
 
 function cgroupFolders(database: Database, id: string): readonly string[] {

@@ -99,7 +99,7 @@ systemTest("what cannot be executed has docker's exit codes", async (host) => {
   assertFailure(await exec(host, ["box", "/etc/passwd"]), 126, /cannot execute "\/etc\/passwd"/);
   assertFailure(await exec(host, ["box", "/etc"]), 126, /cannot execute "\/etc"/);
   assertFailure(await exec(host, ["-w", "/nothing", "box", "true"]), 126, /working directory "\/nothing"/);
-  assertFailure(await exec(host, ["-u", "nobody2", "box", "true"]), 1, /cannot find the user "nobody2"/);
+  assertFailure(await exec(host, ["-u", "nobody2", "box", "true"]), 126, /cannot find the user "nobody2"/);
   assertFailure(await exec(host, ["nothing", "true"]), 1, /No such container: nothing/);
   assertFailure(await exec(host, ["box"]), 1, /a CONTAINER and a COMMAND are needed/);
   assertFailure(await exec(host, ["--env-file", "/nothing", "box", "true"]), 1, /cannot read --env-file/);
@@ -188,7 +188,7 @@ systemTest("/etc/passwd of the container is never followed on the host, nor wait
   for (const trick of tricks) {
     assertEquals((await exec(host, ["box", "sh", "-c", `rm -rf /etc/passwd; ${trick}`])).stderr, "");
     assertEquals((await exec(host, ["box", "echo", "here"])).stdout, "here\n", trick);
-    assertFailure(await exec(host, ["-u", "secret", "box", "true"]), 1, /cannot find the user "secret"/);
+    assertFailure(await exec(host, ["-u", "secret", "box", "true"]), 126, /cannot find the user "secret"/);
   }
 });
 

@@ -1,17 +1,11 @@
-import { DetachKeys, parseDetachKeys, USUAL_DETACH_KEYS } from "../../container/detach_keys.ts";
 import { executeInside } from "../../container/exec.ts";
 import { findContainer } from "../../container/records.ts";
 import { UsageError } from "../../errors.ts";
-import type { Command, Option, ParsedOptions } from "../command.ts";
+import type { Command } from "../command.ts";
 import { readVariable } from "../run_options.ts";
 import { openSession } from "../session.ts";
 import { readEnvFile } from "../env_file.ts";
-
-export const DETACH_KEYS: Option = {
-  name: "detach-keys",
-  value: "KEYS",
-  help: `leave the terminal with these keys (default: ${USUAL_DETACH_KEYS})`,
-};
+import { DETACH_KEYS, readDetachKeys } from "./detach_keys.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER COMMAND [ARG...]",
@@ -57,15 +51,3 @@ export const command: Command = {
     });
   },
 };
-
-/** @throws {UsageError} when --detach-keys names no keys */
-export function readDetachKeys(options: ParsedOptions): DetachKeys {
-  const text = options.text("detach-keys") ?? USUAL_DETACH_KEYS;
-  const keys = parseDetachKeys(text);
-  if (keys !== undefined) return new DetachKeys(keys);
-  throw new UsageError({
-    what: `cannot use --detach-keys ${JSON.stringify(text)}`,
-    why: "these are no keys",
-    hint: "give some with commas between them: a, ctrl-p, ctrl-\\",
-  });
-}

@@ -4,21 +4,38 @@ import { startContainer } from "../../container/start.ts";
 import { ImageError } from "../../errors.ts";
 import type { Command } from "../command.ts";
 import { openSession, type Session } from "../session.ts";
+import { DETACH_KEYS } from "./detach_keys.ts";
 import { eachContainer, requireContainers } from "./each.ts";
 
 export const command: Command = {
-  usage: "CONTAINER [CONTAINER...]",
+  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
   summary: "Start containers that do not run.",
-  options: [],
+  options: [
+    { name: "attach", short: "a", help: "stay until it ends: print what it writes, pass signals on" },
+    { name: "interactive", short: "i", help: "the same, and give it standard input" },
+    DETACH_KEYS,
+  ],
   async run(invocation) {
     requireContainers(invocation, "start");
+    const { options } = invocation;
+    if (options.flag("attach") || options.flag("interactive")) {
+      const { startAttached } = await import("./start_attached.ts");
+      return await startAttached(invocation);
+    }
     const session = await openSession(invocation.global, "start containers");
     return await eachContainer(invocation, session, (container) => startAgain(session, container));
   },
 };
 
-/** Starts a container on its image as it is on record; does nothing when it runs. */
-export async function startAgain(session: Session, container: ContainerRecord): Promise<void> {
+/**
+ * Starts a container on its image as it is on record; does nothing when it runs.
+ * @param beforeItsOutput see startContainer
+ */
+export async function startAgain(
+  session: Session,
+  container: ContainerRecord,
+  beforeItsOutput?: () => void,
+): Promise<void> {
   if (container.status === "running") return;
   const { id, config, image: expected } = container;
   const image = await resolveImage(session.store, config.source, {
@@ -36,5 +53,5 @@ export async function startAgain(session: Session, container: ContainerRecord): 
       hint: "make a new container",
     });
   }
-  await startContainer(session, id, image);
+  await startContainer(session, id, image, beforeItsOutput);
 }
