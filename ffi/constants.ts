@@ -34,6 +34,7 @@ export const SEEK_DATA = 3;
 export const SEEK_HOLE = 4;
 
 // statx(2)
+export const STATX_TYPE = 0x1;
 export const STATX_BASIC_STATS = 0x7ff;
 export const STATX_BTIME = 0x800;
 
@@ -69,7 +70,9 @@ export const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 // clone(2), unshare(2)
 export const CLONE_VM = 0x00000100;
 export const CLONE_FILES = 0x00000400;
+export const CLONE_PIDFD = 0x00001000;
 export const CLONE_VFORK = 0x00004000;
+export const CLONE_PARENT = 0x00008000;
 export const CLONE_PARENT_SETTID = 0x00100000;
 export const CLONE_NEWNS = 0x00020000;
 export const CLONE_NEWCGROUP = 0x02000000;
@@ -119,6 +122,7 @@ export const SIG_SETMASK = 2;
 
 // prctl(2), setrlimit(2), close_range(2)
 export const PR_SET_PDEATHSIG = 1;
+export const PR_SET_DUMPABLE = 4;
 export const PR_SET_NAME = 15;
 export const RLIMIT_NOFILE = 7;
 

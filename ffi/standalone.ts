@@ -24,7 +24,9 @@ const X86_64 = 0;
 
 /** Numbers of system calls on x86-64 and on arm64. */
 const NUMBERS: Readonly<Record<string, readonly [x86: number, arm: number]>> = {
+  chdir: [80, 49],
   clock_gettime: [228, 113],
+  clone: [56, 220],
   close: [3, 57],
   close_range: [436, 436],
   dup3: [292, 24],
@@ -32,8 +34,11 @@ const NUMBERS: Readonly<Record<string, readonly [x86: number, arm: number]>> = {
   exit_group: [231, 94],
   ftruncate: [77, 46],
   kill: [62, 129],
+  fchown: [93, 55],
+  ioctl: [16, 29],
   nanosleep: [35, 101],
   openat: [257, 56],
+  openat2: [437, 437],
   ppoll: [271, 73],
   prctl: [157, 167],
   pwrite64: [18, 68],
@@ -42,8 +47,14 @@ const NUMBERS: Readonly<Record<string, readonly [x86: number, arm: number]>> = {
   renameat: [264, 38],
   rt_sigprocmask: [14, 135],
   rt_sigtimedwait: [128, 137],
-  setsid: [112, 157],
   unlinkat: [263, 35],
+  setgroups: [116, 159],
+  setns: [308, 268],
+  setresgid: [119, 149],
+  setresuid: [117, 147],
+  setsid: [112, 157],
+  statx: [332, 291],
+  umask: [95, 166],
   wait4: [61, 260],
   waitid: [247, 95],
   write: [1, 64],
@@ -140,7 +151,7 @@ export class StandaloneProgram {
   }
 
   /** Words of 64 bits one after another. @returns their address */
-  words(...values: readonly number[]): number {
+  words(...values: readonly (number | bigint)[]): number {
     const address = this.#arena.allocate(8 * values.length);
     values.forEach((value, index) => this.#arena.setWord(address + 8 * index, value));
     return address;

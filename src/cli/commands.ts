@@ -102,12 +102,22 @@ const update: Entry = {
 };
 const events: Entry = { summary: "Print what happens, as it does", load: () => import("./system/events.ts") };
 const info: Entry = { summary: "Tell about dhow on this machine", load: () => import("./system/info.ts") };
+const exec: Entry = {
+  summary: "Run one more command in a running container",
+  load: () => import("./container/exec.ts"),
+};
+const attach: Entry = {
+  summary: "Watch a container, and give it input",
+  load: () => import("./container/attach.ts"),
+};
 const run: Entry = { summary: "Run a command in a new container", load: () => import("./run.ts") };
 
 const container: Group = {
   summary: "Manage containers",
   verbs: {
+    attach,
     create,
+    exec,
     inspect: {
       summary: "Print what there is to know of containers",
       load: () => import("./container/inspect.ts"),
@@ -161,6 +171,8 @@ const system: Group = {
 /** What `dhow --help` lists, in its order. */
 export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
   run,
+  exec,
+  attach,
   create,
   start,
   stop,

@@ -1,4 +1,4 @@
-import { DhowError, EXIT_OWN_FAILURE, OptionError, UsageError } from "../errors.ts";
+import { CommandError, DhowError, EXIT_OWN_FAILURE, OptionError, UsageError } from "../errors.ts";
 import { configureLog } from "../log.ts";
 import { type GlobalOptions, HELP, helpText, type Option, parse, withHelp } from "./command.ts";
 import { COMMANDS, type Entry, findCommand, type Group } from "./commands.ts";
@@ -45,7 +45,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     printError(error, debug);
     if (!(error instanceof DhowError)) return EXIT_OWN_FAILURE;
     const isForRun = verb !== undefined && RUNS_A_PROGRAM.includes(verb);
-    return isForRun || error instanceof OptionError ? error.exitCode : 1;
+    const hasOwnCode = error instanceof OptionError || error instanceof CommandError;
+    return isForRun || hasOwnCode ? error.exitCode : 1;
   }
 }
 

@@ -1,6 +1,6 @@
 /** What a container has written, from the records of its log (src/plan/log_records.ts). */
 import { LOG_HEADER } from "../plan/monitor.ts";
-import { type LogRecord, readRecord } from "../plan/log_records.ts";
+import { logEnd, type LogRecord, readRecord } from "../plan/log_records.ts";
 
 /** The names of a log's files, the newest first. */
 function logNames(path: string, files: number): string[] {
@@ -25,6 +25,14 @@ export class LogReader implements Disposable {
 
   constructor(readonly path: string, files: number) {
     this.#names = logNames(path, files);
+  }
+
+  /** One that begins with what comes from now on. */
+  static fromEnd(path: string): LogReader {
+    const reader = new LogReader(path, 0);
+    reader.#file = Deno.openSync(path);
+    reader.#position = logEnd(path);
+    return reader;
   }
 
   /** The next record; undefined when there is none yet. */

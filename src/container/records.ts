@@ -23,6 +23,8 @@ export interface ContainerConfig {
   readonly command: readonly string[];
   /** What asks it to end: a name of signal(7). */
   readonly stopSignal: string;
+  /** What its image says of programs in it, for those that come later. */
+  readonly defaults: Pick<ImageConfig, "env" | "user" | "workingDir">;
 }
 
 /** A container on record. */
@@ -155,6 +157,7 @@ export function makeConfig(
     source,
     command: commandOf(options, config),
     stopSignal: options.stopSignal ?? (config.stopSignal || "SIGTERM"),
+    defaults: { env: config.env, user: config.user, workingDir: config.workingDir },
   };
 }
 

@@ -35,6 +35,11 @@ export function readEnd(paths: Paths, id: string): EndRecord | undefined {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
+  return parseEnd(bytes);
+}
+
+/** @param bytes what the monitor's exit file has */
+export function parseEnd(bytes: Uint8Array<ArrayBuffer>): EndRecord | undefined {
   if (bytes.length < EXIT_SIZE) return undefined;
   const view = new DataView(bytes.buffer);
   const finished = Number(view.getBigInt64(0, true)) * 1000 +

@@ -95,7 +95,12 @@ function commandLine(options: RunOptions, config: ImageConfig): readonly string[
 const variableName = (entry: string) => entry.slice(0, entry.indexOf("="));
 
 /** Later ones replace earlier ones of the same name, in the earlier one's place. */
-function environment(options: RunOptions, config: ImageConfig, hostname: string, home: string): string[] {
+export function environment(
+  options: Pick<RunOptions, "env" | "terminal">,
+  config: Pick<ImageConfig, "env">,
+  hostname: string,
+  home: string,
+): string[] {
   const defaults = [`PATH=${DEFAULT_PATH}`, `HOSTNAME=${hostname}`];
   if (options.terminal) defaults.push("TERM=xterm");
   const entries = new Map<string, string>();

@@ -54,9 +54,15 @@ function assertPresent(image: ResolvedImage, name: string): void {
 
 /**
  * Starts a container that does not run, and leaves it to its monitor.
+ * @param beforeItsOutput called once it runs, before anything is taken of what it writes
  * @throws {DhowError} when it cannot be started; it stays on record then, with the reason
  */
-export async function startContainer(context: RunContext, id: string, image: ResolvedImage): Promise<void> {
+export async function startContainer(
+  context: RunContext,
+  id: string,
+  image: ResolvedImage,
+  beforeItsOutput: () => void = () => {},
+): Promise<void> {
   const { database, paths } = context;
   log.debug("take an address, write down what will have to be undone");
   const plan = register(context, id, image);
@@ -82,7 +88,11 @@ export async function startContainer(context: RunContext, id: string, image: Res
     throw error;
   }
   stepDone();
-  child.begin();
+  try {
+    beforeItsOutput();
+  } finally {
+    child.begin();
+  }
 }
 
 /** Takes back what a start has made that failed. */

@@ -13,6 +13,7 @@ import { EAGAIN, EINTR, EIO, ENOSPC, EPIPE, SystemCallError } from "../../ffi/er
 import { cloneWalking, makePipe } from "../../ffi/process.ts";
 import { CallTable, libcCall } from "../../ffi/table.ts";
 import { UsageError } from "../errors.ts";
+import type { DetachKeys } from "./detach_keys.ts";
 
 const STDIN = 0;
 const STDOUT = 1;
@@ -21,6 +22,8 @@ const TERMIOS_SIZE = 36;
 /** struct winsize: rows, columns, and two that nobody uses. */
 const WINSIZE_SIZE = 8;
 const BUFFER_SIZE = 64 * 1024;
+/** Bytes that a sieve may hold back and pass later. */
+const SIEVE_HOLDS = 1024;
 /** Events of poll(2). */
 const POLLIN = 1;
 const POLLOUT = 4;
@@ -129,6 +132,23 @@ export function requireTerminal(): void {
   });
 }
 
+/** The size of this process's terminal; undefined when it has none. */
+export function windowSize(): { rows: number; columns: number } | undefined {
+  for (const stream of [Deno.stdin, Deno.stdout]) {
+    if (!stream.isTerminal()) continue;
+    const arena = new Arena(4096);
+    try {
+      const size = arena.allocate(WINSIZE_SIZE);
+      libcCall("ioctl", stream === Deno.stdin ? STDIN : STDOUT, TIOCGWINSZ, size);
+      const word = arena.int(size) >>> 0;
+      return { rows: word & 0xffff, columns: word >>> 16 };
+    } finally {
+      arena.release();
+    }
+  }
+  return undefined;
+}
+
 /** Copies between this process's standard streams and the master of a container's terminal. */
 export class TerminalRelay {
   #isHungUp = false;
@@ -189,11 +209,30 @@ export class TerminalRelay {
     return copy(this.master, STDOUT, onLost);
   }
 
-  /** Feeds standard input to the container until its end, which comes when this terminal is lost. */
-  async input(): Promise<void> {
-    await copy(STDIN, this.master);
+  /**
+   * Feeds standard input to the container until its end, which comes when this terminal is lost.
+   * @param keys what is looked for in it
+   * @returns whether those have come, and the container is to be left
+   */
+  async input(keys?: DetachKeys): Promise<boolean> {
+    if (await copyInput(this.master, keys)) return true;
     this.hangUp();
+    return false;
   }
+}
+
+/**
+ * Copies standard input until its end (see copy).
+ * @returns whether the keys have come before that
+ */
+export async function copyInput(to: number, keys?: DetachKeys): Promise<boolean> {
+  let isLeaving = false;
+  await copy(STDIN, to, undefined, (typed) => {
+    const found = keys?.feed(typed);
+    isLeaving = found?.isLeaving ?? false;
+    return { pass: found?.pass ?? typed, isLast: isLeaving };
+  });
+  return isLeaving;
 }
 
 /** Waits until a descriptor can be read or written, or has failed (poll(2)). */
@@ -212,9 +251,15 @@ async function ready(fd: number, event: number): Promise<void> {
  * Copies bytes until the end (read(2), write(2)); EIO is how a terminal's master reports it. When the other side takes no
  * more, what comes is read and dropped, so that the program does not wait for a reader for ever.
  */
-async function copy(from: number, to: number, onLost = () => {}): Promise<void> {
+async function copy(
+  from: number,
+  to: number,
+  onLost?: () => void,
+  sieve?: (bytes: Uint8Array) => { readonly pass: Uint8Array; readonly isLast: boolean },
+): Promise<void> {
   const arena = new Arena(BUFFER_SIZE + 8192);
   const buffer = arena.allocate(BUFFER_SIZE);
+  arena.allocate(SIEVE_HOLDS);
   const reading = new CallTable(arena, 1);
   const read = reading.call("read", [from, buffer, BUFFER_SIZE], { tolerate: [EINTR, EIO, EAGAIN] });
   const writing = new CallTable(arena, 1);
@@ -222,10 +267,16 @@ async function copy(from: number, to: number, onLost = () => {}): Promise<void> 
   try {
     while (true) {
       await reading.runBlocking();
-      const length = read.result;
+      let length = read.result;
       if (length < 0 && read.errno === EAGAIN) await ready(from, POLLIN);
       if (length < 0 && read.errno !== EIO) continue;
       if (length <= 0) return;
+      const start = buffer - arena.address;
+      const sifted = sieve?.(arena.bytes.slice(start, start + length));
+      if (sifted !== undefined) {
+        arena.bytes.set(sifted.pass, start);
+        length = sifted.pass.length;
+      }
       for (let done = 0; isOpen && done < length;) {
         writing.clear();
         const written = writing.call("write", [to, buffer + done, length - done], {
@@ -235,10 +286,11 @@ async function copy(from: number, to: number, onLost = () => {}): Promise<void> 
         if (written.result < 0 && written.errno === EAGAIN) await ready(to, POLLOUT);
         else if (written.result < 0 && written.errno !== EINTR) {
           isOpen = false;
-          onLost();
+          onLost?.();
         }
         done += Math.max(written.result, 0);
       }
+      if (sifted?.isLast) return;
     }
   } finally {
     arena.release();

@@ -94,9 +94,10 @@ const EXECUTE_HINTS: Readonly<Record<number, string>> = {
   [ELOOP]: "does its first line name itself?",
 };
 
-function explainExecuteFailure(
-  step: Extract<ChildStep, { op: "execute" }>,
-  attempts: readonly Call[],
+/** @param attempts to execute it, one for each place where it may lie */
+export function explainExecuteFailure(
+  step: Pick<Extract<ChildStep, { op: "execute" }>, "args" | "env">,
+  attempts: readonly Pick<Call, "errno">[],
 ): DhowError {
   const name = step.args[0] ?? "";
   // Found in one place but not executable weighs more than not found in the others, as for execvp(3).

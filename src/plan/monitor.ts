@@ -120,6 +120,7 @@ class MonitorBuilder {
     const buffer = program.buffer(BUFFER);
     program.call("prctl", [PR_SET_NAME, texts.name, 0, 0, 0]);
     program.call("read", [MONITOR_FDS.control, this.#byte, 1], ANY);
+    this.#keepControlOpen(texts.control);
     program.store(this.#pieces + 16, buffer);
     const loop = new Label();
     const finish = new Label();
@@ -146,11 +147,23 @@ class MonitorBuilder {
     );
     return {
       name: program.text("dhow-monitor"),
+      control: program.text(`/proc/self/fd/${MONITOR_FDS.control}`),
       logs: names.map((name) => program.text(name)),
       path: program.text(command[0] ?? ""),
       command: program.texts(command),
       environment: program.texts(environment),
     };
+  }
+
+  /** With a writer of its own: dhow's has come to its end, and others shall still be heard. */
+  #keepControlOpen(path: number): void {
+    const program = this.#program;
+    const failed = new Label();
+    const opened = program.call("openat", [AT_FDCWD, path, O_RDWR | O_CLOEXEC], ANY);
+    program.jumpIfLess(opened, 0, failed);
+    program.call("dup3", [opened, MONITOR_FDS.control, 0], ANY);
+    program.call("close", [opened], ANY);
+    program.place(failed);
   }
 
   #pollfd(index: number): Word {

@@ -47,3 +47,12 @@ export function isAlive(identity: ProcessIdentity | null): boolean {
   return stat !== undefined && stat.startTime === identity.startTime && stat.state !== "Z" &&
     stat.state !== "X";
 }
+
+/** Whether a process has executed a program since it was made, and is not just the copy of its parent any more. */
+export function hasExecuted({ pid, startTime }: ProcessIdentity): boolean {
+  const stat = readIfThere(`/proc/${pid}/stat`);
+  if (stat === undefined) return false;
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const PF_FORKNOEXEC = 0x40; // include/linux/sched.h
+  return Number(fields[19]) === startTime && (Number(fields[6]) & PF_FORKNOEXEC) === 0;
+}

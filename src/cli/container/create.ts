@@ -12,7 +12,7 @@ export const command: Command = {
   options: RUN_OPTIONS.filter(({ name }) => name !== "detach"),
   stopsAtFirst: true,
   async run(invocation) {
-    const options = { ...readRunOptions(invocation), detach: true };
+    const options = readRunOptions(invocation);
     const session = await openSession(invocation.global, "make containers");
     const image = await imageFor(session, options);
     return await withCidFile(options.cidFile, (announce) => {

@@ -7,18 +7,29 @@ import { ImageError, UsageError } from "../../errors.ts";
 import { isAlive, isSelf } from "../../state/process_identity.ts";
 import type { Command, Invocation } from "../command.ts";
 import { openSession, type Session } from "../session.ts";
+import { DETACH_KEYS } from "./detach_keys.ts";
 import { eachContainer, requireContainers } from "./each.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER [CONTAINER...]",
   summary: "Start containers that do not run.",
-  options: [{
-    name: "all",
-    help: "in place of CONTAINER: those whose restart policy wants it, after the machine has started",
-  }],
+  options: [
+    {
+      name: "all",
+      help: "in place of CONTAINER: those whose restart policy wants it, after the machine has started",
+    },
+    { name: "attach", short: "a", help: "stay until it ends: print what it writes, pass signals on" },
+    { name: "interactive", short: "i", help: "the same, and give it standard input" },
+    DETACH_KEYS,
+  ],
   async run(invocation) {
     if (invocation.options.flag("all")) return await startAll(invocation);
     requireContainers(invocation, "start");
+    const { options } = invocation;
+    if (options.flag("attach") || options.flag("interactive")) {
+      const { startAttached } = await import("./start_attached.ts");
+      return await startAttached(invocation);
+    }
     const session = await openSession(invocation.global, "start containers");
     return await eachContainer(invocation, session, (container) => startAgain(session, container));
   },
@@ -41,8 +52,15 @@ async function startAll(invocation: Invocation): Promise<number> {
   );
 }
 
-/** Starts a container on its image as it is on record; does nothing when it runs. */
-export async function startAgain(session: Session, container: ContainerRecord): Promise<void> {
+/**
+ * Starts a container on its image as it is on record; does nothing when it runs.
+ * @param beforeItsOutput see startContainer
+ */
+export async function startAgain(
+  session: Session,
+  container: ContainerRecord,
+  beforeItsOutput?: () => void,
+): Promise<void> {
   if (container.status === "running") {
     if (isAlive(container.process)) return;
     // it has ended this moment
@@ -66,5 +84,5 @@ export async function startAgain(session: Session, container: ContainerRecord): 
       hint: "make a new container",
     });
   }
-  await startContainer(session, id, image);
+  await startContainer(session, id, image, beforeItsOutput);
 }

@@ -5,7 +5,13 @@ import { ID, OPTIONS } from "./sample.ts";
 
 /** How a container was wanted, for tests that need no more than a record of it. */
 export function sampleConfig(options: Partial<RunOptions> = {}): ContainerConfig {
-  return { options: { ...OPTIONS, ...options }, source: "sample", command: ["sh"], stopSignal: "SIGTERM" };
+  return {
+    options: { ...OPTIONS, ...options },
+    source: "sample",
+    command: ["sh"],
+    stopSignal: "SIGTERM",
+    defaults: CONFIG,
+  };
 }
 
 export function sampleRecord(

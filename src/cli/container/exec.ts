@@ -1,0 +1,53 @@
+import { executeInside } from "../../container/exec.ts";
+import { findContainer } from "../../container/records.ts";
+import { UsageError } from "../../errors.ts";
+import type { Command } from "../command.ts";
+import { readVariable } from "../run_options.ts";
+import { openSession } from "../session.ts";
+import { readEnvFile } from "../env_file.ts";
+import { DETACH_KEYS, readDetachKeys } from "./detach_keys.ts";
+
+export const command: Command = {
+  usage: "[OPTIONS] CONTAINER COMMAND [ARG...]",
+  summary: "Run one more command in a running container.",
+  options: [
+    { name: "interactive", short: "i", help: "connect standard input" },
+    { name: "tty", short: "t", help: "give the command a terminal" },
+    { name: "detach", short: "d", help: "do not wait for its end" },
+    { name: "user", short: "u", value: "USER[:GROUP]", help: "run as this user, by name or number" },
+    { name: "workdir", short: "w", value: "DIR", help: "working directory" },
+    {
+      name: "env",
+      short: "e",
+      value: "NAME=VALUE",
+      repeats: true,
+      help: "set a variable; without =VALUE pass the caller's on",
+    },
+    { name: "env-file", value: "FILE", repeats: true, help: "set the variables that a file lists" },
+    { name: "privileged", help: "with all privileges of the container's root (the default yet)" },
+    DETACH_KEYS,
+  ],
+  stopsAtFirst: true,
+  async run({ args, options, global }) {
+    const [name, ...words] = args;
+    const wrong = (why: string) =>
+      new UsageError({ what: "cannot execute a command", why, hint: "see: dhow exec --help" });
+    if (name === undefined || words.length === 0) throw wrong("a CONTAINER and a COMMAND are needed");
+    const workingDir = options.text("workdir");
+    if (workingDir !== undefined && !workingDir.startsWith("/")) {
+      throw wrong(`the working directory ${JSON.stringify(workingDir)} is not an absolute path`);
+    }
+    const lines = options.list("env-file").flatMap(readEnvFile);
+    const { database } = await openSession(global, "execute commands in containers");
+    return await executeInside(database, findContainer(database, name), {
+      command: words,
+      interactive: options.flag("interactive"),
+      terminal: options.flag("tty"),
+      detach: options.flag("detach"),
+      env: [...lines, ...options.list("env")].flatMap((entry) => readVariable(entry, wrong)),
+      workingDir,
+      user: options.text("user"),
+      detachKeys: readDetachKeys(options),
+    });
+  },
+};

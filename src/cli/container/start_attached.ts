@@ -1,0 +1,35 @@
+import { Attachment, type AttachOptions, requireTerminalFor } from "../../container/attach.ts";
+import { findContainer } from "../../container/records.ts";
+import { UsageError } from "../../errors.ts";
+import type { Invocation } from "../command.ts";
+import { openSession } from "../session.ts";
+import { readDetachKeys } from "./detach_keys.ts";
+import { startAgain } from "./start.ts";
+
+/**
+ * `start -a` and `start -i`: starts a container, if it does not run, and stays until it ends.
+ * @returns its exit code; 0 when its terminal was left with the detach keys, as in docker
+ */
+export async function startAttached({ args, options, global }: Invocation): Promise<number> {
+  const [name = "", second] = args;
+  if (second !== undefined) {
+    throw new UsageError({
+      what: "you cannot start and attach multiple containers at once",
+      why: `${args.length} were given`,
+      hint: "leave out -a and -i, or give one",
+    });
+  }
+  const how: AttachOptions = {
+    input: options.flag("interactive"),
+    proxiesSignals: true,
+    detachKeys: readDetachKeys(options),
+  };
+  const session = await openSession(global, "start containers");
+  const container = findContainer(session.database, name);
+  requireTerminalFor(container, how);
+  let opened: Attachment | undefined;
+  const open = () => opened = new Attachment(session, container.id);
+  await startAgain(session, container, open);
+  using attachment = opened ?? open();
+  return (await attachment.run(how)) ?? 0;
+}

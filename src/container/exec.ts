@@ -1,0 +1,217 @@
+/** One more program in a running container. */
+import {
+  CLONE_NEWCGROUP,
+  CLONE_NEWIPC,
+  CLONE_NEWNET,
+  CLONE_NEWNS,
+  CLONE_NEWPID,
+  CLONE_NEWUSER,
+  CLONE_NEWUTS,
+} from "../../ffi/constants.ts";
+import { describeErrno, EINVAL, ENODEV, ENOENT, ENOMEM, ESRCH } from "../../ffi/errno.ts";
+import { pathExists } from "../../ffi/files.ts";
+import { exitCode } from "../../ffi/process.ts";
+import { CommandError, DhowError, EXIT_NOT_EXECUTABLE, HostError, ImageError } from "../errors.ts";
+import { log } from "../log.ts";
+import { explainExecuteFailure } from "../plan/failure.ts";
+import type { JoinSetup } from "../plan/joiner.ts";
+import { JoinedProgram, type JoinFailure } from "../plan/joined.ts";
+import type { Undo } from "../plan/step.ts";
+import { type ResolvedUser, resolveUser } from "../security/user.ts";
+import type { Database } from "../state/database.ts";
+import { ProcessHandle } from "../state/process_end.ts";
+import { hasExecuted } from "../state/process_identity.ts";
+import type { DetachKeys } from "./detach_keys.ts";
+import { readInside } from "./files_inside.ts";
+import { changedSignals, openFilesLimit } from "./host.ts";
+import type { ContainerRecord } from "./records.ts";
+import { environment, hostnameOf } from "./spec.ts";
+import { awaitForeground, RawTerminal, requireTerminal, TerminalRelay, windowSize } from "./terminal.ts";
+
+/** What a user can choose: the options of `exec`. */
+export interface ExecOptions {
+  readonly command: readonly string[];
+  readonly interactive: boolean;
+  readonly terminal: boolean;
+  readonly detach: boolean;
+  readonly env: readonly string[];
+  readonly workingDir: string | undefined;
+  readonly user: string | undefined;
+  readonly detachKeys: DetachKeys;
+}
+
+const WHAT = "cannot execute a command in the container";
+
+/**
+ * Runs a program in a container.
+ * @returns its exit code, or 128 + the signal that ended it; 0 at once if nobody waits for it
+ * @throws {DhowError} when it cannot be started
+ */
+export async function executeInside(
+  database: Database,
+  container: ContainerRecord,
+  options: ExecOptions,
+): Promise<number> {
+  const usesTerminal = options.terminal && options.interactive && !options.detach;
+  if (usesTerminal) {
+    requireTerminal();
+    awaitForeground();
+  }
+  // a caller may have ignored it, and then the kernel keeps no exit status (wait(2))
+  const nothing = () => {};
+  Deno.addSignalListener("SIGCHLD", nothing);
+  using process = openFirstProcess(container);
+  const setup = prepareJoin(database, container, options, process.identity.pid);
+  if (!(await isStillThere(process))) throw notRunning(container);
+  let relay: TerminalRelay | undefined;
+  const program = new JoinedProgram(setup, {
+    container: process.fd,
+    without: withoutStreams(options),
+    changedSignals: changedSignals(),
+    openFiles: openFilesLimit(),
+  });
+  const failure = program.started((master) => relay = new TerminalRelay(master));
+  if (failure !== undefined) throw explain(failure, setup, container);
+  if (options.detach) {
+    program.leaveTerminal();
+    return 0;
+  }
+  if (relay === undefined) return exitCode(await program.ended);
+  return await attend(program, relay, options);
+}
+
+/** Connects this process's terminal with the program's. */
+async function attend(program: JoinedProgram, relay: TerminalRelay, options: ExecOptions): Promise<number> {
+  const raw = options.interactive ? new RawTerminal() : undefined;
+  const resize = () => relay.copySize();
+  Deno.addSignalListener("SIGWINCH", resize);
+  // the window may have changed before somebody listened
+  resize();
+  try {
+    const failed = (error: unknown) => log.warn(`the terminal failed: ${error}`);
+    const output = relay.output(() => {}).catch(failed);
+    const left = Promise.withResolvers<undefined>();
+    if (options.interactive) {
+      relay.input(options.detachKeys).then((isLeaving) => isLeaving && left.resolve(undefined), failed);
+    }
+    const status = await Promise.race([program.ended, left.promise]);
+    if (status !== undefined) {
+      await output;
+      return exitCode(status);
+    }
+    program.leaveTerminal();
+  } finally {
+    Deno.removeSignalListener("SIGWINCH", resize);
+    raw?.restore();
+  }
+  throw new DhowError({ what: "read escape sequence", why: "the command goes on" });
+}
+
+const notRunning = ({ id }: ContainerRecord) =>
+  new DhowError({ what: WHAT, why: `Container ${id} is not running` });
+
+function openFirstProcess(container: ContainerRecord): ProcessHandle {
+  const { status, process } = container;
+  const isUp = status === "running" || status === "foreground";
+  const handle = isUp ? ProcessHandle.open(process) : undefined;
+  if (handle === undefined) throw notRunning(container);
+  // until then its memory is dhow's, and its root may still be the host's
+  if (hasExecuted(handle.identity)) return handle;
+  handle[Symbol.dispose]();
+  throw notRunning(container);
+}
+
+async function isStillThere(process: ProcessHandle): Promise<boolean> {
+  return !(await process.ended(0));
+}
+
+function withoutStreams({ detach, terminal, interactive }: ExecOptions): readonly number[] {
+  if (detach || terminal) return [0, 1, 2];
+  return interactive ? [] : [0];
+}
+
+function prepareJoin(
+  database: Database,
+  { id, config }: ContainerRecord,
+  options: ExecOptions,
+  pid: number,
+): JoinSetup {
+  const { defaults, options: wanted } = config;
+  const [passwd = "", group = ""] = readInside(pid, ["etc/passwd", "etc/group"]);
+  const user = findUser(options.user ?? wanted.user ?? defaults.user, passwd, group);
+  const hostname = hostnameOf(id, wanted, Deno.hostname);
+  const env = environment(
+    { env: [...wanted.env, ...options.env], terminal: options.terminal },
+    defaults,
+    hostname,
+    user.home,
+  );
+  const namespaces = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWPID |
+    CLONE_NEWCGROUP;
+  return {
+    cgroups: cgroupFolders(database, id).map((path) =>
+      pathExists(`${path}/tasks`) ? `${path}/tasks` : `${path}/cgroup.procs`
+    ),
+    namespaces: wanted.userNamespace ? namespaces | CLONE_NEWUSER : namespaces,
+    terminal: options.terminal ? windowSize() ?? { rows: 0, columns: 0 } : undefined,
+    closed: withoutStreams(options),
+    // as makeSpec has it: the user namespace maps one group only
+    user: wanted.userNamespace ? { ...user, additionalGids: [] } : user,
+    cwd: options.workingDir ?? wanted.workingDir ?? (defaults.workingDir || "/"),
+    args: options.command,
+    env,
+  };
+}
+
+/** @throws {CommandError} as docker has it */
+function findUser(text: string, passwd: string, group: string): ResolvedUser {
+  try {
+    return resolveUser(text, passwd, group);
+  } catch (error) {
+    if (!(error instanceof ImageError)) throw error;
+    throw new CommandError({ what: WHAT, why: error.message, cause: error }, EXIT_NOT_EXECUTABLE);
+  }
+}
+
+function cgroupFolders(database: Database, id: string): readonly string[] {
+  const row = database.get<{ undo: string }>("SELECT undo FROM containers WHERE id = ?", id);
+  const journal = JSON.parse(row?.undo ?? "[]") as Undo[];
+  return journal.flatMap((entry) => entry.undo === "remove-cgroups" ? entry.folders : []);
+}
+
+function explain({ step, errno }: JoinFailure, setup: JoinSetup, container: ContainerRecord): DhowError {
+  const why = errno === 0 ? "the container has ended meanwhile" : describeErrno(errno);
+  const error = (what: string, hint?: string) =>
+    new HostError({ what, why, ...(hint === undefined ? {} : { hint }) });
+  switch (step) {
+    case "joinCgroup":
+      return errno === ENOENT || errno === ENODEV
+        ? notRunning(container)
+        : error("cannot join the container's cgroup");
+    case "joinNamespaces":
+      return errno === ESRCH ? notRunning(container) : error("cannot join the container's namespaces");
+    case "makeProcess":
+      // clone(2): so it is when the pid namespace's first process has ended
+      return errno === ENOMEM ? notRunning(container) : error(WHAT);
+    case "openNull":
+      return error("cannot open the container's /dev/null", "is it the null device?");
+    case "openTerminal":
+    case "takeTerminal":
+      return error("cannot open a terminal in the container", "is devpts mounted on its /dev/pts?");
+    case "changeDirectory":
+      return new CommandError(
+        { what: `cannot change to the working directory "${setup.cwd}"`, why },
+        EXIT_NOT_EXECUTABLE,
+      );
+    case "setUser": {
+      const { uid, gid } = setup.user;
+      const hint = errno === EINVAL ? "the user namespace may not map these ids" : undefined;
+      return error(`cannot become user ${uid}:${gid} in the container`, hint);
+    }
+    case "execute":
+      return explainExecuteFailure(setup, [{ errno }]);
+    case "start":
+    case "terminalReady":
+      return errno === 0 || errno === ESRCH ? notRunning(container) : error(WHAT);
+  }
+}

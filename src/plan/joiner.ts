@@ -1,0 +1,335 @@
+/**
+ * What brings one more program into a running container. It is a standalone program (ffi/standalone.ts), because a process that joins
+ * the namespaces of others can be looked into by them: it has nothing of dhow's in its memory, and no descriptors but those below.
+ *
+ * There are three processes. The keeper stays on the host, and tells by its own end how the program ended; it is no part of dhow's
+ * job, so that a dhow that is stopped, or killed, leaves no zombie in the container, which could not end then. The joiner, its child,
+ * joins the cgroups and the namespaces, opens the terminal, and makes the program's process, which is the keeper's child too: a pid
+ * namespace is joined by one's children. Until it executes the program, that process cannot be traced (CVE-2016-9962), and its root
+ * is the container's.
+ */
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  CLONE_FILES,
+  CLONE_PARENT,
+  CLONE_PIDFD,
+  O_CLOEXEC,
+  O_NOCTTY,
+  O_NONBLOCK,
+  O_RDWR,
+  O_WRONLY,
+  P_ALL,
+  POLLIN,
+  PR_SET_DUMPABLE,
+  PR_SET_NAME,
+  RESOLVE_NO_SYMLINKS,
+  SIG_SETMASK,
+  SIGNALS,
+  STATX_TYPE,
+  TIOCGPTPEER,
+  TIOCSCTTY,
+  TIOCSPTLCK,
+  TIOCSWINSZ,
+  WEXITED,
+} from "../../ffi/constants.ts";
+import { ANY_ERRNO, EACCES, EAGAIN, ENODEV, ENOENT, ENOTDIR } from "../../ffi/errno.ts";
+import { Label, StandaloneProgram } from "../../ffi/standalone.ts";
+import { DATA_ADDRESS } from "../../ffi/standalone_code.ts";
+import { type Argument, type Call, Word } from "../../ffi/table.ts";
+import { executablePlaces } from "./child.ts";
+
+/** Numbers of its descriptors. */
+export const JOINER_FDS = {
+  /** Where records go: see REPORT. Closed when the program is executed. */
+  report: 3,
+  /** A pidfd of the container's first process. */
+  container: 4,
+  /** With a terminal, what dhow does with it: see TERMINAL. */
+  control: 5,
+  master: 6,
+} as const;
+/** A pidfd of the program's process. */
+const PROGRAM_FD = 7;
+/** Where the program's process has its `report`. */
+const LAST_REPORT_FD = 8;
+/** Where the joiner itself is, until it is executed. */
+export const JOINER_PROGRAM_FD = 9;
+
+/** A record of the report: errno and a step, as words of 64 bits. */
+export const REPORT_SIZE = 16;
+const ERRNO = DATA_ADDRESS;
+const STEP = DATA_ADDRESS + 8;
+
+/** What failed; and, without an errno, that the terminal can be taken from the keeper. */
+export const JOIN_STEPS = {
+  start: 1,
+  joinCgroup: 2,
+  joinNamespaces: 3,
+  openNull: 4,
+  openTerminal: 5,
+  makeProcess: 6,
+  takeTerminal: 7,
+  changeDirectory: 8,
+  setUser: 9,
+  execute: 10,
+  terminalReady: 11,
+} as const;
+export type JoinStep = keyof typeof JOIN_STEPS;
+
+/** What is written to the control pipe once dhow has the terminal's master. Its end hangs the terminal up. */
+export const TERMINAL = { taken: "a", leftAlone: "d" } as const;
+
+/** What is to be run, and where. */
+export interface JoinSetup {
+  /** Files to write 0 to. */
+  readonly cgroups: readonly string[];
+  /** CLONE_NEW... flags */
+  readonly namespaces: number;
+  /** With a terminal: its size. */
+  readonly terminal: { readonly rows: number; readonly columns: number } | undefined;
+  /** Which of the standard streams are the container's /dev/null. */
+  readonly closed: readonly number[];
+  readonly user: { readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] };
+  readonly cwd: string;
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+}
+
+const ANY = { tolerate: ANY_ERRNO };
+
+/** As in monitor.ts: a struct pollfd as a word. */
+const EVENTS = 2 ** 32;
+const HAS_COME = 2 ** 48;
+const CLOSED = 0xffffffff + EVENTS * POLLIN;
+
+const LAST_FD = 0xffffffff;
+const NULL_DEVICE = 1 + 3 * 2 ** 32;
+const STATX_SIZE = 256;
+const STATX_RDEV = 128;
+/** Bytes of a terminal's output that nobody reads, at a time. */
+const DRAINED = 1024;
+
+export function joinerProgram(setup: JoinSetup): Uint8Array<ArrayBuffer> {
+  return new JoinerBuilder(setup).build();
+}
+
+class JoinerBuilder {
+  readonly #program: StandaloneProgram;
+  readonly #places: readonly string[];
+  readonly #failed = new Label();
+  readonly #reportFd: Word;
+  readonly #noSignals: number;
+
+  constructor(readonly setup: JoinSetup) {
+    const { args, env, cgroups, cwd, user } = setup;
+    this.#places = executablePlaces(args[0] ?? "", env);
+    const words = [...args, ...env, ...cgroups, ...this.#places, cwd];
+    const bytes = words.reduce((sum, word) => sum + 3 * word.length + 16, 0) + 4 * user.additionalGids.length;
+    const calls = 160 + 6 * cgroups.length + 8 * this.#places.length;
+    this.#program = new StandaloneProgram(calls, bytes + DRAINED + 4096);
+    this.#reportFd = this.#program.word(JOINER_FDS.report);
+    this.#noSignals = this.#program.words(0);
+  }
+
+  build(): Uint8Array<ArrayBuffer> {
+    const program = this.#program;
+    const joiner = new Label();
+    program.call("prctl", [PR_SET_NAME, "dhow-exec", 0, 0, 0]);
+    const child = this.#attempt("start", "clone", [CLONE_FILES | SIGNALS.SIGCHLD, 0, 0, 0, 0]);
+    program.jumpIfEqual(child, 0, joiner);
+    this.#keep(child);
+    program.place(joiner);
+    this.#join();
+    this.#becomeProgram();
+    program.place(this.#failed);
+    program.call("write", [this.#reportFd, ERRNO, REPORT_SIZE], ANY);
+    program.call("exit_group", [1]);
+    return program.build();
+  }
+
+  /** Adds a call whose failure is reported, and ends the process. */
+  #attempt(step: JoinStep, name: string, parameters: readonly Argument[]): Call {
+    this.#program.store(STEP, JOIN_STEPS[step]);
+    const call = this.#program.call(name, parameters, ANY);
+    this.#program.jumpIfLess(call, 0, this.#failed);
+    return call;
+  }
+
+  /** The keeper, which shares its descriptors with the joiner until that has ended. */
+  #keep(joiner: Call): void {
+    const program = this.#program;
+    const { report, control, master } = JOINER_FDS;
+    const status = program.word(0);
+    program.store(STEP, JOIN_STEPS.start);
+    program.call("wait4", [joiner, status.address, 0, 0], ANY);
+    const goesOn = new Label();
+    program.jumpIfEqual(status, 0, goesOn);
+    // it has said why itself, unless it was killed
+    program.jump(this.#failed);
+    program.place(goesOn);
+    for (const fd of [0, 1, 2, report]) program.call("close", [fd], ANY);
+    if (this.setup.terminal !== undefined) this.#watchTerminal(control, master);
+    const siginfo = program.words(...Array(16).fill(0));
+    program.call("waitid", [P_ALL, 0, siginfo, WEXITED, 0], ANY);
+    // siginfo_t: si_code after two ints; si_status after si_pid and si_uid (waitid(2))
+    const [code, result] = [new Word(siginfo + 8), new Word(siginfo + 24)];
+    const exited = new Label();
+    const CLD_EXITED = 1;
+    program.jumpIfEqual(code, CLD_EXITED, exited);
+    program.add(result.address, 128);
+    program.place(exited);
+    program.call("exit_group", [result]);
+  }
+
+  /** Until the program has ended: hangs the terminal up if dhow dies, and reads it in its place if dhow has left it alone. */
+  #watchTerminal(control: number, master: number): void {
+    const program = this.#program;
+    const wait = (fd: number) => fd + EVENTS * POLLIN;
+    const polled = program.words(CLOSED, wait(PROGRAM_FD), CLOSED);
+    const [onControl, onProgram, onMaster] = [new Word(polled), new Word(polled + 8), new Word(polled + 16)];
+    const said = program.word(0);
+    const byte = program.word(0);
+    const drained = program.words(...Array(DRAINED / 8).fill(0));
+    const [loop, understand, hangUp, notControl] = [new Label(), new Label(), new Label(), new Label()];
+    const [nothing, notMaster] = [new Label(), new Label()];
+    program.store(onControl.address, wait(control));
+    // the program may end at once: the terminal must still be there when dhow comes for it
+    program.jump(understand);
+    program.place(loop);
+    program.call("ppoll", [polled, 3, 0, 0, 0], ANY);
+    program.jumpIfLess(onControl, HAS_COME, notControl);
+    program.place(understand);
+    program.store(said.address, program.call("read", [control, byte.address, 1], ANY));
+    program.jumpIfLess(said, 1, hangUp);
+    program.jumpIfEqual(byte, TERMINAL.taken.charCodeAt(0), notControl);
+    program.store(onMaster.address, wait(master));
+    program.store(onControl.address, CLOSED);
+    program.jump(notControl);
+    program.place(hangUp);
+    program.call("close", [master], ANY);
+    program.store(onControl.address, CLOSED);
+    program.place(notControl);
+    program.jumpIfLess(onMaster, HAS_COME, notMaster);
+    program.jumpIfLess(program.call("read", [master, drained, DRAINED], ANY), 0, nothing);
+    program.jump(notMaster);
+    program.place(nothing);
+    program.jumpIfEqual(new Word(ERRNO), EAGAIN, notMaster);
+    program.store(onMaster.address, CLOSED);
+    program.place(notMaster);
+    program.jumpIfLess(onProgram, HAS_COME, loop);
+  }
+
+  #join(): void {
+    const program = this.#program;
+    const { cgroups, namespaces, terminal, closed } = this.setup;
+    program.call("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0]);
+    for (const path of cgroups) {
+      const file = this.#attempt("joinCgroup", "openat", [AT_FDCWD, path, O_WRONLY | O_CLOEXEC]);
+      this.#attempt("joinCgroup", "write", [file, "0", 1]);
+      program.call("close", [file]);
+    }
+    this.#attempt("joinNamespaces", "setns", [JOINER_FDS.container, namespaces]);
+    program.call("close", [JOINER_FDS.container]);
+    if (terminal !== undefined) this.#openTerminal(terminal);
+    else if (closed.length > 0) this.#openNull(closed);
+    const pidfd = program.word(0);
+    const becoming = new Label();
+    const flags = CLONE_PARENT | CLONE_PIDFD | SIGNALS.SIGCHLD;
+    const child = this.#attempt("makeProcess", "clone", [flags, 0, pidfd.address, 0, 0]);
+    program.jumpIfEqual(child, 0, becoming);
+    this.#attempt("makeProcess", "dup3", [pidfd, PROGRAM_FD, O_CLOEXEC]);
+    program.call("exit_group", [0]);
+    program.place(becoming);
+  }
+
+  /** Opens what must be a device in the container. It may be anything, so nothing here waits for it. */
+  #open(step: JoinStep, path: string): Call {
+    const how = this.#program.words(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS);
+    return this.#attempt(step, "openat2", [AT_FDCWD, path, how, 24]);
+  }
+
+  /** The container's, not the host's: a program may change the mode of what it has open. */
+  #openNull(closed: readonly number[]): void {
+    const program = this.#program;
+    const opened = this.#open("openNull", "/dev/null");
+    const status = program.words(...Array(STATX_SIZE / 8).fill(0));
+    this.#attempt("openNull", "statx", [opened, "", AT_EMPTY_PATH, STATX_TYPE, status]);
+    const isRight = new Label();
+    program.jumpIfEqual(new Word(status + STATX_RDEV), NULL_DEVICE, isRight);
+    program.store(ERRNO, ENODEV);
+    program.jump(this.#failed);
+    program.place(isRight);
+    for (const fd of closed) this.#attempt("openNull", "dup3", [opened, fd, 0]);
+    program.call("close", [opened]);
+  }
+
+  /** As open-terminal of child.ts. */
+  #openTerminal({ rows, columns }: { rows: number; columns: number }): void {
+    const program = this.#program;
+    const master = this.#open("openTerminal", "/dev/pts/ptmx");
+    this.#attempt("openTerminal", "ioctl", [master, TIOCSPTLCK, program.words(0)]);
+    const slave = this.#attempt("openTerminal", "ioctl", [
+      master,
+      TIOCGPTPEER,
+      O_RDWR | O_NOCTTY | O_CLOEXEC,
+    ]);
+    // struct winsize: rows, columns, and two that nobody uses
+    this.#attempt("openTerminal", "ioctl", [master, TIOCSWINSZ, program.words(rows + columns * 2 ** 16)]);
+    this.#attempt("openTerminal", "fchown", [slave, this.setup.user.uid, -1]);
+    for (const fd of [0, 1, 2]) this.#attempt("openTerminal", "dup3", [slave, fd, 0]);
+    program.call("close", [slave]);
+    this.#attempt("openTerminal", "dup3", [master, JOINER_FDS.master, 0]);
+    program.call("close", [master]);
+    program.store(STEP, JOIN_STEPS.terminalReady);
+    program.store(ERRNO, 0);
+    program.call("write", [JOINER_FDS.report, ERRNO, REPORT_SIZE], ANY);
+  }
+
+  #becomeProgram(): void {
+    const program = this.#program;
+    const { terminal, cwd, user } = this.setup;
+    this.#attempt("makeProcess", "dup3", [JOINER_FDS.report, LAST_REPORT_FD, O_CLOEXEC]);
+    program.store(this.#reportFd, LAST_REPORT_FD);
+    program.call("close_range", [JOINER_FDS.report, LAST_REPORT_FD - 1, 0]);
+    program.call("close_range", [LAST_REPORT_FD + 1, LAST_FD, 0]);
+    this.#attempt("makeProcess", "setsid", []);
+    if (terminal !== undefined) this.#attempt("takeTerminal", "ioctl", [0, TIOCSCTTY, 0]);
+    program.call("umask", [0o022]);
+    this.#attempt("changeDirectory", "chdir", [cwd]);
+    const groups = user.additionalGids;
+    const list = program.words(...Array.from({ length: Math.ceil(groups.length / 2) }, (_, pair) => {
+      const [low = 0, high = 0] = groups.slice(2 * pair);
+      return BigInt(low) | BigInt(high) << 32n;
+    }));
+    this.#attempt("setUser", "setgroups", [groups.length, list]);
+    this.#attempt("setUser", "setresgid", [user.gid, user.gid, user.gid]);
+    this.#attempt("setUser", "setresuid", [user.uid, user.uid, user.uid]);
+    this.#attempt("makeProcess", "rt_sigprocmask", [SIG_SETMASK, this.#noSignals, 0, 8]);
+    this.#execute();
+  }
+
+  /** As `execute` of child.ts; the errno that tells most is reported. */
+  #execute(): void {
+    const program = this.#program;
+    const argv = program.texts(this.setup.args);
+    const envp = program.texts(this.setup.env);
+    const errno = new Word(ERRNO);
+    const telling = program.word(0);
+    const done = new Label();
+    program.store(STEP, JOIN_STEPS.execute);
+    for (const place of this.#places) {
+      const next = new Label();
+      program.call("execve", [place, argv, envp], ANY);
+      program.jumpIfEqual(errno, ENOENT, next);
+      program.jumpIfEqual(errno, ENOTDIR, next);
+      program.store(telling.address, errno);
+      program.jumpIfEqual(errno, EACCES, next);
+      program.jump(done);
+      program.place(next);
+    }
+    program.place(done);
+    program.jumpIfEqual(telling, 0, this.#failed);
+    program.store(ERRNO, telling);
+  }
+}
