@@ -1,7 +1,7 @@
 import type { ContainerConfig, ContainerRecord } from "../../../src/container/records.ts";
 import type { RunOptions } from "../../../src/container/options.ts";
 import type { Database } from "../../../src/state/database.ts";
-import { ID, OPTIONS } from "./sample.ts";
+import { CONFIG, ID, OPTIONS } from "./sample.ts";
 
 /** How a container was wanted, for tests that need no more than a record of it. */
 export function sampleConfig(options: Partial<RunOptions> = {}): ContainerConfig {
