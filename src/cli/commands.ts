@@ -93,6 +93,18 @@ const container: Group = {
   aliases: { list: "ls", ps: "ls", remove: "rm" },
 };
 
+const volume: Group = {
+  summary: "Manage volumes",
+  verbs: {
+    create: { summary: "Make a volume", load: () => import("./volume/create.ts") },
+    inspect: { summary: "Print what there is to know of volumes", load: () => import("./volume/inspect.ts") },
+    ls: { summary: "List volumes", load: () => import("./volume/list.ts") },
+    prune: { summary: "Remove volumes that no container has", load: () => import("./volume/prune.ts") },
+    rm: { summary: "Remove volumes", load: () => import("./volume/remove.ts") },
+  },
+  aliases: { list: "ls", remove: "rm" },
+};
+
 /** What `dhow --help` lists, in its order. */
 export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
   run,
@@ -132,6 +144,7 @@ export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
   history,
   tag,
   rmi: remove,
+  volume,
   recover: {
     summary: "Undo what killed commands left behind (every command does this first)",
     load: () => import("./recover.ts"),

@@ -17,7 +17,7 @@ export const command: Command = {
     const image = await imageFor(session, options);
     if (!options.detach) return await runContainer(session, options, image);
     const { createContainer, startContainer } = await import("../container/start.ts");
-    const id = createContainer(session, options, image);
+    const id = await createContainer(session, options, image);
     await startContainer(session, id, image);
     print(`${id}\n`);
     return 0;

@@ -9,6 +9,7 @@ import { signalName } from "./container/signal_names.ts";
 import { parseAddress } from "../network/subnet.ts";
 import { UsageError } from "../errors.ts";
 import type { Invocation, Option } from "./command.ts";
+import { MOUNT_OPTIONS, readMounts } from "./mount_options.ts";
 import { INSECURE, PLATFORM, readPlatform } from "./registry_options.ts";
 
 /** The options of `run`, docker's. */
@@ -60,6 +61,7 @@ export const RUN_OPTIONS: readonly Option[] = [
     repeats: true,
     help: "max-size=10m: begin a new log at that size; max-file=3: keep so many of them",
   },
+  ...MOUNT_OPTIONS,
 ];
 
 function isAddress(text: string): boolean {
@@ -132,6 +134,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     stopTimeout: readSeconds(options.text("stop-timeout"), wrong),
     labels: Object.fromEntries(options.list("label").map((text) => splitLabel(text))),
     log: readLogOptions(options.list("log-opt"), wrong),
+    mounts: readMounts(options),
   };
 }
 

@@ -1,6 +1,7 @@
 import { carryOut } from "../plan/undo.ts";
 import type { Undo } from "../plan/step.ts";
 import type { Database } from "../state/database.ts";
+import { forgetContainer } from "./volume_records.ts";
 
 /**
  * Writes down one more thing that must be undone for a container. Durable against any death of the process when it
@@ -42,13 +43,14 @@ export async function carryOutJournal(
 /**
  * Carries out a container's journal, and then forgets the container, its name and its address. If an entry fails, the
  * container stays on record for the next command to try again.
+ * @returns names of volumes that only it had, whose folders remain to be removed
  * @throws {AggregateError} with all that failed
  */
 export async function undoAll(
   database: Database,
   container: string,
   how: { quick: boolean },
-): Promise<void> {
+): Promise<string[]> {
   await carryOutJournal(database, container, how);
-  database.transaction(() => database.run("DELETE FROM containers WHERE id = ?", container));
+  return database.transaction(() => forgetContainer(database, container, { withVolumes: true }));
 }

@@ -1,3 +1,4 @@
+import type { MountRequest } from "./mounts.ts";
 import type { Platform } from "../image/platform.ts";
 
 /** What a user can choose for a container: the options of `run`. */
@@ -39,6 +40,7 @@ export interface RunOptions {
   readonly stopTimeout: number | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly log: LogOptions;
+  readonly mounts: readonly MountRequest[];
 }
 
 /** How a container's log is kept. */

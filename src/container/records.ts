@@ -3,6 +3,7 @@ import type { ProcessIdentity } from "../state/process_identity.ts";
 import type { Database } from "../state/database.ts";
 import { DhowError } from "../errors.ts";
 import type { ImageConfig } from "../image/config.ts";
+import type { ContainerMount } from "./mounts.ts";
 import type { RunOptions } from "./options.ts";
 
 /**
@@ -23,6 +24,8 @@ export interface ContainerConfig {
   readonly command: readonly string[];
   /** What asks it to end: a name of signal(7). */
   readonly stopSignal: string;
+  /** What it has mounted besides what every container has. Absent for none. */
+  readonly mounts?: readonly ContainerMount[];
 }
 
 /** A container on record. */
@@ -123,12 +126,14 @@ function noSuchContainer(wanted: string): DhowError {
 export function makeConfig(
   options: RunOptions,
   { source, config }: { readonly source: string; readonly config: ImageConfig },
+  mounts: readonly ContainerMount[],
 ): ContainerConfig {
   return {
     options,
     source,
     command: commandOf(options, config),
     stopSignal: options.stopSignal ?? (config.stopSignal || "SIGTERM"),
+    ...(mounts.length === 0 ? {} : { mounts }),
   };
 }
 

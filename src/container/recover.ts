@@ -11,6 +11,7 @@ import { removeAbandonedSpools } from "../state/spool.ts";
 import { undoAll } from "./journal.ts";
 import { isKeeperAlive } from "./keeper.ts";
 import { NOBODY, type Status } from "./records.ts";
+import { mayHaveOrphans } from "./volume_records.ts";
 
 interface ContainerRow {
   readonly id: string;
@@ -33,9 +34,10 @@ export async function recover(database: Database, paths: Paths, store: ImageStor
     owner !== NOBODY && !isAlive(JSON.parse(owner) as ProcessIdentity)
   );
   for (const { id, status } of dead) {
-    await attempt(() =>
-      status === "foreground" ? undoAll(database, id, { quick: false }) : settleDead(database, paths, id)
-    );
+    await attempt(async () => {
+      if (status === "foreground") await undoAll(database, id, { quick: false });
+      else await settleDead(database, paths, id);
+    });
   }
   for (const network of database.all<{ name: string }>("SELECT name FROM networks WHERE made IS NOT NULL")) {
     // a network that was left in order has somebody to remove it soon
@@ -50,6 +52,9 @@ export async function recover(database: Database, paths: Paths, store: ImageStor
       await attempt(() => removeTree(`${folder}/${id}`));
     }
   }
+  await attempt(async () => {
+    if (mayHaveOrphans(database, paths)) (await import("./volumes.ts")).removeOrphans(database, paths);
+  });
   await attempt(() => store.recover());
   await attempt(() => removeAbandonedSpools(paths));
 }

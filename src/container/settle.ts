@@ -6,6 +6,8 @@ import type { Database } from "../state/database.ts";
 import { containerState, type Paths } from "../state/paths.ts";
 import { carryOutJournal } from "./journal.ts";
 import { getContainer, NOBODY } from "./records.ts";
+import { forgetContainer } from "./volume_records.ts";
+import { removeOrphans } from "./volumes.ts";
 
 /** How a container's run ended, as its monitor has seen it. */
 export interface EndRecord {
@@ -60,7 +62,7 @@ export async function settle(
     const { status, config } = getContainer(database, id);
     database.run("DELETE FROM endpoints WHERE container = ?", id);
     if (status === "running" && config.options.remove) {
-      database.run("DELETE FROM containers WHERE id = ?", id);
+      forgetContainer(database, id, { withVolumes: true });
       return true;
     }
     database.run("UPDATE containers SET owner = ?, undo = '[]' WHERE id = ?", NOBODY, id);
@@ -68,7 +70,9 @@ export async function settle(
     return false;
   });
   // without its row, recovery would remove it as well
-  if (removes) removeTree(containerState(paths, id));
+  if (!removes) return;
+  removeTree(containerState(paths, id));
+  removeOrphans(database, paths);
 }
 
 function writeEnd(database: Database, id: string, end: EndRecord | undefined): void {

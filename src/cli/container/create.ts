@@ -14,7 +14,7 @@ export const command: Command = {
     const options = { ...readRunOptions(invocation), detach: true };
     const session = await openSession(invocation.global, "make containers");
     const image = await imageFor(session, options);
-    print(`${createContainer(session, options, image)}\n`);
+    print(`${await createContainer(session, options, image)}\n`);
     return 0;
   },
 };

@@ -1,11 +1,13 @@
 /** The rows of `dhow ps` (docker's cli/command/formatter/container.go). */
 import type { ContainerRecord } from "../../container/records.ts";
+import type { ContainerMount } from "../../container/mounts.ts";
 import { formatTime } from "../format/time.ts";
 import type { Listing, Row } from "../format/listing.ts";
 import { humanDuration } from "../human.ts";
 
 const SHORT_ID = 12;
 const LONGEST_COMMAND = 20;
+const LONGEST_MOUNT = 15;
 
 export const CONTAINERS: Listing = {
   type: "*formatter.ContainerContext",
@@ -51,6 +53,12 @@ function truncated(text: string, length: number): string {
   return characters.length <= length ? text : `${characters.slice(0, length - 1).join("")}…`;
 }
 
+/** docker lists volumes by their names, and the rest by what is mounted; a tmpfs is nothing. */
+function mountName(mount: ContainerMount, truncate: boolean): string {
+  const name = mount.type === "volume" ? mount.name : mount.type === "bind" ? mount.source : "";
+  return truncate ? truncated(name, LONGEST_MOUNT) : name;
+}
+
 export interface RowOptions {
   readonly truncate: boolean;
   /** In milliseconds since 1970. */
@@ -76,8 +84,8 @@ export function containerRow(container: ContainerRecord, { truncate, now }: RowO
       Status: () => statusOf(container, now),
       Size: () => "0B",
       Labels: () => labels,
-      LocalVolumes: () => "0",
-      Mounts: () => "",
+      LocalVolumes: () => String((config.mounts ?? []).filter(({ type }) => type === "volume").length),
+      Mounts: () => (config.mounts ?? []).map((mount) => mountName(mount, truncate)).join(","),
       Networks: () => options.network,
     },
     methods: { Label: { arity: 1, call: (key: string) => options.labels?.[key] ?? "" } },

@@ -39,6 +39,7 @@ export const OPTIONS: RunOptions = {
   stopTimeout: undefined,
   labels: {},
   log: { maxSize: undefined, maxFiles: 1 },
+  mounts: [],
 };
 
 export const CONFIG: ImageConfig = {
@@ -115,6 +116,7 @@ export function samplePlan(choice: Choice = {}): Plan {
     },
     cgroups: cgroupLayout(cgroupVersion === 2 ? V2 : V1, ID, () => "0\n").folders,
     linksToReplace: [],
+    folders: [],
     changedSignals: [13],
     interactive: options.interactive ?? false,
     persistent: choice.monitor !== undefined,

@@ -24,7 +24,13 @@ const STATUS = { code: 1 };
 function failedIn(step: ChildStep | undefined, name: string, errno: number): DhowError {
   const failure = { name, errno } as Call;
   const table = { failure } as CallTable;
-  return explainChildFailure({ table, stepOf: () => step, terminal: undefined, attempts: [failure] }, STATUS);
+  return explainChildFailure({
+    table,
+    stepOf: () => step,
+    terminal: undefined,
+    root: undefined,
+    attempts: [failure],
+  }, STATUS);
 }
 
 /** An execute step whose attempts ended like that; 0 is one that was not made. */
@@ -33,7 +39,10 @@ function failedToExecute(args: readonly string[], env: readonly string[], ...err
   const step: ChildStep = { op: "execute", why: "become the program", args, env };
   const failure = attempts.findLast(({ errno }) => errno !== 0) as Call;
   const table = { failure } as CallTable;
-  return explainChildFailure({ table, stepOf: () => step, terminal: undefined, attempts }, STATUS);
+  return explainChildFailure(
+    { table, stepOf: () => step, terminal: undefined, root: undefined, attempts },
+    STATUS,
+  );
 }
 
 Deno.test("a command that is nowhere in PATH has exit code 127, and the error names both", () => {
@@ -137,6 +146,7 @@ Deno.test("a first process that ended without an error of its own is told by how
     table: { failure: undefined } as unknown as CallTable,
     stepOf: () => undefined,
     terminal: undefined,
+    root: undefined,
     attempts: [],
   };
   assertMatch(explainChildFailure(program, { signal: 9 }).message, /signal 9/);
