@@ -87,9 +87,18 @@ const rename: Entry = {
 };
 const run: Entry = { summary: "Run a command in a new container", load: () => import("./run.ts") };
 
+const cp: Entry = {
+  summary: "Copy files between a container and the host",
+  load: () => import("./container/copy.ts"),
+};
+const diff: Entry = {
+  summary: "List what a container has changed of its image's files",
+  load: () => import("./container/diff.ts"),
+};
+
 const container: Group = {
   summary: "Manage containers",
-  verbs: { create, kill, logs, ls: ps, rename, restart, rm, run, start, stop, wait },
+  verbs: { cp, create, diff, kill, logs, ls: ps, rename, restart, rm, run, start, stop, wait },
   aliases: { list: "ls", ps: "ls", remove: "rm" },
 };
 
@@ -118,6 +127,8 @@ export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
   logs,
   wait,
   rename,
+  cp,
+  diff,
   container,
   explain: {
     summary: "Print what run would do, as a shell script that does it",
@@ -127,11 +138,11 @@ export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
   save,
   import: importEntry,
   export: {
-    summary: "Write the file system of a running container as a tar",
+    summary: "Write the file system of a container as a tar",
     load: () => import("./export.ts"),
   },
   commit: {
-    summary: "Make an image of a running container's changes",
+    summary: "Make an image of a container's changes",
     load: () => import("./commit.ts"),
   },
   pull,

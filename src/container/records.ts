@@ -97,6 +97,7 @@ export function getContainer(database: Database, id: string): ContainerRecord {
  * @throws {DhowError} in docker's words, when there is none, or there are several
  */
 export function findContainer(database: Database, wanted: string): ContainerRecord {
+  if (wanted === "") throw new DhowError({ what: "invalid container name or ID", why: "value is empty" });
   const name = wanted.replace(/^\//, "");
   const exact = database.get<Row>(
     "SELECT * FROM containers WHERE (id = ? OR name = ?) AND config IS NOT NULL ORDER BY id = ? DESC",

@@ -108,7 +108,7 @@ class VolumeFiller {
   async #copy(source: number): Promise<void> {
     const target = openFolder(this.#copying);
     const resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
-    const extractor = new Extractor(target, { base: "", resolve, owner: undefined });
+    const extractor = new Extractor(target, { base: "", resolve, owner: undefined, changesBase: true });
     try {
       const warn = (text: string) => log.warn(text);
       {

@@ -45,6 +45,8 @@ export interface ExtractOptions {
   readonly resolve: number;
   /** Whose all files become; undefined for those that the tar names. */
   readonly owner: { readonly uid: number; readonly gid: number } | undefined;
+  /** Whether the folder itself becomes as the tar says, if it speaks of it. */
+  readonly changesBase: boolean;
 }
 
 const CHUNK = 256 << 10;
@@ -92,6 +94,7 @@ export class Extractor {
   /** Begins an entry. Returns whether it has data to come. */
   #begin(entry: TarEntry): boolean {
     const path = cleanPath(entry.name);
+    if (path === "" && entry.type === "directory" && !this.options.changesBase) return false;
     const parent = this.#openParent(parentOf(path));
     const name = nameOf(path);
     this.#makeRoom(parent, name, entry);
