@@ -25,6 +25,7 @@ export const O_DIRECTORY = ARM64 ? 0o40000 : 0o200000;
 export const O_NOFOLLOW = ARM64 ? 0o100000 : 0o400000;
 export const O_TMPFILE = 0o20000000 | O_DIRECTORY;
 export const RESOLVE_NO_XDEV = 0x01;
+export const RESOLVE_NO_MAGICLINKS = 0x02;
 export const RESOLVE_NO_SYMLINKS = 0x04;
 export const RESOLVE_BENEATH = 0x08;
 export const RESOLVE_IN_ROOT = 0x10;
@@ -51,6 +52,7 @@ export const S_IFIFO = 0o010000;
 // mount(2), mount_setattr(2), fsmount(2), open_tree(2), move_mount(2)
 export const MS_REC = 0x4000;
 export const MS_PRIVATE = 0x40000;
+export const MS_SLAVE = 0x80000;
 export const MNT_DETACH = 0x2;
 export const MOUNT_ATTR_RDONLY = 0x1;
 export const MOUNT_ATTR_NOSUID = 0x2;

@@ -112,11 +112,22 @@ const attach: Entry = {
 };
 const run: Entry = { summary: "Run a command in a new container", load: () => import("./run.ts") };
 
+const cp: Entry = {
+  summary: "Copy files between a container and the host",
+  load: () => import("./container/copy.ts"),
+};
+const diff: Entry = {
+  summary: "List what a container has changed of its image's files",
+  load: () => import("./container/diff.ts"),
+};
+
 const container: Group = {
   summary: "Manage containers",
   verbs: {
     attach,
+    cp,
     create,
+    diff,
     exec,
     inspect: {
       summary: "Print what there is to know of containers",
@@ -144,6 +155,18 @@ const container: Group = {
     wait,
   },
   aliases: { list: "ls", ps: "ls", remove: "rm" },
+};
+
+const volume: Group = {
+  summary: "Manage volumes",
+  verbs: {
+    create: { summary: "Make a volume", load: () => import("./volume/create.ts") },
+    inspect: { summary: "Print what there is to know of volumes", load: () => import("./volume/inspect.ts") },
+    ls: { summary: "List volumes", load: () => import("./volume/list.ts") },
+    prune: { summary: "Remove volumes that no container has", load: () => import("./volume/prune.ts") },
+    rm: { summary: "Remove volumes", load: () => import("./volume/remove.ts") },
+  },
+  aliases: { list: "ls", remove: "rm" },
 };
 
 const system: Group = {
@@ -189,6 +212,8 @@ export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
   stats,
   port,
   update,
+  cp,
+  diff,
   container,
   explain: {
     summary: "Print what run would do, as a shell script that does it",
@@ -198,11 +223,11 @@ export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
   save,
   import: importEntry,
   export: {
-    summary: "Write the file system of a running container as a tar",
+    summary: "Write the file system of a container as a tar",
     load: () => import("./export.ts"),
   },
   commit: {
-    summary: "Make an image of a running container's changes",
+    summary: "Make an image of a container's changes",
     load: () => import("./commit.ts"),
   },
   pull,
@@ -218,6 +243,7 @@ export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
   system,
   events,
   info,
+  volume,
   recover: {
     summary: "Undo what killed commands left behind (every command does this first)",
     load: () => import("./recover.ts"),

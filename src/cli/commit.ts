@@ -1,4 +1,11 @@
-import { commitContainer, type ParentImage } from "../container/commit.ts";
+import {
+  commitContainer,
+  committedRunning,
+  committedStopped,
+  type ParentImage,
+} from "../container/commit.ts";
+import { findContainer } from "../container/records.ts";
+import { isRunning } from "../container/tree_view.ts";
 import { findRunning } from "../container/running.ts";
 import { ImageError, UsageError } from "../errors.ts";
 import { interruptible } from "../image/interrupt.ts";
@@ -12,7 +19,7 @@ import { openSession } from "./session.ts";
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER [REPOSITORY[:TAG]]",
   summary:
-    "Make an image of a running container's changes. The container goes on meanwhile: dhow cannot pause one yet.",
+    "Make an image of a container's changes. One that runs goes on meanwhile: dhow cannot pause one yet.",
   options: [
     { name: "author", short: "a", value: "AUTHOR", help: "who made it: NAME <ADDRESS>" },
     CHANGE,
@@ -37,7 +44,10 @@ export const command: Command = {
     }
     const tags = repository === undefined ? [] : [formatReference(parseReference(repository))];
     const { database, paths, store } = await openSession(global, "commit containers");
-    const container = findRunning(database, name, "cannot commit");
+    const found = findContainer(database, name);
+    const container = isRunning(found)
+      ? committedRunning(findRunning(database, found.id, "cannot commit"))
+      : committedStopped(database, found);
     using parent = await openParent(store, container.image, paths.state);
     const work = { container, parent, paths };
     const change = {

@@ -3,6 +3,7 @@ import { requireRoot } from "../container/host.ts";
 import { newId } from "../container/names.ts";
 import { onlyImage, readEtc } from "../container/image.ts";
 import { locateImage } from "../container/locate.ts";
+import { settleMounts } from "../container/mounts.ts";
 import type { RunOptions } from "../container/options.ts";
 import { type ImageEtc, prepare, type RunnableImage } from "../container/prepare.ts";
 import { UsageError } from "../errors.ts";
@@ -43,7 +44,10 @@ export const command: Command = {
     const workFolder = `/tmp/dhow-${id.slice(0, 12)}`;
     const { image, archive } = await inspect(options, global, `${workFolder}/layers`);
     const endpoint = options.network === "bridge" ? imagineEndpoint(id, options.address) : undefined;
-    const plan = prepare({ id, options, image, endpoint, paths: pathsUnder(workFolder) });
+    // volumes of the script are its own: they go with its folder
+    const { mounts } = settleMounts(options.mounts, image.config.volumes ?? [], newId);
+    const paths = pathsUnder(workFolder);
+    const plan = prepare({ id, options, image, endpoint, paths, mounts, fillsVolumes: true });
     print(explain({ title: commandLine("dhow", ...args), workFolder, archive, plan }));
     return 0;
   },

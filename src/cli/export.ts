@@ -1,14 +1,17 @@
 import { UsageError } from "../errors.ts";
-import { exportContainer } from "../container/export.ts";
+import { exportContainer, exportStopped } from "../container/export.ts";
 import { findRunning } from "../container/running.ts";
-import { writeArchive } from "./archive_output.ts";
+import { findContainer } from "../container/records.ts";
+import { isRunning } from "../container/tree_view.ts";
+import { type ArchiveWork, writeArchive } from "./archive_output.ts";
 import type { Command } from "./command.ts";
-import { openSession } from "./session.ts";
+import { lowerOf } from "./container/lower_of.ts";
+import { openSession, type Session } from "./session.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER",
   summary:
-    "Write the file system of a running container as a tar. What is mounted in it (/proc, /dev, /sys, ...) is left out.",
+    "Write the file system of a container as a tar. What is mounted in it (/proc, /dev, /sys, ...) is left out.",
   options: [
     { name: "output", short: "o", value: "FILE", help: "write to FILE, not to standard output" },
   ],
@@ -21,13 +24,24 @@ export const command: Command = {
         hint: "see: dhow export --help",
       });
     }
-    const { database } = await openSession(global, "export containers");
-    const container = findRunning(database, name, "cannot export");
+    const session = await openSession(global, "export containers");
+    const work = await exporter(session, name);
     return await writeArchive(
       "export",
       JSON.stringify(name),
       options.text("output"),
-      (sink, signal) => exportContainer(container, sink, signal),
+      work,
     );
   },
 };
+
+/** Finds a container, and how it is exported: one that runs with what it has made of itself. */
+async function exporter(session: Session, name: string): Promise<ArchiveWork> {
+  const found = findContainer(session.database, name);
+  if (isRunning(found)) {
+    const running = findRunning(session.database, found.id, "cannot export");
+    return (sink, signal) => exportContainer(running, sink, signal);
+  }
+  const lower = await lowerOf(session, found);
+  return (sink, signal) => exportStopped(session, found, lower, sink, signal);
+}

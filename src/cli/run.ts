@@ -23,7 +23,7 @@ export const command: Command = {
     return await withCidFile(options.cidFile, async (announce) => {
       if (!options.detach) return await runContainer(session, options, image, announce);
       const { createContainer, startContainer } = await import("../container/start.ts");
-      const id = createContainer(session, options, image);
+      const id = await createContainer(session, options, image);
       announce(id);
       await startContainer(session, id, image);
       print(`${id}\n`);

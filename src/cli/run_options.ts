@@ -12,6 +12,7 @@ import { parseAddress } from "../network/subnet.ts";
 import { UsageError } from "../errors.ts";
 import type { Invocation, Option, ParsedOptions } from "./command.ts";
 import { readEnvFile } from "./env_file.ts";
+import { MOUNT_OPTIONS, readMounts } from "./mount_options.ts";
 import { INSECURE, PLATFORM, readPlatform } from "./registry_options.ts";
 
 /** The options of `run`, docker's. */
@@ -83,6 +84,7 @@ export const RUN_OPTIONS: readonly Option[] = [
     help: "private (default), shareable or host: whose shared memory and queues",
   },
   { name: "uts", value: "MODE", help: "private (default) or host: whose host name" },
+  ...MOUNT_OPTIONS,
 ];
 
 function isAddress(text: string): boolean {
@@ -161,6 +163,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     cidFile: options.text("cidfile"),
     init: options.flag("init"),
     ...readSharing(options, wrong),
+    mounts: readMounts(options),
   };
 }
 

@@ -11,7 +11,11 @@ import { log } from "../log.ts";
 import { containerState, type Paths } from "../state/paths.ts";
 import { readIfThere } from "../state/read.ts";
 import { writeChanges } from "./changes.ts";
+import { pathExists } from "../../ffi/files.ts";
+import type { Database } from "../state/database.ts";
+import type { ContainerRecord } from "./records.ts";
 import { type RunningContainer, whileAlive } from "./running.ts";
+import { whileStopped } from "./tree_view.ts";
 
 export interface CommitOptions {
   readonly author: string | undefined;
@@ -33,7 +37,7 @@ export type ParentImage = Pick<SourceImage, "configText" | "layers">;
  */
 export async function commitContainer<T>(
   { container, parent, paths, options, signal }: {
-    container: RunningContainer;
+    container: CommittedContainer;
     parent: ParentImage;
     paths: Paths;
     options: CommitOptions;
@@ -44,12 +48,12 @@ export async function commitContainer<T>(
   const label = JSON.stringify(container.name);
   using spool = new Spool({ folder: paths.state, label: `the changes of ${label}` });
   const what = `cannot commit container ${label}`;
-  const isChanged = await whileAlive(container, what, () => spoolChanges(container, paths, spool, signal));
+  const isChanged = await container.guard(what, () => spoolChanges(container, paths, spool, signal));
   const diffId = spool.digest();
   const configText = childConfig(parent.configText, {
     diffId: isChanged ? diffId : undefined,
     created: new Date().toISOString(),
-    createdBy: commandLine(container.process.pid),
+    createdBy: container.command,
     ...(options.author === undefined ? {} : { author: options.author }),
     ...(options.message === undefined ? {} : { comment: options.message }),
     changes: options.changes,
@@ -72,12 +76,14 @@ export async function commitContainer<T>(
 
 /** @returns whether the container has changed anything */
 async function spoolChanges(
-  { id, hasUserXattrs }: RunningContainer,
+  { id, hasUserXattrs }: CommittedContainer,
   paths: Paths,
   spool: Spool,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const upper = openFolder(join(containerState(paths, id), "diff"));
+  const folder = join(containerState(paths, id), "diff");
+  if (!pathExists(folder)) return false; // it was never started
+  const upper = openFolder(folder);
   try {
     await using tar = new TarWriter(spool);
     const warn = (text: string) => log.warn(text);
@@ -91,6 +97,41 @@ async function spoolChanges(
 
 /** Characters of a command line that an image's history keeps. */
 const MAX_COMMAND = 4096;
+
+/** A container whose changes are read. */
+export interface CommittedContainer {
+  readonly id: string;
+  readonly name: string;
+  /** `sha256:...` of its image. */
+  readonly image: string;
+  readonly hasUserXattrs: boolean;
+  /** What it runs, for the new image's history. */
+  readonly command: string;
+  /** Does work that reads its files, unless they turn out to have become another run's meanwhile. */
+  guard<T>(what: string, work: () => Promise<T>): Promise<T>;
+}
+
+/** A container that runs. */
+export function committedRunning(container: RunningContainer): CommittedContainer {
+  return {
+    ...container,
+    command: commandLine(container.process.pid),
+    guard: (what, work) => whileAlive(container, what, work),
+  };
+}
+
+/** A container that does not run. */
+export function committedStopped(database: Database, container: ContainerRecord): CommittedContainer {
+  const { id, name, image, config } = container;
+  return {
+    id,
+    name,
+    image,
+    hasUserXattrs: config.options.userNamespace,
+    command: config.command.join(" ").slice(0, MAX_COMMAND),
+    guard: (what, work) => whileStopped(database, container, what, work),
+  };
+}
 
 /** What a process runs, with blanks between its arguments. */
 function commandLine(pid: number): string {

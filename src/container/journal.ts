@@ -2,6 +2,7 @@ import { carryOut } from "../plan/undo.ts";
 import type { Undo } from "../plan/step.ts";
 import type { Database } from "../state/database.ts";
 import { isAlive } from "../state/process_identity.ts";
+import { forgetContainer } from "./volume_records.ts";
 
 /**
  * Writes down one more thing that must be undone for a container. Durable against any death of the process when it
@@ -51,19 +52,20 @@ async function letGoOn(id: string): Promise<void> {
  * Carries out a container's journal, and then forgets the container, its name and its address. If an entry fails, the
  * container stays on record for the next command to try again.
  * @param how its exit code, if that is known; and as carryOutJournal's
+ * @returns names of volumes that only it had, whose folders remain to be removed
  * @throws {AggregateError} with all that failed
  */
 export async function undoAll(
   database: Database,
   container: string,
   { exitCode, ...how }: { quick: boolean; exitCode?: number | undefined },
-): Promise<void> {
+): Promise<string[]> {
   await carryOutJournal(database, container, how);
-  database.transaction(() => {
+  return database.transaction(() => {
     // for the event that tells of its end
     if (exitCode !== undefined) {
       database.run("UPDATE containers SET exit_code = ? WHERE id = ?", exitCode, container);
     }
-    database.run("DELETE FROM containers WHERE id = ?", container);
+    return forgetContainer(database, container, { withVolumes: true });
   });
 }

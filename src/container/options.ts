@@ -1,3 +1,4 @@
+import type { MountRequest } from "./mounts.ts";
 import type { Platform } from "../image/platform.ts";
 
 /** What a user can choose for a container: the options of `run`. */
@@ -48,6 +49,7 @@ export interface RunOptions {
   readonly pid: Sharing;
   readonly ipc: Sharing;
   readonly uts: Sharing;
+  readonly mounts: readonly MountRequest[];
 }
 
 /** When a container that has ended is started again. */

@@ -1,4 +1,4 @@
-import { mountSteps } from "../rootfs/mounts.ts";
+import { mountSteps, sourceSteps } from "../rootfs/mounts.ts";
 import { loopSteps, type Lower, overlaySteps, pivotSteps } from "../rootfs/overlay.ts";
 import { connectSteps, type Endpoint } from "../network/steps.ts";
 import type { Spec } from "../plan/oci.ts";
@@ -19,6 +19,10 @@ export interface PlanInput {
   readonly linksToReplace: readonly string[];
   readonly endpoint: Endpoint | undefined;
   readonly cgroups: readonly CgroupFolder[];
+  /** Folders of the host to make, if they are not there: sources of mounts. */
+  readonly folders: readonly string[];
+  /** Only a script fills volumes at a start: their folders, by the paths in the container. */
+  readonly volumesToFill?: Readonly<Record<string, string>>;
   /** Numbers of the signals that this process ignores or catches. */
   readonly changedSignals: readonly number[];
   /** Whether the program reads this process's standard input, or, with a monitor, what other commands send it. */
@@ -44,6 +48,12 @@ export function makePlan(input: PlanInput): Plan {
       why: "make cgroups that hold the container's processes together",
       folders: cgroups,
     },
+    ...input.folders.map((path): HostStep => ({
+      do: "make-directory",
+      why: "make the folder that is to be mounted",
+      path,
+      mode: 0o755,
+    })),
     ...loopSteps(lower),
     {
       do: "start-child",
@@ -141,6 +151,7 @@ function childSteps(input: PlanInput): ChildStep[] {
     ...(inUserNamespace ? [{ op: "await-id-mapping", why: "wait for the id mapping" } as const] : []),
     { op: "join-cgroups", why: "join its cgroups", folders: cgroups },
     { op: "unshare-cgroup", why: "make its own cgroup the top of what it sees" },
+    ...sourceSteps(spec.mounts),
     ...overlaySteps({
       lower,
       indexTarget: `${runFolder}/lower`,
@@ -150,6 +161,12 @@ function childSteps(input: PlanInput): ChildStep[] {
       inUserNamespace,
       isVolatile: !input.persistent,
     }),
+    ...Object.entries(input.volumesToFill ?? {}).map(([inRoot, source]): ChildStep => ({
+      op: "fill-volume",
+      why: `give the volume what the image has in ${inRoot}`,
+      source,
+      inRoot,
+    })),
     ...mountSteps(spec.mounts, inUserNamespace, linksToReplace),
     ...(hasOwnNetwork ? [{ op: "loopback-up", why: "bring its loopback interface up" } as const] : []),
     ...Object.entries(linux.sysctl).map(([key, value]): ChildStep => ({

@@ -2,12 +2,14 @@ import type { ImageConfig } from "../image/config.ts";
 import { cgroupLayout } from "../limits/cgroup.ts";
 import type { Endpoint } from "../network/steps.ts";
 import type { MonitorSetup, Plan } from "../plan/step.ts";
-import { defaultMounts } from "../rootfs/mounts.ts";
+import { arrangeMounts, defaultMounts } from "../rootfs/mounts.ts";
 import type { Lower } from "../rootfs/overlay.ts";
 import { resolveUser } from "../security/user.ts";
 import { containerRun, containerState, type Paths } from "../state/paths.ts";
 import { changedSignals, etcFiles, openFilesLimit } from "./host.ts";
 import type { RunOptions } from "./options.ts";
+import { findSources, volumesToFill } from "./mount_sources.ts";
+import type { ContainerMount } from "./mounts.ts";
 import { makePlan } from "./plan.ts";
 import { hostnameOf, makeSpec } from "./spec.ts";
 
@@ -29,7 +31,7 @@ export interface ImageEtc {
 
 /** Asks the host and the image for all that a plan depends on, changes nothing, and makes the plan. */
 export function prepare(
-  { id, options, image, endpoint, paths, monitor }: {
+  { id, options, image, endpoint, paths, monitor, mounts: own = [], fillsVolumes = false }: {
     id: string;
     options: RunOptions;
     image: RunnableImage;
@@ -37,6 +39,10 @@ export function prepare(
     paths: Paths;
     /** Of a container that stays when it has ended; undefined for one that dhow waits for, and removes. */
     monitor?: MonitorSetup;
+    /** What it has mounted besides the usual. */
+    mounts?: readonly ContainerMount[];
+    /** For a script: whether the plan itself fills volumes. */
+    fillsVolumes?: boolean;
   },
 ): Plan {
   const runFolder = containerRun(paths, id);
@@ -44,13 +50,15 @@ export function prepare(
   const user = resolveUser(options.user ?? image.config.user, image.etc.passwd, image.etc.group);
   const hostname = hostnameOf(id, options, Deno.hostname);
   const files = etcFiles(hostname, options, endpoint);
-  const mounts = defaultMounts({
+  const sources = findSources(own, paths);
+  const usual = defaultMounts({
     files: Object.fromEntries(Object.keys(files).map((path) => [path, runFolder + path])),
     hasOwnNetwork: options.network !== "host",
     inUserNamespace: options.userNamespace,
     cgroupVersion: cgroups.version,
     sharesIpc: options.ipc === "host",
   });
+  const mounts = arrangeMounts(usual, sources.mounts);
   const spec = makeSpec({
     id,
     hostname,
@@ -69,6 +77,8 @@ export function prepare(
     lower: image.lower,
     files,
     linksToReplace: image.etc.links,
+    folders: sources.folders,
+    ...(fillsVolumes ? { volumesToFill: volumesToFill(own, paths) } : {}),
     endpoint,
     cgroups: cgroups.folders,
     changedSignals: changedSignals(),

@@ -3,6 +3,7 @@ import type { ProcessIdentity } from "../state/process_identity.ts";
 import type { Database } from "../state/database.ts";
 import { DhowError } from "../errors.ts";
 import type { ImageConfig } from "../image/config.ts";
+import type { ContainerMount } from "./mounts.ts";
 import type { RunOptions } from "./options.ts";
 
 /**
@@ -25,6 +26,8 @@ export interface ContainerConfig {
   readonly stopSignal: string;
   /** What its image says of programs in it, for those that come later. */
   readonly defaults: Pick<ImageConfig, "env" | "user" | "workingDir">;
+  /** What it has mounted besides what every container has. Absent for none. */
+  readonly mounts?: readonly ContainerMount[];
 }
 
 /** A container on record. */
@@ -122,6 +125,7 @@ export function findContainer(database: Database, wanted: string): ContainerReco
 
 /** The same; undefined when there is none. */
 export function seekContainer(database: Database, wanted: string): ContainerRecord | undefined {
+  if (wanted === "") throw new DhowError({ what: "invalid container name or ID", why: "value is empty" });
   const name = wanted.replace(/^\//, "");
   const exact = database.get<Row>(
     "SELECT * FROM containers WHERE (id = ? OR name = ?) AND config IS NOT NULL ORDER BY id = ? DESC",
@@ -151,6 +155,7 @@ export function noSuchContainer(wanted: string): DhowError {
 export function makeConfig(
   options: RunOptions,
   { source, config }: { readonly source: string; readonly config: ImageConfig },
+  mounts: readonly ContainerMount[],
 ): ContainerConfig {
   return {
     options,
@@ -158,6 +163,7 @@ export function makeConfig(
     command: commandOf(options, config),
     stopSignal: options.stopSignal ?? (config.stopSignal || "SIGTERM"),
     defaults: { env: config.env, user: config.user, workingDir: config.workingDir },
+    ...(mounts.length === 0 ? {} : { mounts }),
   };
 }
 

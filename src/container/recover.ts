@@ -11,6 +11,7 @@ import { removeAbandonedSpools } from "../state/spool.ts";
 import { undoAll } from "./journal.ts";
 import { isKeeperAlive } from "./keeper.ts";
 import { NOBODY, type Status } from "./records.ts";
+import { mayHaveOrphans } from "./volume_records.ts";
 
 interface ContainerRow {
   readonly id: string;
@@ -46,11 +47,10 @@ export async function recover(context: Context, store: ImageStore): Promise<void
     owner !== NOBODY && (owner.includes('"cleans"') || !isAlive(JSON.parse(owner) as ProcessIdentity))
   );
   for (const { id, status, owner } of dead) {
-    await attempt(() =>
-      status === "foreground"
-        ? undoAll(database, id, { quick: false, exitCode: KILLED })
-        : settleDead(context, id, JSON.parse(owner) as ProcessIdentity)
-    );
+    await attempt(async () => {
+      if (status === "foreground") await undoAll(database, id, { quick: false, exitCode: KILLED });
+      else await settleDead(context, id, JSON.parse(owner) as ProcessIdentity);
+    });
   }
   for (const network of database.all<{ name: string }>("SELECT name FROM networks WHERE made IS NOT NULL")) {
     // a network that was left in order has somebody to remove it soon
@@ -65,6 +65,9 @@ export async function recover(context: Context, store: ImageStore): Promise<void
       await attempt(() => removeTree(`${folder}/${id}`));
     }
   }
+  await attempt(async () => {
+    if (mayHaveOrphans(database, paths)) (await import("./volumes.ts")).removeOrphans(database, paths);
+  });
   await attempt(() => store.recover());
   await attempt(() => removeAbandonedSpools(paths));
 }

@@ -6,16 +6,20 @@ import { containerState } from "../state/paths.ts";
 import { isAlive } from "../state/process_identity.ts";
 import { type ContainerRecord, getContainer } from "./records.ts";
 import { awaitEnd, stopContainer, type StopContext } from "./stop.ts";
+import { forgetContainer } from "./volume_records.ts";
+import { removeOrphans } from "./volumes.ts";
 
 /**
  * Removes a container: its record, its writable layer, its log.
  * @param isForced whether one that runs is killed
+ * @param withVolumes whether the volumes go along that were made for it, and that nobody has named
  * @throws {DhowError} in docker's words, when it runs
  */
 export async function removeContainer(
   context: StopContext,
   found: ContainerRecord,
   isForced: boolean,
+  withVolumes = false,
 ): Promise<void> {
   const { database, paths } = context;
   const { id } = found;
@@ -48,9 +52,10 @@ export async function removeContainer(
         why: "it was started meanwhile",
       });
     }
-    database.run("DELETE FROM containers WHERE id = ?", id);
+    forgetContainer(database, id, { withVolumes });
     return false;
   });
   // should this process be killed now, recovery finds a folder without a row
   if (!isGone) removeTree(containerState(paths, id));
+  if (withVolumes) removeOrphans(database, paths);
 }

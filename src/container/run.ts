@@ -16,6 +16,7 @@ import type { ResolvedImage } from "./image.ts";
 import { checkName, newId, settleName } from "./names.ts";
 import type { RunOptions } from "./options.ts";
 import { prepare } from "./prepare.ts";
+import { claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
 import { SignalForwarder } from "./signals.ts";
 import { awaitForeground, RawTerminal, requireTerminal, TerminalRelay } from "./terminal.ts";
 
@@ -39,7 +40,7 @@ export async function runContainer(
   image: ResolvedImage,
   announce: (id: string) => void = () => {},
 ): Promise<number> {
-  const { database } = context;
+  const { database, paths } = context;
   if (options.name !== undefined) checkName(options.name);
   if (options.terminal && options.interactive) {
     requireTerminal();
@@ -59,6 +60,10 @@ export async function runContainer(
     let status: ExitStatus | undefined;
     let terminal: RawTerminal | undefined;
     try {
+      if (hasVolumes(database, id)) {
+        const { fillVolumes } = await import("./volume_fill.ts");
+        await fillVolumes(database, paths, id, image);
+      }
       const child = await execute(plan.steps, {
         record: (undo) => recordUndo(database, id, undo),
         makeNetwork: (setup) => makeNetwork(database, context.paths, setup),
@@ -107,6 +112,7 @@ function register(
       });
     }
     const name = settleName(database, options.name);
+    const { mounts } = registerVolumes(database, options.mounts, image.config.volumes);
     const owner = JSON.stringify(identify(Deno.pid));
     database.run(
       "INSERT INTO containers (id, name, image, owner, undo, config, created) VALUES (?, ?, ?, ?, '[]', ?, ?)",
@@ -114,13 +120,14 @@ function register(
       name,
       image.id,
       owner,
-      JSON.stringify(makeConfig(options, image)),
+      JSON.stringify(makeConfig(options, image, mounts)),
       Date.now(),
     );
+    claimVolumes(database, id, mounts);
     const endpoint = options.network === "bridge"
       ? allocateEndpoint(database, id, options.address, (text) => log.info(text))
       : undefined;
-    const plan = prepare({ id, options, image, endpoint, paths });
+    const plan = prepare({ id, options, image, endpoint, paths, mounts });
     database.run("UPDATE containers SET undo = ? WHERE id = ?", JSON.stringify(plan.undo), id);
     return plan;
   });
@@ -128,13 +135,14 @@ function register(
 
 /** Takes back all that was made for the container. A failure here is reported, and never hides how the program ended. */
 async function remove(
-  { database, recoverCommand }: RunContext,
+  { database, paths, recoverCommand }: RunContext,
   id: string,
   options: RunOptions,
   exitCode: number | undefined,
 ): Promise<void> {
   try {
-    await undoAll(database, id, { quick: true, exitCode });
+    const removed = await undoAll(database, id, { quick: true, exitCode });
+    if (removed.length > 0) (await import("./volumes.ts")).removeOrphans(database, paths);
     if (options.network === "bridge") leaveNetworkBehind(database, DEFAULT_NETWORK, recoverCommand);
   } catch (error) {
     for (const message of messagesOf(error)) log.warn(`${message}; the next dhow command tries again`);

@@ -10,6 +10,8 @@ import { carryOutJournal } from "./journal.ts";
 import { startSleeper } from "./later.ts";
 import { getContainer, lookUpContainer, NOBODY } from "./records.ts";
 import { restartDelay } from "./restart.ts";
+import { forgetContainer } from "./volume_records.ts";
+import { removeOrphans } from "./volumes.ts";
 
 /** The exit code that docker gives when it does not know. */
 const UNKNOWN_EXIT_CODE = 255;
@@ -132,7 +134,7 @@ export async function settle(
     // before it is removed: whoever watches is told the exit code
     if (record.status === "running") writeEnd(database, id, readEnd(paths, id));
     if (record.config.options.remove) {
-      database.run("DELETE FROM containers WHERE id = ?", id);
+      forgetContainer(database, id, { withVolumes: true });
       return true;
     }
     database.run("UPDATE containers SET owner = ?, undo = '[]' WHERE id = ?", NOBODY, id);
@@ -142,7 +144,9 @@ export async function settle(
   });
   stepDone();
   // without its row, recovery would remove it as well
-  if (removes) removeTree(containerState(paths, id));
+  if (!removes) return;
+  removeTree(containerState(paths, id));
+  removeOrphans(database, paths);
 }
 
 /** Leaves a container that has ended to a process that starts it again, if its policy says so. */

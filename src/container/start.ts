@@ -16,18 +16,28 @@ import type { RunOptions } from "./options.ts";
 import { prepare } from "./prepare.ts";
 import { type ContainerRecord, getContainer, makeConfig, NOBODY } from "./records.ts";
 import type { RunContext } from "./run.ts";
+import { removeContainer } from "./remove.ts";
 import { exitPath, logPath, settle } from "./settle.ts";
+import { findSources } from "./mount_sources.ts";
+import { claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
 
 /**
  * Puts a container on record.
  * @returns its id
  * @throws {DhowError} when its name is taken, or its image has gone meanwhile
  */
-export function createContainer({ database }: RunContext, options: RunOptions, image: ResolvedImage): string {
+export async function createContainer(
+  context: RunContext,
+  options: RunOptions,
+  image: ResolvedImage,
+): Promise<string> {
+  const { database, paths } = context;
   if (options.name !== undefined) checkName(options.name);
   const id = newId();
   database.transaction(() => {
     assertPresent(image, options.image);
+    const { mounts } = registerVolumes(database, options.mounts, image.config.volumes);
+    findSources(mounts, paths); // to hear now of those that are missing
     database.run(
       `INSERT INTO containers (id, name, image, owner, undo, status, config, created)
        VALUES (?, ?, ?, ?, '[]', 'created', ?, ?)`,
@@ -35,12 +45,29 @@ export function createContainer({ database }: RunContext, options: RunOptions, i
       settleName(database, options.name),
       image.id,
       NOBODY,
-      JSON.stringify(makeConfig(options, image)),
+      JSON.stringify(makeConfig(options, image, mounts)),
       Date.now(),
     );
+    claimVolumes(database, id, mounts);
   });
   stepDone();
+  try {
+    await fillNewVolumes(context, id, image);
+  } catch (error) {
+    await removeContainer(context, getContainer(database, id), false, true);
+    throw error;
+  }
   return id;
+}
+
+async function fillNewVolumes(
+  { database, paths }: RunContext,
+  id: string,
+  image: ResolvedImage,
+): Promise<void> {
+  if (!hasVolumes(database, id)) return;
+  const { fillVolumes } = await import("./volume_fill.ts");
+  await fillVolumes(database, paths, id, image);
 }
 
 function assertPresent(image: ResolvedImage, name: string): void {
@@ -69,6 +96,7 @@ export async function startContainer(
   stepDone();
   let child: DetachedChild | undefined;
   try {
+    await fillNewVolumes(context, id, image); // what a create that was killed has left to do
     child = await executeDetached(plan.steps, {
       record: (undo) => recordUndo(database, id, undo),
       makeNetwork: (setup) => makeNetwork(database, paths, setup),
@@ -116,7 +144,7 @@ function register(context: RunContext, id: string, image: ResolvedImage): Plan {
   const { database, paths } = context;
   return database.transaction(() => {
     const record = getContainer(database, id);
-    const { options } = record.config;
+    const { options, mounts = [] } = record.config;
     assertPresent(image, options.image);
     assertStartable(record);
     const owner = JSON.stringify(identify(Deno.pid));
@@ -127,7 +155,15 @@ function register(context: RunContext, id: string, image: ResolvedImage): Plan {
     const endpoint = options.network === "bridge"
       ? allocateEndpoint(database, id, options.address, (text) => log.info(text))
       : undefined;
-    const plan = prepare({ id, options, image, endpoint, paths, monitor: monitorOf(context, record) });
+    const plan = prepare({
+      id,
+      options,
+      image,
+      endpoint,
+      paths,
+      monitor: monitorOf(context, record),
+      mounts,
+    });
     database.run("UPDATE containers SET undo = ? WHERE id = ?", JSON.stringify(plan.undo), id);
     return plan;
   });

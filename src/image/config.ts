@@ -19,6 +19,8 @@ export interface ImageConfig {
   /** `80/tcp`, ... */
   readonly exposedPorts: readonly string[];
   readonly stopSignal?: string;
+  /** Paths of the container that are volumes (`VOLUME`), as written. */
+  readonly volumes?: readonly string[];
   /** sha256 of each layer's uncompressed tar, lowest layer first. */
   readonly diffIds: readonly string[];
 }
@@ -159,6 +161,7 @@ export function parseImageConfig(text: string, subject: string): ImageConfig {
     user: process.text("User") ?? "",
     exposedPorts: process.keys("ExposedPorts"),
     ...(stopSignal ? { stopSignal } : {}),
+    ...(process.has("Volumes") ? { volumes: process.keys("Volumes") } : {}),
     diffIds,
   };
 }

@@ -6,6 +6,7 @@ import {
   AF_INET,
   AT_EMPTY_PATH,
   AT_FDCWD,
+  AT_RECURSIVE,
   CLONE_NEWCGROUP,
   FSCONFIG_CMD_CREATE,
   FSCONFIG_SET_FLAG,
@@ -62,6 +63,8 @@ export interface Meeting {
 
 /** A child that is ready to be cloned. */
 export interface ChildProgram {
+  /** The call that opened the root, if there is one. */
+  readonly root: Call | undefined;
   readonly table: CallTable;
   /** The call that it stopped at, if it stopped: also that of the init's child. */
   readonly failure: Call | undefined;
@@ -79,6 +82,7 @@ function capacityFor(steps: readonly ChildStep[]): number {
     if (step.op === "execute") return executablePlaces(step.args[0] ?? "", step.env).length;
     if (step.op === "change-directory") return step.path.split("/").length;
     if (step.op === "mount-index") return step.devices.length;
+    if (step.op === "bind" || step.op === "mount") return 3 * step.inRoot.split("/").length;
     return step.op === "join-cgroups" ? 3 * step.folders.length : 0;
   });
   return 128 + 25 * steps.length + own.reduce((sum, calls) => sum + calls, 0);
@@ -86,6 +90,7 @@ function capacityFor(steps: readonly ChildStep[]): number {
 
 function longestWord(step: ChildStep): number {
   if (step.op === "execute") return 4 * ((step.args[0] ?? "").length + 4096);
+  if (step.op === "bind" || step.op === "mount") return 4 * step.inRoot.length;
   return step.op === "change-directory" ? 4 * step.path.length : 0;
 }
 
@@ -119,6 +124,7 @@ export function compileChild(
     },
     stepOf: (call) => call.table === table ? owners[call.index] : execute,
     terminal: compiler.terminal,
+    root: compiler.root,
     attempts: compiler.attempts,
   };
 }
@@ -130,6 +136,8 @@ class Compiler {
   initsChild: CallTable | undefined;
   #root: ContainerRoot | undefined;
   #slave: Call | undefined;
+  /** What open-source has opened, by the places where it will be mounted. */
+  readonly #sources = new Map<string, Call>();
   /** Where the calls of the steps begin; the ones before are not counted by `stopAfter`. */
   #firstStep = Infinity;
   /** Whether the child has let go of the pipes to its parent. */
@@ -140,6 +148,10 @@ class Compiler {
     readonly meeting: Meeting,
     readonly stopAfter: number | undefined,
   ) {}
+
+  get root(): Call | undefined {
+    return this.#root?.descriptor;
+  }
 
   get #inRoot(): ContainerRoot {
     if (this.#root === undefined) throw new Error("open-root must come before steps inside the root");
@@ -210,7 +222,15 @@ class Compiler {
       case "make-symlink":
         return this.#inRoot.makeSymlink(step);
       case "bind":
-        return this.#inRoot.bind(step);
+        return this.#inRoot.bind(step, this.#sources.get(step.inRoot));
+      case "open-source": {
+        const recursion = step.recursive ? AT_RECURSIVE : 0;
+        const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursion;
+        this.#sources.set(step.inRoot, this.call("open_tree", [AT_FDCWD, step.source, flags]));
+        return;
+      }
+      case "fill-volume":
+        throw new Error("volumes are filled before a start");
       case "set-sysctl":
         return this.#inRoot.writeFile(`/proc/sys/${step.key.replaceAll(".", "/")}`, step.value);
       case "loopback-up": {

@@ -1,7 +1,8 @@
 /**
  * Calls of a child's table that work inside the container's new root, before it is the root: on descriptors below it, never
- * by path alone. `openat2` resolves a path without leaving the root and without following any link; a mount then goes onto the
- * descriptor that came back, so nothing can be swapped in between (CVE-2021-30465, CVE-2024-45310).
+ * by path alone. `openat2` resolves a path without leaving the root, and without following any link unless the user has named the
+ * path; a mount then goes onto the descriptor that came back, so nothing can be swapped in between (CVE-2021-30465,
+ * CVE-2024-45310), not even by a container that has the same volume.
  */
 import {
   AT_EMPTY_PATH,
@@ -17,6 +18,7 @@ import {
   MOUNT_ATTR_RDONLY,
   MOVE_MOUNT_F_EMPTY_PATH,
   MOVE_MOUNT_T_EMPTY_PATH,
+  MS_SLAVE,
   O_CLOEXEC,
   O_CREAT,
   O_DIRECTORY,
@@ -26,11 +28,12 @@ import {
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
   RESOLVE_IN_ROOT,
+  RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_SYMLINKS,
   S_IFCHR,
 } from "../../ffi/constants.ts";
 import type { Arena } from "../../ffi/arena.ts";
-import { EEXIST } from "../../ffi/errno.ts";
+import { EEXIST, EROFS } from "../../ffi/errno.ts";
 import type { Argument, Call, CallOptions } from "../../ffi/table.ts";
 import type { ChildStep, MountAttribute } from "./step.ts";
 
@@ -63,22 +66,22 @@ export class ContainerRoot {
     this.descriptor = call("openat", [AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC]);
   }
 
-  #how(flags: number, mode: number): number {
-    const key = `${flags} ${mode}`;
+  #how(flags: number, mode: number, follows: boolean): number {
+    const key = `${flags} ${mode} ${follows}`;
     const known = this.#hows.get(key);
     if (known !== undefined) return known;
     const how = this.arena.allocate(24);
     this.#hows.set(key, how);
     this.arena.setWord(how, flags | O_CLOEXEC);
     this.arena.setWord(how + 8, mode);
-    this.arena.setWord(how + 16, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+    this.arena.setWord(how + 16, RESOLVE_IN_ROOT | (follows ? RESOLVE_NO_MAGICLINKS : RESOLVE_NO_SYMLINKS));
     return how;
   }
 
   /** Opens a path below the container's root (openat2(2)). */
-  open(inRoot: string, flags: number, { mode = 0, options = {} as CallOptions } = {}) {
+  open(inRoot: string, flags: number, { mode = 0, options = {} as CallOptions, follows = false } = {}) {
     const relative = inRoot.replace(/^\/+/, "") || ".";
-    const how = this.#how(flags, mode);
+    const how = this.#how(flags, mode, follows);
     return this.call("openat2", [this.descriptor, relative, how, 24], options);
   }
 
@@ -105,33 +108,56 @@ export class ContainerRoot {
     });
   }
 
+  /** The same where symlinks may be on the way. One that leads to nothing is an error later, when the path is opened. */
+  #makeDirectoriesThroughLinks(inRoot: string): void {
+    const names = inRoot.split("/").filter((name) => name !== "");
+    names.forEach((name, index) => {
+      const folder = this.open(names.slice(0, index).join("/"), O_PATH | O_DIRECTORY, { follows: true });
+      this.call("mkdirat", [folder, name, 0o755], { tolerate: [EEXIST, EROFS] });
+      this.call("close", [folder]);
+    });
+  }
+
   /** Puts a mount that hangs nowhere yet onto an open descriptor (move_mount(2)), that of a path in the root. */
-  attach(mount: Call, target: Call, inRoot: string): void {
+  attach(mount: Call, target: Call, inRoot: string, follows = false): void {
     this.call("move_mount", [mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH]);
     // few descriptors at once: the caller's limit may be low
     this.call("close", [mount]);
     this.call("close", [target]);
     // an open folder that is mounted over is still the one below
+    if (follows) {
+      this.#folders.clear();
+      this.#made.clear();
+    }
     this.#folders.delete(inRoot);
     const isHidden = (path: string) => path.startsWith(`${inRoot}/`);
     for (const path of this.#made) if (isHidden(path)) this.#made.delete(path);
     for (const path of this.#folders.keys()) if (isHidden(path)) this.#folders.delete(path);
   }
 
-  #setAttributes(mount: Call, attributes: readonly MountAttribute[], recursive: boolean): void {
-    if (attributes.length === 0) return;
+  #setAttributes(
+    mount: Call,
+    attributes: readonly MountAttribute[],
+    recursive: boolean,
+    propagation = 0,
+  ): void {
+    if (attributes.length === 0 && propagation === 0) return;
     // struct mount_attr { u64 attr_set, attr_clr, propagation, userns_fd }
     const attr = this.arena.allocate(32);
     this.arena.setWord(attr, attributeBits(attributes));
-    for (const offset of [8, 16, 24]) this.arena.setWord(attr + offset, 0);
+    this.arena.setWord(attr + 16, propagation);
     this.call("mount_setattr", [mount, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), attr, 32]);
   }
 
   /** Makes an empty file, unless something lies there. */
-  makeFile(inRoot: string): void {
+  makeFile(inRoot: string, follows = false): void {
     // O_EXCL: whatever lies there already is not opened, it may be a device or a fifo
     const flags = O_CREAT | O_EXCL | O_WRONLY;
-    this.open(inRoot, flags, { mode: 0o644, options: { tolerate: [EEXIST] } });
+    this.open(inRoot, flags, {
+      mode: 0o644,
+      options: { tolerate: follows ? [EEXIST, EROFS] : [EEXIST] },
+      follows,
+    });
   }
 
   /** Writes into a file that is there. */
@@ -143,15 +169,22 @@ export class ContainerRoot {
 
   /** Mounts a new file system (fsopen(2), fsmount(2)). */
   mount(step: Step<"mount">): void {
-    this.makeDirectories(step.inRoot, 0o755);
-    const target = this.open(step.inRoot, O_PATH | O_DIRECTORY);
+    const follows = step.followsLinks === true;
+    this.#makeFolders(step.inRoot, follows);
+    const target = this.open(step.inRoot, O_PATH | O_DIRECTORY, { follows });
     const context = this.call("fsopen", [step.type, FSOPEN_CLOEXEC]);
     for (const [key, value] of [["source", step.type] as const, ...step.options]) {
       this.call("fsconfig", [context, FSCONFIG_SET_STRING, key, value, 0]);
     }
     this.call("fsconfig", [context, FSCONFIG_CMD_CREATE, 0, 0, 0]);
     const mount = this.call("fsmount", [context, FSMOUNT_CLOEXEC, attributeBits(step.attributes)]);
-    this.attach(mount, target, step.inRoot);
+    this.call("close", [context]);
+    this.attach(mount, target, step.inRoot, follows);
+  }
+
+  #makeFolders(inRoot: string, follows: boolean): void {
+    if (follows) this.#makeDirectoriesThroughLinks(inRoot);
+    else this.makeDirectories(inRoot, 0o755);
   }
 
   makeDevice(step: Step<"make-device">): void {
@@ -165,24 +198,29 @@ export class ContainerRoot {
     this.call("symlinkat", [step.target, folder, name]);
   }
 
-  /** Mounts what lies somewhere on the host (open_tree(2)). */
-  bind(step: Step<"bind">): void {
+  /**
+   * Mounts what lies somewhere on the host (open_tree(2)).
+   * @param opened the source, if it has been opened before
+   */
+  bind(step: Step<"bind">, opened: Call | undefined): void {
+    const follows = step.followsLinks === true;
     if (step.kind === "directory") {
-      this.makeDirectories(step.inRoot, 0o755);
+      this.#makeFolders(step.inRoot, follows);
     } else {
-      this.makeDirectories(step.inRoot.slice(0, step.inRoot.lastIndexOf("/")), 0o755);
+      this.#makeFolders(step.inRoot.slice(0, step.inRoot.lastIndexOf("/")), follows);
       if (step.replacesLink) {
         const { folder, name } = this.#parent(step.inRoot);
         this.call("unlinkat", [folder, name, 0]);
       }
-      this.makeFile(step.inRoot);
+      this.makeFile(step.inRoot, follows);
     }
     const recursion = step.recursive ? AT_RECURSIVE : 0;
     const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursion;
-    const tree = this.call("open_tree", [AT_FDCWD, step.source, flags]);
-    this.#setAttributes(tree, step.attributes, step.recursive);
+    const tree = opened ?? this.call("open_tree", [AT_FDCWD, step.source, flags]);
+    const propagation = step.propagation === "slave" ? MS_SLAVE : 0;
+    this.#setAttributes(tree, step.attributes, step.recursive, propagation);
     const directory = step.kind === "directory" ? O_DIRECTORY : 0;
-    const target = this.open(step.inRoot, O_PATH | directory);
-    this.attach(tree, target, step.inRoot);
+    const target = this.open(step.inRoot, O_PATH | directory, { follows });
+    this.attach(tree, target, step.inRoot, follows);
   }
 }

@@ -49,7 +49,12 @@ export function explainChildStep(step: ChildStep): string[] {
       return [`root=${quote(step.path)}`];
     case "mount": {
       const options = mountOptions(step.attributes, step.options);
-      const guard = foldersAbove(step.inRoot).length === 0 ? [`refuse_link ${inside(step.inRoot)}`] : [];
+      const checked = step.followsLinks === true ? `${step.inRoot}/x` : step.inRoot;
+      const guard = step.followsLinks === true
+        ? foldersAbove(checked).map((folder) => `refuse_link ${inside(folder)}`)
+        : foldersAbove(step.inRoot).length === 0
+        ? [`refuse_link ${inside(step.inRoot)}`]
+        : [];
       return [
         ...guard,
         `mkdir -p ${inside(step.inRoot)}`,
@@ -62,6 +67,18 @@ export function explainChildStep(step: ChildStep): string[] {
       return [`mknod -m ${step.mode.toString(8)} ${inside(step.inRoot)} c ${step.major} ${step.minor}`];
     case "make-symlink":
       return [`ln -s ${quote(step.target)} ${inside(step.inRoot)}`];
+    case "open-source":
+      return [
+        `# (dhow holds ${JSON.stringify(step.source)} here, to share later mounts with it; a script cannot)`,
+      ];
+    case "fill-volume": {
+      const folder = inside(step.inRoot);
+      const source = quote(step.source);
+      return [
+        ...foldersAbove(`${step.inRoot}/x`).map((above) => `refuse_link ${inside(above)}`),
+        `[ -n "$(ls -A ${source})" ] || [ ! -d ${folder} ] || cp -a ${folder}/. ${source}`,
+      ];
+    }
     case "bind": {
       const target = inside(step.inRoot);
       const guards = foldersAbove(step.inRoot).flatMap((folder) => [

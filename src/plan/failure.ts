@@ -140,6 +140,9 @@ function explainStepFailure(step: ChildStep, failed: Call): DhowError {
     case "make-device":
     case "make-symlink":
     case "bind": {
+      if (step.op === "bind" && failed.name === "open_tree") {
+        return host(`cannot mount ${JSON.stringify(step.source)}`);
+      }
       if (failed.errno === ENOSPC) {
         return host(`cannot make "${step.inRoot}" in the container`, NO_SPACE_HINT);
       }

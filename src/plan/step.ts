@@ -80,7 +80,7 @@ export type MountAttribute = "ro" | "nosuid" | "nodev" | "noexec";
 
 /**
  * A step of the container's first process. Paths named `inRoot` lie below the container's root and are resolved there,
- * never on the host, and never through a symbolic link of the image.
+ * never on the host, and through symbolic links of the image only where a step says so.
  */
 export type ChildStep =
   & { readonly why: string }
@@ -92,7 +92,8 @@ export type ChildStep =
       /** Top to bottom, relative to `layersFolder`, because the kernel takes one page of options. */
       readonly lower: readonly string[];
       readonly layersFolder: string;
-      readonly upper: string;
+      /** undefined for one that cannot be written to */
+      readonly upper: string | undefined;
       readonly work: string;
       readonly target: string;
       readonly options: readonly string[];
@@ -112,6 +113,8 @@ export type ChildStep =
       readonly inRoot: string;
       readonly attributes: readonly MountAttribute[];
       readonly options: readonly (readonly [key: string, value: string])[];
+      /** As in bind. */
+      readonly followsLinks?: boolean;
     }
     | { readonly op: "make-directory"; readonly inRoot: string; readonly mode: number }
     | {
@@ -131,7 +134,21 @@ export type ChildStep =
       readonly replacesLink: boolean;
       readonly recursive: boolean;
       readonly attributes: readonly MountAttribute[];
+      /** Whether symlinks may be on the way to `inRoot`: they lead to other places in the root only, whatever they say. */
+      readonly followsLinks?: boolean;
+      /** Absent for a mount that is private, as all are that are made here. Else open-source has come before. */
+      readonly propagation?: "shared" | "slave";
     }
+    /** Holds what will be bound while it still belongs to the host's mounts, with which it is to share what is mounted later. */
+    | {
+      readonly op: "open-source";
+      readonly source: string;
+      /** Of the bind. */
+      readonly inRoot: string;
+      readonly recursive: boolean;
+    }
+    /** For a script: dhow does it before the start. Gives an empty volume what the image has in its place. */
+    | { readonly op: "fill-volume"; readonly source: string; readonly inRoot: string }
     | { readonly op: "set-sysctl"; readonly key: string; readonly value: string }
     | { readonly op: "loopback-up" }
     | { readonly op: "set-hostname"; readonly hostname: string }
@@ -188,8 +205,7 @@ export function overlayOptions(step: Extract<ChildStep, { op: "mount-overlay" }>
   const escape = (path: string) => path.replace(/[\\:,]/g, "\\$&");
   return [
     `lowerdir=${step.lower.map(escape).join(":")}`,
-    `upperdir=${escape(step.upper)}`,
-    `workdir=${escape(step.work)}`,
+    ...(step.upper === undefined ? [] : [`upperdir=${escape(step.upper)}`, `workdir=${escape(step.work)}`]),
     ...step.options,
   ].join(",");
 }

@@ -68,6 +68,7 @@ const REASONS: Readonly<Record<string, string>> = {
 function mountStep(
   { destination, type, source, options }: Mount,
   linksToReplace: readonly string[],
+  linksToFollow: readonly string[],
 ): ChildStep {
   const attributes = options.filter(isAttribute);
   if (options.includes("bind") || options.includes("rbind")) {
@@ -81,6 +82,10 @@ function mountStep(
       replacesLink: linksToReplace.includes(destination),
       recursive,
       attributes,
+      ...(isUsers({ destination, type }) || linksToFollow.includes(destination)
+        ? { followsLinks: true }
+        : {}),
+      ...propagationOf(options),
     };
   }
   const values = options.filter((option) => !isAttribute(option)).map((option) => {
@@ -94,7 +99,55 @@ function mountStep(
     inRoot: destination,
     attributes,
     options: values,
+    ...(isUsers({ destination, type }) ? { followsLinks: true } : {}),
   };
+}
+
+/** A user's mount has symlinks of the image followed in the root; what dhow itself has mounted before holds none to follow. */
+function isUsers({ destination, type }: Pick<Mount, "destination" | "type">): boolean {
+  return (type === "bind" || type === "tmpfs") && !isIn(destination, ["/dev", "/sys"]);
+}
+
+function propagationOf(options: readonly string[]): { propagation?: "shared" | "slave" } {
+  if (options.includes("shared") || options.includes("rshared")) return { propagation: "shared" };
+  if (options.includes("slave") || options.includes("rslave")) return { propagation: "slave" };
+  return {};
+}
+
+const isIn = (path: string, folders: readonly string[]) =>
+  folders.some((folder) => path === folder || path.startsWith(`${folder}/`));
+
+/**
+ * All mounts in the order in which they are made. A user's mounts take the place of the usual ones. They come first, a folder before
+ * what is in it, so that a link of the image cannot lead one into /proc or /sys: those are mounted over it then. What the user
+ * mounts in /dev and /sys comes after these.
+ */
+export function arrangeMounts(usual: readonly Mount[], users: readonly Mount[]): Mount[] {
+  const depth = ({ destination }: Mount) => destination.split("/").length;
+  const sorted = users.toSorted((a, b) => depth(a) - depth(b));
+  const late = (mount: Mount) => isIn(mount.destination, ["/dev", "/sys"]);
+  const isReplaced = ({ destination }: Mount) =>
+    users.some((mount) =>
+      mount.destination === destination || (mount.destination === "/dev" && isIn(destination, ["/dev"]))
+    );
+  return [
+    ...sorted.filter((mount) => !late(mount)),
+    ...usual.filter((mount) => !isReplaced(mount)),
+    ...sorted.filter(late),
+  ];
+}
+
+/** Holds the sources of mounts that share theirs with the host, before nothing is shared any more. */
+export function sourceSteps(mounts: readonly Mount[]): ChildStep[] {
+  return mounts.filter(({ options }) => propagationOf(options).propagation !== undefined).map((
+    { source, destination, options },
+  ) => ({
+    op: "open-source",
+    why: `hold ${source} while its mounts are shared`,
+    source,
+    inRoot: destination,
+    recursive: options.includes("rbind"),
+  }));
 }
 
 /**
@@ -106,8 +159,20 @@ export function mountSteps(
   inUserNamespace: boolean,
   linksToReplace: readonly string[],
 ): ChildStep[] {
+  // in a folder that is the user's, a link is the user's too
+  const ofUser = linksToReplace.filter((path) =>
+    mounts.some((mount) => isUsers(mount) && path.startsWith(`${mount.destination}/`))
+  );
+  const ofImage = linksToReplace.filter((path) => !ofUser.includes(path));
+  const inUsers = mounts.flatMap(({ destination }) =>
+    mounts.some((mount) => isUsers(mount) && destination.startsWith(`${mount.destination}/`))
+      ? [destination]
+      : []
+  );
   return mounts.flatMap((mount) => {
-    const step = mountStep(mount, linksToReplace);
-    return mount.destination === "/dev" ? [step, ...deviceSteps(inUserNamespace)] : [step];
+    const step = mountStep(mount, ofImage, inUsers);
+    return mount.destination === "/dev" && mount.type === "tmpfs" && mount.source === "tmpfs"
+      ? [step, ...deviceSteps(inUserNamespace)]
+      : [step];
   });
 }

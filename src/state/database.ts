@@ -118,6 +118,20 @@ const MIGRATIONS: readonly string[] = [
   ALTER TABLE containers ADD COLUMN restarts INTEGER NOT NULL DEFAULT 0; -- by its policy, since it was started by somebody
   ALTER TABLE containers ADD COLUMN restart_delay INTEGER NOT NULL DEFAULT 0; -- of the last of them, in ms
   ALTER TABLE containers ADD COLUMN stopped INTEGER NOT NULL DEFAULT 0; -- see STOPPED in src/container/records.ts
+  CREATE TABLE volumes (
+    name TEXT PRIMARY KEY,
+    created INTEGER NOT NULL,         -- in ms since 1970
+    anonymous INTEGER NOT NULL,       -- 1: made for one container, and named by nobody
+    labels TEXT NOT NULL DEFAULT '{}' -- JSON
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE container_volumes (
+    container TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,
+    volume TEXT NOT NULL REFERENCES volumes (name),
+    target TEXT NOT NULL,             -- where it is mounted
+    fill INTEGER NOT NULL,            -- 1: what the image has there is still to be copied, if it is empty
+    PRIMARY KEY (container, target)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX containers_of_volumes ON container_volumes (volume);
   ${EVENT_SCHEMA}
   `,
 ];

@@ -37,6 +37,15 @@ export function indexesFolder(paths: Paths): string {
   return join(paths.state, "indexes");
 }
 
+/** Each volume has a folder there, with its files in `_data`. */
+export function volumesFolder(paths: Paths): string {
+  return join(paths.state, "volumes");
+}
+
+export function volumeData(paths: Paths, name: string): string {
+  return join(volumesFolder(paths), name, "_data");
+}
+
 export function containerState(paths: Paths, id: string): string {
   return join(paths.state, "containers", id);
 }

@@ -8,7 +8,7 @@ export type Snapshot = Readonly<Record<string, readonly string[]>>;
 /** What lies below dhow's folders and /run as long as the host lives, and what is none of dhow's doing. */
 const PERMANENT = new RegExp(
   "^/run/(host|netns|xtables\\.lock|dhow/|dhow/containers/|dhow/.*\\.lock)$|" +
-    "^/var/lib/dhow/(dhow\\.db.*|layers/|containers/|spool/|.*\\.lock)$",
+    "^/var/lib/dhow/(dhow\\.db.*|layers/|containers/|spool/|volumes/|.*\\.lock)$",
 );
 
 /** Empty tables and chains with the policy ACCEPT are what any use of iptables leaves; they change nothing. */

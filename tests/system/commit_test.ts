@@ -143,7 +143,7 @@ const isLayer = (line: { empty_layer?: boolean }) => line.empty_layer !== true;
 
 systemTest("commit refuses what it cannot do, and says why", async (host) => {
   await using _container = await WaitingContainer.start(host, "here", "");
-  assertFailure(await host.dhow(["commit", "elsewhere"]), 1, /no container of that name or id/);
+  assertFailure(await host.dhow(["commit", "elsewhere"]), 1, /No such container: elsewhere/);
   assertFailure(await host.dhow(["commit", "here", "Upper"]), 1, /must be lowercase/);
   assertFailure(await host.dhow(["commit", "-p", "here"]), 1, /has no freezer yet; leave --pause out/);
   assertFailure(await host.dhow(["commit"]), 1, /a container and a name/);

@@ -114,12 +114,16 @@ systemTest("a container is found by its name, its id and the start of it, while 
       const hostname = await host.succeed(["tar", "-xOf", archive, "etc/hostname"]);
       assertEquals(hostname, "", name);
     }
-    assertFailure(await host.dhow(["export", "-o", archive, ""]), 1, /no container of that name or id/);
+    assertFailure(
+      await host.dhow(["export", "-o", archive, ""]),
+      1,
+      /invalid container name or ID: value is empty/,
+    );
   }
   assertFailure(
     await host.dhow(["export", "-o", archive, "one"]),
     1,
-    /"one".*no container of that name or id/,
+    /No such container: one/,
   );
   assertFailure(await host.dhow(["export", "-o", archive]), 1, /one container/);
 });

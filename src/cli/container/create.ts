@@ -15,8 +15,8 @@ export const command: Command = {
     const options = readRunOptions(invocation);
     const session = await openSession(invocation.global, "make containers");
     const image = await imageFor(session, options);
-    return await withCidFile(options.cidFile, (announce) => {
-      const id = createContainer(session, options, image);
+    return await withCidFile(options.cidFile, async (announce) => {
+      const id = await createContainer(session, options, image);
       announce(id);
       print(`${id}\n`);
       return 0;

@@ -16,7 +16,18 @@ import {
   stateOf,
 } from "./rows.ts";
 
-const FILTERS = ["ancestor", "before", "exited", "id", "label", "name", "network", "since", "status"];
+const FILTERS = [
+  "ancestor",
+  "before",
+  "exited",
+  "id",
+  "label",
+  "name",
+  "network",
+  "since",
+  "status",
+  "volume",
+];
 
 export const command: Command = {
   usage: "[OPTIONS]",
@@ -92,6 +103,11 @@ export function filterContainers(
     name: ({ name }, value) => matches(name, value),
     network: ({ config }, value) => config.options.network === value,
     status: (container, value) => stateOf(container, isPaused(container)) === value,
+    volume: ({ config }, value) =>
+      (config.mounts ?? []).some((mount) =>
+        mount.target === value || (mount.type === "volume" && mount.name === value) ||
+        (mount.type === "bind" && mount.source === value)
+      ),
   };
   const before = Math.min(...(filters.get("before") ?? []).map((name) => find(name).created));
   const since = Math.max(...(filters.get("since") ?? []).map((name) => find(name).created));

@@ -12,7 +12,7 @@ export const command: Command = {
     name: "force",
     short: "f",
     help: "also those that run, by killing them; those that are not there are no error",
-  }],
+  }, { name: "volumes", short: "v", help: "also the volumes that were made for them, and have no name" }],
   async run(invocation) {
     const isForced = invocation.options.flag("force");
     if (invocation.args.length === 0 && isForced) return 0; // as docker: rm -f $(ps -aq)
@@ -25,7 +25,7 @@ export const command: Command = {
     return await eachContainer(
       { ...invocation, args: args.filter((name) => !missing.includes(name)) },
       session,
-      (container) => removeContainer(session, container, isForced),
+      (container) => removeContainer(session, container, isForced, invocation.options.flag("volumes")),
     );
   },
 };

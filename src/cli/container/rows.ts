@@ -1,4 +1,5 @@
 /** The rows of `dhow ps` (docker's cli/command/formatter/container.go). */
+import type { ContainerMount } from "../../container/mounts.ts";
 import type { ContainerConfig, ContainerRecord } from "../../container/records.ts";
 import { Freezers } from "../../limits/freezer.ts";
 import { formatTime } from "../format/time.ts";
@@ -7,6 +8,7 @@ import { humanDuration, humanSize } from "../human.ts";
 
 const SHORT_ID = 12;
 const LONGEST_COMMAND = 20;
+const LONGEST_MOUNT = 15;
 
 export const CONTAINERS: Listing = {
   type: "*formatter.ContainerContext",
@@ -78,6 +80,12 @@ export function commandText([program = "", ...args]: readonly string[]): string 
   return [program, ...args.map((arg) => arg.includes(" ") ? `'${arg}'` : arg)].join(" ");
 }
 
+/** docker lists volumes by their names, and the rest by what is mounted; a tmpfs is nothing. */
+function mountName(mount: ContainerMount, truncate: boolean): string {
+  const name = mount.type === "volume" ? mount.name : mount.type === "bind" ? mount.source : "";
+  return truncate ? truncated(name, LONGEST_MOUNT) : name;
+}
+
 export interface RowOptions {
   readonly truncate: boolean;
   /** In milliseconds since 1970. */
@@ -111,8 +119,8 @@ export function containerRow(
       Status: () => statusOf(container, now, isPaused(container)),
       Size: () => sizeText(sizeOf?.(container)),
       Labels: () => labels,
-      LocalVolumes: () => "0",
-      Mounts: () => "",
+      LocalVolumes: () => String((config.mounts ?? []).filter(({ type }) => type === "volume").length),
+      Mounts: () => (config.mounts ?? []).map((mount) => mountName(mount, truncate)).join(","),
       Networks: () => options.network,
     },
     methods: { Label: { arity: 1, call: (key: string) => labelOf(config, key) ?? "" } },

@@ -54,13 +54,19 @@ export class Probe implements Disposable {
   /** The descriptor of what was looked at last, until the next look; of O_PATH. */
   readonly fd: number;
 
-  /** @param root a descriptor of the tree's root; it stays open */
-  constructor(root: number) {
+  /**
+   * @param root a descriptor of the tree's root; it stays open
+   * @param crossesMounts whether what is mounted in the tree is looked at too
+   */
+  constructor(root: number, crossesMounts = false) {
     const copy = () => libcCall("openat", root, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     this.fd = copy();
     this.#folder = copy();
     this.#arena.setWord(this.#how + 8, 0);
-    this.#arena.setWord(this.#how + 16, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+    this.#arena.setWord(
+      this.#how + 16,
+      RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | (crossesMounts ? 0 : RESOLVE_NO_XDEV),
+    );
     this.#open(this.#entering, root, this.#folder);
     this.#open(this.#looking, this.#folder, this.fd);
     this.#looking.call("statx", [

@@ -18,6 +18,13 @@ export interface Found {
   readonly xattrNames: readonly ByteString[];
 }
 
+export interface WalkOptions {
+  /** Whether the folder itself comes first, as `.`. */
+  readonly withRoot?: boolean;
+  /** Whether what is mounted in the tree belongs to it. */
+  readonly crossesMounts?: boolean;
+}
+
 /** PATH_MAX without the NUL: nobody could unpack a longer path. */
 const MAX_PATH = 4095;
 
@@ -39,8 +46,12 @@ interface Level {
  * @param warn told of what is left out
  * @throws {HostError} when something cannot be read, or a directory has more names than memory is spent on
  */
-export function* walk(root: number, warn: (text: string) => void): Generator<Found, void> {
-  using walker = new Walker(root, warn);
+export function* walk(
+  root: number,
+  warn: (text: string) => void,
+  options: WalkOptions = {},
+): Generator<Found, void> {
+  using walker = new Walker(root, warn, options);
   yield* walker.run();
 }
 
@@ -50,11 +61,16 @@ class Walker implements Disposable {
   readonly #levels: Level[] = [];
   #room = MAX_NAMES;
 
-  constructor(root: number, readonly warn: (text: string) => void) {
-    this.#probe = new Probe(root);
+  constructor(root: number, readonly warn: (text: string) => void, readonly options: WalkOptions) {
+    this.#probe = new Probe(root, options.crossesMounts);
   }
 
   *run(): Generator<Found, void> {
+    if (this.options.withRoot === true) {
+      const found = this.#look(".", ".");
+      if (found === undefined) return;
+      yield found;
+    }
     this.#list(".");
     for (let level = this.#levels.at(-1); level !== undefined; level = this.#levels.at(-1)) {
       // opened anew after each folder in it: so the number of open files does not grow with the depth

@@ -82,7 +82,7 @@ function pathsMadeBy(step: HostStep): string[] {
   if (step.do === "make-directory" || step.do === "write-file") return [step.path];
   if (step.do !== "start-child") return [];
   return step.steps.flatMap((child) =>
-    child.op === "mount-overlay" ? [child.target, child.upper, child.work] : []
+    child.op === "mount-overlay" ? [child.target, child.upper ?? "", child.work] : []
   );
 }
 

@@ -47,15 +47,15 @@ Deno.test("a container that is gone is told in the same words", () => {
 Deno.test("what a container runs is its entrypoint and its command, the user's before the image's", () => {
   const config = { ...CONFIG, entrypoint: ["/entry"], cmd: ["image"], stopSignal: "SIGINT" };
   const command = (options: Partial<typeof OPTIONS>) =>
-    makeConfig({ ...OPTIONS, ...options }, { source: "x", config }).command;
+    makeConfig({ ...OPTIONS, ...options }, { source: "x", config }, []).command;
   assertEquals(command({}), ["/entry", "image"]);
   assertEquals(command({ command: ["mine"] }), ["/entry", "mine"]);
   assertEquals(command({ entrypoint: "sh" }), ["sh"]);
   assertEquals(command({ entrypoint: "", command: ["mine"] }), ["mine"]);
-  assertEquals(makeConfig(OPTIONS, { source: "x", config }).stopSignal, "SIGINT");
+  assertEquals(makeConfig(OPTIONS, { source: "x", config }, []).stopSignal, "SIGINT");
   assertEquals(
-    makeConfig({ ...OPTIONS, stopSignal: "SIGHUP" }, { source: "x", config }).stopSignal,
+    makeConfig({ ...OPTIONS, stopSignal: "SIGHUP" }, { source: "x", config }, []).stopSignal,
     "SIGHUP",
   );
-  assertEquals(makeConfig(OPTIONS, { source: "x", config: CONFIG }).stopSignal, "SIGTERM");
+  assertEquals(makeConfig(OPTIONS, { source: "x", config: CONFIG }, []).stopSignal, "SIGTERM");
 });

@@ -45,6 +45,7 @@ export const OPTIONS: RunOptions = {
   pid: "private",
   ipc: "private",
   uts: "private",
+  mounts: [],
 };
 
 export const CONFIG: ImageConfig = {
@@ -122,6 +123,7 @@ export function samplePlan(choice: Choice = {}): Plan {
     },
     cgroups: cgroupLayout(cgroupVersion === 2 ? V2 : V1, ID, () => "0\n").folders,
     linksToReplace: [],
+    folders: [],
     changedSignals: [13],
     interactive: options.interactive ?? false,
     persistent: choice.monitor !== undefined,

@@ -24,10 +24,14 @@ const STATUS = { code: 1 };
 function failedIn(step: ChildStep | undefined, name: string, errno: number): DhowError {
   const failure = { name, errno } as Call;
   const table = { failure } as CallTable;
-  return explainChildFailure(
-    { table, failure, stepOf: () => step, terminal: undefined, attempts: [failure] },
-    STATUS,
-  );
+  return explainChildFailure({
+    table,
+    failure,
+    stepOf: () => step,
+    terminal: undefined,
+    root: undefined,
+    attempts: [failure],
+  }, STATUS);
 }
 
 /** An execute step whose attempts ended like that; 0 is one that was not made. */
@@ -36,7 +40,10 @@ function failedToExecute(args: readonly string[], env: readonly string[], ...err
   const step: ChildStep = { op: "execute", why: "become the program", args, env, init: false };
   const failure = attempts.findLast(({ errno }) => errno !== 0) as Call;
   const table = { failure } as CallTable;
-  return explainChildFailure({ table, failure, stepOf: () => step, terminal: undefined, attempts }, STATUS);
+  return explainChildFailure(
+    { table, failure, stepOf: () => step, terminal: undefined, root: undefined, attempts },
+    STATUS,
+  );
 }
 
 Deno.test("a command that is nowhere in PATH has exit code 127, and the error names both", () => {
@@ -141,6 +148,7 @@ Deno.test("a first process that ended without an error of its own is told by how
     failure: undefined,
     stepOf: () => undefined,
     terminal: undefined,
+    root: undefined,
     attempts: [],
   };
   assertMatch(explainChildFailure(program, { signal: 9 }).message, /signal 9/);

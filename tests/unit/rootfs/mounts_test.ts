@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { ChildStep } from "../../../src/plan/step.ts";
-import { defaultMounts, mountSteps } from "../../../src/rootfs/mounts.ts";
+import type { Mount } from "../../../src/plan/oci.ts";
+import { arrangeMounts, defaultMounts, mountSteps, sourceSteps } from "../../../src/rootfs/mounts.ts";
 
 const USUAL = {
   files: {},
@@ -157,4 +158,49 @@ Deno.test("/dev has the links that programs expect", () => {
     "/proc/self/fd/1",
     "/proc/self/fd/2",
   ]);
+});
+
+const USERS = (destination: string): Mount => ({
+  destination,
+  type: "bind",
+  source: "/s",
+  options: ["rbind"],
+});
+
+Deno.test("a user's mounts come first and outermost first; those in /dev and /sys after the usual ones", () => {
+  const usual = defaultMounts(USUAL);
+  const users = ["/a/b/c", "/dev/x", "/a", "/sys/y", "/a/b"].map(USERS);
+  const order = arrangeMounts(usual, users).map(({ destination }) => destination);
+  assertEquals(order.slice(0, 3), ["/a", "/a/b", "/a/b/c"]);
+  assertEquals(order.slice(-2), ["/dev/x", "/sys/y"]);
+  assertEquals(order.slice(3, -2), usual.map(({ destination }) => destination));
+});
+
+Deno.test("a user's mount takes the place of a usual one, and one on /dev of all that would be in it", () => {
+  const order = (path: string) => arrangeMounts(defaultMounts(USUAL), [USERS(path)]);
+  assertEquals(order("/dev/shm").filter(({ destination }) => destination === "/dev/shm"), [
+    USERS("/dev/shm"),
+  ]);
+  assertEquals(order("/dev").filter(({ destination }) => destination.startsWith("/dev")), [USERS("/dev")]);
+  assertEquals(only(mountSteps(order("/dev"), false, []), "make-device"), []);
+});
+
+Deno.test("links of the image are followed for a user's targets only, and in folders of the user's", () => {
+  const usual = defaultMounts({ ...USUAL, files: { "/etc/hosts": "/run/hosts" } });
+  const mounts = arrangeMounts(usual, [USERS("/etc"), USERS("/dev/x")]);
+  const steps = only(mountSteps(mounts, false, ["/etc/hosts"]), "bind");
+  const told = steps.map((
+    { inRoot, followsLinks, replacesLink },
+  ) => [inRoot, followsLinks === true, replacesLink]);
+  assertEquals(told, [["/etc", true, false], ["/etc/hosts", true, false], ["/dev/x", false, false]]);
+});
+
+Deno.test("what shares its mounts with the host is opened before nothing is shared any more", () => {
+  const shared = { ...USERS("/a"), options: ["rbind", "rslave"] };
+  assertEquals(sourceSteps([shared, USERS("/b")]).map((step) => step.op === "open-source" && step.inRoot), [
+    "/a",
+  ]);
+  const [bind] = mountSteps([shared], false, []);
+  assert(bind?.op === "bind");
+  assertEquals(bind.propagation, "slave");
 });

@@ -1,0 +1,64 @@
+import { allVolumes, removeVolume, volumeSize } from "../../container/volumes.ts";
+import { UsageError } from "../../errors.ts";
+import type { Command } from "../command.ts";
+import { humanSize } from "../human.ts";
+import { parseFilters } from "../image/filters.ts";
+import { print } from "../output.ts";
+import { openSession } from "../session.ts";
+import { hasLabels } from "./rows.ts";
+
+export const command: Command = {
+  usage: "[OPTIONS]",
+  summary: "Remove volumes without a name that no container has, or with --all those with names too.",
+  options: [
+    { name: "all", short: "a", help: "remove all volumes that no container has, also those with names" },
+    {
+      name: "filter",
+      value: "NAME=VALUE",
+      repeats: true,
+      help: "remove only what fits: label=KEY[=VALUE], label!=...",
+    },
+    { name: "force", short: "f", help: "do not ask" },
+  ],
+  async run({ args, options, global }) {
+    if (args.length > 0) {
+      throw new UsageError({ what: "cannot prune volumes", why: "prune takes no arguments" });
+    }
+    const filters = parseFilters(options.list("filter"), ["all", "label", "label!"]);
+    const all = options.flag("all") || filters.get("all")?.includes("true") === true;
+    if (!options.flag("force") && !confirm(all)) {
+      print("Total reclaimed space: 0B\n");
+      return 0;
+    }
+    const { database, paths } = await openSession(global, "remove volumes");
+    const unwanted = filters.get("label!") ?? [];
+    const removable = allVolumes(database).filter((volume) =>
+      volume.containers === 0 && (all || volume.isAnonymous) &&
+      hasLabels(volume, filters.get("label") ?? []) &&
+      !unwanted.some((label) => hasLabels(volume, [label]))
+    );
+    let size = 0;
+    const removed = removable.filter(({ name }) => {
+      const bytes = volumeSize(paths, name);
+      // a container may have got it, or it may have been removed, meanwhile
+      if (!removeVolume(database, paths, name, true, true)) return false;
+      size += bytes;
+      return true;
+    });
+    if (removed.length > 0) {
+      print(`Deleted Volumes:\n${removed.map(({ name }) => `${name}\n`).join("")}\n`);
+    }
+    print(`Total reclaimed space: ${humanSize(size, 4)}\n`);
+    return 0;
+  },
+};
+
+function confirm(all: boolean): boolean {
+  const what = all ? "all local volumes" : "anonymous local volumes";
+  print(
+    `WARNING! This will remove ${what} not used by at least one container.\nAre you sure you want to continue? [y/N] `,
+  );
+  const answer = new Uint8Array(64);
+  const length = Deno.stdin.readSync(answer) ?? 0;
+  return /^y\s*$/i.test(new TextDecoder().decode(answer.subarray(0, length)));
+}

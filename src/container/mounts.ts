@@ -1,0 +1,86 @@
+/** What a container has mounted besides what every container has: as it was asked for, and as it is kept on record. */
+
+/** How mounts made later in one place appear in the other (mount_namespaces(7), SHARED SUBTREES). */
+export const PROPAGATIONS = ["private", "rprivate", "shared", "rshared", "slave", "rslave"] as const;
+export type Propagation = typeof PROPAGATIONS[number];
+
+interface Target {
+  /** An absolute path in the container, without `..`. */
+  readonly target: string;
+  readonly readOnly: boolean;
+}
+
+/** A file or folder of the host. */
+export interface BindMount extends Target {
+  readonly type: "bind";
+  /** An absolute path. */
+  readonly source: string;
+  readonly propagation: Propagation;
+  /** Whether a folder is made if nothing is there: docker does for -v, and not for --mount. */
+  readonly createsSource: boolean;
+}
+
+export interface TmpfsMount extends Target {
+  readonly type: "tmpfs";
+  /** Of the mount, and of the file system: `noexec`, `size=64m`. */
+  readonly options: readonly string[];
+}
+
+interface VolumeTarget extends Target {
+  readonly type: "volume";
+  /** Whether it stays empty, whatever the image has in that place. */
+  readonly noCopy: boolean;
+}
+
+/** A mount as it was asked for. */
+export type MountRequest =
+  | BindMount
+  | TmpfsMount
+  /** `name`: undefined for a volume that gets a name of its own */
+  | (VolumeTarget & { readonly name: string | undefined });
+
+/** A volume that a container has. */
+export interface VolumeMount extends VolumeTarget {
+  readonly name: string;
+}
+
+/** A mount that a container has. */
+export type ContainerMount = BindMount | TmpfsMount | VolumeMount;
+
+/**
+ * What was asked for, and the image's own VOLUMEs as far as nothing else is mounted there.
+ * @param newName names a volume that nobody has named
+ */
+export function settleMounts(
+  requests: readonly MountRequest[],
+  imageVolumes: readonly string[],
+  newName: () => string,
+): { mounts: ContainerMount[]; anonymous: string[] } {
+  const anonymous: string[] = [];
+  const name = () => {
+    const made = newName();
+    anonymous.push(made);
+    return made;
+  };
+  const mounts = requests.map((request): ContainerMount =>
+    request.type === "volume" ? { ...request, name: request.name ?? name() } : request
+  );
+  for (const path of imageVolumes) {
+    const target = normalPath(path);
+    // an image may say anything
+    if (target === undefined || target === "/" || mounts.some((mount) => mount.target === target)) continue;
+    mounts.push({ type: "volume", name: name(), target, readOnly: false, noCopy: false });
+  }
+  return { mounts, anonymous };
+}
+
+/** An absolute path without `.`, `..` and double slashes; undefined for what is not absolute. */
+export function normalPath(path: string): string | undefined {
+  if (!path.startsWith("/") || path.includes("\0")) return undefined;
+  const names: string[] = [];
+  for (const name of path.split("/")) {
+    if (name === "..") names.pop();
+    else if (name !== "" && name !== ".") names.push(name);
+  }
+  return `/${names.join("/")}`;
+}
