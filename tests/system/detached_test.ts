@@ -102,7 +102,8 @@ detachedTest(
     assertEquals(await it.ask(one, "{{.Names}}"), "three");
     assertFailure(await it.host.dhow(["run", "-d", "--name", "two", "busybox", "true"]), 125, /two/);
     const { code, stdout, stderr } = await it.host.dhow(["rm", "-f", "three", "nobody", two.slice(0, 12)]);
-    assertEquals([code, stdout], [1, `three\n${two.slice(0, 12)}\n`]);
+    // docker's rm -f takes what is not there for no failure
+    assertEquals([code, stdout], [0, `three\n${two.slice(0, 12)}\n`]);
     assertMatch(stderr, /^dhow: No such container: nobody\n$/);
     assertEquals(await it.dhow("ps", "-aq"), "");
   },

@@ -1,4 +1,5 @@
 /** What `inspect` shows of a container: docker's types.ContainerJSON. */
+import { join } from "@std/path";
 import type { ContainerRecord } from "../../container/records.ts";
 import { type Field, GoMap, List, Nil, Struct, type Value } from "../template/value.ts";
 import type { ContainerSize } from "./sizes.ts";
@@ -52,7 +53,7 @@ export function describeContainer(shown: ShownContainer): Struct {
     { name: "HostsPath", value: file("hosts") },
     { name: "LogPath", value: record.status === "foreground" ? "" : `${stateFolder}/log` },
     { name: "Name", value: `/${name}` },
-    { name: "RestartCount", value: 0 },
+    { name: "RestartCount", value: record.restarts },
     { name: "Driver", value: "overlay" },
     { name: "Platform", value: "linux" },
     { name: "MountLabel", value: "" },
@@ -63,7 +64,7 @@ export function describeContainer(shown: ShownContainer): Struct {
     { name: "GraphDriver", value: describeLayers(shown) },
     { name: "SizeRw", value: measured(size?.own), omitEmpty: true },
     { name: "SizeRootFs", value: measured(size?.all), omitEmpty: true },
-    { name: "Mounts", value: new List([], "[]types.MountPoint") },
+    { name: "Mounts", value: describeMounts(shown) },
     { name: "Config", value: process },
     { name: "NetworkSettings", value: describeNetworks(shown) },
   ]);
@@ -75,12 +76,12 @@ function plain(type: string, values: Readonly<Record<string, Value>>): Struct {
 
 function describeState({ record, isRunning, isPaused }: ShownContainer): Struct {
   const { status, process, exitCode, error, started, finished } = record;
-  const word = isPaused ? "paused" : isRunning ? "running" : status === "created" ? "created" : "exited";
+  const word = isPaused ? "paused" : isRunning ? "running" : status === "foreground" ? "exited" : status;
   return plain("*types.ContainerState", {
     Status: word,
     Running: isRunning,
     Paused: isPaused,
-    Restarting: false,
+    Restarting: status === "restarting",
     OOMKilled: false,
     Dead: false,
     Pid: isRunning ? process?.pid ?? 0 : 0,
@@ -89,6 +90,26 @@ function describeState({ record, isRunning, isPaused }: ShownContainer): Struct 
     StartedAt: time(started ?? (status === "foreground" ? record.created : null)),
     FinishedAt: time(finished),
   });
+}
+
+/** docker's types.MountPoint, one for each of them. */
+function describeMounts({ record, stateFolder }: ShownContainer): List {
+  const points = (record.config.mounts ?? []).map((mount) => {
+    const isVolume = mount.type === "volume";
+    // the containers' folder and that of the volumes lie in the same one
+    const folder = isVolume ? join(stateFolder, "../../volumes", mount.name, "_data") : "";
+    return plain("types.MountPoint", {
+      Type: mount.type,
+      ...(isVolume ? { Name: mount.name } : {}),
+      Source: mount.type === "bind" ? mount.source : folder,
+      Destination: mount.target,
+      ...(isVolume ? { Driver: "local" } : {}),
+      Mode: "",
+      RW: !mount.readOnly,
+      Propagation: mount.type === "bind" ? mount.propagation : "",
+    });
+  });
+  return new List(points, "[]types.MountPoint");
 }
 
 const NO_TEXTS = new List([], "[]string", true);
@@ -105,7 +126,10 @@ function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
     LogConfig: plain("container.LogConfig", { Type: "json-file", Config: new GoMap(log) }),
     NetworkMode: options.network === "bridge" ? "default" : options.network,
     PortBindings: new GoMap(new Map(), "nat.PortMap"),
-    RestartPolicy: plain("container.RestartPolicy", { Name: "no", MaximumRetryCount: 0 }),
+    RestartPolicy: plain("container.RestartPolicy", {
+      Name: options.restart.name,
+      MaximumRetryCount: options.restart.retries,
+    }),
     AutoRemove: options.remove,
     VolumeDriver: "",
     VolumesFrom: NO_TEXTS,

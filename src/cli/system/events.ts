@@ -46,6 +46,9 @@ export const command: Command = {
   },
 };
 
+/** A change of the database's log can be seen a moment before the transaction can: so look once more, so long after the last. */
+const LOOK_AGAIN_MS = 50;
+
 /** Longer than that no timer of JavaScript waits. */
 const LONGEST_WAIT_MS = 2 ** 31 - 1;
 
@@ -73,11 +76,19 @@ async function follow(
   if (!look()) return;
   const left = until === undefined ? undefined : Math.min(until - Date.now(), LONGEST_WAIT_MS);
   const timer = left === undefined ? undefined : setTimeout(() => watcher.close(), left);
+  let again: ReturnType<typeof setTimeout> | undefined;
   try {
-    for await (const _ of watcher) if (!look()) break;
+    for await (const _ of watcher) {
+      if (!look()) break;
+      clearTimeout(again);
+      again = setTimeout(() => {
+        if (!look()) watcher.close();
+      }, LOOK_AGAIN_MS);
+    }
     look();
   } finally {
     clearTimeout(timer);
+    clearTimeout(again);
   }
 }
 

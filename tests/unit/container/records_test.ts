@@ -34,9 +34,10 @@ Deno.test("a name wins over the start of another's id, as in docker", () => {
 
 Deno.test("the start of several ids is refused, and so is what is neither name nor id", () => {
   assertThrows(() => found("a"), DhowError, "multiple IDs found with provided prefix: a");
-  for (const wanted of ["b", "FIRST", "", "a%", "_", `${A}0`, "A1", "a1 "]) {
+  for (const wanted of ["b", "FIRST", "a%", "_", `${A}0`, "A1", "a1 "]) {
     assertThrows(() => found(wanted), DhowError, `No such container: ${wanted}`);
   }
+  assertThrows(() => found(""), DhowError, "invalid container name or ID: value is empty");
 });
 
 Deno.test("a container that is gone is told in the same words", () => {

@@ -186,6 +186,10 @@ function olderDatabase(state: TemporaryState, schema: number): void {
   state.open();
   const connection = new DatabaseSync(databasePath(state.paths));
   // what the newest migration has added is taken away again
+  for (const kind of ["trigger", "view"]) {
+    const names = connection.prepare("SELECT name FROM sqlite_schema WHERE type = ?").all(kind);
+    for (const { name } of names) connection.exec(`DROP ${kind} ${name}`);
+  }
   const tables = connection.prepare(
     "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'",
   )

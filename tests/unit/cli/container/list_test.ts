@@ -74,7 +74,7 @@ Deno.test("the state is told in docker's words", () => {
 });
 
 Deno.test("a row is shortened as docker does it, and whole with --no-trunc", () => {
-  const long = { ...WEB, config: { ...WEB.config, command: ["sh", "-c", "echo 'a quite long command'"] } };
+  const long = { ...WEB, config: { ...WEB.config, command: ["sh", "-c", "echo a quite long command"] } };
   const print = (truncate: boolean) =>
     formatRows(
       CONTAINERS,
@@ -83,9 +83,9 @@ Deno.test("a row is shortened as docker does it, and whole with --no-trunc", () 
     );
   assertEquals(
     print(true).split("\n")[1]?.split(/ {2,}/).slice(0, 3),
-    ["1".repeat(12), "nginx", '"sh -c echo \'a quite…"'],
+    ["1".repeat(12), "nginx", `"sh -c 'echo a quite…"`],
   );
-  assertEquals(print(false).includes(`"sh -c echo 'a quite long command'"`), true);
+  assertEquals(print(false).includes(`"sh -c 'echo a quite long command'"`), true);
   assertEquals(print(false).includes("1".repeat(64)), true);
 });
 
