@@ -1,3 +1,4 @@
+import { describeErrno, errnoOf } from "../../ffi/errno.ts";
 import { DhowError } from "../errors.ts";
 
 /**
@@ -13,8 +14,10 @@ export function readEnvFile(path: string): string[] {
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(Deno.readFileSync(path));
   } catch (error) {
-    const isText = error instanceof TypeError;
-    throw wrong(isText ? "it is not UTF-8" : error instanceof Error ? error.message : String(error), error);
+    const errno = errnoOf(error);
+    if (errno !== undefined) throw wrong(describeErrno(errno), error);
+    if (error instanceof TypeError) throw wrong("it is not UTF-8", error);
+    throw error;
   }
   return text.split("\n").flatMap((line, index) => {
     const entry = line.replace(/\r$/, "").trimStart();

@@ -102,7 +102,11 @@ systemTest("what cannot be executed has docker's exit codes", async (host) => {
   assertFailure(await exec(host, ["-u", "nobody2", "box", "true"]), 126, /cannot find the user "nobody2"/);
   assertFailure(await exec(host, ["nothing", "true"]), 1, /No such container: nothing/);
   assertFailure(await exec(host, ["box"]), 1, /a CONTAINER and a COMMAND are needed/);
-  assertFailure(await exec(host, ["--env-file", "/nothing", "box", "true"]), 1, /cannot read --env-file/);
+  assertFailure(
+    await exec(host, ["--env-file", "/nothing", "box", "true"]),
+    1,
+    /cannot use the variables in "\/nothing": no such file/,
+  );
   assertFailure(await exec(host, ["-d", "box", "nothing"]), 127, /cannot find the command "nothing"/);
   await host.dhow(["stop", "-t", "0", "box"]);
   assertFailure(await exec(host, ["box", "true"]), 1, new RegExp(`Container ${container.id} is not running`));
