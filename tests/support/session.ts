@@ -8,7 +8,7 @@ export const SESSION: readonly (readonly string[])[] = [
   ["images"],
   ["images", "-q"],
   ["tag", "busybox", "mine:v1"],
-  ["images", "--format", "{{.Repository}}:{{.Tag}}"],
+  ["images", "--format", "{{.Repository}}:{{.Tag}}", "mine"], // of one image docker lists the names in any order
   ["rmi", "mine:v1"],
   ["run", "--rm", "--network", "none", "busybox", "echo", "hello"],
   ["run", "--rm", "--network", "none", "busybox", "sh", "-c", "exit 7"],
