@@ -11,7 +11,7 @@ import { ProcessHandle } from "../state/process_end.ts";
 import type { DetachKeys } from "./detach_keys.ts";
 import { LogReader } from "./log_reader.ts";
 import { type ContainerRecord, getContainer } from "./records.ts";
-import { exitPath, logPath, parseEnd } from "./settle.ts";
+import { ExitFile, logPath } from "./settle.ts";
 import { awaitForeground, copyInput, RawTerminal, requireTerminal, TerminalRelay } from "./terminal.ts";
 
 export interface AttachOptions {
@@ -43,7 +43,7 @@ export class Attachment implements Disposable {
   readonly #monitor: ProcessHandle;
   readonly #process: ProcessHandle | undefined;
   readonly #reader: LogReader;
-  readonly #exit: Deno.FsFile;
+  readonly #exit: ExitFile;
   /** What the container reads; undefined when it reads nothing, or not any more. */
   readonly #input: number | undefined;
 
@@ -67,7 +67,7 @@ export class Attachment implements Disposable {
     this.#monitor = monitor;
     this.#process = ProcessHandle.open(record.process);
     this.#reader = LogReader.fromEnd(logPath(paths, id));
-    this.#exit = Deno.openSync(exitPath(paths, id));
+    this.#exit = new ExitFile(paths, id);
     const { terminal, interactive } = record.config.options;
     const number = terminal ? MONITOR_FDS.output : interactive ? MONITOR_FDS.input : undefined;
     this.#input = number === undefined ? undefined : this.#take(number);
@@ -179,14 +179,12 @@ export class Attachment implements Disposable {
   }
 
   #exitCode(): number {
-    const bytes = new Uint8Array(4096);
-    const size = this.#exit.readSync(bytes) ?? 0;
-    return parseEnd(bytes.slice(0, size))?.exitCode ?? UNKNOWN_EXIT_CODE;
+    return this.#exit.read()?.exitCode ?? UNKNOWN_EXIT_CODE;
   }
 
   [Symbol.dispose](): void {
     this.#reader[Symbol.dispose]();
-    this.#exit.close();
+    this.#exit[Symbol.dispose]();
     this.#monitor[Symbol.dispose]();
     this.#process?.[Symbol.dispose]();
   }

@@ -40,10 +40,31 @@ export function readEnd(paths: Paths, id: string): EndRecord | undefined {
   return parseEnd(bytes);
 }
 
+/** A monitor's exit file, held open: so what is in it can be read also when the container has been removed at its end. */
+export class ExitFile implements Disposable {
+  readonly #file: Deno.FsFile;
+
+  /** @throws {Deno.errors.NotFound} when the container was never started, or is gone */
+  constructor(paths: Paths, id: string) {
+    this.#file = Deno.openSync(exitPath(paths, id));
+  }
+
+  /** @returns undefined when nobody was there to see the end, or there was none yet */
+  read(): EndRecord | undefined {
+    const bytes = new Uint8Array(EXIT_SIZE);
+    this.#file.seekSync(0, Deno.SeekMode.Start);
+    return parseEnd(bytes.subarray(0, this.#file.readSync(bytes) ?? 0));
+  }
+
+  [Symbol.dispose](): void {
+    this.#file.close();
+  }
+}
+
 /** @param bytes what the monitor's exit file has */
-export function parseEnd(bytes: Uint8Array<ArrayBuffer>): EndRecord | undefined {
+function parseEnd(bytes: Uint8Array<ArrayBuffer>): EndRecord | undefined {
   if (bytes.length < EXIT_SIZE) return undefined;
-  const view = new DataView(bytes.buffer);
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
   const finished = Number(view.getBigInt64(0, true)) * 1000 +
     Math.floor(Number(view.getBigInt64(8, true)) / 1e6);
   // siginfo_t: si_code after two ints; si_status after si_pid and si_uid (waitid(2))

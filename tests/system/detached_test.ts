@@ -117,6 +117,20 @@ detachedTest("with --rm nothing is left when it has ended", async (it) => {
   assertEquals(await it.dhow("ps", "-aq"), "");
 });
 
+detachedTest("who waits for a container that is removed at its end is told its exit code", async (it) => {
+  const id = await it.script("trap 'exit 7' TERM; echo ready; while :; do sleep 1; done", ["--rm"]);
+  await eventually(async () => assertEquals(await it.dhow("logs", id), "ready"));
+  await using waiting = it.host.spawnDhow(["wait", id]);
+  const folder = it.host.path(`/proc/${await waiting.hostPid()}/fd`);
+  await eventually(() =>
+    assert(
+      [...Deno.readDirSync(folder)].some(({ name }) => linkOf(`${folder}/${name}`).endsWith(`${id}/exit`)),
+    )
+  );
+  await it.host.dhow(["kill", "--signal", "TERM", id]);
+  assertEquals((await waiting.output()).stdout, "7\n");
+});
+
 detachedTest("logs: the last lines, since and until, with times, and as they come", async (it) => {
   const id = await it.script("echo a; echo b; echo c >&2; read x; exit 0", ["-i"]);
   await eventually(async () => {
@@ -222,3 +236,13 @@ detachedTest("containers that stay have a network, and give their address back",
     assertEquals(await it.dhow("logs", id), "hello from the internet\nhello from the internet")
   );
 });
+
+/** What a link of /proc leads to; nothing once it is gone. */
+function linkOf(path: string): string {
+  try {
+    return Deno.readLinkSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
+}

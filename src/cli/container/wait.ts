@@ -1,10 +1,12 @@
+import type { ContainerRecord } from "../../container/records.ts";
+import { ExitFile } from "../../container/settle.ts";
 import { awaitEnd } from "../../container/stop.ts";
 import type { Command } from "../command.ts";
-import { openSession } from "../session.ts";
+import { openSession, type Session } from "../session.ts";
 import { eachContainer, requireContainers } from "./each.ts";
 
-/** Of a container that is removed when it ends, nobody keeps it. */
-const NOT_KEPT = 255;
+/** What docker gives when it does not know. */
+const UNKNOWN = 255;
 
 export const command: Command = {
   usage: "CONTAINER [CONTAINER...]",
@@ -14,8 +16,21 @@ export const command: Command = {
     requireContainers(invocation, "wait");
     const session = await openSession(invocation.global, "wait for containers");
     return await eachContainer(invocation, session, async (container) => {
-      const ended = container.status === "exited" ? container : await awaitEnd(session, container);
-      return String(ended === undefined ? NOT_KEPT : ended.exitCode ?? 0);
+      if (container.status === "exited") return String(container.exitCode ?? UNKNOWN);
+      // it may be removed when it has ended
+      using exit = container.status === "running" ? openExit(session, container) : undefined;
+      const ended = await awaitEnd(session, container);
+      return String(ended === undefined ? exit?.read()?.exitCode ?? UNKNOWN : ended.exitCode ?? 0);
     });
   },
 };
+
+/** @returns undefined when it is gone already */
+function openExit({ paths }: Session, { id }: ContainerRecord): ExitFile | undefined {
+  try {
+    return new ExitFile(paths, id);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
