@@ -212,15 +212,17 @@ systemTest("container prune removes what does not run, and says so as docker doe
   assertMatch(all, new RegExp(`^Deleted Containers:\n${kept.id}\n\nTotal reclaimed space: \\d+B\n$`));
 });
 
-systemTest("system df and info count containers and images", async (host) => {
+systemTest("system df and info count containers, images and volumes", async (host) => {
   await host.succeed([DHOW, "load", "-q", "-i", await busyboxArchive()]);
-  await using container = await Detached.start(host, IDLE, ["--name", "runs"]);
+  const write = ["busybox", "sh", "-c", "echo 123456789 >/data/file"];
+  await host.succeed([DHOW, "run", "--rm", "--network", "none", "-v", "unused:/data", ...write]);
+  await using container = await Detached.start(host, IDLE, ["--name", "runs", "-v", "used:/data"]);
   await container.dhow("pause", "runs");
   const lines = (await container.dhow("system", "df")).split("\n");
   assertMatch(lines[0]!, /^TYPE +TOTAL +ACTIVE +SIZE +RECLAIMABLE$/);
   assertMatch(lines[1]!, /^Images +1 +1 +[\d.]+[kM]B +0B \(0%\)$/);
   assertMatch(lines[2]!, /^Containers +1 +1 +\d+B +0B/);
-  assertMatch(lines[3]!, /^Local Volumes +0 +0 +0B +0B$/);
+  assertMatch(lines[3]!, /^Local Volumes +2 +1 +10B +10B \(100%\)$/);
   assertMatch(lines[4]!, /^Build Cache +0 +0 +0B +0B$/);
   assertMatch(
     await container.dhow("info"),
@@ -229,4 +231,5 @@ systemTest("system df and info count containers and images", async (host) => {
   assertEquals(await container.dhow("info", "-f", "{{.ContainersPaused}} {{.Images}}"), "1 1\n");
   await container.dhow("rm", "-f", "runs");
   assertMatch(await container.dhow("system", "prune", "-af"), /Deleted Images:\nuntagged: busybox:latest\n/);
+  assertEquals(await container.dhow("volume", "rm", "used", "unused"), "used\nunused\n");
 });

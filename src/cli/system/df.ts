@@ -21,11 +21,11 @@ const DEFAULT_FORMAT = "table {{.Type}}\\t{{.TotalCount}}\\t{{.Active}}\\t{{.Siz
 
 export const command: Command = {
   usage: "[OPTIONS]",
-  summary: "Say what images and containers take on the disk.",
+  summary: "Say what images, containers and volumes take on the disk.",
   options: [{ name: "format", value: "TEMPLATE", help: "print by a Go template; table TEMPLATE, json" }],
   async run({ args, options, global }) {
     if (args.length > 0) throw new UsageError({ what: "cannot sum up", why: "df takes no arguments" });
-    const session = await openSession(global, "measure images and containers");
+    const session = await openSession(global, "measure images, containers and volumes");
     print(formatRows(KINDS, diskUsage(session).map(kindRow), options.text("format") || DEFAULT_FORMAT));
     return 0;
   },

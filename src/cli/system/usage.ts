@@ -1,5 +1,6 @@
 import { allContainers } from "../../container/records.ts";
 import { isRunning } from "../../container/pause.ts";
+import { allVolumes, volumeSize } from "../../container/volumes.ts";
 import { sizesIn } from "../container/sizes.ts";
 import type { Session } from "../session.ts";
 
@@ -15,7 +16,7 @@ export interface Kind {
   readonly reclaimable: number;
 }
 
-/** Sums up what images and containers take; what dhow has none of is counted as nothing. */
+/** Sums up what images, containers and volumes take; what dhow has none of is counted as nothing. */
 export function diskUsage(session: Session): Kind[] {
   const containers = allContainers(session.database);
   const sizeOf = sizesIn(session);
@@ -30,6 +31,10 @@ export function diskUsage(session: Session): Kind[] {
   const written = containers.map((container) => ({
     size: sizeOf(container).own,
     runs: isRunning(container),
+  }));
+  const volumes = allVolumes(session.database).map(({ name, containers }) => ({
+    size: volumeSize(session.paths, name),
+    isUsed: containers > 0,
   }));
   return [
     {
@@ -46,7 +51,13 @@ export function diskUsage(session: Session): Kind[] {
       size: sum(written.map(({ size }) => size)),
       reclaimable: sum(written.filter(({ runs }) => !runs).map(({ size }) => size)),
     },
-    { type: "Local Volumes", total: 0, active: 0, size: 0, reclaimable: 0 },
+    {
+      type: "Local Volumes",
+      total: volumes.length,
+      active: volumes.filter(({ isUsed }) => isUsed).length,
+      size: sum(volumes.map(({ size }) => size)),
+      reclaimable: sum(volumes.filter(({ isUsed }) => !isUsed).map(({ size }) => size)),
+    },
     { type: "Build Cache", total: 0, active: 0, size: 0, reclaimable: 0 },
   ];
 }
