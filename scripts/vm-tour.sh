@@ -101,6 +101,16 @@ without_network() {
     'dhow save -q -o /tmp/saved.tar busybox && dhow rmi -f busybox && dhow load -q -i /tmp/saved.tar; code=$?; rm -f /tmp/saved.tar; exit $code'
   check "$1: what is written in the image stays out of it" 1 '' $alone busybox sh -c 'rm /bin/env && ls /bin/env 2>&1'
   check "$1: and is there for the next" 0 /bin/env $alone busybox ls /bin/env
+  check "$1: a container runs by itself" 0 '^[0-9a-f]\{64\}$' dhow run -d --name alone --network none -v data:/data busybox \
+    sh -c 'echo started; trap "exit 7" TERM; while :; do sleep 1; done'
+  check "$1: ps lists it" 0 ' Up .* alone$' dhow ps
+  check "$1: its output is kept" 0 '^started$' dash -c 'until dhow logs alone | grep started; do sleep 0.5; done'
+  check "$1: another program joins it" 0 '^1 /dhow-' dhow exec alone sh -c 'echo $(cut -d " " -f 1 /proc/1/stat) $(cut -d : -f 3 /proc/self/cgroup | head -n 1 | sed s,^/$,/dhow-,)'
+  check "$1: its memory is counted" 0 '^[1-9][0-9]* [1-9]' dhow stats --no-stream --format '{{.PIDs}} {{.MemUsage}}' alone
+  check "$1: it is paused" 0 '(Paused)' dash -c 'dhow pause alone && dhow ps'
+  check "$1: and goes on" 0 '^alone$' dhow unpause alone
+  check "$1: it is asked to end, and says how" 0 '^7$' dash -c 'dhow stop -t 60 alone && dhow wait alone'
+  check "$1: it and its volume are removed" 0 '^data$' dash -c 'dhow rm alone && dhow volume rm data'
   check "$1: in a cgroup of version 2; killed there, it is 128 and the signal" 137 cgroup.procs \
     dash /root/vm-tour.sh kill_in_cgroup
   check_nothing_left "$1: nothing is left"

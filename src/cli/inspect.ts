@@ -30,7 +30,11 @@ export const command: Command = {
     const show = containerViews(session, withSize);
     const finders: Finders = {
       container: (name) => findContainerOf(session.database, name, show),
-      image: (name) => findImage(catalog, name),
+      image(name) {
+        const found = findImage(catalog, name);
+        if (found !== undefined && withSize) log.warn("--size is ignored for images");
+        return found;
+      },
     };
     if (type !== "" && !Object.hasOwn(finders, type)) {
       throw new UsageError({
@@ -39,7 +43,6 @@ export const command: Command = {
         hint: `there are: ${Object.keys(finders).join(", ")}`,
       });
     }
-    if (withSize && type === "image") log.warn("--size is ignored for images");
     return inspectNames(invocation, (name) => findAny(finders, type, name));
   },
 };
