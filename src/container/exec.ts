@@ -11,6 +11,7 @@ import {
 import { describeErrno, EINVAL, ENODEV, ENOENT, ENOMEM, ESRCH } from "../../ffi/errno.ts";
 import { pathExists } from "../../ffi/files.ts";
 import { exitCode } from "../../ffi/process.ts";
+import { Freezers } from "../limits/freezer.ts";
 import { CommandError, DhowError, EXIT_NOT_EXECUTABLE, HostError, ImageError } from "../errors.ts";
 import { log } from "../log.ts";
 import { explainExecuteFailure } from "../plan/failure.ts";
@@ -115,6 +116,14 @@ function openFirstProcess(container: ContainerRecord): ProcessHandle {
   const isUp = status === "running" || status === "foreground";
   const handle = isUp ? ProcessHandle.open(process) : undefined;
   if (handle === undefined) throw notRunning(container);
+  if (new Freezers().isFrozen(container.id)) {
+    handle[Symbol.dispose]();
+    throw new DhowError({
+      what: WHAT,
+      why: `Container ${container.id} is paused`,
+      hint: `let it go on first: dhow unpause ${container.name}`,
+    });
+  }
   // until then its memory is dhow's, and its root may still be the host's
   if (hasExecuted(handle.identity)) return handle;
   handle[Symbol.dispose]();
