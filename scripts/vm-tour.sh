@@ -10,6 +10,7 @@ prepare() {
   mount -t proc proc /proc
   mount -t sysfs sys /sys
   mount -t cgroup2 cgroup2 /sys/fs/cgroup
+  echo "+cpu +io +memory +pids" >/sys/fs/cgroup/cgroup.subtree_control # as systemd does
   mkdir -p /dev/pts /dev/shm
   mount -t devpts devpts /dev/pts
   mount -t tmpfs tmpfs /dev/shm
