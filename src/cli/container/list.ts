@@ -3,18 +3,10 @@ import { UsageError } from "../../errors.ts";
 import type { Command } from "../command.ts";
 import { formatRows } from "../format/listing.ts";
 import { type Filters, parseFilters } from "../image/filters.ts";
+import { hasLabel } from "../labels.ts";
 import { print } from "../output.ts";
 import { openSession } from "../session.ts";
-import {
-  containerRow,
-  CONTAINERS,
-  DEFAULT_FORMAT,
-  isUp,
-  labelOf,
-  pausedOnes,
-  SIZE_COLUMN,
-  stateOf,
-} from "./rows.ts";
+import { containerRow, CONTAINERS, DEFAULT_FORMAT, isUp, pausedOnes, SIZE_COLUMN, stateOf } from "./rows.ts";
 
 const FILTERS = [
   "ancestor",
@@ -111,14 +103,9 @@ export function filterContainers(
   };
   const before = Math.min(...(filters.get("before") ?? []).map((name) => find(name).created));
   const since = Math.max(...(filters.get("since") ?? []).map((name) => find(name).created));
-  const hasLabel = ({ config }: ContainerRecord, wanted: string) => {
-    const [name = "", ...rest] = wanted.split("=");
-    const value = labelOf(config, name);
-    return value !== undefined && (rest.length === 0 || value === rest.join("="));
-  };
   return containers.filter((container) =>
     container.created < before && container.created > since &&
-    (filters.get("label") ?? []).every((label) => hasLabel(container, label)) &&
+    (filters.get("label") ?? []).every((label) => hasLabel(container.config.options.labels, label)) &&
     Object.entries(tests).every(([name, test]) => {
       const values = filters.get(name);
       return values === undefined || values.some((value) => test(container, value));

@@ -3,6 +3,7 @@ import { removeContainer } from "../../container/remove.ts";
 import { DhowError, UsageError } from "../../errors.ts";
 import type { Command } from "../command.ts";
 import { type Filters, parseFilters, parseUntil } from "../image/filters.ts";
+import { hasLabel } from "../labels.ts";
 import { print } from "../output.ts";
 import { confirm, reclaimed } from "../prune.ts";
 import { openSession, type Session } from "../session.ts";
@@ -63,11 +64,7 @@ export async function pruneContainers(
 }
 
 function isMeant({ owner, created, config }: ContainerRecord, filters: Filters, before: number): boolean {
-  const has = (text: string) => {
-    const [name = "", ...rest] = text.split("=");
-    const value = config.options.labels[name];
-    return value !== undefined && (rest.length === 0 || value === rest.join("="));
-  };
+  const has = (text: string) => hasLabel(config.options.labels, text);
   return owner === null && created <= before && (filters.get("label") ?? []).every(has) &&
     !(filters.get("label!") ?? []).some(has);
 }

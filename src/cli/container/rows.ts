@@ -1,10 +1,11 @@
 /** The rows of `dhow ps` (docker's cli/command/formatter/container.go). */
 import type { ContainerMount } from "../../container/mounts.ts";
-import type { ContainerConfig, ContainerRecord } from "../../container/records.ts";
+import type { ContainerRecord } from "../../container/records.ts";
 import { Freezers } from "../../limits/freezer.ts";
 import { formatTime } from "../format/time.ts";
 import type { Listing, Row } from "../format/listing.ts";
 import { humanDuration, humanSize } from "../human.ts";
+import { labelOf } from "../labels.ts";
 
 const SHORT_ID = 12;
 const LONGEST_COMMAND = 20;
@@ -45,11 +46,6 @@ export function stateOf({ status }: Pick<ContainerRecord, "status">, isPaused = 
 /** Whether lists show it without being asked for all. */
 export function isUp(container: Pick<ContainerRecord, "status">): boolean {
   return ["running", "restarting"].includes(stateOf(container));
-}
-
-/** A label of a container; an own member, because users choose the names. */
-export function labelOf({ options }: ContainerConfig, name: string): string | undefined {
-  return Object.hasOwn(options.labels, name) ? options.labels[name] : undefined;
 }
 
 /** Tells which containers stand still, as the kernel has it now. */
@@ -123,7 +119,7 @@ export function containerRow(
       Mounts: () => (config.mounts ?? []).map((mount) => mountName(mount, truncate)).join(","),
       Networks: () => options.network,
     },
-    methods: { Label: { arity: 1, call: (key: string) => labelOf(config, key) ?? "" } },
+    methods: { Label: { arity: 1, call: (key: string) => labelOf(options.labels, key) ?? "" } },
   };
 }
 

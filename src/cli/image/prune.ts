@@ -45,16 +45,20 @@ export const command: Command = {
       filters,
       before: Math.min(...until),
     });
-    const lines = removed.flatMap(linesOf).map((line) =>
-      line.replace(/^[A-Z]/, (first) => first.toLowerCase())
-    );
-    if (lines.length > 0) print(`Deleted Images:\n${lines.join("\n")}\n\n`);
-    const sizes = removed.flatMap(({ layers }) => layers).map(({ size }) => size);
     // and what is remembered of archives that are gone, or were changed since they were run
-    print(reclaimed(sizes.reduce((sum, size) => sum + size, store.archives.prune())));
+    print(reclaimed(tellRemoved(removed) + store.archives.prune()));
     return 0;
   },
 };
+
+/** Prints what was removed. @returns how many bytes that gave back */
+export function tellRemoved(removed: readonly Removed[]): number {
+  const lines = removed.flatMap(linesOf).map((line) =>
+    line.replace(/^[A-Z]/, (first) => first.toLowerCase())
+  );
+  if (lines.length > 0) print(`Deleted Images:\n${lines.join("\n")}\n\n`);
+  return removed.flatMap(({ layers }) => layers).reduce((sum, { size }) => sum + size, 0);
+}
 
 function warning(all: boolean): string {
   const what = all ? "images without at least one container associated to them" : "dangling images";

@@ -6,6 +6,7 @@ import type { Command } from "../command.ts";
 import { parseMoment } from "../container/moments.ts";
 import { formatFixed } from "../format/time.ts";
 import { type Filters, parseFilters } from "../image/filters.ts";
+import { hasLabel } from "../labels.ts";
 import { print, printable } from "../output.ts";
 import { openSession, type Session } from "../session.ts";
 import { Template } from "../template/template.ts";
@@ -109,12 +110,7 @@ function isMeant({ type, action, actor, attributes }: Event, filters: Filters): 
     scope: (value) => value === "local",
     type: (value) => type === value,
   };
-  const hasLabel = (text: string) => {
-    const [name = "", ...rest] = text.split("=");
-    const value = attributes[name];
-    return value !== undefined && (rest.length === 0 || value === rest.join("="));
-  };
-  return (filters.get("label") ?? []).every(hasLabel) &&
+  return (filters.get("label") ?? []).every((label) => hasLabel(attributes, label)) &&
     Object.entries(tests).every(([name, fits]) => filters.get(name)?.some(fits) ?? true);
 }
 

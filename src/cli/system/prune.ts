@@ -3,8 +3,7 @@ import { ImageCatalog } from "../../image/store/catalog.ts";
 import type { Command } from "../command.ts";
 import { pruneContainers } from "../container/prune.ts";
 import { type Filters, parseFilters, parseUntil } from "../image/filters.ts";
-import { pruneImages } from "../image/prune.ts";
-import { linesOf } from "../image/remove.ts";
+import { pruneImages, tellRemoved } from "../image/prune.ts";
 import { print } from "../output.ts";
 import { confirm, reclaimed } from "../prune.ts";
 import { openSession } from "../session.ts";
@@ -42,14 +41,7 @@ export const command: Command = {
       filters,
       before: Math.min(...until),
     });
-    const lines = removed.flatMap(linesOf).map((line) =>
-      line.replace(/^[A-Z]/, (first) => first.toLowerCase())
-    );
-    if (lines.length > 0) print(`Deleted Images:\n${lines.join("\n")}\n\n`);
-    const sizes = removed.flatMap(({ layers }) => layers).map(({ size }) => size);
-    print(
-      reclaimed(sizes.reduce((sum, size) => sum + size, containers.size + session.store.archives.prune())),
-    );
+    print(reclaimed(tellRemoved(removed) + containers.size + session.store.archives.prune()));
     return 0;
   },
 };

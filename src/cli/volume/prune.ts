@@ -1,9 +1,9 @@
 import { allVolumes, removeVolume, volumeSize } from "../../container/volumes.ts";
 import { UsageError } from "../../errors.ts";
 import type { Command } from "../command.ts";
-import { humanSize } from "../human.ts";
 import { parseFilters } from "../image/filters.ts";
 import { print } from "../output.ts";
+import { confirm, reclaimed } from "../prune.ts";
 import { openSession } from "../session.ts";
 import { hasLabels } from "./rows.ts";
 
@@ -26,8 +26,8 @@ export const command: Command = {
     }
     const filters = parseFilters(options.list("filter"), ["all", "label", "label!"]);
     const all = options.flag("all") || filters.get("all")?.includes("true") === true;
-    if (!options.flag("force") && !confirm(all)) {
-      print("Total reclaimed space: 0B\n");
+    if (!options.flag("force") && !confirm(warning(all))) {
+      print(reclaimed(0));
       return 0;
     }
     const { database, paths } = await openSession(global, "remove volumes");
@@ -48,17 +48,12 @@ export const command: Command = {
     if (removed.length > 0) {
       print(`Deleted Volumes:\n${removed.map(({ name }) => `${name}\n`).join("")}\n`);
     }
-    print(`Total reclaimed space: ${humanSize(size, 4)}\n`);
+    print(reclaimed(size));
     return 0;
   },
 };
 
-function confirm(all: boolean): boolean {
+function warning(all: boolean): string {
   const what = all ? "all local volumes" : "anonymous local volumes";
-  print(
-    `WARNING! This will remove ${what} not used by at least one container.\nAre you sure you want to continue? [y/N] `,
-  );
-  const answer = new Uint8Array(64);
-  const length = Deno.stdin.readSync(answer) ?? 0;
-  return /^y\s*$/i.test(new TextDecoder().decode(answer.subarray(0, length)));
+  return `This will remove ${what} not used by at least one container.`;
 }

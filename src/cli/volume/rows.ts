@@ -1,4 +1,5 @@
 /** What lists and inspect tell of volumes (docker's cli/command/formatter/volume.go, api/types/volume.go). */
+import { hasLabel } from "../labels.ts";
 import type { Volume } from "../../container/volumes.ts";
 import { type Paths, volumeData } from "../../state/paths.ts";
 import type { Filters } from "../image/filters.ts";
@@ -62,9 +63,5 @@ export function filterVolumes(volumes: readonly Volume[], filters: Filters): Vol
 }
 
 export function hasLabels({ labels }: Volume, wanted: readonly string[]): boolean {
-  return wanted.every((text) => {
-    const [name = "", ...rest] = text.split("=");
-    const value = Object.hasOwn(labels, name) ? labels[name] : undefined;
-    return value !== undefined && (rest.length === 0 || value === rest.join("="));
-  });
+  return wanted.every((text) => hasLabel(labels, text));
 }
