@@ -20,7 +20,6 @@ import {
   O_RDWR,
   O_WRONLY,
   P_ALL,
-  POLLIN,
   PR_SET_DUMPABLE,
   PR_SET_NAME,
   RESOLVE_NO_SYMLINKS,
@@ -38,6 +37,7 @@ import { Label, StandaloneProgram } from "../../ffi/standalone.ts";
 import { DATA_ADDRESS } from "../../ffi/standalone_code.ts";
 import { type Argument, type Call, Word } from "../../ffi/table.ts";
 import { executablePlaces } from "./child.ts";
+import { CLOSED, HAS_COME, waitFor } from "./pollfd.ts";
 
 /** Numbers of its descriptors. */
 export const JOINER_FDS = {
@@ -97,11 +97,6 @@ export interface JoinSetup {
 }
 
 const ANY = { tolerate: ANY_ERRNO };
-
-/** As in monitor.ts: a struct pollfd as a word. */
-const EVENTS = 2 ** 32;
-const HAS_COME = 2 ** 48;
-const CLOSED = 0xffffffff + EVENTS * POLLIN;
 
 const LAST_FD = 0xffffffff;
 const NULL_DEVICE = 1 + 3 * 2 ** 32;
@@ -185,15 +180,14 @@ class JoinerBuilder {
   /** Until the program has ended: hangs the terminal up if dhow dies, and reads it in its place if dhow has left it alone. */
   #watchTerminal(control: number, master: number): void {
     const program = this.#program;
-    const wait = (fd: number) => fd + EVENTS * POLLIN;
-    const polled = program.words(CLOSED, wait(PROGRAM_FD), CLOSED);
+    const polled = program.words(CLOSED, waitFor(PROGRAM_FD), CLOSED);
     const [onControl, onProgram, onMaster] = [new Word(polled), new Word(polled + 8), new Word(polled + 16)];
     const said = program.word(0);
     const byte = program.word(0);
     const drained = program.words(...Array(DRAINED / 8).fill(0));
     const [loop, understand, hangUp, notControl] = [new Label(), new Label(), new Label(), new Label()];
     const [nothing, notMaster] = [new Label(), new Label()];
-    program.store(onControl.address, wait(control));
+    program.store(onControl.address, waitFor(control));
     // the program may end at once: the terminal must still be there when dhow comes for it
     program.jump(understand);
     program.place(loop);
@@ -203,7 +197,7 @@ class JoinerBuilder {
     program.store(said.address, program.call("read", [control, byte.address, 1], ANY));
     program.jumpIfLess(said, 1, hangUp);
     program.jumpIfEqual(byte, TERMINAL.taken.charCodeAt(0), notControl);
-    program.store(onMaster.address, wait(master));
+    program.store(onMaster.address, waitFor(master));
     program.store(onControl.address, CLOSED);
     program.jump(notControl);
     program.place(hangUp);

@@ -17,7 +17,6 @@ import {
   O_TRUNC,
   O_WRONLY,
   P_ALL,
-  POLLIN,
   PR_SET_NAME,
   SIG_SETMASK,
   WEXITED,
@@ -26,6 +25,7 @@ import {
 import { ANY_ERRNO } from "../../ffi/errno.ts";
 import { Label, StandaloneProgram } from "../../ffi/standalone.ts";
 import { type Argument, type Call, type CallTable, Word } from "../../ffi/table.ts";
+import { CLOSED, HAS_COME, waitFor } from "./pollfd.ts";
 import type { MonitorSetup } from "./step.ts";
 
 /** Numbers of the monitor's descriptors. */
@@ -68,11 +68,6 @@ const BUFFER = 32 << 10;
 
 const ANY = { tolerate: ANY_ERRNO };
 
-/** In a struct pollfd, as a word of 64 bits: events are above the descriptor, and what has come is above those. */
-const EVENTS = 2 ** 32;
-const HAS_COME = 2 ** 48;
-const CLOSED = 0xffffffff + EVENTS * POLLIN;
-
 /** @param logSize where in the log it goes on, in bytes */
 export function monitorProgram(setup: MonitorSetup, logSize: number): Uint8Array<ArrayBuffer> {
   return new MonitorBuilder(setup, logSize).build();
@@ -101,7 +96,7 @@ class MonitorBuilder {
     this.#expected = program.word(0);
     this.#header = program.words(0, 0, 0, 0);
     this.#pieces = program.words(this.#header, LOG_HEADER, 0, 0);
-    const wait = (slot: Slot) => MONITOR_FDS[slot] + EVENTS * POLLIN;
+    const wait = (slot: Slot) => waitFor(MONITOR_FDS[slot]);
     this.#polled = program.words(
       wait("output"),
       setup.terminal ? CLOSED : wait("errors"),

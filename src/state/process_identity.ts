@@ -19,13 +19,13 @@ export function bootId(): string {
   return currentBootId;
 }
 
-/** State and start time of a process; undefined when there is none. */
-function readStat(pid: number): { state: string; startTime: number } | undefined {
+/** State, flags and start time of a process (proc(5)); undefined when there is none. */
+function readStat(pid: number): { state: string; flags: number; startTime: number } | undefined {
   const stat = readIfThere(`/proc/${pid}/stat`);
   if (stat === undefined) return undefined;
   // the second field is the program's name in parentheses, and may itself hold spaces and parentheses
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return { state: fields[0] ?? "", startTime: Number(fields[19]) };
+  return { state: fields[0] ?? "", flags: Number(fields[6]), startTime: Number(fields[19]) };
 }
 
 /** Names a process that exists now. @throws {Error} when it does not */
@@ -50,9 +50,7 @@ export function isAlive(identity: ProcessIdentity | null): boolean {
 
 /** Whether a process has executed a program since it was made, and is not just the copy of its parent any more. */
 export function hasExecuted({ pid, startTime }: ProcessIdentity): boolean {
-  const stat = readIfThere(`/proc/${pid}/stat`);
-  if (stat === undefined) return false;
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const stat = readStat(pid);
   const PF_FORKNOEXEC = 0x40; // include/linux/sched.h
-  return Number(fields[19]) === startTime && (Number(fields[6]) & PF_FORKNOEXEC) === 0;
+  return stat !== undefined && stat.startTime === startTime && (stat.flags & PF_FORKNOEXEC) === 0;
 }
