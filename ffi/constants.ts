@@ -136,6 +136,7 @@ export const IFF_UP = 1;
 
 // poll(2)
 export const POLLIN = 1;
+export const POLLOUT = 4;
 
 // inotify(7)
 export const IN_MODIFY = 0x2;

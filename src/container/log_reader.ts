@@ -28,8 +28,8 @@ export class LogReader implements Disposable {
   }
 
   /** One that begins with what comes from now on. */
-  static fromEnd(path: string): LogReader {
-    const reader = new LogReader(path, 0);
+  static fromEnd(path: string, files: number): LogReader {
+    const reader = new LogReader(path, files);
     reader.#file = Deno.openSync(path);
     reader.#position = logEnd(path);
     return reader;

@@ -5,9 +5,9 @@ import { startContainer } from "../../container/start.ts";
 import { awaitEnd } from "../../container/stop.ts";
 import { ImageError, UsageError } from "../../errors.ts";
 import { isAlive, isSelf } from "../../state/process_identity.ts";
+import { DETACH_KEYS } from "../attach_options.ts";
 import type { Command, Invocation } from "../command.ts";
 import { openSession, type Session } from "../session.ts";
-import { DETACH_KEYS } from "./detach_keys.ts";
 import { eachContainer, requireContainers } from "./each.ts";
 
 export const command: Command = {

@@ -34,6 +34,7 @@ export const OPTIONS: RunOptions = {
   userNamespace: false,
   verify: false,
   detach: false,
+  attach: ["stdout", "stderr"],
   remove: false,
   stopSignal: undefined,
   stopTimeout: undefined,
