@@ -15,6 +15,7 @@ import type { RunOptions, StreamName } from "./options.ts";
 import { type ContainerRecord, getContainer } from "./records.ts";
 import { ExitFile, logPath } from "./settle.ts";
 import { isCaught } from "./signals.ts";
+import type { Audience } from "./start.ts";
 import { copyInput, Writer } from "./streams.ts";
 import { awaitForeground, RawTerminal, requireTerminal, TerminalRelay } from "./terminal.ts";
 
@@ -69,8 +70,16 @@ export class Attachment implements Disposable {
   /** What the container reads; undefined when it reads nothing, or not any more. */
   readonly #input: number | undefined;
 
-  /** @throws {DhowError} when the container does not run */
-  constructor({ database, paths }: { database: Database; paths: Paths }, id: string) {
+  /** Tells its monitor what has been opened of its log; undefined when it does not wait for that. */
+  readonly #opened: number | undefined;
+  /** How many files it has been told of. */
+  #told = 0;
+
+  /**
+   * @param isFirst whether nobody can have been there before: its monitor then waits for this process to open its log
+   * @throws {DhowError} when the container does not run
+   */
+  constructor({ database, paths }: { database: Database; paths: Paths }, id: string, isFirst: boolean) {
     const record = this.#record = getContainer(database, id);
     if (record.status === "foreground") {
       throw new UsageError({
@@ -93,6 +102,8 @@ export class Attachment implements Disposable {
     const { terminal, interactive } = record.config.options;
     const number = terminal ? MONITOR_FDS.output : interactive ? MONITOR_FDS.input : undefined;
     this.#input = number === undefined ? undefined : this.#take(number);
+    this.#opened = isFirst ? this.#takeWriter(MONITOR_FDS.reader) : undefined;
+    this.#tellOpened();
   }
 
   /** One of the monitor's descriptors; undefined when it has closed it, or is no monitor any more. */
@@ -153,12 +164,28 @@ export class Attachment implements Disposable {
 
   /** Asks the monitor to let go of it, so that this process has the only descriptor. */
   #closeInput(): void {
-    const control = this.#take(MONITOR_FDS.control);
-    if (control === undefined) return;
-    // it may be an end that can only be read: the other one is had by way of /proc
-    const writer = libcCall("openat", AT_FDCWD, `/proc/self/fd/${control}`, O_WRONLY | O_CLOEXEC);
+    const writer = this.#takeWriter(MONITOR_FDS.control);
+    if (writer === undefined) return;
     libcCall("write", writer, CONTROL.closeInput, 1);
-    for (const fd of [control, writer]) libcCall("close", fd);
+    libcCall("close", writer);
+  }
+
+  /** The other end of one of the monitor's pipes, which it reads. */
+  #takeWriter(number: number): number | undefined {
+    const reader = this.#take(number);
+    if (reader === undefined) return undefined;
+    try {
+      return libcCall("openat", AT_FDCWD, `/proc/self/fd/${reader}`, O_WRONLY | O_CLOEXEC);
+    } finally {
+      libcCall("close", reader);
+    }
+  }
+
+  #tellOpened(): void {
+    if (this.#opened === undefined) return;
+    for (; this.#told < this.#reader.opened; this.#told++) {
+      tryLibcCall([EPIPE], "write", this.#opened, "o", 1);
+    }
   }
 
   /** Writes what comes, each stream to its own, until the container's owner has ended. */
@@ -180,8 +207,24 @@ export class Attachment implements Disposable {
       }
       return true;
     };
-    await followLog(this.#reader.path, this.#monitor, drain);
-    return isRead || endsUnread ? undefined : new Left(BROKEN_PIPE);
+    let more = Promise.withResolvers<void>();
+    let hasEnded = false;
+    // what comes is opened at once, however slowly it is written
+    const watching = followLog(this.#reader.path, this.#monitor, () => {
+      this.#reader.openNewer();
+      this.#tellOpened();
+      more.resolve();
+    }).then(() => {
+      hasEnded = true;
+    });
+    watching.catch(() => {}); // told where it is waited for
+    while (true) {
+      more = Promise.withResolvers();
+      const isLast = hasEnded;
+      if (!await drain()) return new Left(BROKEN_PIPE);
+      if (isLast) return undefined;
+      await Promise.race([more.promise, watching]);
+    }
   }
 
   /** Nobody reads what it writes: it ends as a program does that writes into a closed pipe. */
@@ -218,6 +261,23 @@ export class Attachment implements Disposable {
     this.#exit[Symbol.dispose]();
     this.#monitor[Symbol.dispose]();
     this.process?.[Symbol.dispose]();
+    if (this.#opened !== undefined) libcCall("close", this.#opened);
+  }
+}
+
+/** Connects with a container as it starts. */
+export class Arrival implements Audience {
+  /** Undefined until it runs. */
+  attachment: Attachment | undefined;
+
+  constructor(readonly context: { database: Database; paths: Paths }, readonly id: string) {}
+
+  terminalOpened(master: number): void {
+    new TerminalRelay(master).copySize();
+  }
+
+  running(): void {
+    this.attachment = new Attachment(this.context, this.id, true);
   }
 }
 

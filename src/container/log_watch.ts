@@ -7,22 +7,22 @@ import { isAlive } from "../state/process_identity.ts";
 /**
  * Looks at a container's log whenever there may be more of it, until the container's owner has ended, and once after that.
  * @param path the log's
- * @param look reads what there is; returns whether to go on
+ * @param look is to read what there is
  * @throws {SystemCallError} when the user has too many inotify watches already
  */
 export async function followLog(
   path: string,
   owner: ProcessHandle,
-  look: () => boolean | Promise<boolean>,
+  look: () => void,
 ): Promise<void> {
   // before the first look: what is written in between is an event for it
   using watch = watchUnlessGone(dirname(path));
   while (watch !== undefined && isAlive(owner.identity)) {
-    if (!await look()) return;
+    look();
     await watch.changed(Infinity, owner.fd);
   }
   await owner.ended();
-  await look();
+  look();
 }
 
 /** @returns undefined when the container was removed meanwhile */

@@ -180,6 +180,32 @@ detachedTest("when nobody reads what it writes, run ends; and what was not to st
   assertFailure(full, 125, /cannot write what the container writes: no space left/);
 });
 
+detachedTest(
+  "what a log has no room for is not lost to who reads as it comes, however slowly",
+  async (it) => {
+    const script = "seq 1 300000; echo end >&2; exit 5";
+    const numbers = Array.from({ length: 300000 }, (_, index) => `${index + 1}\n`).join("");
+    for (const flags of [["--rm=false", "--name", "it"], ["-a", "stdout", "-a", "stderr"]]) {
+      const { code, stdout, stderr } = await run(it, [...flags, "--log-opt", "max-size=1k"], script);
+      assertEquals([code, stdout === numbers, stderr], [5, true, "end\n"], `${flags}`);
+    }
+    assertEquals(await all(it), "it exited");
+    // one that does not read at all does not stop the container
+    await it.dhow("rm", "it");
+    await using stopped = spawn(
+      it.host,
+      ["--log-opt", "max-size=1k", "--rm=false", "--name", "it"],
+      `echo up; until [ -e /go ]; do sleep 0.05; done; ${script}`,
+    );
+    await stopped.stdout.until(/up\n/);
+    await stopped.kill("STOP");
+    await it.dhow("exec", "it", "touch", "/go");
+    assertEquals(await it.dhow("wait", "it"), "5");
+    // nsenter stops with what it waits for
+    Deno.kill(stopped.pid, "SIGCONT");
+  },
+);
+
 const HOST_PROMPT = /# $/;
 const PROMPT = new RegExp("/ # (\u001b\\[6n)?$");
 const LEAVE = "\x10\x11";

@@ -36,7 +36,7 @@ export const command: Command = {
     };
     const session = await openSession(global, "attach to containers");
     const container = findContainer(session.database, name);
-    using attachment = new Attachment(session, container.id);
+    using attachment = new Attachment(session, container.id, false);
     requireTerminalFor(container.config.options, how);
     const code = await attachment.run(how);
     if (code !== undefined) return code;

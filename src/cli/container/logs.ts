@@ -100,7 +100,6 @@ async function follow(
     for (let record = reader.next(); record !== undefined; record = reader.next()) {
       lines.add(record).forEach(print);
     }
-    return true;
   });
   lines.rest().forEach(print);
 }

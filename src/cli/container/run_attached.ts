@@ -1,4 +1,4 @@
-import { Attachment, type AttachOptions, requireTerminalFor } from "../../container/attach.ts";
+import { Arrival, type AttachOptions, requireTerminalFor } from "../../container/attach.ts";
 import type { RunOptions } from "../../container/options.ts";
 import { SignalForwarder } from "../../container/signals.ts";
 import { createContainer, startContainer } from "../../container/start.ts";
@@ -39,9 +39,9 @@ export async function runAttached(
       return id;
     });
     if (!isRead) print(`${id}\n`);
-    let opened: Attachment | undefined;
-    await startContainer(session, id, image, () => opened = new Attachment(session, id));
-    using attachment = opened!;
+    const arrival = new Arrival(session, id);
+    await startContainer(session, id, image, arrival);
+    using attachment = arrival.attachment!;
     const { process } = attachment;
     if (process !== undefined) {
       signals?.begin({ pid: process.identity.pid, signal: (signal) => process.signal(signal) });

@@ -1,4 +1,4 @@
-import { Attachment, type AttachOptions, requireTerminalFor } from "../../container/attach.ts";
+import { Arrival, Attachment, type AttachOptions, requireTerminalFor } from "../../container/attach.ts";
 import { STREAM_NAMES } from "../../container/options.ts";
 import { findContainer } from "../../container/records.ts";
 import { UsageError } from "../../errors.ts";
@@ -29,9 +29,8 @@ export async function startAttached({ args, options, global }: Invocation): Prom
   const session = await openSession(global, "start containers");
   const container = findContainer(session.database, name);
   requireTerminalFor(container.config.options, how);
-  let opened: Attachment | undefined;
-  const open = () => opened = new Attachment(session, container.id);
-  await startAgain(session, container, open);
-  using attachment = opened ?? open();
+  const arrival = new Arrival(session, container.id);
+  await startAgain(session, container, arrival);
+  using attachment = arrival.attachment ?? new Attachment(session, container.id, false);
   return (await attachment.run(how)) ?? 0;
 }

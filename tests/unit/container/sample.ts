@@ -160,6 +160,7 @@ export const MONITOR: MonitorSetup = {
   id: ID,
   terminal: false,
   keepsInput: false,
+  awaitsReader: false,
   log: { path: `/var/lib/dhow/containers/${ID}/log`, size: null, files: 1 },
   exitPath: `/var/lib/dhow/containers/${ID}/exit`,
   command: ["/usr/bin/dhow", "ended", ID],
