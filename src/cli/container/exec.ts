@@ -3,7 +3,7 @@ import { findContainer } from "../../container/records.ts";
 import { UsageError } from "../../errors.ts";
 import { DETACH_KEYS } from "../attach_options.ts";
 import type { Command } from "../command.ts";
-import { readVariable } from "../run_options.ts";
+import { readVariable } from "../variable.ts";
 import { openSession } from "../session.ts";
 import { readEnvFile } from "../env_file.ts";
 import { readDetachKeys } from "./detach_keys.ts";

@@ -8,6 +8,7 @@ import { isAlive, isSelf } from "../../state/process_identity.ts";
 import { DETACH_KEYS } from "../attach_options.ts";
 import type { Command, Invocation } from "../command.ts";
 import { openSession, type Session } from "../session.ts";
+import { storeOf } from "../store_of.ts";
 import { eachContainer, requireContainers } from "./each.ts";
 
 export const command: Command = {
@@ -52,9 +53,7 @@ async function startAll(invocation: Invocation): Promise<number> {
   );
 }
 
-/**
- * Starts a container on its image as it is on record; does nothing when it runs.
- */
+/** Starts a container on its image as it is on record; does nothing when it runs. */
 export async function startAgain(
   session: Session,
   container: ContainerRecord,
@@ -68,7 +67,7 @@ export async function startAgain(
     return; // it will be started soon
   }
   const { id, config, image: expected } = container;
-  const image = await resolveImage(session.store, config.source, {
+  const image = await resolveImage(storeOf(session), config.source, {
     pull: "never",
     platform: undefined,
     download: () => Promise.reject(new Error("nothing is to be downloaded")),
