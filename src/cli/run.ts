@@ -21,17 +21,22 @@ export const command: Command = {
     }
     const session = await openSession(invocation.global, "run containers");
     const image = await imageFor(session, options);
-    return await withCidFile(options.cidFile, async (announce) => {
-      if (!options.detach) {
-        return await runContainer(session, { ...options, remove: true }, image, announce);
-      }
-      const { createContainer, startContainer } = await import("../container/start.ts");
-      const id = await createContainer(session, options, image);
-      announce(id);
-      await startContainer(session, id, image);
-      print(`${id}\n`);
-      return 0;
+    if (!options.detach) {
+      const removed = { ...options, remove: true };
+      return await withCidFile(
+        options.cidFile,
+        (announce) => runContainer(session, removed, image, announce),
+      );
+    }
+    const { createContainer, startContainer } = await import("../container/start.ts");
+    const id = await withCidFile(options.cidFile, async (announce) => {
+      const made = await createContainer(session, options, image);
+      announce(made);
+      return made;
     });
+    await startContainer(session, id, image);
+    print(`${id}\n`);
+    return 0;
   },
 };
 

@@ -34,9 +34,9 @@ export async function runAttached(
   const signals = given.flag(SIG_PROXY.name) ? new SignalForwarder(() => {}) : undefined;
   try {
     const id = await withCidFile(options.cidFile, async (announce) => {
-      const id = await createContainer(session, { ...options, remove }, image);
-      announce(id);
-      return id;
+      const made = await createContainer(session, { ...options, remove }, image);
+      announce(made);
+      return made;
     });
     if (!isRead) print(`${id}\n`);
     const arrival = new Arrival(session, id);
