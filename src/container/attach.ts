@@ -1,6 +1,6 @@
 /** Somebody at a container that runs by itself: what it writes from now on, and what it reads. */
-import { AT_FDCWD, O_CLOEXEC, O_WRONLY, SIGNALS } from "../../ffi/constants.ts";
-import { describeErrno, EBADF, EIO, EPIPE, ESRCH } from "../../ffi/errno.ts";
+import { SIGNALS } from "../../ffi/constants.ts";
+import { describeErrno, EIO, EPIPE } from "../../ffi/errno.ts";
 import { libcCall, tryLibcCall } from "../../ffi/table.ts";
 import { DhowError, HostError, UsageError } from "../errors.ts";
 import { log } from "../log.ts";
@@ -11,6 +11,7 @@ import { ProcessHandle } from "../state/process_end.ts";
 import type { DetachKeys } from "./detach_keys.ts";
 import { LogReader } from "./log_reader.ts";
 import { followLog } from "./log_watch.ts";
+import { takeEnd, takeWriter } from "./monitor_ends.ts";
 import type { RunOptions, StreamName } from "./options.ts";
 import { type ContainerRecord, getContainer } from "./records.ts";
 import { ExitFile, logPath } from "./settle.ts";
@@ -69,7 +70,6 @@ export class Attachment implements Disposable {
   readonly #exit: ExitFile;
   /** What the container reads; undefined when it reads nothing, or not any more. */
   readonly #input: number | undefined;
-
   /** Tells its monitor what has been opened of its log; undefined when it does not wait for that. */
   readonly #opened: number | undefined;
   /** How many files it has been told of. */
@@ -101,19 +101,9 @@ export class Attachment implements Disposable {
     this.#exit = new ExitFile(paths, id);
     const { terminal, interactive } = record.config.options;
     const number = terminal ? MONITOR_FDS.output : interactive ? MONITOR_FDS.input : undefined;
-    this.#input = number === undefined ? undefined : this.#take(number);
-    this.#opened = isFirst ? this.#takeWriter(MONITOR_FDS.reader) : undefined;
+    this.#input = number === undefined ? undefined : takeEnd(monitor, number);
+    this.#opened = isFirst ? takeWriter(monitor, MONITOR_FDS.reader) : undefined;
     this.#tellOpened();
-  }
-
-  /** One of the monitor's descriptors; undefined when it has closed it, or is no monitor any more. */
-  #take(number: number): number | undefined {
-    const fd = tryLibcCall([EBADF, ESRCH], "pidfd_getfd", this.#monitor.fd, number, 0);
-    if (fd < 0) return undefined;
-    // the command that it becomes has others under these numbers
-    if (isMonitor(this.#monitor.identity.pid)) return fd;
-    libcCall("close", fd);
-    return undefined;
   }
 
   /**
@@ -164,21 +154,10 @@ export class Attachment implements Disposable {
 
   /** Asks the monitor to let go of it, so that this process has the only descriptor. */
   #closeInput(): void {
-    const writer = this.#takeWriter(MONITOR_FDS.control);
+    const writer = takeWriter(this.#monitor, MONITOR_FDS.control);
     if (writer === undefined) return;
     libcCall("write", writer, CONTROL.closeInput, 1);
     libcCall("close", writer);
-  }
-
-  /** The other end of one of the monitor's pipes, which it reads. */
-  #takeWriter(number: number): number | undefined {
-    const reader = this.#take(number);
-    if (reader === undefined) return undefined;
-    try {
-      return libcCall("openat", AT_FDCWD, `/proc/self/fd/${reader}`, O_WRONLY | O_CLOEXEC);
-    } finally {
-      libcCall("close", reader);
-    }
   }
 
   #tellOpened(): void {
@@ -278,14 +257,5 @@ export class Arrival implements Audience {
 
   running(): void {
     this.attachment = new Attachment(this.context, this.id, true);
-  }
-}
-
-function isMonitor(pid: number): boolean {
-  try {
-    return Deno.readLinkSync(`/proc/${pid}/exe`).startsWith("/memfd:dhow-monitor");
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
   }
 }
