@@ -4,8 +4,8 @@ import { newId } from "../container/names.ts";
 import { onlyImage, readEtc } from "../container/image.ts";
 import { locateImage } from "../container/locate.ts";
 import { settleMounts } from "../container/mounts.ts";
-import type { RunOptions } from "../container/options.ts";
-import { type ImageEtc, prepare, type RunnableImage } from "../container/prepare.ts";
+import { joinsOthers, type RunOptions } from "../container/options.ts";
+import { type ImageEtc, type PartnersOfStart, prepare, type RunnableImage } from "../container/prepare.ts";
 import { UsageError } from "../errors.ts";
 import { archivedFiles } from "../image/files/archived.ts";
 import { assertRunnableHere } from "../image/config.ts";
@@ -39,7 +39,8 @@ export const command: Command = {
       print(helpText("explain", { ...command, options: RUN_OPTIONS }));
       return 0;
     }
-    const options = readRunOptions({ ...parsed, global });
+    const wanted = readRunOptions({ ...parsed, global });
+    const { options, partners } = await joined(wanted, global);
     const id = newId();
     const workFolder = `/tmp/dhow-${id.slice(0, 12)}`;
     const { image, archive } = await inspect(options, global, `${workFolder}/layers`);
@@ -47,11 +48,23 @@ export const command: Command = {
     // volumes of the script are its own: they go with its folder
     const { mounts } = settleMounts(options.mounts, image.config.volumes ?? [], newId);
     const paths = pathsUnder(workFolder);
-    const plan = prepare({ id, options, image, endpoint, paths, mounts, fillsVolumes: true });
+    const plan = prepare({ id, options, image, endpoint, paths, mounts, partners, fillsVolumes: true });
     print(explain({ title: commandLine("dhow", ...args), workFolder, archive, plan }));
     return 0;
   },
 };
+
+/** Finds the containers whose namespaces are to be joined. */
+async function joined(
+  options: RunOptions,
+  global: GlobalOptions,
+): Promise<{ options: RunOptions; partners: PartnersOfStart | undefined }> {
+  if (!joinsOthers(options)) return { options, partners: undefined };
+  const { database, paths } = await openSession(global, "look at other containers");
+  const { findPartners, resolveJoins } = await import("../container/joins.ts");
+  const resolved = resolveJoins(database, options);
+  return { options: resolved, partners: findPartners(database, paths, resolved) };
+}
 
 interface Inspected {
   readonly image: RunnableImage;

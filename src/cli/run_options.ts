@@ -1,18 +1,17 @@
 import {
   type LogOptions,
-  type NetworkMode,
   PULL_POLICIES,
   type PullPolicy,
   type RestartPolicy,
   type RunOptions,
-  type Sharing,
 } from "../container/options.ts";
 import { signalName } from "./container/signal_names.ts";
 import { parseAddress } from "../network/subnet.ts";
 import { UsageError } from "../errors.ts";
-import type { Invocation, Option, ParsedOptions } from "./command.ts";
+import type { Invocation, Option } from "./command.ts";
 import { readEnvFile } from "./env_file.ts";
 import { MOUNT_OPTIONS, readMounts } from "./mount_options.ts";
+import { readNamespaces, readNetwork } from "./namespace_options.ts";
 import { INSECURE, PLATFORM, readPlatform } from "./registry_options.ts";
 
 /** The options of `run`, docker's. */
@@ -23,7 +22,11 @@ export const RUN_OPTIONS: readonly Option[] = [
   { name: "rm", help: "remove the container when it ends (always done without --detach)" },
   { name: "name", value: "NAME", help: "name the container" },
   { name: "hostname", short: "h", value: "NAME", help: "its host name (default: its short id)" },
-  { name: "network", value: "MODE", help: "bridge (default), none or host" },
+  {
+    name: "network",
+    value: "MODE",
+    help: "bridge (default), none, host, or container:NAME for that of another container",
+  },
   { name: "ip", value: "ADDRESS", help: "its address in the bridge's network" },
   { name: "dns", value: "SERVER", repeats: true, help: "name server to use instead of the host's" },
   { name: "entrypoint", value: "PROGRAM", help: "replace the image's entrypoint" },
@@ -77,11 +80,11 @@ export const RUN_OPTIONS: readonly Option[] = [
   },
   { name: "cidfile", value: "FILE", help: "write the container's id to this file, which must not be there" },
   { name: "init", help: "let an init of dhow's be process 1: it hands signals on and reaps" },
-  { name: "pid", value: "MODE", help: "private (default) or host: whose processes it sees" },
+  { name: "pid", value: "MODE", help: "private (default), host or container:NAME: whose processes it sees" },
   {
     name: "ipc",
     value: "MODE",
-    help: "private (default), shareable or host: whose shared memory and queues",
+    help: "private (default), shareable, none, host or container:NAME: whose shared memory and queues",
   },
   { name: "uts", value: "MODE", help: "private (default) or host: whose host name" },
   ...MOUNT_OPTIONS,
@@ -91,13 +94,10 @@ function isAddress(text: string): boolean {
   return parseAddress(text) !== undefined || (text.includes(":") && URL.canParse(`http://[${text}]`));
 }
 
-const NETWORK_MODES: readonly string[] = ["bridge", "none", "host"] satisfies NetworkMode[];
-const isNetworkMode = (text: string): text is NetworkMode => NETWORK_MODES.includes(text);
-
 const isPullPolicy = (text: string): text is PullPolicy => PULL_POLICIES.some((policy) => policy === text);
 
 /** Makes an error of a reason and what to do. */
-type Wrong = (why: string, hint?: string) => UsageError;
+export type Wrong = (why: string, hint?: string) => UsageError;
 
 /** @throws {UsageError} when options contradict each other or have impossible values */
 export function readRunOptions({ options, args }: Invocation): RunOptions {
@@ -105,13 +105,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     new UsageError({ what: "cannot run a container", why, ...(hint === undefined ? {} : { hint }) });
   const [image, ...command] = args;
   if (image === undefined) throw wrong("no IMAGE was given", "see: dhow run --help");
-  const network = options.text("network") ?? "bridge";
-  if (!isNetworkMode(network)) {
-    throw wrong(
-      `there is no network ${JSON.stringify(network)}`,
-      `--network takes ${NETWORK_MODES.join(", ")}`,
-    );
-  }
+  const network = readNetwork(options, wrong);
   const pull = options.text("pull") ?? "missing";
   if (!isPullPolicy(pull)) {
     throw wrong(`there is no --pull ${JSON.stringify(pull)}`, `--pull takes ${PULL_POLICIES.join(", ")}`);
@@ -162,7 +156,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     restart: readRestart(options.text("restart") ?? "no", options.flag("rm"), wrong),
     cidFile: options.text("cidfile"),
     init: options.flag("init"),
-    ...readSharing(options, wrong),
+    ...readNamespaces(options, wrong),
     mounts: readMounts(options),
   };
 }
@@ -187,25 +181,6 @@ function readRestart(text: string, removes: boolean, wrong: Wrong): RestartPolic
   }
   if (policy !== "no" && removes) throw wrong("Conflicting options: --restart and --rm");
   return { name: policy as RestartPolicy["name"], retries: Number(times ?? 0) };
-}
-
-function readSharing(options: ParsedOptions, wrong: Wrong): Record<"pid" | "ipc" | "uts", Sharing> {
-  const read = (name: "pid" | "ipc" | "uts"): Sharing => {
-    const mode = options.text(name) || "private";
-    if (mode === "private" || (name === "ipc" && mode === "shareable")) return "private";
-    if (mode !== "host") {
-      const why = mode.startsWith("container:")
-        ? `--${name} cannot join another container's namespace yet`
-        : `there is no --${name} ${JSON.stringify(mode)}`;
-      throw wrong(why, `--${name} takes private or host`);
-    }
-    if (options.flag("userns")) throw wrong(`--${name} host and --userns contradict each other`);
-    if (name === "uts" && options.text("hostname") !== undefined) {
-      throw wrong("--hostname and --uts host contradict each other");
-    }
-    return "host";
-  };
-  return { pid: read("pid"), ipc: read("ipc"), uts: read("uts") };
 }
 
 function splitLabel(text: string): [name: string, value: string] {

@@ -46,9 +46,9 @@ export interface RunOptions {
   /** Whether an init of dhow's is its process 1. */
   readonly init: boolean;
   /** Whose processes it sees, whose System V and POSIX queues and shared memory, whose host name. */
-  readonly pid: Sharing;
-  readonly ipc: Sharing;
-  readonly uts: Sharing;
+  readonly pid: "private" | "host" | Joined;
+  readonly ipc: "private" | "shareable" | "none" | "host" | Joined;
+  readonly uts: "private" | "host";
   readonly mounts: readonly MountRequest[];
 }
 
@@ -59,8 +59,18 @@ export interface RestartPolicy {
   readonly retries: number;
 }
 
-/** Whether a container has a namespace of its own, or is in the host's. */
-export type Sharing = "private" | "host";
+/** That a container joins a namespace of another: its name as the user gives it, its id on record. */
+export type Joined = `container:${string}`;
+
+/** The container whose namespace is joined; undefined when none is. */
+export function joinedContainer(mode: string): string | undefined {
+  return mode.startsWith("container:") ? mode.slice("container:".length) : undefined;
+}
+
+/** Whether a container joins a namespace of another. */
+export function joinsOthers({ network, pid, ipc }: Pick<RunOptions, "network" | "pid" | "ipc">): boolean {
+  return [network, pid, ipc].some((mode) => joinedContainer(mode) !== undefined);
+}
 
 /** How a container's log is kept. */
 export interface LogOptions {
@@ -70,7 +80,7 @@ export interface LogOptions {
   readonly maxFiles: number;
 }
 
-export type NetworkMode = "bridge" | "host" | "none";
+export type NetworkMode = "bridge" | "host" | "none" | Joined;
 
 /** When an image is downloaded: if the store lacks it, each time, or not at all. */
 export const PULL_POLICIES = ["missing", "always", "never"] as const;

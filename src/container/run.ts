@@ -14,7 +14,7 @@ import { makeConfig } from "./records.ts";
 import { leaveNetworkBehind } from "./keeper.ts";
 import type { ResolvedImage } from "./image.ts";
 import { checkName, newId, settleName } from "./names.ts";
-import type { RunOptions } from "./options.ts";
+import { joinsOthers, type RunOptions } from "./options.ts";
 import { prepare } from "./prepare.ts";
 import { claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
 import { SignalForwarder } from "./signals.ts";
@@ -54,7 +54,8 @@ export async function runContainer(
   const id = newId();
   try {
     log.debug("take a name and an address, write down what will have to be undone");
-    const plan = register(context, id, options, image);
+    const joining = joinsOthers(options) ? await import("./joins.ts") : undefined;
+    const plan = register(context, id, options, image, joining);
     stepDone();
     announce(id);
     let status: ExitStatus | undefined;
@@ -100,10 +101,12 @@ export async function runContainer(
 function register(
   { database, paths }: RunContext,
   id: string,
-  options: RunOptions,
+  wanted: RunOptions,
   image: ResolvedImage,
+  joining: typeof import("./joins.ts") | undefined,
 ): Plan {
   return database.transaction(() => {
+    const options = joining?.resolveJoins(database, wanted) ?? wanted;
     if (!image.isPresent()) {
       throw new ImageError({
         what: `cannot run ${JSON.stringify(options.image)}`,
@@ -124,10 +127,12 @@ function register(
       Date.now(),
     );
     claimVolumes(database, id, mounts);
+    joining?.registerJoins(database, id, options);
     const endpoint = options.network === "bridge"
       ? allocateEndpoint(database, id, options.address, (text) => log.info(text))
       : undefined;
-    const plan = prepare({ id, options, image, endpoint, paths, mounts });
+    const partners = joining?.findPartners(database, paths, options);
+    const plan = prepare({ id, options, image, endpoint, paths, mounts, partners });
     database.run("UPDATE containers SET undo = ? WHERE id = ?", JSON.stringify(plan.undo), id);
     return plan;
   });

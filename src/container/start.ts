@@ -12,7 +12,7 @@ import { recordUndo } from "./journal.ts";
 import { leaveNetworkBehind } from "./keeper.ts";
 import { laterEnvironment } from "./later.ts";
 import { checkName, newId, settleName } from "./names.ts";
-import type { RunOptions } from "./options.ts";
+import { joinsOthers, type RunOptions } from "./options.ts";
 import { prepare } from "./prepare.ts";
 import { type ContainerRecord, getContainer, makeConfig, NOBODY } from "./records.ts";
 import type { RunContext } from "./run.ts";
@@ -28,14 +28,16 @@ import { claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
  */
 export async function createContainer(
   context: RunContext,
-  options: RunOptions,
+  wanted: RunOptions,
   image: ResolvedImage,
 ): Promise<string> {
   const { database, paths } = context;
-  if (options.name !== undefined) checkName(options.name);
+  if (wanted.name !== undefined) checkName(wanted.name);
   const id = newId();
+  const joining = joinsOthers(wanted) ? await import("./joins.ts") : undefined;
   database.transaction(() => {
-    assertPresent(image, options.image);
+    assertPresent(image, wanted.image);
+    const options = joining?.resolveJoins(database, wanted) ?? wanted;
     const { mounts } = registerVolumes(database, options.mounts, image.config.volumes);
     findSources(mounts, paths); // to hear now of those that are missing
     database.run(
@@ -49,6 +51,7 @@ export async function createContainer(
       Date.now(),
     );
     claimVolumes(database, id, mounts);
+    joining?.registerJoins(database, id, options);
   });
   stepDone();
   try {
@@ -92,7 +95,9 @@ export async function startContainer(
 ): Promise<void> {
   const { database, paths } = context;
   log.debug("take an address, write down what will have to be undone");
-  const plan = register(context, id, image);
+  const { options } = getContainer(database, id).config;
+  const joining = joinsOthers(options) ? await import("./joins.ts") : undefined;
+  const plan = register(context, id, image, joining);
   stepDone();
   let child: DetachedChild | undefined;
   try {
@@ -140,13 +145,19 @@ async function giveUp(context: RunContext, id: string, error: unknown): Promise<
   }
 }
 
-function register(context: RunContext, id: string, image: ResolvedImage): Plan {
+function register(
+  context: RunContext,
+  id: string,
+  image: ResolvedImage,
+  joining: typeof import("./joins.ts") | undefined,
+): Plan {
   const { database, paths } = context;
   return database.transaction(() => {
     const record = getContainer(database, id);
     const { options, mounts = [] } = record.config;
     assertPresent(image, options.image);
     assertStartable(record);
+    const partners = joining?.findPartners(database, paths, options);
     const owner = JSON.stringify(identify(Deno.pid));
     database.run("UPDATE containers SET owner = ? WHERE id = ?", owner, id);
     if (record.status !== "restarting") {
@@ -163,6 +174,7 @@ function register(context: RunContext, id: string, image: ResolvedImage): Plan {
       paths,
       monitor: monitorOf(context, record),
       mounts,
+      partners,
     });
     database.run("UPDATE containers SET undo = ? WHERE id = ?", JSON.stringify(plan.undo), id);
     return plan;

@@ -132,6 +132,13 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (container, target)
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX containers_of_volumes ON container_volumes (volume);
+  CREATE TABLE joins (                -- whose namespaces a container joins when it starts
+    container TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,
+    kind TEXT NOT NULL,               -- network, ipc or pid
+    partner TEXT NOT NULL,            -- the id of a container, which may be gone
+    PRIMARY KEY (container, kind)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX joins_of_partners ON joins (partner);
   ${EVENT_SCHEMA}
   `,
 ];

@@ -1,5 +1,6 @@
 /** What `inspect` shows of a container: docker's types.ContainerJSON. */
 import { join } from "@std/path";
+import { joinedContainer } from "../../container/options.ts";
 import type { ContainerRecord } from "../../container/records.ts";
 import { type Field, GoMap, List, Nil, Struct, type Value } from "../template/value.ts";
 import type { ContainerSize } from "./sizes.ts";
@@ -141,11 +142,11 @@ function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
     DnsSearch: new List([]),
     ExtraHosts: NO_TEXTS,
     GroupAdd: NO_TEXTS,
-    IpcMode: options.ipc ?? "private",
+    IpcMode: options.ipc,
     Cgroup: "",
     Links: NO_TEXTS,
     OomScoreAdj: 0,
-    PidMode: options.pid === "host" ? "host" : "",
+    PidMode: options.pid === "private" ? "" : options.pid,
     Privileged: false,
     PublishAllPorts: false,
     ReadonlyRootfs: false,
@@ -173,6 +174,7 @@ function describeLayers({ stateFolder, runFolder, isRunning }: ShownContainer): 
 
 function describeNetworks({ record: { id, config }, endpoint, isRunning }: ShownContainer): Struct {
   const { network } = config.options;
+  const isJoined = joinedContainer(network) !== undefined;
   const place = plain("*network.EndpointSettings", {
     IPAMConfig: new Nil("*network.EndpointIPAMConfig"),
     Links: NO_TEXTS,
@@ -190,7 +192,7 @@ function describeNetworks({ record: { id, config }, endpoint, isRunning }: Shown
   });
   return plain("*types.NetworkSettings", {
     Bridge: "",
-    SandboxID: isRunning ? id : "",
+    SandboxID: isRunning && !isJoined ? id : "",
     HairpinMode: false,
     LinkLocalIPv6Address: "",
     LinkLocalIPv6PrefixLen: 0,
@@ -207,7 +209,7 @@ function describeNetworks({ record: { id, config }, endpoint, isRunning }: Shown
     IPv6Gateway: "",
     MacAddress: endpoint?.hardwareAddress ?? "",
     Networks: new GoMap(
-      new Map([[network, place]]),
+      new Map(isJoined ? [] : [[network, place]]),
       "map[string]*network.EndpointSettings",
       new Nil("*network.EndpointSettings"),
     ),
