@@ -3,7 +3,7 @@ import { requireRoot } from "../container/host.ts";
 import { newId } from "../container/names.ts";
 import { onlyImage, readEtc } from "../container/image.ts";
 import { locateImage } from "../container/locate.ts";
-import { settleMounts } from "../container/mounts.ts";
+import { type ContainerMount, isBind, settleMounts } from "../container/mounts.ts";
 import { joinsOthers, type RunOptions } from "../container/options.ts";
 import { type ImageEtc, type PartnersOfStart, prepare, type RunnableImage } from "../container/prepare.ts";
 import { UsageError } from "../errors.ts";
@@ -16,7 +16,7 @@ import { imagineEndpoint } from "../network/endpoints.ts";
 import { type Archive, explain } from "../plan/explain.ts";
 import { commandLine } from "../plan/shell.ts";
 import type { Lower } from "../rootfs/overlay.ts";
-import { pathsUnder } from "../state/paths.ts";
+import { pathsUnder, volumeData } from "../state/paths.ts";
 import { type Command, type GlobalOptions, helpText, parse, withHelp } from "./command.ts";
 import { print } from "./output.ts";
 import { readRunOptions, RUN_OPTIONS } from "./run_options.ts";
@@ -46,7 +46,8 @@ export const command: Command = {
     const { image, archive } = await inspect(options, global, `${workFolder}/layers`);
     const endpoint = options.network === "bridge" ? imagineEndpoint(id, options.address) : undefined;
     // volumes of the script are its own: they go with its folder
-    const { mounts } = settleMounts(options.mounts, image.config.volumes ?? [], newId);
+    const inherited = await othersMounts(options, global);
+    const { mounts } = settleMounts(options.mounts, image.config.volumes ?? [], newId, inherited);
     const paths = pathsUnder(workFolder);
     const plan = prepare({ id, options, image, endpoint, paths, mounts, partners, fillsVolumes: true });
     print(explain({ title: commandLine("dhow", ...args), workFolder, archive, plan }));
@@ -64,6 +65,22 @@ async function joined(
   const { findPartners, resolveJoins } = await import("../container/joins.ts");
   const resolved = resolveJoins(database, options);
   return { options: resolved, partners: findPartners(database, paths, resolved) };
+}
+
+/** What comes from other containers: their volumes as the folders that they are. */
+async function othersMounts(
+  { volumesFrom }: RunOptions,
+  global: GlobalOptions,
+): Promise<ContainerMount[]> {
+  if (volumesFrom.length === 0) return [];
+  const { database, paths } = await openSession(global, "look at other containers");
+  const { inheritedMounts } = await import("../container/volumes_from.ts");
+  return inheritedMounts(database, volumesFrom).map((mount) => {
+    if (mount.type !== "volume") return mount;
+    const { name, target, readOnly, options } = mount;
+    const source = options !== undefined && isBind(options) ? options["device"]! : volumeData(paths, name);
+    return { type: "bind", source, target, readOnly, propagation: "rprivate", createsSource: false };
+  });
 }
 
 interface Inspected {

@@ -10,7 +10,7 @@ import { parseAddress } from "../network/subnet.ts";
 import { UsageError } from "../errors.ts";
 import type { Invocation, Option } from "./command.ts";
 import { readEnvFile } from "./env_file.ts";
-import { MOUNT_OPTIONS, readMounts } from "./mount_options.ts";
+import { MOUNT_OPTIONS, parseVolumesFrom, readMounts } from "./mount_options.ts";
 import { readNamespaces, readNetwork } from "./namespace_options.ts";
 import { INSECURE, PLATFORM, readPlatform } from "./registry_options.ts";
 
@@ -158,6 +158,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     init: options.flag("init"),
     ...readNamespaces(options, wrong),
     mounts: readMounts(options),
+    volumesFrom: options.list("volumes-from").map(parseVolumesFrom),
   };
 }
 

@@ -31,6 +31,11 @@ export async function carryOutJournal(
   const failures: unknown[] = [];
   for (const undo of journal.toReversed()) {
     try {
+      if (undo.undo === "release-volumes") {
+        const { releaseVolumes } = await import("./volume_mounts.ts");
+        await releaseVolumes(database, container, undo.folders);
+        continue;
+      }
       if (undo.undo === "kill" && isAlive(undo)) await letGoOn(container);
       await carryOut(undo, {
         quick: quick && !(undo.undo === "delete-link" && isJoined(database, container)),

@@ -50,6 +50,15 @@ export interface RunOptions {
   readonly ipc: "private" | "shareable" | "none" | "host" | Joined;
   readonly uts: "private" | "host";
   readonly mounts: readonly MountRequest[];
+  readonly volumesFrom: readonly VolumesFrom[];
+}
+
+/** A container whose volumes another one has as well. */
+export interface VolumesFrom {
+  /** As the user calls it. */
+  readonly container: string;
+  /** `ro`, `rw`, or empty. */
+  readonly mode: string;
 }
 
 /** When a container that has ended is started again. */

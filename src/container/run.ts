@@ -16,7 +16,7 @@ import type { ResolvedImage } from "./image.ts";
 import { checkName, newId, settleName } from "./names.ts";
 import { joinsOthers, type RunOptions } from "./options.ts";
 import { prepare } from "./prepare.ts";
-import { claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
+import { claimVolumeMounts, claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
 import { SignalForwarder } from "./signals.ts";
 import { awaitForeground, RawTerminal, requireTerminal, TerminalRelay } from "./terminal.ts";
 
@@ -55,7 +55,8 @@ export async function runContainer(
   try {
     log.debug("take a name and an address, write down what will have to be undone");
     const joining = joinsOthers(options) ? await import("./joins.ts") : undefined;
-    const plan = register(context, id, options, image, joining);
+    const volumesFrom = options.volumesFrom.length > 0 ? await import("./volumes_from.ts") : undefined;
+    const plan = register(context, id, options, image, { joining, volumesFrom });
     stepDone();
     announce(id);
     let status: ExitStatus | undefined;
@@ -64,6 +65,8 @@ export async function runContainer(
       if (hasVolumes(database, id)) {
         const { fillVolumes } = await import("./volume_fill.ts");
         await fillVolumes(database, paths, id, image);
+        const { mountVolumes } = await import("./volume_mounts.ts");
+        await mountVolumes(database, paths, id);
       }
       const child = await execute(plan.steps, {
         record: (undo) => recordUndo(database, id, undo),
@@ -103,7 +106,10 @@ function register(
   id: string,
   wanted: RunOptions,
   image: ResolvedImage,
-  joining: typeof import("./joins.ts") | undefined,
+  { joining, volumesFrom }: {
+    joining: typeof import("./joins.ts") | undefined;
+    volumesFrom: typeof import("./volumes_from.ts") | undefined;
+  },
 ): Plan {
   return database.transaction(() => {
     const options = joining?.resolveJoins(database, wanted) ?? wanted;
@@ -115,7 +121,8 @@ function register(
       });
     }
     const name = settleName(database, options.name);
-    const { mounts } = registerVolumes(database, options.mounts, image.config.volumes);
+    const inherited = volumesFrom?.inheritedMounts(database, options.volumesFrom);
+    const { mounts } = registerVolumes(database, options.mounts, image.config.volumes, inherited);
     const owner = JSON.stringify(identify(Deno.pid));
     database.run(
       "INSERT INTO containers (id, name, image, owner, undo, config, created) VALUES (?, ?, ?, ?, '[]', ?, ?)",
@@ -133,7 +140,8 @@ function register(
       : undefined;
     const partners = joining?.findPartners(database, paths, options);
     const plan = prepare({ id, options, image, endpoint, paths, mounts, partners });
-    database.run("UPDATE containers SET undo = ? WHERE id = ?", JSON.stringify(plan.undo), id);
+    const undo = [...claimVolumeMounts(database, paths, id, mounts), ...plan.undo];
+    database.run("UPDATE containers SET undo = ? WHERE id = ?", JSON.stringify(undo), id);
     return plan;
   });
 }

@@ -19,7 +19,7 @@ import type { RunContext } from "./run.ts";
 import { removeContainer } from "./remove.ts";
 import { exitPath, logPath, settle } from "./settle.ts";
 import { findSources } from "./mount_sources.ts";
-import { claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
+import { claimVolumeMounts, claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
 
 /**
  * Puts a container on record.
@@ -35,10 +35,12 @@ export async function createContainer(
   if (wanted.name !== undefined) checkName(wanted.name);
   const id = newId();
   const joining = joinsOthers(wanted) ? await import("./joins.ts") : undefined;
+  const volumesFrom = wanted.volumesFrom.length > 0 ? await import("./volumes_from.ts") : undefined;
   database.transaction(() => {
     assertPresent(image, wanted.image);
     const options = joining?.resolveJoins(database, wanted) ?? wanted;
-    const { mounts } = registerVolumes(database, options.mounts, image.config.volumes);
+    const inherited = volumesFrom?.inheritedMounts(database, options.volumesFrom);
+    const { mounts } = registerVolumes(database, options.mounts, image.config.volumes, inherited);
     findSources(mounts, paths); // to hear now of those that are missing
     database.run(
       `INSERT INTO containers (id, name, image, owner, undo, status, config, created)
@@ -102,6 +104,10 @@ export async function startContainer(
   let child: DetachedChild | undefined;
   try {
     await fillNewVolumes(context, id, image); // what a create that was killed has left to do
+    if (hasVolumes(database, id)) {
+      const { mountVolumes } = await import("./volume_mounts.ts");
+      await mountVolumes(database, paths, id);
+    }
     child = await executeDetached(plan.steps, {
       record: (undo) => recordUndo(database, id, undo),
       makeNetwork: (setup) => makeNetwork(database, paths, setup),
@@ -176,7 +182,8 @@ function register(
       mounts,
       partners,
     });
-    database.run("UPDATE containers SET undo = ? WHERE id = ?", JSON.stringify(plan.undo), id);
+    const undo = [...claimVolumeMounts(database, paths, id, mounts), ...plan.undo];
+    database.run("UPDATE containers SET undo = ? WHERE id = ?", JSON.stringify(undo), id);
     return plan;
   });
 }

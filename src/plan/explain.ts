@@ -284,6 +284,7 @@ function undoCommands(undo: Undo): string[] {
   switch (undo.undo) {
     case "remove-cgroups":
       return undo.folders.map((path) => `rmdir ${quote(path)} 2>/dev/null || true`);
+    case "release-volumes": // a script has none
     case "delete-link": // goes with the container's network namespace
     case "remove-tree": // below the script's own folder
     case "kill":

@@ -210,6 +210,8 @@ export type Undo =
   | { readonly undo: "remove-tree"; readonly path: string }
   | { readonly undo: "remove-cgroups"; readonly folders: readonly string[] }
   | { readonly undo: "delete-link"; readonly link: string }
+  /** What is mounted on these folders of volumes goes with the last container that has it. */
+  | { readonly undo: "release-volumes"; readonly folders: readonly string[] }
   | { readonly undo: "kill"; readonly pid: number; readonly startTime: number; readonly bootId: string };
 
 /** A container's start, and how to take back all that it leaves on the host. */

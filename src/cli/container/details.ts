@@ -133,7 +133,11 @@ function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
     }),
     AutoRemove: options.remove,
     VolumeDriver: "",
-    VolumesFrom: NO_TEXTS,
+    VolumesFrom: new List(
+      options.volumesFrom.map(({ container, mode }) => mode === "" ? container : `${container}:${mode}`),
+      "[]string",
+      options.volumesFrom.length === 0,
+    ),
     CapAdd: NO_TEXTS,
     CapDrop: NO_TEXTS,
     CgroupnsMode: "private",

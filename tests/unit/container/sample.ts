@@ -53,6 +53,7 @@ export const OPTIONS: RunOptions = {
   ipc: "private",
   uts: "private",
   mounts: [],
+  volumesFrom: [],
 };
 
 export const CONFIG: ImageConfig = {
