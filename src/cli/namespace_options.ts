@@ -19,7 +19,7 @@ const isJoined = (mode: string): mode is `container:${string}` => joinedContaine
 
 /** @throws {UsageError} when there is no such network, or it contradicts other options */
 export function readNetwork(options: ParsedOptions, wrong: Wrong): NetworkMode {
-  const mode = options.text("network") ?? "bridge";
+  const mode = options.text("network") ?? options.text("net") ?? "bridge";
   if (isJoined(mode)) {
     if (joinedContainer(mode) === "") {
       throw wrong("Invalid network mode", "invalid container format container:<name|id>");
@@ -60,7 +60,12 @@ export function readNamespaces(
     throw wrong(`--uts: invalid UTS mode ${JSON.stringify(uts)}`, "there are private and host");
   }
   if (options.flag("userns")) {
-    const shared = Object.entries({ pid, ipc, uts, network: options.text("network") ?? "" })
+    const shared = Object.entries({
+      pid,
+      ipc,
+      uts,
+      network: options.text("network") ?? options.text("net") ?? "",
+    })
       .find(([name, text]) => name === "network" ? isJoined(text) : isShared(text));
     if (shared !== undefined) throw wrong(`--${shared[0]} ${shared[1]} and --userns contradict each other`);
   }

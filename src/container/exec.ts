@@ -17,7 +17,7 @@ import { CommandError, DhowError, EXIT_NOT_EXECUTABLE, HostError, ImageError } f
 import type { JoinSetup } from "../plan/joiner.ts";
 import { JoinedProgram, type JoinFailure } from "../plan/joined.ts";
 import type { Undo } from "../plan/step.ts";
-import { type ResolvedUser, resolveUser } from "../security/user.ts";
+import { type ResolvedUser, resolveUser, withGroups } from "../security/user.ts";
 import type { Database } from "../state/database.ts";
 import { ProcessHandle } from "../state/process_end.ts";
 import { hasExecuted, isAlive } from "../state/process_identity.ts";
@@ -122,7 +122,7 @@ function prepareJoin(
 ): JoinSetup {
   const { defaults, options: wanted } = config;
   const [passwd = "", group = ""] = readInside(pid, ["etc/passwd", "etc/group"]);
-  const user = findUser(options.user ?? wanted.user ?? defaults.user, passwd, group);
+  const user = findUser(options.user ?? wanted.user ?? defaults.user, wanted.groups, passwd, group);
   const hostname = hostnameOf(id, wanted, Deno.hostname);
   const env = environment(
     { env: [...wanted.env, ...options.env], terminal: options.terminal },
@@ -148,9 +148,9 @@ function prepareJoin(
 }
 
 /** @throws {CommandError} as docker has it */
-function findUser(text: string, passwd: string, group: string): ResolvedUser {
+function findUser(text: string, groups: readonly string[], passwd: string, group: string): ResolvedUser {
   try {
-    return resolveUser(text, passwd, group);
+    return withGroups(resolveUser(text, passwd, group), groups, group);
   } catch (error) {
     if (!(error instanceof ImageError)) throw error;
     throw new CommandError({ what: WHAT, why: error.message, cause: error }, EXIT_NOT_EXECUTABLE);

@@ -51,6 +51,17 @@ export interface RunOptions {
   readonly uts: "private" | "host";
   readonly mounts: readonly MountRequest[];
   readonly volumesFrom: readonly VolumesFrom[];
+  /** `NAME:ADDRESS`, for /etc/hosts; `host-gateway` stands for the host's address in the bridge's network. */
+  readonly extraHosts: readonly string[];
+  /** For /etc/resolv.conf; they replace the host's. */
+  readonly dnsSearch: readonly string[];
+  readonly dnsOptions: readonly string[];
+  /** The NIS domain name (setdomainname(2)), which /etc/hosts has, too. */
+  readonly domainName: string | undefined;
+  /** Groups that its user is in besides, by name or number. */
+  readonly groups: readonly string[];
+  /** `80/tcp`: ports that are told of in inspect. */
+  readonly exposed: readonly string[];
 }
 
 /** A container whose volumes another one has as well. */
@@ -83,6 +94,8 @@ export function joinsOthers({ network, pid, ipc }: Pick<RunOptions, "network" | 
 
 /** How a container's log is kept. */
 export interface LogOptions {
+  /** `none`: what is kept is only what `attach` reads. */
+  readonly driver: "json-file" | "local" | "none";
   /** In bytes; a log that has reached it makes way for a new one. undefined for no bound. */
   readonly maxSize: number | undefined;
   /** How many of them are kept. */

@@ -183,7 +183,7 @@ function childSteps(input: PlanInput): ChildStep[] {
     ...(hasOwnNetwork ? [{ op: "loopback-up", why: "bring its loopback interface up" } as const] : []),
     ...Object.entries(linux.sysctl).map(([key, value]): ChildStep => ({
       op: "set-sysctl",
-      why: `set ${key} in its network namespace`,
+      why: `set ${key} in its namespace`,
       key,
       value,
     })),

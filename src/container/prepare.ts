@@ -4,7 +4,7 @@ import type { Endpoint } from "../network/steps.ts";
 import type { Join, MonitorSetup, Plan } from "../plan/step.ts";
 import { arrangeMounts, defaultMounts } from "../rootfs/mounts.ts";
 import type { Lower } from "../rootfs/overlay.ts";
-import { resolveUser } from "../security/user.ts";
+import { resolveUser, withGroups } from "../security/user.ts";
 import { containerRun, containerState, type Paths } from "../state/paths.ts";
 import { changedSignals, etcFiles, openFilesLimit } from "./host.ts";
 import type { RunOptions } from "./options.ts";
@@ -56,7 +56,12 @@ export function prepare(
 ): Plan {
   const runFolder = containerRun(paths, id);
   const cgroups = cgroupLayout(Deno.readTextFileSync("/proc/self/mountinfo"), id, Deno.readTextFileSync);
-  const user = resolveUser(options.user ?? image.config.user, image.etc.passwd, image.etc.group);
+  const { passwd, group } = image.etc;
+  const user = withGroups(
+    resolveUser(options.user ?? image.config.user, passwd, group),
+    options.groups,
+    group,
+  );
   const hostname = hostnameOf(id, options, Deno.hostname);
   const { joins = [], files: shared } = partners ?? {};
   const files = shared === undefined ? etcFiles(hostname, options, endpoint) : {};

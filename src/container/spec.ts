@@ -67,7 +67,12 @@ export function makeSpec(input: SpecInput): Spec {
       namespaces: namespaces.map((type) => ({ type })),
       uidMappings: mapping(caller.uid),
       gidMappings: mapping(caller.gid),
-      sysctl: ownNetwork && !options.userNamespace ? DEFAULT_SYSCTLS : {},
+      sysctl: {
+        ...(ownNetwork && !options.userNamespace ? DEFAULT_SYSCTLS : {}),
+        ...(options.domainName === undefined || options.uts === "host"
+          ? {}
+          : { "kernel.domainname": options.domainName }),
+      },
       cgroupsPath: `/dhow-${id}`,
     },
   };

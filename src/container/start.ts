@@ -21,6 +21,9 @@ import { exitPath, logPath, settle } from "./settle.ts";
 import { findSources } from "./mount_sources.ts";
 import { claimVolumeMounts, claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
 
+/** Without a log there is still what `attach` and `start -a` read, in bytes. */
+const ATTACHED_LOG = 64 << 10;
+
 /**
  * Puts a container on record.
  * @returns its id
@@ -204,7 +207,9 @@ function monitorOf({ paths, ownCommand }: RunContext, { id, config }: ContainerR
     id,
     terminal,
     keepsInput: interactive,
-    log: { path: logPath(paths, id), size: log.maxSize ?? null, files: log.maxFiles },
+    log: log.driver === "none"
+      ? { path: logPath(paths, id), size: ATTACHED_LOG, files: 1 }
+      : { path: logPath(paths, id), size: log.maxSize ?? null, files: log.maxFiles },
     exitPath: exitPath(paths, id),
     command: [...ownCommand, "ended", id],
     environment: laterEnvironment(),

@@ -169,4 +169,5 @@ detachedTest("--volumes-from mounts what another container has, in the same plac
     /invalid mode: bad/,
   );
   assertFailure(await host.dhow(["run", "--volumes-from", ":", "busybox"]), 125, /no container is named/);
+  await detached.dhow("volume", "rm", "named", "other");
 });

@@ -52,7 +52,7 @@ export function describeContainer(shown: ShownContainer): Struct {
     { name: "ResolvConfPath", value: file("resolv.conf") },
     { name: "HostnamePath", value: file("hostname") },
     { name: "HostsPath", value: file("hosts") },
-    { name: "LogPath", value: record.status === "foreground" ? "" : `${stateFolder}/log` },
+    { name: "LogPath", value: hasLog(record) ? `${stateFolder}/log` : "" },
     { name: "Name", value: `/${name}` },
     { name: "RestartCount", value: record.restarts },
     { name: "Driver", value: "overlay" },
@@ -115,16 +115,23 @@ function describeMounts({ record, stateFolder }: ShownContainer): List {
 
 const NO_TEXTS = new List([], "[]string", true);
 
+const hasLog = ({ status, config }: ContainerRecord) =>
+  status !== "foreground" && config.options.log.driver !== "none";
+
+const texts = (values: readonly string[]) => new List(values, "[]string", values.length === 0);
+
 /** Of what dhow has no option for there are docker's defaults. */
 function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
-  const { maxSize, maxFiles } = options.log;
+  const { driver, maxSize, maxFiles } = options.log;
   const log = new Map<string, string>(
-    maxSize === undefined ? [] : [["max-file", String(maxFiles)], ["max-size", String(maxSize)]],
+    maxSize === undefined || driver === "none"
+      ? []
+      : [["max-file", String(maxFiles)], ["max-size", String(maxSize)]],
   );
   return plain("*container.HostConfig", {
     Binds: NO_TEXTS,
     ContainerIDFile: options.cidFile ?? "",
-    LogConfig: plain("container.LogConfig", { Type: "json-file", Config: new GoMap(log) }),
+    LogConfig: plain("container.LogConfig", { Type: driver, Config: new GoMap(log) }),
     NetworkMode: options.network === "bridge" ? "default" : options.network,
     PortBindings: new GoMap(new Map(), "nat.PortMap"),
     RestartPolicy: plain("container.RestartPolicy", {
@@ -133,19 +140,17 @@ function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
     }),
     AutoRemove: options.remove,
     VolumeDriver: "",
-    VolumesFrom: new List(
+    VolumesFrom: texts(
       options.volumesFrom.map(({ container, mode }) => mode === "" ? container : `${container}:${mode}`),
-      "[]string",
-      options.volumesFrom.length === 0,
     ),
     CapAdd: NO_TEXTS,
     CapDrop: NO_TEXTS,
     CgroupnsMode: "private",
     Dns: new List(options.dns),
-    DnsOptions: new List([]),
-    DnsSearch: new List([]),
-    ExtraHosts: NO_TEXTS,
-    GroupAdd: NO_TEXTS,
+    DnsOptions: new List(options.dnsOptions),
+    DnsSearch: new List(options.dnsSearch),
+    ExtraHosts: texts(options.extraHosts),
+    GroupAdd: texts(options.groups),
     IpcMode: options.ipc,
     Cgroup: "",
     Links: NO_TEXTS,

@@ -45,7 +45,7 @@ export const OPTIONS: RunOptions = {
   stopSignal: undefined,
   stopTimeout: undefined,
   labels: {},
-  log: { maxSize: undefined, maxFiles: 1 },
+  log: { driver: "json-file", maxSize: undefined, maxFiles: 1 },
   restart: { name: "no", retries: 0 },
   cidFile: undefined,
   init: false,
@@ -54,6 +54,12 @@ export const OPTIONS: RunOptions = {
   uts: "private",
   mounts: [],
   volumesFrom: [],
+  extraHosts: [],
+  dnsSearch: [],
+  dnsOptions: [],
+  domainName: undefined,
+  groups: [],
+  exposed: [],
 };
 
 export const CONFIG: ImageConfig = {
