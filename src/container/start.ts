@@ -21,8 +21,8 @@ import { exitPath, logPath, settle } from "./settle.ts";
 import { findSources } from "./mount_sources.ts";
 import { claimVolumeMounts, claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
 
-/** Without a log there is still what `attach` and `start -a` read, in bytes. */
-const ATTACHED_LOG = 64 << 10;
+/** Without a log there is still what `attach` and `start -a` read, in bytes: it begins anew then. */
+const ATTACHED_LOG = 4 << 20;
 
 /**
  * Puts a container on record.
