@@ -22,6 +22,7 @@ import type { Database } from "../state/database.ts";
 import { ProcessHandle } from "../state/process_end.ts";
 import { hasExecuted, isAlive } from "../state/process_identity.ts";
 import type { DetachKeys } from "./detach_keys.ts";
+import { ExecEvents } from "./exec_events.ts";
 import { readInside } from "./files_inside.ts";
 import { changedSignals, openFilesLimit, signalSet } from "./host.ts";
 import type { ContainerRecord } from "./records.ts";
@@ -72,13 +73,32 @@ export async function executeInside(
   });
   const failure = program.started((master) => relay = new terminal!.TerminalRelay(master));
   if (failure !== undefined) throw await explain(failure, setup, container);
+  const events = new ExecEvents(database, container.id);
+  events.started(options.command);
   if (options.detach) {
     program.leaveTerminal();
     return 0;
   }
-  if (relay === undefined) return exitCode(await program.ended);
+  const code = relay === undefined
+    ? exitCode(await program.ended)
+    : await attended(program, relay, options, events);
+  events.died(code);
+  return code;
+}
+
+async function attended(
+  program: JoinedProgram,
+  relay: TerminalRelay,
+  options: ExecOptions,
+  events: ExecEvents,
+): Promise<number> {
   const { attend } = await import("./exec_terminal.ts");
-  return await attend(program, relay, options);
+  try {
+    return await attend(program, relay, options);
+  } catch (error) {
+    events.detached();
+    throw error;
+  }
 }
 
 /** A caller may have ignored SIGCHLD, and then the kernel keeps no exit status (wait(2)). */

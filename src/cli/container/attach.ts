@@ -1,4 +1,5 @@
 import { Attachment, type AttachOptions, requireTerminalFor } from "../../container/attach.ts";
+import { recordEvent } from "../../container/events.ts";
 import { findContainer } from "../../container/records.ts";
 import { DhowError, UsageError } from "../../errors.ts";
 import type { Command } from "../command.ts";
@@ -35,7 +36,9 @@ export const command: Command = {
     const container = findContainer(session.database, name);
     using attachment = new Attachment(session, container.id);
     requireTerminalFor(container, how);
+    recordEvent(session.database, container.id, "attach");
     const code = await attachment.run(how);
+    if (code === undefined) recordEvent(session.database, container.id, "detach");
     if (code !== undefined) return code;
     throw new DhowError({ what: "read escape sequence", why: "the container goes on" });
   },

@@ -1,4 +1,5 @@
 import { Attachment, type AttachOptions, requireTerminalFor } from "../../container/attach.ts";
+import { recordEvent } from "../../container/events.ts";
 import { findContainer } from "../../container/records.ts";
 import { UsageError } from "../../errors.ts";
 import type { Invocation } from "../command.ts";
@@ -31,5 +32,8 @@ export async function startAttached({ args, options, global }: Invocation): Prom
   const open = () => opened = new Attachment(session, container.id);
   await startAgain(session, container, open);
   using attachment = opened ?? open();
-  return (await attachment.run(how)) ?? 0;
+  recordEvent(session.database, container.id, "attach");
+  const code = await attachment.run(how);
+  if (code === undefined) recordEvent(session.database, container.id, "detach");
+  return code ?? 0;
 }
