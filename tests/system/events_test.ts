@@ -108,9 +108,7 @@ detachedTest(
     );
     assertEquals(await detached.dhow("inspect", "-f", "{{.Name}}", "named", "web"), "named\n/web");
     const missing = await host.dhow(["inspect", "--type", "volume", "web"]);
-  assertEquals([missing.code, missing.stdout, missing.stderr], [1, "[]
-", "dhow: No such volume: web
-"]);
+    assertEquals([missing.code, missing.stdout, missing.stderr], [1, "[]\n", "dhow: No such volume: web\n"]);
     assertFailure(await host.dhow(["inspect", "--type", "network", "bridge"]), 1, /cannot inspect networks/);
 
     await detached.dhow("rm", "-f", "web");
