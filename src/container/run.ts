@@ -1,5 +1,5 @@
 import { exitCode, type ExitStatus } from "../../ffi/process.ts";
-import { ImageError, messagesOf } from "../errors.ts";
+import { ImageError, messagesOf, MissingTargetError } from "../errors.ts";
 import { log } from "../log.ts";
 import { allocateEndpoint, DEFAULT_NETWORK } from "../network/endpoints.ts";
 import { makeNetwork } from "../network/lifecycle.ts";
@@ -68,14 +68,21 @@ export async function runContainer(
         const { mountVolumes } = await import("./volume_mounts.ts");
         await mountVolumes(database, paths, id);
       }
-      const child = await execute(plan.steps, {
-        record: (undo) => recordUndo(database, id, undo),
-        makeNetwork: (setup) => makeNetwork(database, context.paths, setup),
-        terminalOpened: (master) => {
-          relay = new TerminalRelay(master);
-          relay.copySize();
-          if (options.interactive) terminal = new RawTerminal();
-        },
+      const begin = () =>
+        execute(plan.steps, {
+          record: (undo) => recordUndo(database, id, undo),
+          makeNetwork: (setup) => makeNetwork(database, context.paths, setup),
+          terminalOpened: (master) => {
+            relay = new TerminalRelay(master);
+            relay.copySize();
+            if (options.interactive) terminal = new RawTerminal();
+          },
+        });
+      const child = await begin().catch(async (error) => {
+        if (!(error instanceof MissingTargetError)) throw error;
+        const { makeMissingTargets } = await import("./missing_targets.ts");
+        await makeMissingTargets(paths, id, image, plan, options.userNamespace);
+        return await begin();
       });
       log.debug("wait for the program's end");
       signals.begin(child);

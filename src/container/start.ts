@@ -1,5 +1,5 @@
 /** Containers that nobody waits for: made, started, left to their monitors. */
-import { DhowError, ImageError, messagesOf } from "../errors.ts";
+import { DhowError, ImageError, messagesOf, MissingTargetError } from "../errors.ts";
 import { log } from "../log.ts";
 import { allocateEndpoint, DEFAULT_NETWORK } from "../network/endpoints.ts";
 import { makeNetwork } from "../network/lifecycle.ts";
@@ -111,10 +111,17 @@ export async function startContainer(
       const { mountVolumes } = await import("./volume_mounts.ts");
       await mountVolumes(database, paths, id);
     }
-    child = await executeDetached(plan.steps, {
-      record: (undo) => recordUndo(database, id, undo),
-      makeNetwork: (setup) => makeNetwork(database, paths, setup),
-      terminalOpened: () => {},
+    const begin = () =>
+      executeDetached(plan.steps, {
+        record: (undo) => recordUndo(database, id, undo),
+        makeNetwork: (setup) => makeNetwork(database, paths, setup),
+        terminalOpened: () => {},
+      });
+    child = await begin().catch(async (error) => {
+      if (!(error instanceof MissingTargetError)) throw error;
+      const { makeMissingTargets } = await import("./missing_targets.ts");
+      await makeMissingTargets(paths, id, image, plan, options.userNamespace);
+      return await begin();
     });
     database.run(
       `UPDATE containers SET status = 'running', owner = ?, process = ?, started = ?, finished = NULL, exit_code = NULL,

@@ -26,6 +26,7 @@ import {
   type Explanation,
   HostError,
   ImageError,
+  MissingTargetError,
 } from "../errors.ts";
 import type { ChildProgram } from "./child.ts";
 import type { ChildStep, HostStep, JoinableKind } from "./step.ts";
@@ -166,7 +167,9 @@ function explainStepFailure(step: ChildStep, failed: Call): DhowError {
         (failed.name === "openat2" && failed.errno === ENOENT);
       if (isImagesFault) {
         const what = `cannot mount over "${step.inRoot}" of the image`;
-        return new ImageError({
+        const leadsToNothing = "followsLinks" in step && step.followsLinks === true &&
+          failed.errno === ENOENT;
+        return new (leadsToNothing ? MissingTargetError : ImageError)({
           what,
           why: `it, or a folder above it, is a link or of the wrong type (${why})`,
         });

@@ -32,7 +32,7 @@ export function verboseUsage(session: Session): string {
       .map((row) => withSizes(row, image, ownSize(image), users));
   });
   const sizeOf = sizesIn(session);
-  const how = { truncate: true, now, isPaused: pausedOnes() };
+  const how = { truncate: true, now, isPaused: pausedOnes(containers) };
   const containerRows = containers.map((container) =>
     withFields(containerRow(container, how), { Size: () => humanSize(sizeOf(container).own) })
   );
