@@ -80,18 +80,24 @@ export async function runContainer(
             if (options.interactive) terminal = new terminals!.RawTerminal();
           },
         });
-      const child = await begin().catch(async (error) => {
+      const beginAgain = async (error: unknown) => {
         if (!(error instanceof MissingTargetError)) throw error;
         const { makeMissingTargets } = await import("./missing_targets.ts");
         await makeMissingTargets(paths, id, image, plan, options.userNamespace);
         return await begin();
-      });
+      };
+      const child = await begin().catch(beginAgain);
       log.debug("wait for the program's end");
       signals.begin(child);
       const failed = (error: unknown) => log.warn(`the terminal failed: ${error}`);
       const output = relay?.output(() => signals.outputLost()).catch(failed);
       if (options.interactive) relay?.input().catch(failed);
-      status = await child.ended;
+      status = await child.ended.catch(async (error) => {
+        // one that nothing of dhow's was to wait for tells only now that it has failed
+        const again = await beginAgain(error);
+        signals.begin(again);
+        return await again.ended;
+      });
       await output;
     } finally {
       try {
