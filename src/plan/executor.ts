@@ -13,6 +13,7 @@ import { EPIPE, ESRCH } from "../../ffi/errno.ts";
 import { type ExitStatus, makePipe, type Pipe, waitForExit } from "../../ffi/process.ts";
 import { type SpawnedChild, spawnJoining, spawnWalking } from "../../ffi/spawn.ts";
 import { CallTable, libcCall, tryLibcCall } from "../../ffi/table.ts";
+import type { DhowError } from "../errors.ts";
 import { log } from "../log.ts";
 import { identify, type ProcessIdentity } from "../state/process_identity.ts";
 import { type ChildProgram, compileChild, type Meeting } from "./child.ts";
@@ -116,8 +117,10 @@ async function performAll(execution: Execution, steps: readonly HostStep[]): Pro
       stepDone();
     }
   } catch (error) {
+    // what was to be done for a child that has failed cannot be done: its own reason is the one that tells
+    const reason = execution.childFailure() ?? error;
     await execution.abandon();
-    throw error;
+    throw reason;
   }
 }
 
@@ -319,6 +322,12 @@ class Execution {
       },
       abandon: () => this.abandon(),
     };
+  }
+
+  /** Why the child has ended by itself, if it has. */
+  childFailure(): DhowError | undefined {
+    const program = this.#child?.program;
+    return program?.failure === undefined ? undefined : explainChildFailure(program, { code: 1 });
   }
 
   /** After a failed step: the child, which waits, sees its pipe closed and ends. */
