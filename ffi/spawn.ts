@@ -1,9 +1,12 @@
 import { Arena } from "./arena.ts";
 import {
+  AT_FDCWD,
   CLONE_NEWPID,
   CLONE_PARENT_SETTID,
   CLONE_VFORK,
   CLONE_VM,
+  O_CLOEXEC,
+  PR_SET_DUMPABLE,
   SIG_SETMASK,
   SIGNALS,
 } from "./constants.ts";
@@ -23,12 +26,77 @@ export interface SpawnedChild {
 const SIGSET_SIZE = 128;
 
 /** Adds the call that starts a child in this process's memory. The call does not fail; its result may be negative. */
-function addClone(starting: CallTable, table: CallTable, namespaces: number, pid: number): Call {
-  const stack = table.arena.allocate(STACK_SIZE, 16) + STACK_SIZE;
+function addClone(
+  starting: CallTable,
+  table: CallTable,
+  namespaces: number,
+  pid: number,
   // who is in the same pid namespace might trace it: then it gets a copy, which costs 3 ms
-  const shared = (namespaces & CLONE_NEWPID) === 0 && namespaces !== 0 ? 0 : CLONE_VM;
+  isCopy = (namespaces & CLONE_NEWPID) === 0 && namespaces !== 0,
+): Call {
+  const stack = table.arena.allocate(STACK_SIZE, 16) + STACK_SIZE;
+  const shared = isCopy ? 0 : CLONE_VM;
   const flags = namespaces | shared | CLONE_VFORK | CLONE_PARENT_SETTID | SIGNALS.SIGCHLD;
   return starting.call("clone", [walkerAddress, stack, flags, table.address, pid], { tolerate: ANY_ERRNO });
+}
+
+/**
+ * Adds the calls that start a child in an existing pid namespace, which is joined by who starts the child (pid_namespaces(7)). Who is
+ * in that sees the child, but cannot look into it: its memory is a copy that cannot be traced before it executes a program
+ * (prctl(2), PR_SET_DUMPABLE).
+ * @param pidfd of a process in that namespace
+ * @param own a descriptor of this process's pid namespace, which is closed
+ * @param addClone adds the call that starts the child, and does not fail
+ */
+function addJoiningClone(starting: CallTable, pidfd: number, own: number, addClone: () => Call): Call {
+  starting.call("setns", [pidfd, CLONE_NEWPID]);
+  starting.call("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0]);
+  const clone = addClone();
+  starting.call("prctl", [PR_SET_DUMPABLE, 1, 0, 0, 0]);
+  // or this thread, or the program that it becomes, could start no threads (clone(2), CLONE_THREAD)
+  starting.call("setns", [own, CLONE_NEWPID]);
+  starting.call("close", [own]);
+  return clone;
+}
+
+const openOwnPidNamespace = () => libcCall("openat", AT_FDCWD, "/proc/thread-self/ns/pid", O_CLOEXEC);
+
+/**
+ * Starts a child as spawnWalking does, in an existing pid namespace.
+ * @param pidfd of a process in that namespace
+ * @throws {SystemCallError} also when it cannot be joined: ESRCH when the process has ended
+ */
+export async function spawnJoining(
+  table: CallTable,
+  namespaces: number,
+  ready: Pipe,
+  pidfd: number,
+): Promise<SpawnedChild> {
+  const own = openOwnPidNamespace();
+  const arena = new Arena(16 * 1024);
+  const [pid, status, byte] = [arena.allocate(8), arena.allocate(8), arena.allocate(1)];
+  const everySignal = arena.data(new Uint8Array(SIGSET_SIZE).fill(0xff));
+  const before = arena.allocate(SIGSET_SIZE);
+  const starting = new CallTable(arena, 12);
+  const clone = addJoiningClone(starting, pidfd, own, () => {
+    starting.call("sigprocmask", [SIG_SETMASK, everySignal, before]);
+    return addClone(starting, table, namespaces, pid, true);
+  });
+  starting.call("close", [ready.writer]);
+  starting.call("getpgid", [clone]); // ends this walk when there is none
+  starting.call("wait4", [clone, status, 0, 0]);
+  starting.call("sigprocmask", [SIG_SETMASK, before, 0]);
+  const ended = starting.runBlocking().then(() => readExitStatus(arena.int(status)), (error) => {
+    // nobody else would end the wait for the child's byte
+    if (starting.failure?.name === "setns") { for (const fd of [ready.writer, own]) libcCall("close", fd); }
+    throw clone.result < 0 ? new SystemCallError("clone", clone.errno) : error;
+  });
+  ended.catch(() => {}); // reported by who waits for the end, here or there
+  const reading = new CallTable(arena, 1);
+  const read = reading.call("read", [ready.reader, byte, 1]);
+  await reading.runBlocking();
+  if (read.result !== 1) await ended;
+  return { pid: arena.int(pid), ended: ended.finally(() => arena.release()) };
 }
 
 /**
@@ -94,8 +162,9 @@ export interface MonitoredChild {
  * @param notMonitors descriptors that the monitor must not keep open while the child waits: it would not notice this process's end
  * @param addCalls adds what the monitor does once the child has executed its program, or has ended; the last is an execve
  * @param capacity how many calls it adds at most
+ * @param pidfd of a process whose pid namespace the child joins; undefined when it joins none
  * @returns once the child has written that byte
- * @throws {SystemCallError} when the kernel refuses
+ * @throws {SystemCallError} when the kernel refuses; ESRCH when that process has ended
  */
 export function spawnMonitored(
   table: CallTable,
@@ -104,6 +173,7 @@ export function spawnMonitored(
   notMonitors: readonly number[],
   addCalls: (table: CallTable, child: Call) => void,
   capacity: number,
+  pidfd?: number,
 ): MonitoredChild {
   const arena = new Arena(256 * 1024);
   const childPid = arena.allocate(8);
@@ -111,10 +181,13 @@ export function spawnMonitored(
   const everySignal = arena.data(new Uint8Array(SIGSET_SIZE).fill(0xff));
   const before = arena.allocate(SIGSET_SIZE);
 
-  const monitor = new CallTable(arena, capacity + notMonitors.length + 3);
+  const monitor = new CallTable(arena, capacity + notMonitors.length + 8);
   monitor.call("setsid", []);
   for (const fd of notMonitors) monitor.call("close", [fd]);
-  const child = addClone(monitor, table, namespaces, childPid);
+  const own = pidfd === undefined ? undefined : openOwnPidNamespace();
+  const child = own === undefined
+    ? addClone(monitor, table, namespaces, childPid)
+    : addJoiningClone(monitor, pidfd!, own, () => addClone(monitor, table, namespaces, childPid, true));
   monitor.call("getpgid", [child]); // ends this walk when there is none
   addCalls(monitor, child);
 
@@ -123,13 +196,15 @@ export function spawnMonitored(
   const clone = addClone(starting, monitor, 0, monitorPid);
   starting.call("close", [ready.writer]);
   starting.call("sigprocmask", [SIG_SETMASK, before, 0]);
-  const settled = starting.runBlocking();
+  const settled = starting.runBlocking().finally(() => {
+    if (own !== undefined) libcCall("close", own);
+  });
 
   const byte = arena.allocate(1);
   if (libcCall("read", ready.reader, byte, 1) === 1) {
     return { pid: arena.int(childPid), monitor: arena.int(monitorPid), table: monitor, settled };
   }
   settled.catch(() => {}); // reported here
-  const failed = clone.result < 0 ? clone : child;
-  throw new SystemCallError("clone", failed.errno);
+  const failed = clone.result < 0 ? clone : child.errno !== 0 ? child : monitor.failure ?? child;
+  throw new SystemCallError(failed.name, failed.errno);
 }

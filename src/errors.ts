@@ -48,6 +48,9 @@ export class ImageError extends DhowError {
   override readonly name = "ImageError";
 }
 
+/** A link of an image leads to nothing where something is to be mounted. */
+export class MissingTargetError extends ImageError {}
+
 /** A name or an address that is already in use. */
 export class TakenError extends DhowError {
   override readonly name = "TakenError";

@@ -13,6 +13,8 @@ export interface Option {
   readonly repeats?: boolean;
   /** A switch that is on unless it is given as `--name=false`. */
   readonly isOnByDefault?: boolean;
+  /** Whether the help leaves it out. */
+  readonly isHidden?: boolean;
   readonly help: string;
 }
 
@@ -158,7 +160,8 @@ function splitOnce(text: string, separator: string): [string, string | undefined
 
 /** The text of `--help` for one command. */
 export function helpText(verb: string, command: Command): string {
-  const rows = withHelp(command.options).map(({ name, short, value, help }) => {
+  const shown = withHelp(command.options).filter(({ isHidden }) => isHidden !== true);
+  const rows = shown.map(({ name, short, value, help }) => {
     const flag = `${short === undefined ? "    " : `-${short}, `}--${name}${
       value === undefined ? "" : ` ${value}`
     }`;

@@ -176,7 +176,7 @@ const system: Group = {
     events,
     info,
     install: {
-      summary: "Have systemd start containers when the machine starts",
+      summary: "Have systemd start and stop containers with the machine",
       load: () => import("./system/install.ts"),
     },
     prune: {

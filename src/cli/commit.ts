@@ -4,6 +4,7 @@ import {
   committedStopped,
   type ParentImage,
 } from "../container/commit.ts";
+import { recordEvent } from "../container/events.ts";
 import { findContainer } from "../container/records.ts";
 import { isRunning } from "../container/tree_view.ts";
 import { findRunning } from "../container/running.ts";
@@ -63,6 +64,7 @@ export const command: Command = {
       (signal) =>
         commitContainer({ ...work, options: change, signal }, (image) => store.load(image, { tags })),
     );
+    recordEvent(database, found.id, "commit", { comment: options.text("message") ?? "", imageID: id });
     print(`${id}\n`);
     return 0;
   },

@@ -3,9 +3,9 @@ import { requireRoot } from "../container/host.ts";
 import { newId } from "../container/names.ts";
 import { onlyImage, readEtc } from "../container/image.ts";
 import { locateImage } from "../container/locate.ts";
-import { settleMounts } from "../container/mounts.ts";
-import type { RunOptions } from "../container/options.ts";
-import { type ImageEtc, prepare, type RunnableImage } from "../container/prepare.ts";
+import { type ContainerMount, isBind, settleMounts } from "../container/mounts.ts";
+import { joinsOthers, type RunOptions } from "../container/options.ts";
+import { type ImageEtc, type PartnersOfStart, prepare, type RunnableImage } from "../container/prepare.ts";
 import { UsageError } from "../errors.ts";
 import { archivedFiles } from "../image/files/archived.ts";
 import { assertRunnableHere } from "../image/config.ts";
@@ -16,7 +16,7 @@ import { imagineEndpoint } from "../network/endpoints.ts";
 import { type Archive, explain } from "../plan/explain.ts";
 import { commandLine } from "../plan/shell.ts";
 import type { Lower } from "../rootfs/overlay.ts";
-import { pathsUnder } from "../state/paths.ts";
+import { pathsUnder, volumeData } from "../state/paths.ts";
 import { type Command, type GlobalOptions, helpText, parse, withHelp } from "./command.ts";
 import { print } from "./output.ts";
 import { readRunOptions, RUN_OPTIONS } from "./run_options.ts";
@@ -40,19 +40,49 @@ export const command: Command = {
       print(helpText("explain", { ...command, options: RUN_OPTIONS }));
       return 0;
     }
-    const options = readRunOptions({ ...parsed, global });
+    const wanted = readRunOptions({ ...parsed, global });
+    const { options, partners } = await joined(wanted, global);
     const id = newId();
     const workFolder = `/tmp/dhow-${id.slice(0, 12)}`;
     const { image, archive } = await inspect(options, global, `${workFolder}/layers`);
     const endpoint = options.network === "bridge" ? imagineEndpoint(id, options.address) : undefined;
     // volumes of the script are its own: they go with its folder
-    const { mounts } = settleMounts(options.mounts, image.config.volumes ?? [], newId);
+    const inherited = await othersMounts(options, global);
+    const { mounts } = settleMounts(options.mounts, image.config.volumes ?? [], newId, inherited);
     const paths = pathsUnder(workFolder);
-    const plan = prepare({ id, options, image, endpoint, paths, mounts, fillsVolumes: true });
+    const plan = prepare({ id, options, image, endpoint, paths, mounts, partners, fillsVolumes: true });
     print(explain({ title: commandLine("dhow", ...args), workFolder, archive, plan }));
     return 0;
   },
 };
+
+/** Finds the containers whose namespaces are to be joined. */
+async function joined(
+  options: RunOptions,
+  global: GlobalOptions,
+): Promise<{ options: RunOptions; partners: PartnersOfStart | undefined }> {
+  if (!joinsOthers(options)) return { options, partners: undefined };
+  const { database, paths } = await openSession(global, "look at other containers");
+  const { findPartners, resolveJoins } = await import("../container/joins.ts");
+  const resolved = resolveJoins(database, options);
+  return { options: resolved, partners: findPartners(database, paths, resolved) };
+}
+
+/** What comes from other containers: their volumes as the folders that they are. */
+async function othersMounts(
+  { volumesFrom }: RunOptions,
+  global: GlobalOptions,
+): Promise<ContainerMount[]> {
+  if (volumesFrom.length === 0) return [];
+  const { database, paths } = await openSession(global, "look at other containers");
+  const { inheritedMounts } = await import("../container/volumes_from.ts");
+  return inheritedMounts(database, volumesFrom).map((mount) => {
+    if (mount.type !== "volume") return mount;
+    const { name, target, readOnly, options } = mount;
+    const source = options !== undefined && isBind(options) ? options["device"]! : volumeData(paths, name);
+    return { type: "bind", source, target, readOnly, propagation: "rprivate", createsSource: false };
+  });
+}
 
 interface Inspected {
   readonly image: RunnableImage;

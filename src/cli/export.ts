@@ -1,4 +1,5 @@
 import { UsageError } from "../errors.ts";
+import { recordEvent } from "../container/events.ts";
 import { exportContainer, exportStopped } from "../container/export.ts";
 import { findRunning } from "../container/running.ts";
 import { findContainer } from "../container/records.ts";
@@ -26,6 +27,7 @@ export const command: Command = {
     }
     const session = await openSession(global, "export containers");
     const work = await exporter(session, name);
+    recordEvent(session.database, findContainer(session.database, name).id, "export");
     return await writeArchive(
       "export",
       JSON.stringify(name),

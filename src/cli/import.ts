@@ -1,3 +1,4 @@
+import { recordImageEvent } from "../container/events.ts";
 import { UsageError } from "../errors.ts";
 import { importedImage } from "../image/import.ts";
 import { interruptible } from "../image/interrupt.ts";
@@ -41,6 +42,7 @@ export const command: Command = {
       const image = await importedImage(tar.content, { platform, ...revision }, signal);
       return await store.load(image, { tags });
     });
+    recordImageEvent(session.database, "import", id, id);
     print(`${id}\n`);
     return 0;
   },

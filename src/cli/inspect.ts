@@ -6,6 +6,8 @@ import { describeImage } from "./image/details.ts";
 import { FORMAT, inspectNames, requireNames } from "./image/inspect.ts";
 import { log } from "../log.ts";
 import type { Database } from "../state/database.ts";
+import { allVolumes } from "../container/volumes.ts";
+import { describeVolume } from "./volume/rows.ts";
 import { containerViews } from "./container/inspect.ts";
 import { openSession } from "./session.ts";
 import { storeOf } from "./store_of.ts";
@@ -16,11 +18,11 @@ type Finders = Readonly<Record<string, (name: string) => Value | undefined>>;
 
 export const command: Command = {
   usage: "[OPTIONS] NAME|ID [NAME|ID...]",
-  summary: "Print what there is to know of containers and images, as JSON.",
+  summary: "Print what there is to know of containers, images and volumes, as JSON.",
   options: [
     FORMAT,
     { name: "size", short: "s", help: "also what containers have written, in bytes" },
-    { name: "type", value: "TYPE", help: "look among objects of this type only: container, image" },
+    { name: "type", value: "TYPE", help: "look among objects of this type only: container, image, volume" },
   ],
   async run(invocation) {
     requireNames(invocation, "NAME");
@@ -36,7 +38,18 @@ export const command: Command = {
         if (found !== undefined && withSize) log.warn("--size is ignored for images");
         return found;
       },
+      volume(name) {
+        const volume = allVolumes(session.database).find((each) => each.name === name);
+        return volume && describeVolume(volume, session.paths);
+      },
     };
+    if (type === "network") {
+      throw new UsageError({
+        what: "cannot inspect networks",
+        why: "dhow has one network yet, and cannot tell of it",
+        hint: "inspect a container for its addresses",
+      });
+    }
     if (type !== "" && !Object.hasOwn(finders, type)) {
       throw new UsageError({
         what: "cannot inspect",

@@ -1,6 +1,7 @@
 /** `-v`, `--mount` and `--tmpfs`, with docker's words for what is wrong with them (docker/volume/mounts, opts/mount.go). */
 import { resolve } from "@std/path";
 import { type MountRequest, normalPath, type Propagation, PROPAGATIONS } from "../container/mounts.ts";
+import type { VolumesFrom } from "../container/options.ts";
 import { UsageError } from "../errors.ts";
 import type { Option, ParsedOptions } from "./command.ts";
 
@@ -19,6 +20,12 @@ export const MOUNT_OPTIONS: readonly Option[] = [
     help: "the same in words: type=bind|volume|tmpfs, source=, target=, readonly, ...",
   },
   { name: "tmpfs", value: "TARGET[:OPTIONS]", repeats: true, help: "mount memory as a file system" },
+  {
+    name: "volumes-from",
+    value: "CONTAINER[:ro]",
+    repeats: true,
+    help: "mount what another container has mounted, in the same places",
+  },
 ];
 
 /** Names of volumes, docker's. */
@@ -43,6 +50,19 @@ export function readMounts(options: ParsedOptions): MountRequest[] {
     seen.add(target);
   }
   return mounts;
+}
+
+/** `CONTAINER` or `CONTAINER:MODE`. @throws {UsageError} for what docker would not take */
+export function parseVolumesFrom(text: string): VolumesFrom {
+  const [container = "", ...rest] = text.split(":");
+  const mode = rest.join(":");
+  if (container === "") throw wrong("invalid volumes-from", `no container is named in '${text}'`);
+  const words = mode === "" ? [] : mode.split(",");
+  const groups = words.map((word) => MODE_GROUPS.slice(0, 2).findIndex((group) => group.includes(word)));
+  if (groups.includes(-1) || new Set(groups).size < groups.length) {
+    throw wrong("invalid mode", mode, "--volumes-from takes ro and rw");
+  }
+  return { container, mode };
 }
 
 /** @throws {UsageError} when docker would not have it as a volume's name */

@@ -1,20 +1,17 @@
-import {
-  type LogOptions,
-  type NetworkMode,
-  PULL_POLICIES,
-  type PullPolicy,
-  type RestartPolicy,
-  type RunOptions,
-  type Sharing,
-} from "../container/options.ts";
+import { PULL_POLICIES, type PullPolicy, type RunOptions } from "../container/options.ts";
+import { readRestartOf, RESTART } from "./container/restart_policy.ts";
 import { signalName } from "./container/signal_names.ts";
-import { parseAddress } from "../network/subnet.ts";
 import { UsageError } from "../errors.ts";
 import { ATTACH, DETACH_KEYS, readStreams, SIG_PROXY } from "./attach_options.ts";
 import type { Invocation, Option, ParsedOptions } from "./command.ts";
+import { DOCKER_OPTIONS, refuseOptions } from "./docker_options.ts";
 import { readEnvFile } from "./env_file.ts";
+import { splitLabel } from "./labels.ts";
+import { LOG_OPTIONS, readLogOptions } from "./log_options.ts";
+import { NAME_OPTIONS, readNames } from "./name_options.ts";
+import { MOUNT_OPTIONS, parseVolumesFrom, readMounts } from "./mount_options.ts";
+import { readNamespaces, readNetwork } from "./namespace_options.ts";
 import { readVariable } from "./variable.ts";
-import { MOUNT_OPTIONS, readMounts } from "./mount_options.ts";
 import { INSECURE, PLATFORM, readPlatform } from "./registry_options.ts";
 
 /** The options of `run` that `create` lacks: for who stays with the container. */
@@ -36,9 +33,13 @@ export const RUN_OPTIONS: readonly Option[] = [
   },
   { name: "name", value: "NAME", help: "name the container" },
   { name: "hostname", short: "h", value: "NAME", help: "its host name (default: its short id)" },
-  { name: "network", value: "MODE", help: "bridge (default), none or host" },
+  {
+    name: "network",
+    value: "MODE",
+    help: "bridge (default), none, host, or container:NAME for that of another container",
+  },
   { name: "ip", value: "ADDRESS", help: "its address in the bridge's network" },
-  { name: "dns", value: "SERVER", repeats: true, help: "name server to use instead of the host's" },
+  ...NAME_OPTIONS,
   { name: "entrypoint", value: "PROGRAM", help: "replace the image's entrypoint" },
   {
     name: "env",
@@ -49,6 +50,7 @@ export const RUN_OPTIONS: readonly Option[] = [
   },
   { name: "workdir", short: "w", value: "DIR", help: "working directory" },
   { name: "user", short: "u", value: "USER[:GROUP]", help: "run as this user, by name or number" },
+  { name: "group-add", value: "GROUP", repeats: true, help: "a group that the user is in besides" },
   {
     name: "pull",
     value: "POLICY",
@@ -69,19 +71,22 @@ export const RUN_OPTIONS: readonly Option[] = [
     repeats: true,
     help: "describe it, for lists and filters",
   },
+  {
+    name: "label-file",
+    value: "FILE",
+    repeats: true,
+    help: "describe it by the lines of a file; --label wins",
+  },
+  {
+    name: "expose",
+    value: "PORT[-PORT][/tcp|udp|sctp]",
+    repeats: true,
+    help: "tell in inspect that it listens there",
+  },
   { name: "stop-signal", value: "SIGNAL", help: "what asks it to end (default: the image's, or SIGTERM)" },
   { name: "stop-timeout", value: "SECONDS", help: "how long it then has, before it is killed (default: 10)" },
-  {
-    name: "log-opt",
-    value: "NAME=VALUE",
-    repeats: true,
-    help: "max-size=10m: begin a new log at that size; max-file=3: keep so many of them",
-  },
-  {
-    name: "restart",
-    value: "POLICY",
-    help: "start it again when it ends: no (default), on-failure[:TIMES], always, unless-stopped",
-  },
+  ...LOG_OPTIONS,
+  RESTART,
   {
     name: "env-file",
     value: "FILE",
@@ -90,31 +95,25 @@ export const RUN_OPTIONS: readonly Option[] = [
   },
   { name: "cidfile", value: "FILE", help: "write the container's id to this file, which must not be there" },
   { name: "init", help: "let an init of dhow's be process 1: it hands signals on and reaps" },
-  { name: "pid", value: "MODE", help: "private (default) or host: whose processes it sees" },
+  { name: "pid", value: "MODE", help: "private (default), host or container:NAME: whose processes it sees" },
   {
     name: "ipc",
     value: "MODE",
-    help: "private (default), shareable or host: whose shared memory and queues",
+    help: "private (default), shareable, none, host or container:NAME: whose shared memory and queues",
   },
   { name: "uts", value: "MODE", help: "private (default) or host: whose host name" },
   ...MOUNT_OPTIONS,
+  ...DOCKER_OPTIONS,
 ];
 
 export const CREATE_OPTIONS: readonly Option[] = RUN_OPTIONS.filter((option) =>
   !ONLY_FOR_RUN.includes(option)
 );
 
-function isAddress(text: string): boolean {
-  return parseAddress(text) !== undefined || (text.includes(":") && URL.canParse(`http://[${text}]`));
-}
-
-const NETWORK_MODES: readonly string[] = ["bridge", "none", "host"] satisfies NetworkMode[];
-const isNetworkMode = (text: string): text is NetworkMode => NETWORK_MODES.includes(text);
-
 const isPullPolicy = (text: string): text is PullPolicy => PULL_POLICIES.some((policy) => policy === text);
 
 /** Makes an error of a reason and what to do. */
-type Wrong = (why: string, hint?: string) => UsageError;
+export type Wrong = (why: string, hint?: string) => UsageError;
 
 /** @throws {UsageError} when options contradict each other or have impossible values */
 export function readRunOptions({ options, args }: Invocation): RunOptions {
@@ -122,13 +121,8 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     new UsageError({ what: "cannot run a container", why, ...(hint === undefined ? {} : { hint }) });
   const [image, ...command] = args;
   if (image === undefined) throw wrong("no IMAGE was given", "see: dhow run --help");
-  const network = options.text("network") ?? "bridge";
-  if (!isNetworkMode(network)) {
-    throw wrong(
-      `there is no network ${JSON.stringify(network)}`,
-      `--network takes ${NETWORK_MODES.join(", ")}`,
-    );
-  }
+  refuseOptions(options, wrong);
+  const network = readNetwork(options, wrong);
   const pull = options.text("pull") ?? "missing";
   if (!isPullPolicy(pull)) {
     throw wrong(`there is no --pull ${JSON.stringify(pull)}`, `--pull takes ${PULL_POLICIES.join(", ")}`);
@@ -143,11 +137,6 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
   if (workingDir !== undefined && !workingDir.startsWith("/")) {
     throw wrong(`the working directory ${JSON.stringify(workingDir)} is not an absolute path`);
   }
-  for (const server of options.list("dns")) {
-    if (!isAddress(server)) {
-      throw wrong(`${JSON.stringify(server)} is not the address of a name server`);
-    }
-  }
   return {
     image,
     pull,
@@ -161,11 +150,11 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     hostname,
     network,
     address,
-    dns: options.list("dns"),
+    ...readNames(options, wrong),
     entrypoint: options.text("entrypoint"),
-    env: [...options.list("env-file").flatMap(readEnvFile), ...options.list("env")].flatMap((entry) =>
-      readVariable(entry, wrong)
-    ),
+    env: [...options.list("env-file").flatMap((path) => readEnvFile(path)), ...options.list("env")].flatMap((
+      entry,
+    ) => readVariable(entry, wrong)),
     workingDir,
     user: options.text("user"),
     userNamespace: options.flag("userns"),
@@ -175,60 +164,37 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     remove: options.flag("rm"),
     stopSignal: readSignal(options.text("stop-signal"), wrong),
     stopTimeout: readSeconds(options.text("stop-timeout"), wrong),
-    labels: Object.fromEntries(options.list("label").map((text) => splitLabel(text))),
-    log: readLogOptions(options.list("log-opt"), wrong),
-    restart: readRestart(options.text("restart") ?? "no", options.flag("rm"), wrong),
+    labels: readLabels(options),
+    log: readLogOptions(options, wrong),
+    restart: readRestartOf(options, wrong),
     cidFile: options.text("cidfile"),
     init: options.flag("init"),
-    ...readSharing(options, wrong),
+    ...readNamespaces(options, wrong),
     mounts: readMounts(options),
+    volumesFrom: options.list("volumes-from").map(parseVolumesFrom),
+    groups: options.list("group-add"),
+    exposed: options.list("expose").flatMap((text) => readPorts(text, wrong)),
   };
 }
 
-const RESTART_POLICIES: readonly string[] = [
-  "no",
-  "on-failure",
-  "always",
-  "unless-stopped",
-] satisfies RestartPolicy[
-  "name"
-][];
+function readLabels(options: ParsedOptions): Record<string, string> {
+  // docker drops lines without a value
+  const lines = options.list("label-file").flatMap((path) => readEnvFile(path, "labels"))
+    .filter((line) => line.includes("="));
+  return Object.fromEntries([...lines, ...options.list("label")].map((text) => splitLabel(text)));
+}
 
-function readRestart(text: string, removes: boolean, wrong: Wrong): RestartPolicy {
-  const [, name = "no", times] = /^([a-z-]*)(?::(\d{1,9}))?$/.exec(text) ?? [undefined, "?"];
-  const policy = name === "" ? "no" : name;
-  if (!RESTART_POLICIES.includes(policy) || (times !== undefined && policy !== "on-failure")) {
-    throw wrong(
-      `there is no restart policy ${JSON.stringify(text)}`,
-      "--restart takes no, on-failure[:TIMES], always, unless-stopped",
-    );
+const LAST_PORT = 65535;
+
+/** `80`, `80-82/udp` as `80/tcp` each. */
+function readPorts(text: string, wrong: Wrong): string[] {
+  const [, first = "", last = first, protocol = "tcp"] =
+    /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp|sctp))?$/i.exec(text) ?? [];
+  const [from, to] = [Number(first || NaN), Number(last || NaN)];
+  if (!(from >= 1 && from <= to && to <= LAST_PORT)) {
+    throw wrong(`invalid range format for --expose: ${text}`, "write: --expose PORT[-PORT][/tcp|udp|sctp]");
   }
-  if (policy !== "no" && removes) throw wrong("Conflicting options: --restart and --rm");
-  return { name: policy as RestartPolicy["name"], retries: Number(times ?? 0) };
-}
-
-function readSharing(options: ParsedOptions, wrong: Wrong): Record<"pid" | "ipc" | "uts", Sharing> {
-  const read = (name: "pid" | "ipc" | "uts"): Sharing => {
-    const mode = options.text(name) || "private";
-    if (mode === "private" || (name === "ipc" && mode === "shareable")) return "private";
-    if (mode !== "host") {
-      const why = mode.startsWith("container:")
-        ? `--${name} cannot join another container's namespace yet`
-        : `there is no --${name} ${JSON.stringify(mode)}`;
-      throw wrong(why, `--${name} takes private or host`);
-    }
-    if (options.flag("userns")) throw wrong(`--${name} host and --userns contradict each other`);
-    if (name === "uts" && options.text("hostname") !== undefined) {
-      throw wrong("--hostname and --uts host contradict each other");
-    }
-    return "host";
-  };
-  return { pid: read("pid"), ipc: read("ipc"), uts: read("uts") };
-}
-
-function splitLabel(text: string): [name: string, value: string] {
-  const at = text.indexOf("=");
-  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
+  return Array.from({ length: to - from + 1 }, (_, index) => `${from + index}/${protocol.toLowerCase()}`);
 }
 
 function readSignal(text: string | undefined, wrong: Wrong): string | undefined {
@@ -242,41 +208,4 @@ function readSeconds(text: string | undefined, wrong: Wrong): number | undefined
   if (text === undefined) return undefined;
   if (!/^\d{1,9}$/.test(text)) throw wrong(`${JSON.stringify(text)} is no number of seconds`);
   return Number(text);
-}
-
-/** Bytes of docker's units (github.com/docker/go-units, RAMInBytes). */
-const UNITS: Readonly<Record<string, number>> = {
-  "": 1,
-  b: 1,
-  k: 1024,
-  m: 1024 ** 2,
-  g: 1024 ** 3,
-  t: 1024 ** 4,
-};
-
-/** Names of them have to be made when the monitor is. */
-const MAX_LOG_FILES = 100;
-
-function readLogOptions(texts: readonly string[], wrong: Wrong): LogOptions {
-  let maxSize: number | undefined;
-  let maxFiles = 1;
-  for (const [name, value] of texts.map(splitLabel)) {
-    if (name === "max-size") {
-      const [, digits, unit] = /^(\d+(?:\.\d+)?) ?([kmgt]?)(?:i?b)?$/i.exec(value) ?? [];
-      const size = Math.floor(Number(digits) * (UNITS[unit?.toLowerCase() ?? ""] ?? NaN));
-      if (!Number.isSafeInteger(size) || size < 1) {
-        throw wrong(`${JSON.stringify(value)} is no size of a log`);
-      }
-      maxSize = size;
-    } else if (name === "max-file") {
-      maxFiles = Number(value);
-      if (!/^\d{1,3}$/.test(value) || maxFiles < 1 || maxFiles > MAX_LOG_FILES) {
-        throw wrong(`${JSON.stringify(value)} is no number of logs from 1 to ${MAX_LOG_FILES}`);
-      }
-    } else {
-      throw wrong(`there is no log option ${JSON.stringify(name)}`, "there are max-size and max-file");
-    }
-  }
-  if (maxFiles > 1 && maxSize === undefined) throw wrong("max-file needs max-size");
-  return { maxSize, maxFiles };
 }

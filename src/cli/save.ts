@@ -1,3 +1,4 @@
+import { recordImageEvent } from "../container/events.ts";
 import { UsageError } from "../errors.ts";
 import type { ArchiveFormat } from "../image/archive/layout.ts";
 import { saveImages } from "../image/archive/save.ts";
@@ -27,9 +28,14 @@ export const command: Command = {
     if (args.length === 0) throw wrong("no IMAGE was given");
     const format = options.text("format") ?? "docker";
     if (!isFormat(format)) throw wrong(`there is no format ${JSON.stringify(format)}`);
-    const store = storeOf(await openSession(global, "save images"));
+    const session = await openSession(global, "save images");
+    const store = storeOf(session);
     const images = selectImages(args, store);
     const subject = args.map((name) => JSON.stringify(name)).join(", ");
+    for (const name of args) {
+      const id = store.find(name)?.id;
+      if (id !== undefined) recordImageEvent(session.database, "save", id, id);
+    }
     return await writeArchive("save", subject, options.text("output"), async (sink, signal) => {
       using progress = openProgress(options.flag("quiet"), STANDARD_ERROR);
       await using tar = new TarWriter(sink);

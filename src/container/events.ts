@@ -1,5 +1,5 @@
 /**
- * What has happened to containers, networks and images. Changes of the database write their own events, in the same transaction
+ * What has happened to containers, networks, images and volumes. Changes of the database write their own events, in the same transaction
  * (the triggers in src/state/database.ts); this is for what leaves no trace there, and for reading.
  */
 import type { Database } from "../state/database.ts";
@@ -8,7 +8,7 @@ export interface Event {
   readonly id: number;
   /** In milliseconds since 1970. */
   readonly time: number;
-  /** `container`, `network` or `image`. */
+  /** `container`, `network`, `image` or `volume`. */
   readonly type: string;
   readonly action: string;
   /** The id of what it happened to; an image's may be its name. */
@@ -27,6 +27,38 @@ export function recordEvent(
     "INSERT INTO container_events (action, id, attributes) VALUES (?, ?, ?)",
     action,
     container,
+    JSON.stringify(attributes),
+  );
+}
+
+/** Writes down what happened to an image: it has changed nothing in the database, or something that other work changes, too. */
+export function recordImageEvent(
+  database: Database,
+  action: "import" | "load" | "pull" | "push" | "save",
+  image: string,
+  name: string,
+): void {
+  insertEvent(database, "image", action, image, { name });
+}
+
+/** Writes down that something was pruned. @param bytes that this has given back */
+export function recordPrune(database: Database, type: "container" | "image" | "volume", bytes: number): void {
+  insertEvent(database, type, "prune", "", { reclaimed: String(bytes) });
+}
+
+function insertEvent(
+  database: Database,
+  type: string,
+  action: string,
+  actor: string,
+  attributes: Readonly<Record<string, string>>,
+): void {
+  database.run(
+    "INSERT INTO events (time, type, action, actor, attributes) VALUES (?, ?, ?, ?, ?)",
+    Date.now(),
+    type,
+    action,
+    actor,
     JSON.stringify(attributes),
   );
 }

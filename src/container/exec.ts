@@ -17,11 +17,12 @@ import { CommandError, DhowError, EXIT_NOT_EXECUTABLE, HostError, ImageError } f
 import type { JoinSetup } from "../plan/joiner.ts";
 import { JoinedProgram, type JoinFailure } from "../plan/joined.ts";
 import type { Undo } from "../plan/step.ts";
-import { type ResolvedUser, resolveUser } from "../security/user.ts";
+import { type ResolvedUser, resolveUser, withGroups } from "../security/user.ts";
 import type { Database } from "../state/database.ts";
 import { ProcessHandle } from "../state/process_end.ts";
 import { hasExecuted, isAlive } from "../state/process_identity.ts";
 import type { DetachKeys } from "./detach_keys.ts";
+import { ExecEvents } from "./exec_events.ts";
 import { readInside } from "./files_inside.ts";
 import { changedSignals, openFilesLimit, signalSet } from "./host.ts";
 import type { ContainerRecord } from "./records.ts";
@@ -72,13 +73,32 @@ export async function executeInside(
   });
   const failure = program.started((master) => relay = new terminal!.TerminalRelay(master));
   if (failure !== undefined) throw await explain(failure, setup, container);
+  const events = new ExecEvents(database, container.id);
+  events.started(options.command);
   if (options.detach) {
     program.leaveTerminal();
     return 0;
   }
-  if (relay === undefined) return exitCode(await program.ended);
+  const code = relay === undefined
+    ? exitCode(await program.ended)
+    : await attended(program, relay, options, events);
+  events.died(code);
+  return code;
+}
+
+async function attended(
+  program: JoinedProgram,
+  relay: TerminalRelay,
+  options: ExecOptions,
+  events: ExecEvents,
+): Promise<number> {
   const { attend } = await import("./exec_terminal.ts");
-  return await attend(program, relay, options);
+  try {
+    return await attend(program, relay, options);
+  } catch (error) {
+    events.detached();
+    throw error;
+  }
 }
 
 /** A caller may have ignored SIGCHLD, and then the kernel keeps no exit status (wait(2)). */
@@ -122,7 +142,7 @@ function prepareJoin(
 ): JoinSetup {
   const { defaults, options: wanted } = config;
   const [passwd = "", group = ""] = readInside(pid, ["etc/passwd", "etc/group"]);
-  const user = findUser(options.user ?? wanted.user ?? defaults.user, passwd, group);
+  const user = findUser(options.user ?? wanted.user ?? defaults.user, wanted.groups, passwd, group);
   const hostname = hostnameOf(id, wanted, Deno.hostname);
   const env = environment(
     { env: [...wanted.env, ...options.env], terminal: options.terminal },
@@ -148,9 +168,9 @@ function prepareJoin(
 }
 
 /** @throws {CommandError} as docker has it */
-function findUser(text: string, passwd: string, group: string): ResolvedUser {
+function findUser(text: string, groups: readonly string[], passwd: string, group: string): ResolvedUser {
   try {
-    return resolveUser(text, passwd, group);
+    return withGroups(resolveUser(text, passwd, group), groups, group);
   } catch (error) {
     if (!(error instanceof ImageError)) throw error;
     throw new CommandError({ what: WHAT, why: error.message, cause: error }, EXIT_NOT_EXECUTABLE);

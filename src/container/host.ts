@@ -1,5 +1,5 @@
 import { type ContainerFile, hostsFile, resolvConf, RESOLVED_UPSTREAMS } from "../rootfs/etc_files.ts";
-import { formatAddress } from "../network/subnet.ts";
+import { formatAddress, gatewayOf } from "../network/subnet.ts";
 import type { Endpoint } from "../network/steps.ts";
 import { HostError } from "../errors.ts";
 import { readConfiguration, readIfThere } from "../state/read.ts";
@@ -54,6 +54,15 @@ export function changedSignals(): number[] {
   );
 }
 
+/** @param text `NAME:ADDRESS`, as --add-host takes it */
+function hostsLine(text: string, endpoint: Endpoint | undefined): string {
+  const at = text.indexOf(":");
+  const given = text.slice(at + 1);
+  const isGateway = given === "host-gateway" && endpoint !== undefined;
+  const address = isGateway ? formatAddress(gatewayOf(endpoint.network.subnet)) : given;
+  return `${address}\t${text.slice(0, at)}\n`;
+}
+
 /** The files below /etc that this container gets, instead of its image's, by their paths in it. */
 export function etcFiles(
   hostname: string,
@@ -62,13 +71,18 @@ export function etcFiles(
 ): Record<ContainerFile, string> {
   const isHost = options.network === "host";
   const address = endpoint === undefined ? undefined : formatAddress(endpoint.address);
+  const extra = options.extraHosts.map((text) => hostsLine(text, endpoint)).join("");
+  const name = options.domainName === undefined ? hostname : `${hostname}.${options.domainName} ${hostname}`;
   return {
-    "/etc/hosts": (isHost ? readConfiguration("/etc/hosts") : undefined) ?? hostsFile(hostname, address),
+    "/etc/hosts": ((isHost ? readConfiguration("/etc/hosts") : undefined) ?? hostsFile(name, address)) +
+      extra,
     "/etc/hostname": `${hostname}\n`,
     "/etc/resolv.conf": resolvConf({
       host: readConfiguration("/etc/resolv.conf") ?? "",
       upstreams: readConfiguration(RESOLVED_UPSTREAMS),
       dns: options.dns,
+      search: options.dnsSearch,
+      options: options.dnsOptions,
       sharesLoopback: isHost,
     }),
   };

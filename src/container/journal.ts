@@ -31,8 +31,15 @@ export async function carryOutJournal(
   const failures: unknown[] = [];
   for (const undo of journal.toReversed()) {
     try {
+      if (undo.undo === "release-volumes") {
+        const { releaseVolumes } = await import("./volume_mounts.ts");
+        await releaseVolumes(database, container, undo.folders);
+        continue;
+      }
       if (undo.undo === "kill" && isAlive(undo)) await letGoOn(container);
-      await carryOut(undo, { quick });
+      await carryOut(undo, {
+        quick: quick && !(undo.undo === "delete-link" && isJoined(database, container)),
+      });
     } catch (error) {
       failures.push(error);
     }
@@ -40,6 +47,12 @@ export async function carryOutJournal(
   if (failures.length > 0) {
     throw new AggregateError(failures, `cannot remove all of container ${container.slice(0, 12)}`);
   }
+}
+
+/** Whether others may have its network namespace, which then does not go with it. */
+function isJoined(database: Database, container: string): boolean {
+  const sql = "SELECT 1 FROM joins WHERE partner = ? AND kind = 'network'";
+  return database.get(sql, container) !== undefined;
 }
 
 /** One that is paused would not end by a signal before it goes on. */

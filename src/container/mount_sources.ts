@@ -3,7 +3,7 @@ import type { Mount } from "../plan/oci.ts";
 import { UsageError } from "../errors.ts";
 import { type Paths, volumeData } from "../state/paths.ts";
 import { readIfThere } from "../state/read.ts";
-import type { BindMount, ContainerMount } from "./mounts.ts";
+import { bindAttributes, type BindMount, type ContainerMount, isBind, type VolumeMount } from "./mounts.ts";
 
 export interface MountSources {
   /** In the words of the OCI runtime specification. */
@@ -26,6 +26,7 @@ export function findSources(mounts: readonly ContainerMount[], paths: Paths): Mo
           options: [...mount.options, ...access],
         };
       case "volume": {
+        if (mount.options !== undefined && isBind(mount.options)) return bindOf(mount);
         const source = volumeData(paths, mount.name);
         folders.push(source);
         return { destination: mount.target, type: "bind", source, options: ["rbind", "rprivate", ...access] };
@@ -65,6 +66,22 @@ function kindOf(path: string): "file" | "directory" | undefined {
     const why = error instanceof Error ? error.message : String(error);
     throw new UsageError({ what: `cannot mount ${JSON.stringify(path)}`, why, cause: error });
   }
+}
+
+/** A volume that is another path of the host. */
+function bindOf({ name, target, readOnly, options = {} }: VolumeMount): Mount {
+  const { device = "" } = options;
+  const kind = kindOf(device);
+  if (kind === undefined) {
+    throw new UsageError({
+      what: `error while mounting volume ${JSON.stringify(name)}`,
+      why: `failed to mount local volume: mount ${device}: no such file or directory`,
+      hint: "make it first",
+    });
+  }
+  const attributes = new Set([...bindAttributes(options), ...(readOnly ? ["ro"] : [])]);
+  const bind = kind === "file" ? "bind" : "rbind";
+  return { destination: target, type: "bind", source: device, options: [bind, "rprivate", ...attributes] };
 }
 
 function missing({ source }: BindMount): UsageError {

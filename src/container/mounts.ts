@@ -39,22 +39,47 @@ export type MountRequest =
   /** `name`: undefined for a volume that gets a name of its own */
   | (VolumeTarget & { readonly name: string | undefined });
 
+/** `type`, `device` and `o`, as they were given; empty for a volume that is a folder. */
+export type VolumeOptions = Readonly<Record<string, string>>;
+
 /** A volume that a container has. */
 export interface VolumeMount extends VolumeTarget {
   readonly name: string;
+  /** Absent for a folder of its own. */
+  readonly options?: VolumeOptions;
 }
 
 /** A mount that a container has. */
 export type ContainerMount = BindMount | TmpfsMount | VolumeMount;
 
+/** The words of a volume's `o`. */
+export const mountWords = ({ o = "" }: VolumeOptions) => o.split(",").filter((word) => word !== "");
+
+/** Whether a volume is another path of the host. */
+export function isBind(options: VolumeOptions): boolean {
+  return mountWords(options).some((word) => word === "bind" || word === "rbind");
+}
+
+/** Whether something is mounted on a volume's folder while containers have it. */
+export function isMounted(options: VolumeOptions | undefined): options is VolumeOptions {
+  return options !== undefined && options["device"] !== undefined && !isBind(options);
+}
+
+/** Attributes of a bind, as the OCI runtime specification words them. */
+export function bindAttributes(options: VolumeOptions): string[] {
+  return mountWords(options).filter((word) => ["ro", "nosuid", "nodev", "noexec"].includes(word));
+}
+
 /**
- * What was asked for, and the image's own VOLUMEs as far as nothing else is mounted there.
+ * What was asked for, what comes from other containers, and the image's own VOLUMEs, as far as nothing is mounted there before them.
  * @param newName names a volume that nobody has named
+ * @param inherited of other containers
  */
 export function settleMounts(
   requests: readonly MountRequest[],
   imageVolumes: readonly string[],
   newName: () => string,
+  inherited: readonly ContainerMount[] = [],
 ): { mounts: ContainerMount[]; anonymous: string[] } {
   const anonymous: string[] = [];
   const name = () => {
@@ -62,9 +87,13 @@ export function settleMounts(
     anonymous.push(made);
     return made;
   };
-  const mounts = requests.map((request): ContainerMount =>
-    request.type === "volume" ? { ...request, name: request.name ?? name() } : request
-  );
+  const others = inherited.filter(({ target }) => !requests.some((request) => request.target === target));
+  const mounts = [
+    ...others,
+    ...requests.map((request): ContainerMount =>
+      request.type === "volume" ? { ...request, name: request.name ?? name() } : request
+    ),
+  ];
   for (const path of imageVolumes) {
     const target = normalPath(path);
     // an image may say anything

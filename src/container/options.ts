@@ -48,10 +48,30 @@ export interface RunOptions {
   /** Whether an init of dhow's is its process 1. */
   readonly init: boolean;
   /** Whose processes it sees, whose System V and POSIX queues and shared memory, whose host name. */
-  readonly pid: Sharing;
-  readonly ipc: Sharing;
-  readonly uts: Sharing;
+  readonly pid: "private" | "host" | Joined;
+  readonly ipc: "private" | "shareable" | "none" | "host" | Joined;
+  readonly uts: "private" | "host";
   readonly mounts: readonly MountRequest[];
+  readonly volumesFrom: readonly VolumesFrom[];
+  /** `NAME:ADDRESS`, for /etc/hosts; `host-gateway` stands for the host's address in the bridge's network. */
+  readonly extraHosts: readonly string[];
+  /** For /etc/resolv.conf; they replace the host's. */
+  readonly dnsSearch: readonly string[];
+  readonly dnsOptions: readonly string[];
+  /** The NIS domain name (setdomainname(2)), which /etc/hosts has, too. */
+  readonly domainName: string | undefined;
+  /** Groups that its user is in besides, by name or number. */
+  readonly groups: readonly string[];
+  /** `80/tcp`: ports that are told of in inspect. */
+  readonly exposed: readonly string[];
+}
+
+/** A container whose volumes another one has as well. */
+export interface VolumesFrom {
+  /** As the user calls it. */
+  readonly container: string;
+  /** `ro`, `rw`, or empty. */
+  readonly mode: string;
 }
 
 /** The streams of a program, as docker names them. */
@@ -65,18 +85,30 @@ export interface RestartPolicy {
   readonly retries: number;
 }
 
-/** Whether a container has a namespace of its own, or is in the host's. */
-export type Sharing = "private" | "host";
+/** That a container joins a namespace of another: its name as the user gives it, its id on record. */
+export type Joined = `container:${string}`;
+
+/** The container whose namespace is joined; undefined when none is. */
+export function joinedContainer(mode: string): string | undefined {
+  return mode.startsWith("container:") ? mode.slice("container:".length) : undefined;
+}
+
+/** Whether a container joins a namespace of another. */
+export function joinsOthers({ network, pid, ipc }: Pick<RunOptions, "network" | "pid" | "ipc">): boolean {
+  return [network, pid, ipc].some((mode) => joinedContainer(mode) !== undefined);
+}
 
 /** How a container's log is kept. */
 export interface LogOptions {
+  /** `none`: what is kept is only what `attach` reads. */
+  readonly driver: "json-file" | "local" | "none";
   /** In bytes; a log that has reached it makes way for a new one. undefined for no bound. */
   readonly maxSize: number | undefined;
   /** How many of them are kept. */
   readonly maxFiles: number;
 }
 
-export type NetworkMode = "bridge" | "host" | "none";
+export type NetworkMode = "bridge" | "host" | "none" | Joined;
 
 /** When an image is downloaded: if the store lacks it, each time, or not at all. */
 export const PULL_POLICIES = ["missing", "always", "never"] as const;

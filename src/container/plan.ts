@@ -2,7 +2,15 @@ import { mountSteps, sourceSteps } from "../rootfs/mounts.ts";
 import { loopSteps, type Lower, overlaySteps, pivotSteps } from "../rootfs/overlay.ts";
 import { connectSteps, type Endpoint } from "../network/steps.ts";
 import type { Spec } from "../plan/oci.ts";
-import type { CgroupFolder, ChildStep, HostStep, MonitorSetup, NamespaceKind, Plan } from "../plan/step.ts";
+import type {
+  CgroupFolder,
+  ChildStep,
+  HostStep,
+  Join,
+  MonitorSetup,
+  NamespaceKind,
+  Plan,
+} from "../plan/step.ts";
 
 /** What a plan is made from: the container in the standard's words, and what the standard leaves out. */
 export interface PlanInput {
@@ -33,6 +41,8 @@ export interface PlanInput {
   readonly monitor: MonitorSetup | undefined;
   /** Whether an init of dhow's is process 1. */
   readonly init: boolean;
+  /** Namespaces of other containers that it joins; the specification lists only its own. */
+  readonly joins: readonly Join[];
 }
 
 /**
@@ -59,6 +69,7 @@ export function makePlan(input: PlanInput): Plan {
       do: "start-child",
       why: "start the container's first process in namespaces of its own",
       namespaces: clonedNamespaces(spec),
+      ...(input.joins.length === 0 ? {} : { joins: input.joins }),
       steps: childSteps(input),
       ...(input.monitor === undefined ? {} : { monitor: input.monitor }),
     },
@@ -149,6 +160,7 @@ function childSteps(input: PlanInput): ChildStep[] {
   const openFiles = process.rlimits[0] ?? { soft: 1024, hard: 4096 };
   return [
     ...(inUserNamespace ? [{ op: "await-id-mapping", why: "wait for the id mapping" } as const] : []),
+    ...joinSteps(input),
     { op: "join-cgroups", why: "join its cgroups", folders: cgroups },
     { op: "unshare-cgroup", why: "make its own cgroup the top of what it sees" },
     ...sourceSteps(spec.mounts),
@@ -171,7 +183,7 @@ function childSteps(input: PlanInput): ChildStep[] {
     ...(hasOwnNetwork ? [{ op: "loopback-up", why: "bring its loopback interface up" } as const] : []),
     ...Object.entries(linux.sysctl).map(([key, value]): ChildStep => ({
       op: "set-sysctl",
-      why: `set ${key} in its network namespace`,
+      why: `set ${key} in its namespace`,
       key,
       value,
     })),
@@ -208,6 +220,26 @@ function childSteps(input: PlanInput): ChildStep[] {
       init: input.init,
     },
   ];
+}
+
+/** The source of /dev/shm of a container that joins the IPC namespace of another. */
+export const sharedMemoryOf = ({ process }: Join) => `/proc/${process.pid}/root/dev/shm`;
+
+/** What the first process can join by itself; and what must be there before it makes its mounts. */
+function joinSteps({ joins, spec }: PlanInput): ChildStep[] {
+  const partners = [...new Set(joins.map(({ container }) => container))];
+  const steps = partners.flatMap((container): ChildStep[] => {
+    const kinds = joins.flatMap((join) =>
+      join.container === container && join.kind !== "pid" ? [join.kind] : []
+    );
+    const why = `join namespaces of container ${container.slice(0, 12)}: ${kinds.join(", ")}`;
+    return kinds.length === 0 ? [] : [{ op: "join-namespaces", why, kinds, container }];
+  });
+  const ipc = joins.find(({ kind }) => kind === "ipc");
+  const shared = ipc && spec.mounts.find(({ source }) => source === sharedMemoryOf(ipc));
+  if (ipc === undefined || shared === undefined) return steps;
+  const [why, inRoot] = ["hold the other's shared memory", shared.destination];
+  return [...steps, { op: "take-shared-memory", why, container: ipc.container, inRoot }];
 }
 
 function streamSteps({ spec, interactive, monitor }: PlanInput): ChildStep[] {

@@ -1,16 +1,16 @@
 import type { ImageConfig } from "../image/config.ts";
 import { cgroupLayout } from "../limits/cgroup.ts";
 import type { Endpoint } from "../network/steps.ts";
-import type { MonitorSetup, Plan } from "../plan/step.ts";
+import type { Join, MonitorSetup, Plan } from "../plan/step.ts";
 import { arrangeMounts, defaultMounts } from "../rootfs/mounts.ts";
 import type { Lower } from "../rootfs/overlay.ts";
-import { resolveUser } from "../security/user.ts";
+import { resolveUser, withGroups } from "../security/user.ts";
 import { containerRun, containerState, type Paths } from "../state/paths.ts";
 import { changedSignals, etcFiles, openFilesLimit } from "./host.ts";
 import type { RunOptions } from "./options.ts";
 import { findSources, volumesToFill } from "./mount_sources.ts";
 import type { ContainerMount } from "./mounts.ts";
-import { makePlan } from "./plan.ts";
+import { makePlan, sharedMemoryOf } from "./plan.ts";
 import { hostnameOf, makeSpec } from "./spec.ts";
 
 /** An image as a container's start needs it. */
@@ -29,9 +29,16 @@ export interface ImageEtc {
   readonly links: readonly string[];
 }
 
+/** What a start needs to know of containers whose namespaces are joined. */
+export interface PartnersOfStart {
+  readonly joins: readonly Join[];
+  /** Files of /etc of the one whose network it has, by their paths in the container; undefined when it has its own. */
+  readonly files: Readonly<Record<string, string>> | undefined;
+}
+
 /** Asks the host and the image for all that a plan depends on, changes nothing, and makes the plan. */
 export function prepare(
-  { id, options, image, endpoint, paths, monitor, mounts: own = [], fillsVolumes = false }: {
+  { id, options, image, endpoint, paths, monitor, mounts: own = [], fillsVolumes = false, partners }: {
     id: string;
     options: RunOptions;
     image: RunnableImage;
@@ -43,20 +50,28 @@ export function prepare(
     mounts?: readonly ContainerMount[];
     /** For a script: whether the plan itself fills volumes. */
     fillsVolumes?: boolean;
+    /** Of one that joins namespaces of others. */
+    partners?: PartnersOfStart | undefined;
   },
 ): Plan {
   const runFolder = containerRun(paths, id);
   const cgroups = cgroupLayout(Deno.readTextFileSync("/proc/self/mountinfo"), id, Deno.readTextFileSync);
-  const user = resolveUser(options.user ?? image.config.user, image.etc.passwd, image.etc.group);
+  const { passwd, group } = image.etc;
+  const user = withGroups(
+    resolveUser(options.user ?? image.config.user, passwd, group),
+    options.groups,
+    group,
+  );
   const hostname = hostnameOf(id, options, Deno.hostname);
-  const files = etcFiles(hostname, options, endpoint);
+  const { joins = [], files: shared } = partners ?? {};
+  const files = shared === undefined ? etcFiles(hostname, options, endpoint) : {};
   const sources = findSources(own, paths);
   const usual = defaultMounts({
-    files: Object.fromEntries(Object.keys(files).map((path) => [path, runFolder + path])),
+    files: shared ?? Object.fromEntries(Object.keys(files).map((path) => [path, runFolder + path])),
     hasOwnNetwork: options.network !== "host",
     inUserNamespace: options.userNamespace,
     cgroupVersion: cgroups.version,
-    sharesIpc: options.ipc === "host",
+    sharedMemory: sharedMemory(options.ipc, joins),
   });
   const mounts = arrangeMounts(usual, sources.mounts);
   const spec = makeSpec({
@@ -86,5 +101,12 @@ export function prepare(
     persistent: monitor !== undefined,
     monitor,
     init: options.init,
+    joins,
   });
+}
+
+function sharedMemory(mode: RunOptions["ipc"], joins: readonly Join[]): "own" | "none" | { source: string } {
+  const join = joins.find(({ kind }) => kind === "ipc");
+  if (join !== undefined) return { source: sharedMemoryOf(join) };
+  return mode === "host" ? { source: "/dev/shm" } : mode === "none" ? "none" : "own";
 }

@@ -19,11 +19,12 @@ export function processConfig({ id, config }: ContainerRecord, imageConfig: stri
   const labels = Object.fromEntries(image.textMap("Labels") ?? []);
   return new Document({
     Hostname: hostnameOf(id, options, Deno.hostname),
+    Domainname: options.domainName,
     User: options.user ?? image.text("User"),
     AttachStdin: isAttached("stdin"),
     AttachStdout: isAttached("stdout"),
     AttachStderr: isAttached("stderr"),
-    ExposedPorts: set(image.object("ExposedPorts")),
+    ExposedPorts: exposedPorts(image.object("ExposedPorts"), options.exposed),
     Tty: options.terminal,
     OpenStdin: options.interactive,
     StdinOnce: isAttached("stdin") && options.interactive,
@@ -44,6 +45,14 @@ const entrypoint = (program: string | undefined) => program ? [program] : null;
 
 function set(members: Document | undefined): Record<string, unknown> | undefined {
   return members && Object.fromEntries(members.keys().map((key) => [key, {}]));
+}
+
+function exposedPorts(
+  images: Document | undefined,
+  users: readonly string[],
+): Record<string, unknown> | undefined {
+  if (users.length === 0) return set(images);
+  return { ...set(images), ...Object.fromEntries(users.map((port) => [port, {}])) };
 }
 
 /** Docker's order: the user's, and what of the image's they do not replace. */

@@ -56,8 +56,11 @@ export interface ContainerRecord {
   readonly stopped: number;
 }
 
-/** Whether somebody has stopped a container since it was started; and whether that holds for every restart policy. */
-export const STOPPED = { no: 0, byUser: 1, forGood: 2 } as const;
+/**
+ * Whether somebody has stopped a container since it was started; and whether that holds for every restart policy. One that was stopped
+ * because the machine stops is not started again before the machine is.
+ */
+export const STOPPED = { byShutdown: -1, no: 0, byUser: 1, forGood: 2 } as const;
 
 interface Row {
   readonly id: string;

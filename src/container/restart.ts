@@ -20,7 +20,7 @@ export function restartDelay(
   end: { readonly exitCode: number; readonly finished: number },
 ): number | undefined {
   const { name, retries } = config.options.restart;
-  if (stopped === STOPPED.forGood) return undefined;
+  if (stopped === STOPPED.forGood || stopped === STOPPED.byShutdown) return undefined;
   const wanted = name === "always" || (name === "unless-stopped" && stopped === STOPPED.no) ||
     (name === "on-failure" && end.exitCode !== 0 && (retries === 0 || restarts < retries));
   if (!wanted) return undefined;
@@ -35,7 +35,7 @@ export function isStartedAtBoot(
   if (status !== "exited" || started === null) return false;
   const { name, retries } = config.options.restart;
   if (name === "always") return true;
-  if (stopped !== STOPPED.no) return false;
+  if (stopped !== STOPPED.no && stopped !== STOPPED.byShutdown) return false;
   return name === "unless-stopped" ||
     (name === "on-failure" && exitCode !== 0 && (retries === 0 || restarts < retries));
 }

@@ -1,5 +1,5 @@
 import { exitCode, type ExitStatus } from "../../ffi/process.ts";
-import { ImageError, messagesOf } from "../errors.ts";
+import { ImageError, messagesOf, MissingTargetError } from "../errors.ts";
 import { log } from "../log.ts";
 import { allocateEndpoint, DEFAULT_NETWORK } from "../network/endpoints.ts";
 import { makeNetwork } from "../network/lifecycle.ts";
@@ -14,9 +14,9 @@ import { makeConfig } from "./records.ts";
 import { leaveNetworkBehind } from "./keeper.ts";
 import type { ResolvedImage } from "./image.ts";
 import { checkName, newId, settleName } from "./names.ts";
-import type { RunOptions } from "./options.ts";
+import { joinsOthers, type RunOptions } from "./options.ts";
 import { prepare } from "./prepare.ts";
-import { claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
+import { claimVolumeMounts, claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
 import { SignalForwarder } from "./signals.ts";
 import type { RawTerminal, TerminalRelay } from "./terminal.ts";
 
@@ -56,7 +56,9 @@ export async function runContainer(
   const id = newId();
   try {
     log.debug("take a name and an address, write down what will have to be undone");
-    const plan = register(context, id, options, image);
+    const joining = joinsOthers(options) ? await import("./joins.ts") : undefined;
+    const volumesFrom = options.volumesFrom.length > 0 ? await import("./volumes_from.ts") : undefined;
+    const plan = register(context, id, options, image, { joining, volumesFrom });
     stepDone();
     announce(id);
     let status: ExitStatus | undefined;
@@ -65,22 +67,37 @@ export async function runContainer(
       if (hasVolumes(database, id)) {
         const { fillVolumes } = await import("./volume_fill.ts");
         await fillVolumes(database, paths, id, image);
+        const { mountVolumes } = await import("./volume_mounts.ts");
+        await mountVolumes(database, paths, id);
       }
-      const child = await execute(plan.steps, {
-        record: (undo) => recordUndo(database, id, undo),
-        makeNetwork: (setup) => makeNetwork(database, context.paths, setup),
-        terminalOpened: (master) => {
-          relay = new terminals!.TerminalRelay(master);
-          relay.copySize();
-          if (options.interactive) terminal = new terminals!.RawTerminal();
-        },
-      });
+      const begin = () =>
+        execute(plan.steps, {
+          record: (undo) => recordUndo(database, id, undo),
+          makeNetwork: (setup) => makeNetwork(database, context.paths, setup),
+          terminalOpened: (master) => {
+            relay = new terminals!.TerminalRelay(master);
+            relay.copySize();
+            if (options.interactive) terminal = new terminals!.RawTerminal();
+          },
+        });
+      const beginAgain = async (error: unknown) => {
+        if (!(error instanceof MissingTargetError)) throw error;
+        const { makeMissingTargets } = await import("./missing_targets.ts");
+        await makeMissingTargets(paths, id, image, plan, options.userNamespace);
+        return await begin();
+      };
+      const child = await begin().catch(beginAgain);
       log.debug("wait for the program's end");
       signals.begin(child);
       const failed = (error: unknown) => log.warn(`the terminal failed: ${error}`);
       const output = relay?.output(() => signals.outputLost()).catch(failed);
       if (options.interactive) relay?.input().catch(failed);
-      status = await child.ended;
+      status = await child.ended.catch(async (error) => {
+        // one that nothing of dhow's was to wait for tells only now that it has failed
+        const again = await beginAgain(error);
+        signals.begin(again);
+        return await again.ended;
+      });
       await output;
     } finally {
       try {
@@ -102,10 +119,15 @@ export async function runContainer(
 function register(
   { database, paths }: RunContext,
   id: string,
-  options: RunOptions,
+  wanted: RunOptions,
   image: ResolvedImage,
+  { joining, volumesFrom }: {
+    joining: typeof import("./joins.ts") | undefined;
+    volumesFrom: typeof import("./volumes_from.ts") | undefined;
+  },
 ): Plan {
   return database.transaction(() => {
+    const options = joining?.resolveJoins(database, wanted) ?? wanted;
     if (!image.isPresent()) {
       throw new ImageError({
         what: `cannot run ${JSON.stringify(options.image)}`,
@@ -114,7 +136,8 @@ function register(
       });
     }
     const name = settleName(database, options.name);
-    const { mounts } = registerVolumes(database, options.mounts, image.config.volumes);
+    const inherited = volumesFrom?.inheritedMounts(database, options.volumesFrom);
+    const { mounts } = registerVolumes(database, options.mounts, image.config.volumes, inherited);
     const owner = JSON.stringify(identify(Deno.pid));
     database.run(
       "INSERT INTO containers (id, name, image, owner, undo, config, created) VALUES (?, ?, ?, ?, '[]', ?, ?)",
@@ -126,11 +149,14 @@ function register(
       Date.now(),
     );
     claimVolumes(database, id, mounts);
+    joining?.registerJoins(database, id, options);
     const endpoint = options.network === "bridge"
       ? allocateEndpoint(database, id, options.address, (text) => log.info(text))
       : undefined;
-    const plan = prepare({ id, options, image, endpoint, paths, mounts });
-    database.run("UPDATE containers SET undo = ? WHERE id = ?", JSON.stringify(plan.undo), id);
+    const partners = joining?.findPartners(database, paths, options);
+    const plan = prepare({ id, options, image, endpoint, paths, mounts, partners });
+    const undo = [...claimVolumeMounts(database, paths, id, mounts), ...plan.undo];
+    database.run("UPDATE containers SET undo = ? WHERE id = ?", JSON.stringify(undo), id);
     return plan;
   });
 }

@@ -2,7 +2,7 @@ import { ImageError } from "../errors.ts";
 import type { ImageConfig } from "../image/config.ts";
 import type { Mount, OciNamespace, Spec } from "../plan/oci.ts";
 import type { ResolvedUser } from "../security/user.ts";
-import type { RunOptions } from "./options.ts";
+import { joinedContainer, type RunOptions } from "./options.ts";
 
 /** Where programs lie if the image does not say: docker's default. */
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -37,9 +37,10 @@ export function hostnameOf(id: string, options: RunOptions, hostsOwn: () => stri
  */
 export function makeSpec(input: SpecInput): Spec {
   const { id, hostname, options, config, user, caller } = input;
-  const ownNetwork = options.network !== "host";
+  const isShared = (mode: string) => mode === "host" || joinedContainer(mode) !== undefined;
+  const ownNetwork = !isShared(options.network);
   const namespaces: OciNamespace[] = ["mount"];
-  for (const type of ["uts", "ipc", "pid"] as const) if (options[type] !== "host") namespaces.push(type);
+  for (const type of ["uts", "ipc", "pid"] as const) if (!isShared(options[type])) namespaces.push(type);
   namespaces.push("cgroup");
   if (ownNetwork) namespaces.push("network");
   if (options.userNamespace) namespaces.push("user");
@@ -66,7 +67,12 @@ export function makeSpec(input: SpecInput): Spec {
       namespaces: namespaces.map((type) => ({ type })),
       uidMappings: mapping(caller.uid),
       gidMappings: mapping(caller.gid),
-      sysctl: ownNetwork && !options.userNamespace ? DEFAULT_SYSCTLS : {},
+      sysctl: {
+        ...(ownNetwork && !options.userNamespace ? DEFAULT_SYSCTLS : {}),
+        ...(options.domainName === undefined || options.uts === "host"
+          ? {}
+          : { "kernel.domainname": options.domainName }),
+      },
       cgroupsPath: `/dhow-${id}`,
     },
   };

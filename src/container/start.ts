@@ -1,5 +1,5 @@
 /** Containers that nobody waits for: made, started, left to their monitors. */
-import { DhowError, ImageError, messagesOf } from "../errors.ts";
+import { DhowError, ImageError, messagesOf, MissingTargetError } from "../errors.ts";
 import { log } from "../log.ts";
 import { allocateEndpoint, DEFAULT_NETWORK } from "../network/endpoints.ts";
 import { makeNetwork } from "../network/lifecycle.ts";
@@ -12,14 +12,17 @@ import { recordUndo } from "./journal.ts";
 import { leaveNetworkBehind } from "./keeper.ts";
 import { laterEnvironment } from "./later.ts";
 import { checkName, newId, settleName } from "./names.ts";
-import type { RunOptions } from "./options.ts";
+import { joinsOthers, type RunOptions } from "./options.ts";
 import { prepare } from "./prepare.ts";
 import { type ContainerRecord, getContainer, makeConfig, NOBODY } from "./records.ts";
 import type { RunContext } from "./run.ts";
 import { removeContainer } from "./remove.ts";
 import { exitPath, logPath, settle } from "./settle.ts";
 import { findSources } from "./mount_sources.ts";
-import { claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
+import { claimVolumeMounts, claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
+
+/** Without a log there is still what `attach` and `start -a` read, in bytes: it begins anew then. */
+const ATTACHED_LOG = 4 << 20;
 
 /**
  * Puts a container on record.
@@ -28,15 +31,19 @@ import { claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
  */
 export async function createContainer(
   context: RunContext,
-  options: RunOptions,
+  wanted: RunOptions,
   image: ResolvedImage,
 ): Promise<string> {
   const { database, paths } = context;
-  if (options.name !== undefined) checkName(options.name);
+  if (wanted.name !== undefined) checkName(wanted.name);
   const id = newId();
+  const joining = joinsOthers(wanted) ? await import("./joins.ts") : undefined;
+  const volumesFrom = wanted.volumesFrom.length > 0 ? await import("./volumes_from.ts") : undefined;
   database.transaction(() => {
-    assertPresent(image, options.image);
-    const { mounts } = registerVolumes(database, options.mounts, image.config.volumes);
+    assertPresent(image, wanted.image);
+    const options = joining?.resolveJoins(database, wanted) ?? wanted;
+    const inherited = volumesFrom?.inheritedMounts(database, options.volumesFrom);
+    const { mounts } = registerVolumes(database, options.mounts, image.config.volumes, inherited);
     findSources(mounts, paths); // to hear now of those that are missing
     database.run(
       `INSERT INTO containers (id, name, image, owner, undo, status, config, created)
@@ -49,6 +56,7 @@ export async function createContainer(
       Date.now(),
     );
     claimVolumes(database, id, mounts);
+    joining?.registerJoins(database, id, options);
   });
   stepDone();
   try {
@@ -99,15 +107,28 @@ export async function startContainer(
 ): Promise<void> {
   const { database, paths } = context;
   log.debug("take an address, write down what will have to be undone");
-  const plan = register(context, id, image, audience !== undefined);
+  const { options } = getContainer(database, id).config;
+  const joining = joinsOthers(options) ? await import("./joins.ts") : undefined;
+  const plan = register(context, id, image, { joining, isRead: audience !== undefined });
   stepDone();
   let child: DetachedChild | undefined;
   try {
     await fillNewVolumes(context, id, image); // what a create that was killed has left to do
-    child = await executeDetached(plan.steps, {
-      record: (undo) => recordUndo(database, id, undo),
-      makeNetwork: (setup) => makeNetwork(database, paths, setup),
-      terminalOpened: (master) => audience?.terminalOpened(master),
+    if (hasVolumes(database, id)) {
+      const { mountVolumes } = await import("./volume_mounts.ts");
+      await mountVolumes(database, paths, id);
+    }
+    const begin = () =>
+      executeDetached(plan.steps, {
+        record: (undo) => recordUndo(database, id, undo),
+        makeNetwork: (setup) => makeNetwork(database, paths, setup),
+        terminalOpened: (master) => audience?.terminalOpened(master),
+      });
+    child = await begin().catch(async (error) => {
+      if (!(error instanceof MissingTargetError)) throw error;
+      const { makeMissingTargets } = await import("./missing_targets.ts");
+      await makeMissingTargets(paths, id, image, plan, options.userNamespace);
+      return await begin();
     });
     database.run(
       `UPDATE containers SET status = 'running', owner = ?, process = ?, started = ?, finished = NULL, exit_code = NULL,
@@ -147,13 +168,26 @@ async function giveUp(context: RunContext, id: string, error: unknown): Promise<
   }
 }
 
-function register(context: RunContext, id: string, image: ResolvedImage, isRead: boolean): Plan {
+interface Registration {
+  /** What finds the containers that it is to join, if there are some. */
+  readonly joining: typeof import("./joins.ts") | undefined;
+  /** Whether somebody waits for its output. */
+  readonly isRead: boolean;
+}
+
+function register(
+  context: RunContext,
+  id: string,
+  image: ResolvedImage,
+  { joining, isRead }: Registration,
+): Plan {
   const { database, paths } = context;
   return database.transaction(() => {
     const record = getContainer(database, id);
     const { options, mounts = [] } = record.config;
     assertPresent(image, options.image);
     assertStartable(record);
+    const partners = joining?.findPartners(database, paths, options);
     const owner = JSON.stringify(identify(Deno.pid));
     database.run("UPDATE containers SET owner = ? WHERE id = ?", owner, id);
     if (record.status !== "restarting") {
@@ -170,8 +204,10 @@ function register(context: RunContext, id: string, image: ResolvedImage, isRead:
       paths,
       monitor: monitorOf(context, record, isRead),
       mounts,
+      partners,
     });
-    database.run("UPDATE containers SET undo = ? WHERE id = ?", JSON.stringify(plan.undo), id);
+    const undo = [...claimVolumeMounts(database, paths, id, mounts), ...plan.undo];
+    database.run("UPDATE containers SET undo = ? WHERE id = ?", JSON.stringify(undo), id);
     return plan;
   });
 }
@@ -191,13 +227,15 @@ function monitorOf(
   { id, config }: ContainerRecord,
   isRead: boolean,
 ): MonitorSetup {
-  const { terminal, interactive, log } = config.options;
+  const { terminal, interactive, log: { driver, maxSize, maxFiles } } = config.options;
   return {
     id,
     terminal,
     keepsInput: interactive,
-    log: { path: logPath(paths, id), size: log.maxSize ?? null, files: log.maxFiles },
-    awaitsReader: isRead && log.maxSize !== undefined,
+    log: driver === "none"
+      ? { path: logPath(paths, id), size: ATTACHED_LOG, files: 1 }
+      : { path: logPath(paths, id), size: maxSize ?? null, files: maxFiles },
+    awaitsReader: isRead && (driver === "none" || maxSize !== undefined),
     exitPath: exitPath(paths, id),
     command: [...ownCommand, "ended", id],
     environment: laterEnvironment(),

@@ -50,7 +50,13 @@ async function awaitOwner({ owner, status }: ContainerRecord): Promise<boolean> 
 
 /** Writes down that somebody has stopped a container: to be done before it can end by that. */
 export function markStopped(database: Database, id: string, how: number): void {
-  database.run("UPDATE containers SET stopped = max(stopped, ?) WHERE id = ?", how, id);
+  const { no, byShutdown, forGood } = STOPPED;
+  if (how === byShutdown) {
+    const sql = "UPDATE containers SET stopped = CASE WHEN stopped <= ? THEN ? ELSE ? END WHERE id = ?";
+    database.run(sql, no, byShutdown, forGood, id);
+  } else {
+    database.run("UPDATE containers SET stopped = max(stopped, ?) WHERE id = ?", how, id);
+  }
 }
 
 /** Ends the wait of a container that is to be started again. */
@@ -68,15 +74,17 @@ export async function cancelRestart(context: StopContext, { id, owner }: Contain
  * Asks a container's first process to end, and ends it if it does not. It is not started again by its policy.
  * @param signal what it is asked with
  * @param seconds how long it has; negative: as long as it takes
+ * @param how one of STOPPED
  */
 export async function stopContainer(
   context: StopContext,
   { id }: ContainerRecord,
   signal: number,
   seconds: number,
+  how: number = STOPPED.forGood,
 ): Promise<void> {
   const { database } = context;
-  markStopped(database, id, STOPPED.forGood);
+  markStopped(database, id, how);
   while (true) {
     const record = lookUpContainer(database, id);
     if (record === undefined || record.owner === null) return;

@@ -1,11 +1,15 @@
 /** Volumes: folders that outlive containers. */
 import { join } from "@std/path";
+import { MNT_DETACH, UMOUNT_NOFOLLOW } from "../../ffi/constants.ts";
+import { EINVAL, ENOENT, ENOTDIR } from "../../ffi/errno.ts";
 import { pathExists } from "../../ffi/files.ts";
+import { tryLibcCall } from "../../ffi/table.ts";
 import { DhowError } from "../errors.ts";
 import { removeTree } from "../plan/undo.ts";
 import type { Database } from "../state/database.ts";
 import { type Paths, volumeData, volumesFolder } from "../state/paths.ts";
 import { entriesIn } from "../state/read.ts";
+import type { VolumeOptions } from "./mounts.ts";
 import { newId } from "./names.ts";
 
 /** A volume on record. */
@@ -16,6 +20,8 @@ export interface Volume {
   /** Whether it was made for one container, and nobody has named it. */
   readonly isAnonymous: boolean;
   readonly labels: Readonly<Record<string, string>>;
+  /** Empty for a folder of its own. */
+  readonly options: VolumeOptions;
   /** How many containers have it. */
   readonly containers: number;
 }
@@ -25,16 +31,18 @@ interface Row {
   readonly created: number;
   readonly anonymous: number;
   readonly labels: string;
+  readonly options: string;
   readonly containers: number;
 }
 
-const COLUMNS = `name, created, anonymous, labels,
+const COLUMNS = `name, created, anonymous, labels, options,
   (SELECT count(DISTINCT container) FROM container_volumes WHERE volume = name) AS containers`;
 
-const toVolume = ({ anonymous, labels, ...rest }: Row): Volume => ({
+const toVolume = ({ anonymous, labels, options, ...rest }: Row): Volume => ({
   ...rest,
   isAnonymous: anonymous === 1,
   labels: JSON.parse(labels),
+  options: JSON.parse(options),
 });
 
 /** All volumes, by their names. */
@@ -106,6 +114,12 @@ export function volumeSize(paths: Paths, name: string): number {
   return size;
 }
 
+/** Unmounts what is mounted on a volume's folder, if something is. */
+export function detach(folder: string): void {
+  // EINVAL: it is no mount point (any more)
+  while (tryLibcCall([EINVAL, ENOENT, ENOTDIR], "umount2", folder, MNT_DETACH | UMOUNT_NOFOLLOW) === 0);
+}
+
 /** Folders that are being removed have names that no volume has. */
 const REMOVED = ".removed-";
 
@@ -122,6 +136,8 @@ export function removeOrphans(database: Database, paths: Paths): void {
     }
     const removed = database.transaction(() => {
       if (database.get("SELECT 1 FROM volumes WHERE name = ?", name) !== undefined) return undefined;
+      // what is mounted there must not be removed with it
+      detach(volumeData(paths, name));
       const path = join(folder, `${REMOVED}${newId()}`);
       try {
         Deno.renameSync(join(folder, name), path);

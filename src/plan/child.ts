@@ -8,6 +8,9 @@ import {
   AT_FDCWD,
   AT_RECURSIVE,
   CLONE_NEWCGROUP,
+  CLONE_NEWIPC,
+  CLONE_NEWNET,
+  CLONE_NEWPID,
   FSCONFIG_CMD_CREATE,
   FSCONFIG_SET_FLAG,
   FSCONFIG_SET_STRING,
@@ -45,7 +48,8 @@ import { type Argument, Call, type CallOptions, CallTable } from "../../ffi/tabl
 import { ContainerRoot } from "./container_root.ts";
 import { executablePlaces } from "./executable_places.ts";
 import { AFTER_INIT_FD, becomeInit, type Init, INIT_MEMORY, keepInit } from "./init.ts";
-import { type ChildStep, overlayOptions } from "./step.ts";
+import type { Partners } from "./partners.ts";
+import { type ChildStep, type JoinableKind, overlayOptions } from "./step.ts";
 
 /** Descriptors of this process that the child meets its parent through. */
 export interface Meeting {
@@ -60,6 +64,8 @@ export interface Meeting {
   } | undefined;
   /** What stays as process 1, if the program is not to be that. */
   readonly init?: Init | undefined;
+  /** The containers whose namespaces it joins, if it joins any. */
+  readonly partners?: Pick<Partners, "pidfd" | "sharedMemory"> | undefined;
 }
 
 /** A child that is ready to be cloned. */
@@ -76,6 +82,15 @@ export interface ChildProgram {
   /** The attempts to execute the program, one for each place where it may lie. */
   readonly attempts: readonly Call[];
 }
+
+const JOIN_FLAGS: Readonly<Record<JoinableKind, number>> = {
+  network: CLONE_NEWNET,
+  ipc: CLONE_NEWIPC,
+  pid: CLONE_NEWPID,
+};
+
+const joinFlags = (kinds: readonly JoinableKind[]) =>
+  kinds.reduce((bits, kind) => bits | JOIN_FLAGS[kind], 0);
 
 /** At least as many entries as the steps need: up to 25 for one, and what an image can make longer. */
 function capacityFor(steps: readonly ChildStep[]): number {
@@ -138,7 +153,7 @@ class Compiler {
   #root: ContainerRoot | undefined;
   #slave: Call | undefined;
   /** What open-source has opened, by the places where it will be mounted. */
-  readonly #sources = new Map<string, Call>();
+  readonly #sources = new Map<string, Argument>();
   /** Where the calls of the steps begin; the ones before are not counted by `stopAfter`. */
   #firstStep = Infinity;
   /** Whether the child has let go of the pipes to its parent. */
@@ -162,6 +177,11 @@ class Compiler {
   get #streams(): NonNullable<Meeting["streams"]> {
     if (this.meeting.streams === undefined) throw new Error("the container has no streams of its own");
     return this.meeting.streams;
+  }
+
+  get #partners(): NonNullable<Meeting["partners"]> {
+    if (this.meeting.partners === undefined) throw new Error("the container joins nobody's namespaces");
+    return this.meeting.partners;
   }
 
   get arena(): Arena {
@@ -201,6 +221,12 @@ class Compiler {
         return this.#awaitParent({ reports: true });
       case "await-release":
         return this.#awaitParent(step);
+      case "join-namespaces":
+        this.call("setns", [this.#partners.pidfd(step.container), joinFlags(step.kinds)]);
+        return;
+      case "take-shared-memory":
+        this.#sources.set(step.inRoot, this.#partners.sharedMemory(step.container));
+        return;
       case "make-mounts-private":
         this.call("mount", [0, "/", 0, MS_REC | MS_PRIVATE, 0]);
         return;

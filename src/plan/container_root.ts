@@ -119,7 +119,7 @@ export class ContainerRoot {
   }
 
   /** Puts a mount that hangs nowhere yet onto an open descriptor (move_mount(2)), that of a path in the root. */
-  attach(mount: Call, target: Call, inRoot: string, follows = false): void {
+  attach(mount: Argument, target: Call, inRoot: string, follows = false): void {
     this.call("move_mount", [mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH]);
     // few descriptors at once: the caller's limit may be low
     this.call("close", [mount]);
@@ -136,7 +136,7 @@ export class ContainerRoot {
   }
 
   #setAttributes(
-    mount: Call,
+    mount: Argument,
     attributes: readonly MountAttribute[],
     recursive: boolean,
     propagation = 0,
@@ -202,7 +202,7 @@ export class ContainerRoot {
    * Mounts what lies somewhere on the host (open_tree(2)).
    * @param opened the source, if it has been opened before
    */
-  bind(step: Step<"bind">, opened: Call | undefined): void {
+  bind(step: Step<"bind">, opened: Argument | undefined): void {
     const follows = step.followsLinks === true;
     if (step.kind === "directory") {
       this.#makeFolders(step.inRoot, follows);

@@ -11,17 +11,19 @@ import {
 import { Arena } from "../../ffi/arena.ts";
 import { EPIPE, ESRCH } from "../../ffi/errno.ts";
 import { type ExitStatus, makePipe, type Pipe, waitForExit } from "../../ffi/process.ts";
-import { spawnWalking } from "../../ffi/spawn.ts";
+import { type SpawnedChild, spawnJoining, spawnWalking } from "../../ffi/spawn.ts";
 import { CallTable, libcCall, tryLibcCall } from "../../ffi/table.ts";
+import type { DhowError } from "../errors.ts";
 import { log } from "../log.ts";
 import { identify, type ProcessIdentity } from "../state/process_identity.ts";
-import { type ChildProgram, compileChild } from "./child.ts";
+import { type ChildProgram, compileChild, type Meeting } from "./child.ts";
 import { explainChildFailure, explainHostFailure } from "./failure.ts";
 import { childStopsAfter, killSelf, stepDone, stopsBetweenSteps } from "./fault.ts";
 import { type FileStep, isFileStep, makeFiles } from "./files.ts";
 import { runIp } from "./program.ts";
 import { attachLoop, type LoopDevice } from "./loop.ts";
 import type { Monitor } from "./monitored.ts";
+import type { Partners } from "./partners.ts";
 import {
   CHILD,
   type ChildStep,
@@ -115,8 +117,10 @@ async function performAll(execution: Execution, steps: readonly HostStep[]): Pro
       stepDone();
     }
   } catch (error) {
+    // what was to be done for a child that has failed cannot be done: its own reason is the one that tells
+    const reason = execution.childFailure() ?? error;
     await execution.abandon();
-    throw error;
+    throw reason;
   }
 }
 
@@ -186,12 +190,11 @@ class Execution {
     const init = step.steps.some((each) => each.op === "execute" && each.init)
       ? (await import("./init_program.ts")).makeInit()
       : undefined;
-    const meeting = { ready, go, streams: this.#monitor?.streams, init };
+    using partners = await openPartners(step);
+    const meeting = { ready, go, streams: this.#monitor?.streams, init, partners };
     const program = compileChild(this.#withLoops(step.steps), meeting, childStopsAfter());
     const flags = step.namespaces.reduce((bits, kind) => bits | CLONE_FLAGS[kind], 0);
-    const { pid, ended } = this.#monitor === undefined
-      ? spawnWalking(program.table, flags, ready)
-      : startMonitored(this.#monitor, program, flags, meeting);
+    const { pid, ended } = await this.#spawn(program, flags, meeting, partners);
     libcCall("close", go.reader);
     if (init !== undefined) libcCall("close", init.fd); // the child has its own
     try {
@@ -203,6 +206,26 @@ class Execution {
     } catch (error) {
       // it may have failed, and be gone, already
       throw program.failure === undefined ? error : explainChildFailure(program, await ended);
+    }
+  }
+
+  async #spawn(
+    program: ChildProgram,
+    flags: number,
+    meeting: Meeting,
+    partners: Partners | undefined,
+  ): Promise<SpawnedChild> {
+    const { ready } = meeting;
+    const pidNamespace = partners?.pidNamespace;
+    try {
+      if (this.#monitor !== undefined) {
+        return startMonitored(this.#monitor, program, flags, meeting, pidNamespace);
+      }
+      return pidNamespace === undefined
+        ? spawnWalking(program.table, flags, ready)
+        : await spawnJoining(program.table, flags, ready, pidNamespace);
+    } catch (error) {
+      throw partners?.explain(error) ?? error;
     }
   }
 
@@ -301,6 +324,12 @@ class Execution {
     };
   }
 
+  /** Why the child has ended by itself, if it has. */
+  childFailure(): DhowError | undefined {
+    const program = this.#child?.program;
+    return program?.failure === undefined ? undefined : explainChildFailure(program, { code: 1 });
+  }
+
   /** After a failed step: the child, which waits, sees its pipe closed and ends. */
   async abandon(): Promise<void> {
     this.#closePipes();
@@ -320,14 +349,32 @@ class Execution {
   }
 }
 
+/** The containers whose namespaces the child joins; undefined when it joins none. */
+async function openPartners(
+  { joins = [], steps }: Extract<HostStep, { do: "start-child" }>,
+): Promise<Partners | undefined> {
+  if (joins.length === 0) return undefined;
+  const partners = new (await import("./partners.ts")).Partners(joins);
+  try {
+    for (const step of steps) {
+      if (step.op === "take-shared-memory") await partners.openSharedMemory(step.container);
+    }
+  } catch (error) {
+    partners[Symbol.dispose]();
+    throw error;
+  }
+  return partners;
+}
+
 /** The child's end is the monitor's to see: this one only tells when it has become its program, or has failed to. */
 function startMonitored(
   monitor: Monitor,
   { table }: ChildProgram,
   flags: number,
   meeting: { ready: Pipe; go: Pipe },
-): { pid: number; ended: Promise<ExitStatus> } {
-  const pid = monitor.start(table, flags, meeting);
+  pidNamespace: number | undefined,
+): SpawnedChild {
+  const pid = monitor.start(table, flags, meeting, pidNamespace);
   return { pid, ended: monitor.settled().then(() => ({ code: 1 })) };
 }
 

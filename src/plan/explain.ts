@@ -4,7 +4,15 @@
  */
 import { AFTER_PIVOT, explainChildStep, lastCommand } from "./explain_child.ts";
 import { commandLine, indent, quote } from "./shell.ts";
-import { CHILD, type ChildStep, type HostStep, type NamespaceKind, type Plan, type Undo } from "./step.ts";
+import {
+  CHILD,
+  type ChildStep,
+  type HostStep,
+  type Join,
+  type NamespaceKind,
+  type Plan,
+  type Undo,
+} from "./step.ts";
 
 /** A layer that the script has to unpack, because the store does not have it unpacked. */
 export interface ArchivedLayer {
@@ -80,7 +88,7 @@ export function explain({ title, workFolder, archive, plan }: Explanation): stri
     "helper=$!",
     "",
     ...comment(start.why),
-    ...startCommands(plan, start.namespaces),
+    ...startCommands(plan, start.namespaces, start.joins ?? []),
     "exit $code",
     "",
   ].join("\n");
@@ -116,18 +124,28 @@ function childCommands(steps: readonly ChildStep[]): string[] {
   });
 }
 
-function startCommands(plan: Plan, namespaces: readonly NamespaceKind[]): string[] {
+function startCommands(
+  plan: Plan,
+  namespaces: readonly NamespaceKind[],
+  joins: readonly Join[],
+): string[] {
   const cgroups = plan.steps.flatMap((step) => step.do === "make-cgroups" ? step.folders : []);
   const flags = namespaces.map((kind) => UNSHARE_FLAGS[kind]);
   return [
     "(",
     ...indent([
       ...cgroups.map(({ path, joinFile }) => `echo 0 >${quote(`${path}/${joinFile}`)}`),
-      `exec ${commandLine("unshare", ...flags, "--cgroup", "--fork", "--kill-child", "sh")} "$work/init"`,
+      `exec ${
+        commandLine(...joins.flatMap(enter), "unshare", ...flags, "--cgroup", "--fork", "--kill-child", "sh")
+      } "$work/init"`,
     ]),
     ") && code=0 || code=$?",
   ];
 }
+
+const ENTER_FLAGS = { network: "--net", ipc: "--ipc", pid: "--pid" } as const;
+
+const enter = ({ kind, process }: Join) => ["nsenter", "--target", String(process.pid), ENTER_FLAGS[kind]];
 
 /**
  * GNU tar does what docker does, but for whiteouts, which are then turned into overlay's own. It sees by itself what is
@@ -266,6 +284,7 @@ function undoCommands(undo: Undo): string[] {
   switch (undo.undo) {
     case "remove-cgroups":
       return undo.folders.map((path) => `rmdir ${quote(path)} 2>/dev/null || true`);
+    case "release-volumes": // a script has none
     case "delete-link": // goes with the container's network namespace
     case "remove-tree": // below the script's own folder
     case "kill":

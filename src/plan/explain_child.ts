@@ -36,6 +36,10 @@ export function explainChildStep(step: ChildStep): string[] {
         'read -r answer <"$work/go"',
         '[ "$answer" = go ] || exit 125',
       ];
+    case "join-namespaces":
+      return ["# (done already: nsenter has joined them)"];
+    case "take-shared-memory":
+      return ["# (dhow holds the other's /dev/shm here; this script finds it by its process)"];
     case "make-mounts-private":
       return ["mount --make-rprivate /"];
     case "mount-index":

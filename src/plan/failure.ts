@@ -12,6 +12,7 @@ import {
   ENOSPC,
   ENOTDIR,
   EPERM,
+  ESRCH,
   isNoSpace,
   SystemCallError,
 } from "../../ffi/errno.ts";
@@ -25,9 +26,10 @@ import {
   type Explanation,
   HostError,
   ImageError,
+  MissingTargetError,
 } from "../errors.ts";
 import type { ChildProgram } from "./child.ts";
-import type { ChildStep, HostStep } from "./step.ts";
+import type { ChildStep, HostStep, JoinableKind } from "./step.ts";
 
 const NO_SPACE_HINT = "free some space, or choose another place with --root DIR";
 
@@ -117,6 +119,21 @@ export function explainExecuteFailure(
   return new CommandError({ what: `cannot find the command "${name}"`, why }, EXIT_NOT_FOUND);
 }
 
+/**
+ * Why a container cannot join a namespace of another, in docker's words.
+ * @param why undefined when that one does not run
+ */
+export function cannotJoin(kind: JoinableKind, container: string, why?: string): DhowError {
+  if (kind === "network" && why === undefined) {
+    return new DhowError({ what: "cannot join network of a non running container", why: container });
+  }
+  const names = { network: "network", ipc: "IPC", pid: "PID" };
+  return new DhowError({
+    what: `can't join ${names[kind]} of container ${container}`,
+    why: why ?? `container ${container} is not running`,
+  });
+}
+
 function explainStepFailure(step: ChildStep, failed: Call): DhowError {
   const why = describeErrno(failed.errno);
   const explanation = (what: string, hint?: string): Explanation => ({
@@ -150,7 +167,9 @@ function explainStepFailure(step: ChildStep, failed: Call): DhowError {
         (failed.name === "openat2" && failed.errno === ENOENT);
       if (isImagesFault) {
         const what = `cannot mount over "${step.inRoot}" of the image`;
-        return new ImageError({
+        const leadsToNothing = "followsLinks" in step && step.followsLinks === true &&
+          failed.errno === ENOENT;
+        return new (leadsToNothing ? MissingTargetError : ImageError)({
           what,
           why: `it, or a folder above it, is a link or of the wrong type (${why})`,
         });
@@ -160,6 +179,8 @@ function explainStepFailure(step: ChildStep, failed: Call): DhowError {
         : undefined;
       return host(`cannot set up "${step.inRoot}" in the container`, hint);
     }
+    case "join-namespaces":
+      return cannotJoin(step.kinds[0]!, step.container, failed.errno === ESRCH ? undefined : why);
     case "change-directory":
       return new ImageError(explanation(`cannot change to the working directory "${step.path}"`));
     case "set-user":

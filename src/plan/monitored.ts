@@ -56,9 +56,15 @@ export class Monitor {
 
   /**
    * Starts the container's first process and its parent.
+   * @param pidNamespace a pidfd of a process whose pid namespace the container joins
    * @returns the pid of the container's first process, once it is there
    */
-  start(table: CallTable, namespaces: number, { ready, go }: { ready: Pipe; go: Pipe }): number {
+  start(
+    table: CallTable,
+    namespaces: number,
+    { ready, go }: { ready: Pipe; go: Pipe },
+    pidNamespace?: number,
+  ): number {
     const { setup } = this;
     const log = this.#open(setup.log.path, 0);
     // the monitor of an earlier start that failed may still have the one that is there
@@ -82,6 +88,7 @@ export class Monitor {
       [ready.reader, go.writer, this.#control.writer],
       (monitorsTable, child) => becomeMonitor(monitorsTable, child, program, sources, terminal, setup.id),
       MONITOR_CALLS,
+      pidNamespace,
     );
     this.#table = calls;
     this.#settled = settled;

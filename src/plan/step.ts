@@ -2,6 +2,7 @@
  * What a step of a container's start is. Steps are data: they are made without touching the system, run by the
  * executor (host steps) and by the child's call table (child steps), and printed as shell commands by explain.
  */
+import type { ProcessIdentity } from "../state/process_identity.ts";
 
 /** A range of user or group ids of a user namespace (user_namespaces(7)), worded as in the OCI runtime specification. */
 export interface IdMapping {
@@ -54,6 +55,19 @@ export interface MonitorSetup {
   readonly environment: readonly string[];
 }
 
+/** Namespaces of a container that another one can join. */
+export const JOINABLE = ["network", "ipc", "pid"] as const;
+export type JoinableKind = typeof JOINABLE[number];
+
+/** A namespace that a container's first process joins: that of another container. */
+export interface Join {
+  readonly kind: JoinableKind;
+  /** The other's id. */
+  readonly container: string;
+  /** The other's first process. */
+  readonly process: ProcessIdentity;
+}
+
 /** A step on the host, outside of the container. */
 export type HostStep =
   & { readonly why: string }
@@ -66,6 +80,8 @@ export type HostStep =
     | {
       readonly do: "start-child";
       readonly namespaces: readonly NamespaceKind[];
+      /** Absent for none. The pid namespace is joined by who starts the child, the others by a step of the child's. */
+      readonly joins?: readonly Join[];
       readonly steps: readonly ChildStep[];
       /** Absent when dhow itself waits for its end. */
       readonly monitor?: MonitorSetup;
@@ -88,6 +104,9 @@ export type ChildStep =
   & { readonly why: string }
   & (
     | { readonly op: "await-id-mapping" }
+    | { readonly op: "join-namespaces"; readonly kinds: readonly JoinableKind[]; readonly container: string }
+    /** The other container's /dev/shm, which dhow has opened, as the source of the bind of `inRoot`. */
+    | { readonly op: "take-shared-memory"; readonly container: string; readonly inRoot: string }
     | { readonly op: "make-mounts-private" }
     | {
       readonly op: "mount-overlay";
@@ -193,6 +212,8 @@ export type Undo =
   | { readonly undo: "remove-tree"; readonly path: string }
   | { readonly undo: "remove-cgroups"; readonly folders: readonly string[] }
   | { readonly undo: "delete-link"; readonly link: string }
+  /** What is mounted on these folders of volumes goes with the last container that has it. */
+  | { readonly undo: "release-volumes"; readonly folders: readonly string[] }
   | { readonly undo: "kill"; readonly pid: number; readonly startTime: number; readonly bootId: string };
 
 /** A container's start, and how to take back all that it leaves on the host. */

@@ -13,7 +13,10 @@ import type { Undo } from "./step.ts";
  * Carries out one undo. What is gone already is no error: it may never have been made.
  * @param quick the container ended by itself: what the kernel takes away with its namespaces is left to the kernel
  */
-export async function carryOut(undo: Undo, { quick }: { quick: boolean }): Promise<void> {
+export async function carryOut(
+  undo: Exclude<Undo, { undo: "release-volumes" }>,
+  { quick }: { quick: boolean },
+): Promise<void> {
   switch (undo.undo) {
     case "remove-tree":
       return removeTree(undo.path);

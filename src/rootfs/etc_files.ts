@@ -32,6 +32,9 @@ export interface ResolvConfSources {
   readonly upstreams: string | undefined;
   /** Servers given with --dns: they replace the host's. */
   readonly dns: readonly string[];
+  /** Domains given with --dns-search, and options with --dns-option: they replace the host's as well. A domain `.` stands for none. */
+  readonly search?: readonly string[];
+  readonly options?: readonly string[];
   /** Whether the container sees the host's loopback, where local resolvers listen. */
   readonly sharesLoopback: boolean;
 }
@@ -40,7 +43,9 @@ export interface ResolvConfSources {
  * resolv.conf(5) of a container: the host's, with servers that it can reach. A server on the host's loopback is left
  * out; systemd-resolved's stub is replaced by its upstreams.
  */
-export function resolvConf({ host, upstreams, dns, sharesLoopback }: ResolvConfSources): string {
+export function resolvConf(
+  { host, upstreams, dns, search = [], options = [], sharesLoopback }: ResolvConfSources,
+): string {
   const lines = (text: string) => text.split("\n").map((line) => line.trim());
   // nor has the bridge's network IPv6
   const isOutOfReach = (server: string) => server.startsWith("127.") || server.includes(":");
@@ -51,6 +56,14 @@ export function resolvConf({ host, upstreams, dns, sharesLoopback }: ResolvConfS
     ? serversOf(base)
     : serversOf(base).filter((server) => !isOutOfReach(server));
   const chosen = dns.length > 0 ? dns : servers.length > 0 || sharesLoopback ? servers : PUBLIC_SERVERS;
-  const others = lines(base).filter((line) => /^(search|domain|options|sortlist)\s/.test(line));
-  return [...chosen.map((server) => `nameserver ${server}`), ...others].join("\n") + "\n";
+  const others = lines(base).filter((line) =>
+    /^sortlist\s/.test(line) || (search.length === 0 && /^(search|domain)\s/.test(line)) ||
+    (options.length === 0 && /^options\s/.test(line))
+  );
+  const domains = search.filter((domain) => domain !== ".");
+  const own = [
+    ...(domains.length === 0 ? [] : [`search ${domains.join(" ")}`]),
+    ...(options.length === 0 ? [] : [`options ${options.join(" ")}`]),
+  ];
+  return [...chosen.map((server) => `nameserver ${server}`), ...others, ...own].join("\n") + "\n";
 }

@@ -7,13 +7,13 @@ import { deviceSteps } from "./devices.ts";
  * @param files host files that take the place of the image's, by their path in the container
  */
 export function defaultMounts(
-  { files, hasOwnNetwork, inUserNamespace, cgroupVersion, sharesIpc }: {
+  { files, hasOwnNetwork, inUserNamespace, cgroupVersion, sharedMemory }: {
     files: Readonly<Record<string, string>>;
     hasOwnNetwork: boolean;
     inUserNamespace: boolean;
     cgroupVersion: 1 | 2;
-    /** Whether it is in the host's IPC namespace: then it has the host's shared memory. */
-    sharesIpc: boolean;
+    /** In another IPC namespace it has the shared memory that lies there on the host. */
+    sharedMemory: "own" | "none" | { readonly source: string };
   },
 ): Mount[] {
   // sysfs shows a network namespace, and may be mounted by whoever owns that namespace
@@ -29,14 +29,7 @@ export function defaultMounts(
       // group 5 is tty; a user namespace need not map it
       options: ["nosuid", "noexec", "ptmxmode=0666", "mode=0620", ...(inUserNamespace ? [] : ["gid=5"])],
     },
-    sharesIpc
-      ? { destination: "/dev/shm", type: "none", source: "/dev/shm", options: ["rbind", ...protectedOptions] }
-      : {
-        destination: "/dev/shm",
-        type: "tmpfs",
-        source: "shm",
-        options: [...protectedOptions, "mode=1777", "size=65536k"],
-      },
+    ...sharedMemoryMounts(sharedMemory, protectedOptions),
     { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: protectedOptions },
     mayMountSysfs
       ? { destination: "/sys", type: "sysfs", source: "sysfs", options: ["ro", ...protectedOptions] }
@@ -50,6 +43,22 @@ export function defaultMounts(
     mounts.push({ destination, type: "none", source, options: ["bind"] });
   }
   return mounts;
+}
+
+function sharedMemoryMounts(
+  memory: "own" | "none" | { readonly source: string },
+  protectedOptions: readonly string[],
+): Mount[] {
+  if (memory === "none") return [];
+  const destination = "/dev/shm";
+  return memory === "own"
+    ? [{
+      destination,
+      type: "tmpfs",
+      source: "shm",
+      options: [...protectedOptions, "mode=1777", "size=65536k"],
+    }]
+    : [{ destination, type: "none", source: memory.source, options: ["rbind", ...protectedOptions] }];
 }
 
 const ATTRIBUTES: readonly string[] = ["ro", "nosuid", "nodev", "noexec"] satisfies MountAttribute[];

@@ -86,6 +86,17 @@ export function resolveUser(text: string, passwdText: string, groupText: string)
   return { uid, gid: entry?.gid ?? 0, additionalGids: [...new Set(memberships)], home };
 }
 
+/**
+ * Adds the groups of --group-add to a user's, by name or number.
+ * @throws {ImageError} for a name that the image does not know
+ */
+export function withGroups(user: ResolvedUser, wanted: readonly string[], groupText: string): ResolvedUser {
+  if (wanted.length === 0) return user;
+  const groups = parseGroup(groupText);
+  const added = wanted.map((text) => resolveGroup(text, groups));
+  return { ...user, additionalGids: [...new Set([...user.additionalGids, ...added])] };
+}
+
 function resolveGroup(text: string, groups: readonly GroupEntry[]): number {
   const number = parseId(text);
   const gid = looksLikeNumber(text) ? number : groups.find(({ name }) => name === text)?.gid;
@@ -93,7 +104,7 @@ function resolveGroup(text: string, groups: readonly GroupEntry[]): number {
     throw new ImageError({
       what: `cannot find the group ${JSON.stringify(text)}`,
       why: "the image's /etc/group does not list it",
-      hint: "give a name that it lists, or a number, with --user USER:GROUP",
+      hint: "give a name that it lists, or a number",
     });
   }
   return gid;

@@ -122,7 +122,13 @@ const MIGRATIONS: readonly string[] = [
     name TEXT PRIMARY KEY,
     created INTEGER NOT NULL,         -- in ms since 1970
     anonymous INTEGER NOT NULL,       -- 1: made for one container, and named by nobody
-    labels TEXT NOT NULL DEFAULT '{}' -- JSON
+    labels TEXT NOT NULL DEFAULT '{}', -- JSON
+    options TEXT NOT NULL DEFAULT '{}' -- VolumeOptions as JSON
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE volume_mounts (        -- running containers that have what is mounted on a volume's folder
+    volume TEXT NOT NULL,
+    container TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,
+    PRIMARY KEY (volume, container)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE container_volumes (
     container TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,
@@ -132,6 +138,13 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (container, target)
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX containers_of_volumes ON container_volumes (volume);
+  CREATE TABLE joins (                -- whose namespaces a container joins when it starts
+    container TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,
+    kind TEXT NOT NULL,               -- network, ipc or pid
+    partner TEXT NOT NULL,            -- the id of a container, which may be gone
+    PRIMARY KEY (container, kind)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX joins_of_partners ON joins (partner);
   ${EVENT_SCHEMA}
   `,
 ];

@@ -19,10 +19,28 @@ const container = (action: string, row: "NEW" | "OLD", more?: string) =>
   insert("container", `'${action}'`, `${row}.id`, about(row, more));
 
 const died = (row: "NEW" | "OLD") =>
-  container("die", row, `json_object('exitCode', CAST(${row}.exit_code AS TEXT))`);
+  container("die", row, `json_object('exitCode', CAST(${row}.exit_code AS TEXT))`) + volumes("unmount", row);
+
+const started = volumes("mount", "NEW") + container("start", "NEW");
+
+const volume = (action: string, row: "NEW" | "OLD") =>
+  insert("volume", `'${action}'`, `${row}.name`, "json_object('driver', 'local')");
 
 /** Whether a foreground container's first process is on record (journal.ts): it is about to be its program. */
 const isStarted = (row: "NEW" | "OLD") => `instr(${row}.undo, '"undo":"kill"') > 0`;
+
+/** What happens to each volume of a container; a function, because it is used above. */
+function volumes(action: "mount" | "unmount", row: "NEW" | "OLD"): string {
+  const about = action === "unmount" ? "" : `,
+      'destination', json_extract(value, '$.target'),
+      'propagation', '',
+      'read/write', CASE json_extract(value, '$.readOnly') WHEN 1 THEN 'false' ELSE 'true' END`;
+  return `
+  INSERT INTO events (time, type, action, actor, attributes)
+    SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER), 'volume', '${action}', json_extract(value, '$.name'),
+      json_object('container', ${row}.id, 'driver', 'local'${about})
+    FROM json_each(${row}.config, '$.mounts') WHERE json_extract(value, '$.type') = 'volume';`;
+}
 
 const network = (action: string, row: "NEW" | "OLD") =>
   insert(
@@ -56,7 +74,7 @@ export const EVENT_SCHEMA = `
   trigger(
     "container_started",
     "AFTER UPDATE OF status ON containers WHEN NEW.status = 'running' AND OLD.status <> 'running'",
-    container("start", "NEW"),
+    started,
   )
 }
   ${
@@ -66,7 +84,7 @@ export const EVENT_SCHEMA = `
        WHEN NEW.status = 'foreground' AND NEW.config IS NOT NULL AND ${isStarted("NEW")} AND NOT ${
       isStarted("OLD")
     }`,
-    container("start", "NEW"),
+    started,
   )
 }
   ${
@@ -100,6 +118,8 @@ export const EVENT_SCHEMA = `
     container("rename", "NEW", "json_object('oldName', '/' || OLD.name)"),
   )
 }
+  ${trigger("volume_created", "AFTER INSERT ON volumes", volume("create", "NEW"))}
+  ${trigger("volume_destroyed", "AFTER DELETE ON volumes", volume("destroy", "OLD"))}
   ${trigger("network_connected", "AFTER INSERT ON endpoints", network("connect", "NEW"))}
   ${trigger("network_disconnected", "AFTER DELETE ON endpoints", network("disconnect", "OLD"))}
   ${

@@ -49,6 +49,8 @@ systemTest("a target that is a link in the image is where the link leads in the 
     { path: "absolute", type: "symlink", target: "/var/run" },
     { path: "process", type: "symlink", target: "/proc/self" },
     { path: "nothing", type: "symlink", target: "/not/there" },
+    { path: "deep/hop", type: "symlink", target: "../../../up/../gone/file" },
+    { path: "circle", type: "symlink", target: "circle" },
     { path: "root", type: "symlink", target: "/" },
     { path: "fifo", type: "fifo" },
     { path: "proc/self", type: "directory" },
@@ -61,7 +63,38 @@ systemTest("a target that is a link in the image is where the link leads in the 
   assertEquals((await run("/up/sub", "cat /bin/sub/file")).stdout, "of-host\n");
   assertEquals((await run("/absolute", "cat /var/run/file")).stdout, "of-host\n");
   assertEquals((await run("/root/x", "cat /x/file")).stdout, "of-host\n");
-  assertFailure(await run("/nothing", "true"), 125, /cannot mount over "\/nothing" of the image/);
+  // what it leads to is made, as docker does it, wherever the link says that it is, in the container
+  assertEquals(
+    (await run("/nothing", "cat /not/there/file; readlink /nothing")).stdout,
+    "of-host\n/not/there\n",
+  );
+  assertEquals((await run("/nothing/more", "cat /not/there/more/file")).stdout, "of-host\n");
+  assertEquals((await run("/deep/hop", "cat /gone/file/file")).stdout, "of-host\n");
+  const detached = [
+    "run",
+    "-d",
+    "--name",
+    "stays",
+    "-v",
+    `${path}/file:/deep/hop`,
+    "--tmpfs",
+    "/nothing/memory",
+  ];
+  assertSuccess(
+    await host.dhow([
+      ...detached,
+      image,
+      "sh",
+      "-c",
+      "cat /gone/file; grep -c /not/there/memory /proc/mounts",
+    ]),
+  );
+  assertSuccess(await host.dhow(["wait", "stays"]));
+  assertSuccess(await host.dhow(["start", "stays"]));
+  assertSuccess(await host.dhow(["wait", "stays"]));
+  assertEquals((await host.dhow(["logs", "stays"])).stdout, "of-host\n1\nof-host\n1\n");
+  assertSuccess(await host.dhow(["rm", "stays"]));
+  assertFailure(await run("/circle", "true"), 125, /cannot mount over "\/circle" of the image/);
   assertFailure(await run("/fifo", "true"), 125, /cannot mount over "\/fifo" of the image/);
   // /proc of the container lies over what the link meant
   const proc = await run("/process", "cat /proc/self/comm; ls /proc/self/file 2>/dev/null");

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { assertFailure, assertSuccess } from "../support/containers.ts";
 import { detachedTest } from "../support/detached.ts";
+import { IDLE } from "../support/detached.ts";
 import { eventually } from "../support/eventually.ts";
 import { DHOW } from "../support/host.ts";
 import { systemTest } from "../support/system_test.ts";
@@ -135,6 +136,62 @@ detachedTest("policies that cannot be are refused as docker refuses them", async
   assertFailure(await run("--rm", "--restart", "always"), 125, /Conflicting options/);
 });
 
+detachedTest("update --restart holds for a container that runs, and for one that does not", async (it) => {
+  const id = await it.start(IDLE);
+  const policy = () => it.dhow("inspect", "-f", "{{json .HostConfig.RestartPolicy}}", id);
+  assertEquals(await it.dhow("update", "--restart", "always", id), id);
+  assertEquals(await policy(), '{"Name":"always","MaximumRetryCount":0}');
+  const process = await it.dhow("inspect", "-f", "{{.State.Pid}}", id);
+  await it.host.shell(`kill -KILL ${process}`);
+  await eventually(async () =>
+    assertEquals(await it.dhow("inspect", "-f", "{{.RestartCount}} {{.State.Running}}", id), "1 true")
+  );
+  await it.dhow("update", "--restart", "no", id);
+  await it.host.shell(`kill -KILL ${await it.dhow("inspect", "-f", "{{.State.Pid}}", id)}`);
+  await it.becomes(id, "Exited (137)");
+  await it.dhow("update", "--restart", "on-failure:3", id);
+  assertEquals(await policy(), '{"Name":"on-failure","MaximumRetryCount":3}');
+  assertEquals(await it.status(id), "Exited (137)");
+  const removed = await it.start(IDLE, ["--rm"]);
+  const update = (...args: string[]) => it.host.dhow(["update", ...args]);
+  assertFailure(
+    await update("--restart", "always", removed),
+    1,
+    /Restart policy cannot be updated because AutoRemove/,
+  );
+  assertFailure(await update("--restart", "bad", id), 1, /there is no restart policy "bad"/);
+  assertFailure(await update("--restart", "always", "nobody"), 1, /No such container: nobody/);
+  assertFailure(await update("--restart", "always", "-m", "64m", id), 1, /does not limit/);
+});
+
+detachedTest("what stop --all has stopped is started by start --all, as its policy wants it", async (it) => {
+  const policies = ["no", "always", "unless-stopped", "on-failure"];
+  const names = ["none", "always", "unless", "failing"];
+  for (const [index, name] of names.entries()) {
+    await it.start(IDLE, ["--name", name, "--restart", policies[index]!]);
+  }
+  await it.start(IDLE, ["--name", "stopped", "--restart", "unless-stopped"]);
+  await it.dhow("stop", "stopped");
+  await it.start(["false"], ["--name", "waiting", "--restart", "always"]);
+  await eventually(async () =>
+    assertMatch(await it.dhow("inspect", "-f", "{{.RestartCount}}", "waiting"), /[^012]/)
+  );
+  assertEquals((await it.dhow("stop", "--all")).split("\n").sort(), [...names, "waiting"].sort());
+  const up = async () =>
+    (await it.dhow("ps", "--format", "{{.Names}}")).split("\n").filter((name) => name !== "waiting").sort();
+  assertEquals(await it.dhow("ps", "-q"), "");
+  assertEquals(await it.dhow("stop", "--all"), "");
+  // their program ended with 3, which is a failure
+  await it.dhow("start", "--all");
+  assertEquals(await up(), ["always", "failing", "unless"]);
+  // once it was started, its policy holds as before
+  await it.dhow("stop", "unless");
+  await it.dhow("stop", "--all");
+  await it.dhow("start", "--all");
+  assertEquals(await up(), ["always", "failing"]);
+  assertFailure(await it.host.dhow(["stop", "--all", "always"]), 1, /--all takes no CONTAINER/);
+});
+
 systemTest("system install has systemd start containers, and uninstall takes it back", async (host) => {
   const printed = await host.dhow(["--root", "/var/lib/my root", "system", "install", "--print"]);
   assertSuccess(printed);
@@ -145,6 +202,7 @@ systemTest("system install has systemd start containers, and uninstall takes it 
   const link = "/etc/systemd/system/multi-user.target.wants/dhow.service";
   assertEquals((await host.dhow(["system", "install"])).stdout.trim(), path);
   assertStringIncludes(Deno.readTextFileSync(host.path(path)), `ExecStart="${DHOW}" "start" "--all"`);
+  assertStringIncludes(Deno.readTextFileSync(host.path(path)), `ExecStop="${DHOW}" "stop" "--all"`);
   assertEquals(await host.succeed(["readlink", link]), `${path}\n`);
   assertSuccess(await host.dhow(["system", "install"]));
   assertEquals((await host.dhow(["system", "uninstall"])).stdout, `${path}\n`);

@@ -128,9 +128,9 @@ detachedTest(
 systemTest("options of namespaces that cannot be had are refused", async (host) => {
   const archive = await busyboxArchive();
   const refused = async (...flags: string[]) => await host.dhow(["run", ...flags, archive, "true"]);
-  assertFailure(await refused("--pid", "container:x"), 125, /cannot join another container/);
-  assertFailure(await refused("--ipc", "none"), 125, /there is no --ipc "none"/);
-  assertFailure(await refused("--uts", "host", "--hostname", "x"), 125, /contradict/);
+  assertFailure(await refused("--pid", "container:x"), 125, /No such container: x/);
+  assertFailure(await refused("--ipc", "other"), 125, /Invalid IPC mode: "other"/);
+  assertFailure(await refused("--uts", "host", "--hostname", "x"), 125, /hostname and the UTS mode/);
   assertFailure(await refused("--userns", "--pid", "host"), 125, /contradict/);
 });
 

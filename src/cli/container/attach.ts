@@ -1,5 +1,6 @@
 import { Attachment, type AttachOptions, requireTerminalFor } from "../../container/attach.ts";
 import { STREAM_NAMES } from "../../container/options.ts";
+import { recordEvent } from "../../container/events.ts";
 import { findContainer } from "../../container/records.ts";
 import { DhowError, UsageError } from "../../errors.ts";
 import { DETACH_KEYS } from "../attach_options.ts";
@@ -38,7 +39,9 @@ export const command: Command = {
     const container = findContainer(session.database, name);
     using attachment = new Attachment(session, container.id, false);
     requireTerminalFor(container.config.options, how);
+    recordEvent(session.database, container.id, "attach");
     const code = await attachment.run(how);
+    if (code === undefined) recordEvent(session.database, container.id, "detach");
     if (code !== undefined) return code;
     throw new DhowError({ what: "read escape sequence", why: "the container goes on" });
   },

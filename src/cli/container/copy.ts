@@ -3,6 +3,7 @@ import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../../ffi/constants
 import { SystemCallError } from "../../../ffi/errno.ts";
 import { libcCall } from "../../../ffi/table.ts";
 import { decideTarget, extractInto, openSource, type Place, requireFolder } from "../../container/copy.ts";
+import { recordEvent } from "../../container/events.ts";
 import { type ContainerRecord, findContainer } from "../../container/records.ts";
 import { withRoot } from "../../container/tree_view.ts";
 import { HostError, UsageError } from "../../errors.ts";
@@ -37,9 +38,11 @@ export const command: Command = {
     if (name === undefined) throw wrong("must specify at least one container source");
     const session = await openSession(global, "copy files of containers");
     const copy = new Copy(session, findContainer(session.database, name), name, invocation);
-    return from.container === undefined
-      ? await copy.in(from.path, to.path)
-      : await copy.out(from.path, to.path);
+    const isInto = from.container === undefined;
+    const code = isInto ? await copy.in(from.path, to.path) : await copy.out(from.path, to.path);
+    // docker's names for what its client asks the daemon for
+    recordEvent(session.database, copy.container.id, isInto ? "extract-to-dir" : "archive-path");
+    return code;
   },
 };
 

@@ -1,5 +1,6 @@
 /** What `inspect` shows of a container: docker's types.ContainerJSON. */
 import { join } from "@std/path";
+import { joinedContainer } from "../../container/options.ts";
 import type { ContainerRecord } from "../../container/records.ts";
 import { type Field, GoMap, List, Nil, Struct, type Value } from "../template/value.ts";
 import type { ContainerSize } from "./sizes.ts";
@@ -51,7 +52,7 @@ export function describeContainer(shown: ShownContainer): Struct {
     { name: "ResolvConfPath", value: file("resolv.conf") },
     { name: "HostnamePath", value: file("hostname") },
     { name: "HostsPath", value: file("hosts") },
-    { name: "LogPath", value: record.status === "foreground" ? "" : `${stateFolder}/log` },
+    { name: "LogPath", value: hasLog(record) ? `${stateFolder}/log` : "" },
     { name: "Name", value: `/${name}` },
     { name: "RestartCount", value: record.restarts },
     { name: "Driver", value: "overlay" },
@@ -114,16 +115,23 @@ function describeMounts({ record, stateFolder }: ShownContainer): List {
 
 const NO_TEXTS = new List([], "[]string", true);
 
+const hasLog = ({ status, config }: ContainerRecord) =>
+  status !== "foreground" && config.options.log.driver !== "none";
+
+const texts = (values: readonly string[]) => new List(values, "[]string", values.length === 0);
+
 /** Of what dhow has no option for there are docker's defaults. */
 function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
-  const { maxSize, maxFiles } = options.log;
+  const { driver, maxSize, maxFiles } = options.log;
   const log = new Map<string, string>(
-    maxSize === undefined ? [] : [["max-file", String(maxFiles)], ["max-size", String(maxSize)]],
+    maxSize === undefined || driver === "none"
+      ? []
+      : [["max-file", String(maxFiles)], ["max-size", String(maxSize)]],
   );
   return plain("*container.HostConfig", {
     Binds: NO_TEXTS,
     ContainerIDFile: options.cidFile ?? "",
-    LogConfig: plain("container.LogConfig", { Type: "json-file", Config: new GoMap(log) }),
+    LogConfig: plain("container.LogConfig", { Type: driver, Config: new GoMap(log) }),
     NetworkMode: options.network === "bridge" ? "default" : options.network,
     PortBindings: new GoMap(new Map(), "nat.PortMap"),
     RestartPolicy: plain("container.RestartPolicy", {
@@ -132,20 +140,22 @@ function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
     }),
     AutoRemove: options.remove,
     VolumeDriver: "",
-    VolumesFrom: NO_TEXTS,
+    VolumesFrom: texts(
+      options.volumesFrom.map(({ container, mode }) => mode === "" ? container : `${container}:${mode}`),
+    ),
     CapAdd: NO_TEXTS,
     CapDrop: NO_TEXTS,
     CgroupnsMode: "private",
     Dns: new List(options.dns),
-    DnsOptions: new List([]),
-    DnsSearch: new List([]),
-    ExtraHosts: NO_TEXTS,
-    GroupAdd: NO_TEXTS,
-    IpcMode: options.ipc ?? "private",
+    DnsOptions: new List(options.dnsOptions),
+    DnsSearch: new List(options.dnsSearch),
+    ExtraHosts: texts(options.extraHosts),
+    GroupAdd: texts(options.groups),
+    IpcMode: options.ipc,
     Cgroup: "",
     Links: NO_TEXTS,
     OomScoreAdj: 0,
-    PidMode: options.pid === "host" ? "host" : "",
+    PidMode: options.pid === "private" ? "" : options.pid,
     Privileged: false,
     PublishAllPorts: false,
     ReadonlyRootfs: false,
@@ -173,6 +183,7 @@ function describeLayers({ stateFolder, runFolder, isRunning }: ShownContainer): 
 
 function describeNetworks({ record: { id, config }, endpoint, isRunning }: ShownContainer): Struct {
   const { network } = config.options;
+  const isJoined = joinedContainer(network) !== undefined;
   const place = plain("*network.EndpointSettings", {
     IPAMConfig: new Nil("*network.EndpointIPAMConfig"),
     Links: NO_TEXTS,
@@ -190,7 +201,7 @@ function describeNetworks({ record: { id, config }, endpoint, isRunning }: Shown
   });
   return plain("*types.NetworkSettings", {
     Bridge: "",
-    SandboxID: isRunning ? id : "",
+    SandboxID: isRunning && !isJoined ? id : "",
     HairpinMode: false,
     LinkLocalIPv6Address: "",
     LinkLocalIPv6PrefixLen: 0,
@@ -207,7 +218,7 @@ function describeNetworks({ record: { id, config }, endpoint, isRunning }: Shown
     IPv6Gateway: "",
     MacAddress: endpoint?.hardwareAddress ?? "",
     Networks: new GoMap(
-      new Map([[network, place]]),
+      new Map(isJoined ? [] : [[network, place]]),
       "map[string]*network.EndpointSettings",
       new Nil("*network.EndpointSettings"),
     ),

@@ -25,7 +25,7 @@ export const command: Command = {
       help: "set a variable; without =VALUE pass the caller's on",
     },
     { name: "env-file", value: "FILE", repeats: true, help: "set the variables that a file lists" },
-    { name: "privileged", help: "with all privileges of the container's root (the default yet)" },
+    { name: "privileged", help: "not yet" },
     DETACH_KEYS,
   ],
   stopsAtFirst: true,
@@ -34,11 +34,16 @@ export const command: Command = {
     const wrong = (why: string) =>
       new UsageError({ what: "cannot execute a command", why, hint: "see: dhow exec --help" });
     if (name === undefined || words.length === 0) throw wrong("a CONTAINER and a COMMAND are needed");
+    if (options.flag("privileged")) {
+      throw wrong(
+        "there is no --privileged yet: a command has what its container has, which is all capabilities",
+      );
+    }
     const workingDir = options.text("workdir");
     if (workingDir !== undefined && !workingDir.startsWith("/")) {
       throw wrong(`the working directory ${JSON.stringify(workingDir)} is not an absolute path`);
     }
-    const lines = options.list("env-file").flatMap(readEnvFile);
+    const lines = options.list("env-file").flatMap((path) => readEnvFile(path));
     const { database } = await openSession(global, "execute commands in containers");
     return await executeInside(database, findContainer(database, name), {
       command: words,

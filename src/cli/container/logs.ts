@@ -52,6 +52,13 @@ export const command: Command = {
         hint: "logs are kept of containers that run with --detach or --rm=false",
       });
     }
+    if (container.config.options.log.driver === "none") {
+      throw new UsageError({
+        what: "cannot print logs",
+        why: "configured logging driver does not support reading",
+        hint: `container ${name} was made with --log-driver none`,
+      });
+    }
     // whether it had ended is asked before the log is read to its end
     using owner = options.flag("follow") ? ProcessHandle.open(container.owner) : undefined;
     using reader = new LogReader(logPath(paths, container.id), container.config.options.log.maxFiles);

@@ -1,3 +1,4 @@
+import { recordPrune } from "../../container/events.ts";
 import { allContainers, type ContainerRecord } from "../../container/records.ts";
 import { removeContainer } from "../../container/remove.ts";
 import { DhowError, UsageError } from "../../errors.ts";
@@ -60,6 +61,7 @@ export async function pruneContainers(
     ids.push(container.id);
     size += own;
   }
+  recordPrune(session.database, "container", size);
   return { ids, size };
 }
 

@@ -1,5 +1,6 @@
 /** The rows of `dhow ps` (docker's cli/command/formatter/container.go). */
 import type { ContainerMount } from "../../container/mounts.ts";
+import { joinedContainer } from "../../container/options.ts";
 import type { ContainerRecord } from "../../container/records.ts";
 import { Freezers } from "../../limits/freezer.ts";
 import { formatTime } from "../format/time.ts";
@@ -119,7 +120,7 @@ export function containerRow(
       Labels: () => Object.entries(options.labels ?? {}).map(([key, value]) => `${key}=${value}`).join(","),
       LocalVolumes: () => String((config.mounts ?? []).filter(({ type }) => type === "volume").length),
       Mounts: () => (config.mounts ?? []).map((mount) => mountName(mount, truncate)).join(","),
-      Networks: () => options.network,
+      Networks: () => joinedContainer(options.network) === undefined ? options.network : "",
     },
     methods: { Label: { arity: 1, call: (key: string) => labelOf(options.labels, key) ?? "" } },
   };

@@ -1,4 +1,5 @@
 import { Arrival, Attachment, type AttachOptions, requireTerminalFor } from "../../container/attach.ts";
+import { recordEvent } from "../../container/events.ts";
 import { STREAM_NAMES } from "../../container/options.ts";
 import { findContainer } from "../../container/records.ts";
 import { UsageError } from "../../errors.ts";
@@ -32,5 +33,8 @@ export async function startAttached({ args, options, global }: Invocation): Prom
   const arrival = new Arrival(session, container.id);
   await startAgain(session, container, arrival);
   using attachment = arrival.attachment ?? new Attachment(session, container.id, false);
-  return (await attachment.run(how)) ?? 0;
+  recordEvent(session.database, container.id, "attach");
+  const code = await attachment.run(how);
+  if (code === undefined) recordEvent(session.database, container.id, "detach");
+  return code ?? 0;
 }

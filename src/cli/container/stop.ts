@@ -1,8 +1,9 @@
 import { recordEvent } from "../../container/events.ts";
 import { stopContainer } from "../../container/stop.ts";
-import type { ContainerRecord } from "../../container/records.ts";
+import { allContainers, type ContainerRecord, STOPPED } from "../../container/records.ts";
 import { UsageError } from "../../errors.ts";
-import type { Command, Option, ParsedOptions } from "../command.ts";
+import type { Command, Invocation, Option, ParsedOptions } from "../command.ts";
+import { print, printError } from "../output.ts";
 import { openSession } from "../session.ts";
 import { eachContainer, MANY, requireContainers } from "./each.ts";
 import { signalNumber } from "./signal_names.ts";
@@ -28,10 +29,18 @@ export const STOP_OPTIONS: readonly Option[] = [
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER [CONTAINER...]",
   summary: "Ask containers to end, and kill those that do not.",
-  options: STOP_OPTIONS,
+  options: [
+    {
+      name: "all",
+      help:
+        "in place of CONTAINER: all that run by themselves, as before the machine stops; start --all starts them again",
+    },
+    ...STOP_OPTIONS,
+  ],
   async run(invocation) {
-    requireContainers(invocation, "stop");
     const how = readStopOptions(invocation.options, "stop");
+    if (invocation.options.flag("all")) return await stopAll(invocation, how);
+    requireContainers(invocation, "stop");
     const session = await openSession(invocation.global, "stop containers");
     const stop = async (container: ContainerRecord) => {
       const { signal, seconds } = how(container);
@@ -41,6 +50,40 @@ export const command: Command = {
     return await eachContainer(invocation, session, stop, MANY);
   },
 };
+
+/** So many at once: each has some seconds to end, and a machine that stops does not wait for ever. */
+const AT_ONCE = 50;
+
+/** Does what docker's daemon does when it is stopped: restart policies hold when the machine has started again. */
+async function stopAll(
+  invocation: Invocation,
+  how: (container: ContainerRecord) => { signal: number; seconds: number },
+): Promise<number> {
+  if (invocation.args.length > 0) {
+    throw new UsageError({ what: "cannot stop", why: "--all takes no CONTAINER" });
+  }
+  const session = await openSession(invocation.global, "stop containers");
+  const left = allContainers(session.database).filter(({ status }) =>
+    status === "running" || status === "restarting"
+  );
+  let code = 0;
+  const stopNext = async () => {
+    for (let container = left.pop(); container !== undefined; container = left.pop()) {
+      const { signal, seconds } = how(container);
+      try {
+        await stopContainer(session, container, signal, seconds, STOPPED.byShutdown);
+        recordEvent(session.database, container.id, "stop");
+        print(`${container.name}\n`);
+      } catch (error) {
+        // the others shall be stopped all the same
+        printError(error, invocation.global.debug);
+        code = 1;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, stopNext));
+  return code;
+}
 
 /**
  * How a container is to be stopped.

@@ -1,3 +1,4 @@
+import { recordEvent } from "../../container/events.ts";
 import { isRunning } from "../../container/pause.ts";
 import { listProcesses } from "../../container/process_list.ts";
 import { findContainer } from "../../container/records.ts";
@@ -25,6 +26,7 @@ export const command: Command = {
     if (!isRunning(container)) {
       throw new DhowError({ what: "cannot list processes", why: `Container ${container.id} is not running` });
     }
+    recordEvent(database, container.id, "top");
     const { titles, rows } = await listProcesses(processesOf(container.id), options);
     const lines = [titles, ...rows].map((cells) => `${cells.map(printable).join("\t")}\n`);
     print(alignTabs(lines.join(""), MIN_WIDTH));

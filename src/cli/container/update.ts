@@ -1,8 +1,12 @@
-import { UsageError } from "../../errors.ts";
-import { findContainer } from "../../container/records.ts";
+import { DhowError, UsageError } from "../../errors.ts";
+import { recordEvent } from "../../container/events.ts";
+import type { RestartPolicy } from "../../container/options.ts";
+import { type ContainerRecord, getContainer } from "../../container/records.ts";
+import type { Database } from "../../state/database.ts";
 import type { Command, Option } from "../command.ts";
 import { openSession } from "../session.ts";
-import { requireContainers } from "./each.ts";
+import { eachContainer, requireContainers } from "./each.ts";
+import { readRestart, RESTART } from "./restart_policy.ts";
 
 /** docker's options for limits, which dhow does not have yet. */
 const LIMITS: readonly Option[] = [
@@ -21,11 +25,11 @@ const LIMITS: readonly Option[] = [
 
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER [CONTAINER...]",
-  summary: "Change how containers are kept. Limits cannot be changed yet: containers have none.",
-  options: LIMITS,
+  summary: "Change when containers are started again. Limits cannot be changed yet: containers have none.",
+  options: [RESTART, ...LIMITS],
   async run(invocation) {
     requireContainers(invocation, "update");
-    const { options, args } = invocation;
+    const { options } = invocation;
     const limit = LIMITS.find(({ name }) => options.text(name) !== undefined);
     if (limit !== undefined) {
       throw new UsageError({
@@ -35,12 +39,38 @@ export const command: Command = {
           "limit the command that starts them, for example with: systemd-run --scope -p MemoryMax=1G dhow run ...",
       });
     }
-    const { database } = await openSession(invocation.global, "update containers");
-    for (const name of args) findContainer(database, name);
-    throw new UsageError({
-      what: "cannot update",
-      why: "nothing to change was given",
-      hint: "see: dhow update --help",
+    const text = options.text("restart");
+    if (text === undefined) {
+      throw new UsageError({
+        what: "cannot update",
+        why: "nothing to change was given",
+        hint: "see: dhow update --help",
+      });
+    }
+    const policy = readRestart(
+      text,
+      (why, hint = "see: dhow update --help") => new UsageError({ what: "cannot update", why, hint }),
+    );
+    const session = await openSession(invocation.global, "update containers");
+    return await eachContainer(invocation, session, (container) => {
+      setPolicy(session.database, container, policy);
+      return Promise.resolve();
     });
   },
 };
+
+/** Its end asks for the policy: so it holds for a container that runs as well. */
+function setPolicy(database: Database, { id }: ContainerRecord, policy: RestartPolicy): void {
+  database.transaction(() => {
+    const { config, status } = getContainer(database, id);
+    if (policy.name !== "no" && (config.options.remove || status === "foreground")) {
+      throw new DhowError({
+        what: `Cannot update container ${id}`,
+        why: "Restart policy cannot be updated because AutoRemove is enabled for the container",
+      });
+    }
+    const sql = "UPDATE containers SET config = json_set(config, '$.options.restart', json(?)) WHERE id = ?";
+    database.run(sql, JSON.stringify(policy), id);
+    recordEvent(database, id, "update");
+  });
+}

@@ -1,4 +1,5 @@
 /** Downloading an image: what `pull` and `run` share. */
+import { recordImageEvent } from "../../container/events.ts";
 import { interruptible } from "../../image/interrupt.ts";
 import type { Platform } from "../../image/platform.ts";
 import type { LayerProgress, Progress } from "../../image/progress.ts";
@@ -67,6 +68,7 @@ export async function fetchImage(
     progress: loading(progress, source.layers),
   });
   remember(new KnownBlobs(database), name, source.layers);
+  recordImageEvent(database, "pull", formatImageName(name), name.repository);
   progress[Symbol.dispose]();
   say(`Digest: ${source.digest}`);
   return { image: loaded, isNewer };

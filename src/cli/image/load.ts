@@ -1,3 +1,4 @@
+import { recordImageEvent } from "../../container/events.ts";
 import { UsageError } from "../../errors.ts";
 import { interruptible } from "../../image/interrupt.ts";
 import { openSource, STANDARD_INPUT } from "../../image/source/open.ts";
@@ -49,6 +50,7 @@ export const command: Command = {
     for (const image of source.images) {
       const before = new Map(image.tags.map((tag) => [tag, store.find(tag)?.id]));
       await load(store, image, isQuiet);
+      recordImageEvent(session.database, "load", image.id, image.id);
       for (const tag of image.tags) {
         print(replacedLine(tag, before.get(tag), image.id));
         print(`Loaded image: ${tag}\n`);

@@ -1,3 +1,4 @@
+import { recordPrune } from "../../container/events.ts";
 import { ImageError, UsageError } from "../../errors.ts";
 import type { StoredImage } from "../../image/store/store.ts";
 import { ImageCatalog, type Removed } from "../../image/store/catalog.ts";
@@ -40,14 +41,17 @@ export const command: Command = {
       print(reclaimed(0));
       return 0;
     }
-    const store = storeOf(await openSession(global, "remove images"));
+    const session = await openSession(global, "remove images");
+    const store = storeOf(session);
     const removed = pruneImages(new ImageCatalog(store), {
       all,
       filters,
       before: Math.min(...until),
     });
     // and what is remembered of archives that are gone, or were changed since they were run
-    print(reclaimed(tellRemoved(removed) + store.archives.prune()));
+    const size = tellRemoved(removed) + store.archives.prune();
+    recordPrune(session.database, "image", size);
+    print(reclaimed(size));
     return 0;
   },
 };

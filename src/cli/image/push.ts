@@ -1,3 +1,4 @@
+import { recordImageEvent } from "../../container/events.ts";
 import { ImageError } from "../../errors.ts";
 import { interruptible } from "../../image/interrupt.ts";
 import { formatReference, parseReference, type Reference } from "../../image/reference.ts";
@@ -91,6 +92,7 @@ async function push(
     folder: spool.path,
     progress,
   });
+  recordImageEvent(database, "push", formatReference(reference), reference.repository);
   new ImageCatalog(store).addDigest(image.id, reference.repository, digest);
   progress[Symbol.dispose]();
   if (!isQuiet) print(`${reference.tag}: digest: ${digest} size: ${size}\n`);

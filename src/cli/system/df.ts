@@ -22,10 +22,21 @@ const DEFAULT_FORMAT = "table {{.Type}}\\t{{.TotalCount}}\\t{{.Active}}\\t{{.Siz
 export const command: Command = {
   usage: "[OPTIONS]",
   summary: "Say what images, containers and volumes take on the disk.",
-  options: [{ name: "format", value: "TEMPLATE", help: "print by a Go template; table TEMPLATE, json" }],
+  options: [
+    { name: "format", value: "TEMPLATE", help: "print by a Go template; table TEMPLATE, json" },
+    { name: "verbose", short: "v", help: "say it of each image, container and volume" },
+  ],
   async run({ args, options, global }) {
     if (args.length > 0) throw new UsageError({ what: "cannot sum up", why: "df takes no arguments" });
+    const isVerbose = options.flag("verbose");
+    if (isVerbose && options.text("format")) {
+      throw new UsageError({ what: "cannot sum up", why: "--format and --verbose cannot be combined" });
+    }
     const session = await openSession(global, "measure images, containers and volumes");
+    if (isVerbose) {
+      print((await import("./df_verbose.ts")).verboseUsage(session));
+      return 0;
+    }
     print(formatRows(KINDS, diskUsage(session).map(kindRow), options.text("format") || DEFAULT_FORMAT));
     return 0;
   },

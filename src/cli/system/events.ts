@@ -13,12 +13,12 @@ import { openSession, type Session } from "../session.ts";
 import { Template } from "../template/template.ts";
 import { GoMap, Struct } from "../template/value.ts";
 
-const FILTERS = ["container", "event", "image", "label", "network", "scope", "type"];
+const FILTERS = ["container", "event", "image", "label", "network", "scope", "type", "volume"];
 
 export const command: Command = {
   usage: "[OPTIONS]",
   summary:
-    "Print what happens to containers, networks and images, as it does. The last 1000 events are kept.",
+    "Print what happens to containers, networks, images and volumes, as it does. The last 1000 events are kept.",
   options: [
     {
       name: "filter",
@@ -88,12 +88,14 @@ function isMeant({ type, action, actor, attributes }: Event, filters: Filters): 
       type === "container"
         ? isCalled(value, actor, attributes["name"])
         : isCalled(value, attributes["container"], undefined),
-    event: (value) => action === value,
+    // exec_create: COMMAND
+    event: (value) => action === value || action.startsWith(`${value}: `),
     image: (value) =>
       image === value || image === `${value}:latest` || (type === "image" && isCalled(value, actor, image)),
     network: (value) => type === "network" && isCalled(value, actor, attributes["name"]),
     scope: (value) => value === "local",
     type: (value) => type === value,
+    volume: (value) => type === "volume" && isCalled(value, undefined, actor),
   };
   return (filters.get("label") ?? []).every((label) => hasLabel(attributes, label)) &&
     Object.entries(tests).every(([name, fits]) => filters.get(name)?.some(fits) ?? true);
@@ -119,9 +121,11 @@ function lineOf({ time, type, action, actor, attributes }: Event): string {
 function describe({ time, type, action, actor, attributes }: Event): Struct {
   const map = new GoMap(new Map(Object.entries(attributes)));
   const isContainer = type === "container";
+  // docker's members from before there were events of other types
+  const isOld = isContainer || type === "image";
   return new Struct("events.Message", [
-    { name: "Status", json: "status", value: type === "network" ? "" : action, omitEmpty: true },
-    { name: "ID", json: "id", value: type === "network" ? "" : actor, omitEmpty: true },
+    { name: "Status", json: "status", value: isOld ? action : "", omitEmpty: true },
+    { name: "ID", json: "id", value: isOld ? actor : "", omitEmpty: true },
     { name: "From", json: "from", value: isContainer ? attributes["image"] ?? "" : "", omitEmpty: true },
     { name: "Type", value: type },
     { name: "Action", value: action },

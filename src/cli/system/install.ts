@@ -7,7 +7,8 @@ import { unitText } from "./unit.ts";
 
 export const command: Command = {
   usage: "[OPTIONS]",
-  summary: "Have systemd start containers with a restart policy when the machine starts.",
+  summary:
+    "Have systemd start containers with a restart policy when the machine starts, and now, and stop all when it stops.",
   options: [{ name: "print", help: "only print the unit" }],
   async run({ args, options, global }) {
     if (args.length > 0) {

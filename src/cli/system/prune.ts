@@ -1,3 +1,4 @@
+import { recordPrune } from "../../container/events.ts";
 import { UsageError } from "../../errors.ts";
 import { ImageCatalog } from "../../image/store/catalog.ts";
 import type { Command } from "../command.ts";
@@ -13,7 +14,8 @@ const FILTERS = ["label", "label!", "until"];
 
 export const command: Command = {
   usage: "[OPTIONS]",
-  summary: "Remove containers that do not run, and images without a name.",
+  summary:
+    "Remove containers that do not run, images without a name, and with --volumes volumes that nobody has.",
   options: [
     {
       name: "all",
@@ -27,30 +29,44 @@ export const command: Command = {
       help: "remove only what fits: until=24h, label=KEY[=VALUE], label!=...",
     },
     { name: "force", short: "f", help: "do not ask" },
+    { name: "volumes", help: "also remove volumes without a name that no container has" },
   ],
   async run({ args, options, global }) {
     if (args.length > 0) throw new UsageError({ what: "cannot prune", why: "prune takes no arguments" });
     const filters = parseFilters(options.list("filter"), FILTERS);
     const all = options.flag("all");
-    if (!options.flag("force") && !confirm(warning(all, filters))) return 0;
+    const withVolumes = options.flag("volumes");
+    if (withVolumes && filters.has("until")) {
+      throw new UsageError({
+        what: "cannot prune",
+        why: 'the "until" filter is not supported with "--volumes"',
+      });
+    }
+    if (!options.flag("force") && !confirm(warning(all, withVolumes, filters))) return 0;
     const session = await openSession(global, "remove containers and images");
     const store = storeOf(session);
     const containers = await pruneContainers(session, filters);
     if (containers.ids.length > 0) print(`Deleted Containers:\n${containers.ids.join("\n")}\n\n`);
+    const volumes = withVolumes
+      ? (await import("../volume/prune.ts")).pruneVolumes(session, false, filters)
+      : 0;
     const until = (filters.get("until") ?? []).map((text) => parseUntil(text, Date.now()));
     const removed = pruneImages(new ImageCatalog(store), {
       all,
       filters,
       before: Math.min(...until),
     });
-    print(reclaimed(tellRemoved(removed) + containers.size + store.archives.prune()));
+    const images = tellRemoved(removed) + store.archives.prune();
+    recordPrune(session.database, "image", images);
+    print(reclaimed(containers.size + volumes + images));
     return 0;
   },
 };
 
-function warning(all: boolean, filters: Filters): string {
+function warning(all: boolean, withVolumes: boolean, filters: Filters): string {
+  const volumes = withVolumes ? "  - all anonymous volumes not used by at least one container\n" : "";
   const images = all ? "all images without at least one container associated to them" : "all dangling images";
   const items = [...filters].flatMap(([name, values]) => values.map((value) => `\n  - ${name}=${value}`));
   const only = items.length === 0 ? "" : `\n\n  Items to be pruned will be filtered with:${items.join("")}`;
-  return `This will remove:\n  - all stopped containers\n  - ${images}${only}\n`;
+  return `This will remove:\n  - all stopped containers\n${volumes}  - ${images}${only}\n`;
 }

@@ -41,14 +41,14 @@ async function systemctl(what: string, ...args: string[]): Promise<void> {
 }
 
 /** systemd itself has to be told only where it runs; enable and disable are links in /etc. */
-async function reload(what: string): Promise<void> {
+async function tellSystemd(what: string, ...args: string[]): Promise<void> {
   try {
     Deno.statSync("/run/systemd/system");
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return;
     throw error;
   }
-  await systemctl(what, "daemon-reload");
+  await systemctl(what, ...args);
 }
 
 /** @returns the path of the unit that was written */
@@ -63,8 +63,11 @@ export async function installUnit(root: string | undefined, text: string): Promi
   } catch (cause) {
     throw new HostError({ what, why: cause instanceof Error ? cause.message : String(cause), cause });
   }
-  await reload(what);
-  await systemctl(what, "enable", "--quiet", unitName(root === undefined ? undefined : resolve(root)));
+  await tellSystemd(what, "daemon-reload");
+  const name = unitName(root === undefined ? undefined : resolve(root));
+  await systemctl(what, "enable", "--quiet", name);
+  // only what has been started is stopped with the machine
+  await tellSystemd(what, "start", name);
   return path;
 }
 
@@ -76,6 +79,6 @@ export async function uninstallUnit(root: string | undefined): Promise<string | 
   if (!assertOwn(path, what)) return undefined;
   await systemctl(what, "disable", "--quiet", unitName(root === undefined ? undefined : resolve(root)));
   Deno.removeSync(path);
-  await reload(what);
+  await tellSystemd(what, "daemon-reload");
   return path;
 }

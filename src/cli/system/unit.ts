@@ -19,18 +19,22 @@ function quoted(word: string, replacesVariables: boolean): string {
 
 /** @param command this dhow's own command line, without a command */
 export function unitText(command: readonly string[]): string {
-  const words = [...command, "start", "--all"].map((word, index) => quoted(word, index > 0));
+  const line = (...words: string[]) =>
+    [...command, ...words].map((word, index) => quoted(word, index > 0)).join(" ");
   return [
     WRITTEN_BY_DHOW,
     "[Unit]",
-    "Description=Containers of dhow that start with the machine",
+    "Description=Containers of dhow that start and stop with the machine",
     "Wants=network-online.target",
     "After=network-online.target local-fs.target",
     "",
     "[Service]",
     "Type=oneshot",
     "RemainAfterExit=yes",
-    `ExecStart=${words.join(" ")}`,
+    `ExecStart=${line("start", "--all")}`,
+    `ExecStop=${line("stop", "--all")}`,
+    "# each container has its own time-out",
+    "TimeoutStopSec=infinity",
     "# the containers' monitors are no processes of this unit's that would have to end with it",
     "KillMode=process",
     "",

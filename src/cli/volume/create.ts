@@ -1,5 +1,6 @@
 import { newId } from "../../container/names.ts";
 import { addVolume } from "../../container/volume_records.ts";
+import { parseVolumeOptions } from "../../container/volume_options.ts";
 import { makeVolumeFolder } from "../../container/volumes.ts";
 import { UsageError } from "../../errors.ts";
 import type { Command } from "../command.ts";
@@ -14,6 +15,13 @@ export const command: Command = {
     { name: "driver", short: "d", value: "DRIVER", help: "local, the only one" },
     { name: "label", value: "NAME=VALUE", repeats: true, help: "describe it, for lists and filters" },
     { name: "name", value: "NAME", help: "the same as VOLUME" },
+    {
+      name: "opt",
+      short: "o",
+      value: "NAME=VALUE",
+      repeats: true,
+      help: "type=, device= and o= of a file system to be mounted, as of mount(8); o=bind for a path",
+    },
   ],
   async run({ args, options, global }) {
     const [given, ...more] = args;
@@ -38,8 +46,10 @@ export const command: Command = {
         return [key, value.join("=")];
       }),
     );
+    const volumeOptions = parseVolumeOptions(name, options.list("opt"));
     const { database, paths } = await openSession(global, "make volumes");
-    database.transaction(() => addVolume(database, name, { isAnonymous: wanted === undefined, labels }));
+    const properties = { isAnonymous: wanted === undefined, labels, options: volumeOptions };
+    database.transaction(() => addVolume(database, name, properties));
     makeVolumeFolder(paths, name);
     print(`${name}\n`);
     return 0;

@@ -35,14 +35,14 @@ export function volumeRow({ name, labels }: Volume, paths: Paths): Row {
   };
 }
 
-export function describeVolume({ name, labels, created }: Volume, paths: Paths): Value {
+export function describeVolume({ name, labels, created, options }: Volume, paths: Paths): Value {
   return fromJson({
     CreatedAt: new Date(created).toISOString().replace(/\.\d+Z$/, "Z"),
     Driver: "local",
     Labels: Object.keys(labels).length === 0 ? null : labels,
     Mountpoint: volumeData(paths, name),
     Name: name,
-    Options: null,
+    Options: Object.keys(options).length === 0 ? null : options,
     Scope: "local",
   });
 }

@@ -95,8 +95,8 @@ for (const [verb, command] of Object.entries(COMMANDS)) {
     assertEquals((await dhow("help", ...verb.split(" "))).stdout, stdout);
     assertEquals([code, stderr], [0, ""]);
     assert(stdout.startsWith(`Usage: dhow ${verb} ${command.usage}`));
-    for (const { name, help } of command.options) {
-      assert(stdout.includes(`--${name} `) && stdout.includes(help), name);
+    for (const { name, help, isHidden = false } of command.options) {
+      assertEquals(stdout.includes(`--${name} `) && stdout.includes(help), !isHidden, name);
     }
   });
 }

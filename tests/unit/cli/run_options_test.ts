@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { parse } from "../../../src/cli/command.ts";
 import { readRunOptions, RUN_OPTIONS } from "../../../src/cli/run_options.ts";
 import { UsageError } from "../../../src/errors.ts";
@@ -132,3 +132,95 @@ Deno.test("a restart policy has a name, and on failure a number of times", () =>
   assertThrows(() => options("--rm", "--restart", "always", "sample"), UsageError, "--restart and --rm");
   assertEquals(options("--rm", "--restart", "no", "sample").remove, true);
 });
+
+Deno.test("docker's options for names, groups, logs and ports are taken", () => {
+  const given = options(
+    ...[
+      "--net",
+      "none",
+      "--add-host",
+      "a:10.0.0.1",
+      "--add-host",
+      "six:2001:db8::1",
+      "--dns-search",
+      "x.example",
+    ],
+    ...[
+      "--dns-option",
+      "ndots:2",
+      "--dns-opt",
+      "rotate",
+      "--domainname",
+      "example.org",
+      "--group-add",
+      "wheel",
+    ],
+    ...["--group-add", "7", "--expose", "80", "--expose", "90-91/UDP", "--log-driver", "local", "sample"],
+  );
+  assertEquals(given, {
+    ...NOTHING,
+    network: "none",
+    extraHosts: ["a:10.0.0.1", "six:2001:db8::1"],
+    dnsSearch: ["x.example"],
+    dnsOptions: ["ndots:2", "rotate"],
+    domainName: "example.org",
+    groups: ["wheel", "7"],
+    exposed: ["80/tcp", "90/udp", "91/udp"],
+    log: { driver: "local", maxSize: 20 * 1024 ** 2, maxFiles: 5 },
+  });
+  assertEquals(options("--log-driver", "none", "sample").log.driver, "none");
+  assertEquals(options("--isolation", "default", "--volume-driver", "local", "sample"), NOTHING);
+  const joined = options(
+    "--network",
+    "container:a",
+    "--pid",
+    "container:b",
+    "--ipc",
+    "container:c",
+    "sample",
+  );
+  assertEquals([joined.network, joined.pid, joined.ipc], ["container:a", "container:b", "container:c"]);
+  assertEquals(options("--volumes-from", "a:ro", "--volumes-from", "b", "sample").volumesFrom, [
+    { container: "a", mode: "ro" },
+    { container: "b", mode: "" },
+  ]);
+});
+
+for (
+  const [args, said] of [
+    [["-m", "64m"], /there is no --memory: dhow does not limit/],
+    [["--cpus=2"], /there is no --cpus/],
+    [["--privileged"], /there is no --privileged: /],
+    [["--cap-add", "ALL"], /there is no --cap-add/],
+    [["-p", "80:80"], /there is no --publish: .*publishes no ports/],
+    [["-P"], /there is no --publish-all/],
+    [["--runtime", "runc"], /there is no --runtime/],
+    [["--isolation", "hyperv"], /Invalid isolation/],
+    [["--volume-driver", "nfs"], /volume driver "nfs"/],
+    [["--disable-content-trust=false"], /signatures/],
+    [["--add-host", "a"], /bad format for add-host: "a"/],
+    [["--add-host", "a:b"], /invalid IP address in add-host: "b"/],
+    [["--network", "none", "--add-host", "a:host-gateway"], /needs --network bridge/],
+    [["--dns-search", "a b"], /no word for resolv.conf/],
+    [["--domainname", "a b"], /not a domain name/],
+    [["--expose", "bad"], /invalid range format for --expose: bad/],
+    [["--expose", "91-90"], /invalid range format/],
+    [["--expose", "70000"], /invalid range format/],
+    [["--log-driver", "syslog"], /no log driver "syslog"/],
+    [["--pid", "other"], /invalid PID mode/],
+    [["--ipc", "other"], /Invalid IPC mode/],
+    [["--uts", "container:a"], /invalid UTS mode/],
+    [["--uts", "host", "-h", "a"], /hostname and the UTS mode/],
+    [["--network", "container:a", "--expose", "80"], /port exposing and the container type network mode/],
+    [
+      ["--network", "container:a", "--add-host", "a:1.2.3.4"],
+      /custom host-to-IP mapping and the network mode/,
+    ],
+    [["--volumes-from", "a:nocopy"], /invalid mode: nocopy/],
+  ] as const
+) {
+  Deno.test(`run ${args.join(" ")} is refused with its reason`, () => {
+    const { message } = assertThrows(() => options(...args, "sample"), UsageError);
+    assertMatch(message, said);
+  });
+}

@@ -31,6 +31,19 @@ Deno.test("what somebody has stopped stays so; a signal leaves the choice to the
   assertEquals(delay("unless-stopped", 1, { stopped: STOPPED.byUser }), undefined);
 });
 
+Deno.test("what ends because the machine stops is not started before the machine is, and then as its policy wants it", () => {
+  const { byShutdown } = STOPPED;
+  const comes = (name: RestartPolicy["name"]) =>
+    isStartedAtBoot(sampleRecord({ status: "exited", exitCode: 143, stopped: byShutdown }, {
+      restart: { name, retries: 0 },
+    }));
+  for (const name of ["on-failure", "always", "unless-stopped"] as const) {
+    assertEquals(delay(name, 143, { stopped: byShutdown }), undefined);
+    assertEquals(comes(name), true);
+  }
+  assertEquals(comes("no"), false);
+});
+
 Deno.test("each restart is put off twice as long, up to a minute; a run of ten seconds begins anew", () => {
   const delays: (number | undefined)[] = [];
   for (let last = 0, count = 0; count < 12; count++) {

@@ -1,12 +1,19 @@
 import type { RunOptions } from "../../../src/container/options.ts";
-import { makePlan, type PlanInput } from "../../../src/container/plan.ts";
+import { makePlan, type PlanInput, sharedMemoryOf } from "../../../src/container/plan.ts";
 import { makeSpec } from "../../../src/container/spec.ts";
 import type { ImageConfig } from "../../../src/image/config.ts";
 import { cgroupLayout } from "../../../src/limits/cgroup.ts";
 import { linkName } from "../../../src/network/steps.ts";
 import { parseAddress, parseSubnet } from "../../../src/network/subnet.ts";
 import type { Spec } from "../../../src/plan/oci.ts";
-import type { ChildStep, HostStep, MonitorSetup, Plan } from "../../../src/plan/step.ts";
+import {
+  type ChildStep,
+  type HostStep,
+  type Join,
+  JOINABLE,
+  type MonitorSetup,
+  type Plan,
+} from "../../../src/plan/step.ts";
 import { defaultMounts } from "../../../src/rootfs/mounts.ts";
 import type { ResolvedUser } from "../../../src/security/user.ts";
 
@@ -39,7 +46,7 @@ export const OPTIONS: RunOptions = {
   stopSignal: undefined,
   stopTimeout: undefined,
   labels: {},
-  log: { maxSize: undefined, maxFiles: 1 },
+  log: { driver: "json-file", maxSize: undefined, maxFiles: 1 },
   restart: { name: "no", retries: 0 },
   cidFile: undefined,
   init: false,
@@ -47,6 +54,13 @@ export const OPTIONS: RunOptions = {
   ipc: "private",
   uts: "private",
   mounts: [],
+  volumesFrom: [],
+  extraHosts: [],
+  dnsSearch: [],
+  dnsOptions: [],
+  domainName: undefined,
+  groups: [],
+  exposed: [],
 };
 
 export const CONFIG: ImageConfig = {
@@ -83,6 +97,17 @@ const FILES = {
   "/etc/resolv.conf": "nameserver 192.0.2.1\n",
 };
 
+function sharedMemory(mode: RunOptions["ipc"]): Parameters<typeof defaultMounts>[0]["sharedMemory"] {
+  if (mode === "host") return { source: "/dev/shm" };
+  if (mode.startsWith("container:")) return { source: sharedMemoryOf(JOINS[1]!) };
+  return mode === "none" ? "none" : "own";
+}
+
+/** A container to join. */
+const PARTNER = { container: "f".repeat(64), process: { pid: 4242, startTime: 7, bootId: "boot" } };
+export const JOINS: readonly Join[] = JOINABLE.map((kind) => ({ kind, ...PARTNER }));
+const JOINED = `container:${PARTNER.container}` as const;
+
 export function sampleSpec(
   { options = {}, config = {}, user = {}, cgroupVersion = 2, files = FILES }: Choice = {},
 ): Spec {
@@ -102,7 +127,7 @@ export function sampleSpec(
       hasOwnNetwork: chosen.network !== "host",
       inUserNamespace: chosen.userNamespace,
       cgroupVersion,
-      sharesIpc: chosen.ipc === "host",
+      sharedMemory: sharedMemory(chosen.ipc),
     }),
     caller: { uid: 0, gid: 0 },
   });
@@ -130,6 +155,7 @@ export function samplePlan(choice: Choice = {}): Plan {
     persistent: choice.monitor !== undefined,
     monitor: choice.monitor,
     init: options.init ?? false,
+    joins: JOINS.filter(({ kind }) => options[kind] === JOINED),
   };
   return makePlan(input);
 }
@@ -185,5 +211,6 @@ export const CHOICES: readonly (Choice & { readonly what: string })[] = [
     options: { interactive: true, terminal: true },
   },
   { what: "sharing the host's namespaces", options: { pid: "host", ipc: "host", uts: "host" } },
+  { what: "joining another's namespaces", options: { network: JOINED, ipc: JOINED, pid: JOINED } },
   { what: "as a user with groups", user: { uid: 1000, gid: 1001, additionalGids: [10, 6] } },
 ];

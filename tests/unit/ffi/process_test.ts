@@ -8,10 +8,12 @@ import {
   O_PATH,
   SIGNALS,
 } from "../../../ffi/constants.ts";
-import { EINVAL, ENOENT, ENOSPC, EPERM, SystemCallError } from "../../../ffi/errno.ts";
+import { EINVAL, ENOENT, ENOSPC, EPERM, ESRCH, SystemCallError } from "../../../ffi/errno.ts";
 import { walkerAddress } from "../../../ffi/libc.ts";
-import { cloneWalking, exitCode, makePipe, waitForExit } from "../../../ffi/process.ts";
+import { cloneWalking, exitCode, makePipe, type Pipe, waitForExit } from "../../../ffi/process.ts";
+import { spawnJoining, spawnMonitored } from "../../../ffi/spawn.ts";
 import { CallTable, libcCall } from "../../../ffi/table.ts";
+import { eventually } from "../../support/eventually.ts";
 import { skip } from "../../support/system_test.ts";
 
 const CLONE_FS = 0x200;
@@ -148,4 +150,32 @@ Deno.test("the ends of a pipe are closed by execve", async () => {
 Deno.test("exitCode is the program's code, or 128 and the signal", () => {
   assertEquals(exitCode({ code: 7 }), 7);
   assertEquals(exitCode({ signal: SIGNALS.SIGKILL }), 137);
+});
+
+Deno.test("the pid namespace of a process that has ended is not joined, and nothing is left open", async () => {
+  const ending = newTable();
+  ending.call("umask", [0o77]);
+  const pid = cloneWalking(ending, 0);
+  const pidfd = libcCall("pidfd_open", pid, 0);
+  await waitForExit(pid);
+  const descriptors = () => Array.from(Deno.readDirSync("/proc/self/fd")).length;
+  const before = descriptors();
+  const joins = [
+    (table: CallTable, ready: Pipe) => spawnJoining(table, 0, ready, pidfd),
+    (table: CallTable, ready: Pipe) =>
+      Promise.resolve().then(() =>
+        spawnMonitored(table, 0, ready, [], (monitor) => addShell(monitor, ""), 4, pidfd)
+      ),
+  ];
+  for (const join of joins) {
+    const ready = makePipe();
+    const table = newTable();
+    table.call("write", [ready.writer, "b", 1]);
+    addShell(table, "exit 7");
+    const error = await assertRejects(() => join(table, ready), SystemCallError);
+    assertEquals([error.call, error.errno], ["setns", ESRCH]);
+    libcCall("close", ready.reader);
+  }
+  await eventually(() => Promise.resolve(assertEquals(descriptors(), before)));
+  libcCall("close", pidfd);
 });

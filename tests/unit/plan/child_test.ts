@@ -1,5 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import {
+  CLONE_NEWIPC,
+  CLONE_NEWNET,
   MNT_DETACH,
   MOUNT_ATTR_NODEV,
   MOUNT_ATTR_NOSUID,
@@ -71,7 +73,10 @@ for (const recording of recordings) {
     }
     const moved = before.filter(({ name }) => name === "move_mount");
     for (const { args } of moved) {
-      assert(args[0] instanceof Call && args[2] instanceof Call && args[1] === "" && args[3] === "");
+      assert(
+        (args[0] instanceof Call || args[0] === MEETING.partners.sharedMemory()) && args[2] instanceof Call &&
+          args[1] === "" && args[3] === "",
+      );
     }
   });
 
@@ -191,4 +196,15 @@ Deno.test("the terminal is found by its descriptor, and its master is what the p
   const opening = withTerminal.calls.find(({ call }) => call === terminal);
   assertEquals([opening?.name, opening?.args[1]], ["openat2", "dev/pts/ptmx"]);
   assertEquals(usual.program.terminal, undefined);
+});
+
+Deno.test("namespaces of another container are joined before anything is made, through its first process", () => {
+  const joining = recordings.find(({ what }) => what === "joining another's namespaces")!;
+  const first = indexOf(joining, ({ name }) => name === "setns");
+  assertEquals(joining.calls[first]?.args, [108, CLONE_NEWNET | CLONE_NEWIPC]);
+  const isMade = ({ name }: RecordedCall) => ["mount", "fsopen", "open_tree", "socket"].includes(name);
+  assert(first < indexOf(joining, isMade));
+  // its shared memory is what dhow has opened, and no path
+  assert(named(joining, "move_mount").some(({ args }) => args[0] === 109));
+  assertEquals(orderOf(joining, "sethostname"), ["sethostname"]);
 });

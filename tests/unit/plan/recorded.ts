@@ -21,6 +21,7 @@ export const MEETING = {
   ready: { reader: 101, writer: 102 },
   go: { reader: 103, writer: 104 },
   streams: { input: 105, output: 106, errors: 107 },
+  partners: { pidfd: () => 108, sharedMemory: () => 109 },
 };
 
 /** Compiles steps into a table that nobody walks, and lists its calls. */

@@ -86,6 +86,20 @@ Deno.test("--dns replaces the servers and nothing else, even by one on loopback"
   assertEquals(servers({ dns: ["192.0.2.1"], sharesLoopback: true }), ["192.0.2.1"]);
 });
 
+Deno.test("--dns-search and --dns-option replace the host's, each its own", () => {
+  const host = "nameserver 203.0.113.1\nsearch lan\noptions rotate\n";
+  const searching = { ...NONE, host, search: ["a.example", "b.example"] };
+  assertEquals(
+    resolvConf(searching),
+    "nameserver 203.0.113.1\noptions rotate\nsearch a.example b.example\n",
+  );
+  assertEquals(resolvConf({ ...NONE, host, search: ["."] }), "nameserver 203.0.113.1\noptions rotate\n");
+  assertEquals(
+    resolvConf({ ...NONE, host, options: ["ndots:2"] }),
+    "nameserver 203.0.113.1\nsearch lan\noptions ndots:2\n",
+  );
+});
+
 Deno.test("resolv.conf ends with a newline, so that a line can be added", () => {
   assert(resolvConf(NONE).endsWith("\n"));
   assert(resolvConf({ ...NONE, sharesLoopback: true }).endsWith("\n"));

@@ -8,7 +8,7 @@ const USUAL = {
   hasOwnNetwork: true,
   inUserNamespace: false,
   cgroupVersion: 2,
-  sharesIpc: false,
+  sharedMemory: "own" as const,
 } as const;
 
 const mountsBy = (choice: Partial<Parameters<typeof defaultMounts>[0]>) =>

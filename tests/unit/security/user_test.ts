@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ImageError } from "../../../src/errors.ts";
-import { resolveUser } from "../../../src/security/user.ts";
+import { resolveUser, withGroups } from "../../../src/security/user.ts";
 
 const PASSWD = [
   "root:x:0:0:root:/root:/bin/sh",
@@ -113,4 +113,12 @@ Deno.test("lines that end as on Windows mean the same", () => {
 Deno.test("a name is matched whole", () => {
   assertThrows(() => resolve("ap"), ImageError);
   assertEquals(ids("app", PASSWD, "x:x:9:application,zapp\n"), [1000, 1001, []]);
+});
+
+Deno.test("groups that are added come from the image's list, or are numbers that need not be in it", () => {
+  const added = (...groups: string[]) => withGroups(resolve("app"), groups, GROUP).additionalGids;
+  assertEquals(added(), [10, 6]);
+  assertEquals(added("empty", "12345", "wheel"), [10, 6, 77, 12345]);
+  assertThrows(() => added("nobodys"), ImageError, "nobodys");
+  assertThrows(() => added("-1"), ImageError);
 });

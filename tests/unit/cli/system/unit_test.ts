@@ -4,6 +4,7 @@ import { unitName, unitText } from "../../../../src/cli/system/unit.ts";
 Deno.test("the unit runs this very dhow, with its root, once after the network is there", () => {
   const text = unitText(["/usr/local/bin/dhow", "--root", "/srv/dhow"]);
   assertStringIncludes(text, '\nExecStart="/usr/local/bin/dhow" "--root" "/srv/dhow" "start" "--all"\n');
+  assertStringIncludes(text, '\nExecStop="/usr/local/bin/dhow" "--root" "/srv/dhow" "stop" "--all"\n');
   assertStringIncludes(text, "\nAfter=network-online.target");
   assertStringIncludes(text, "\nWantedBy=multi-user.target\n");
 });

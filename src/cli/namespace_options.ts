@@ -1,0 +1,76 @@
+/** Which namespaces a container has for itself, with docker's words for what cannot be (docker's runconfig/errors.go). */
+import { joinedContainer, type NetworkMode, type RunOptions } from "../container/options.ts";
+import type { ParsedOptions } from "./command.ts";
+import type { Wrong } from "./run_options.ts";
+
+/** Options that a container with the network of another cannot have, and how docker calls them. */
+const NOT_WITH_JOINED_NETWORK: Readonly<Record<string, string>> = {
+  "hostname": "hostname and the network mode",
+  "dns": "dns and the network mode",
+  "add-host": "custom host-to-IP mapping and the network mode",
+  "expose": "port exposing and the container type network mode",
+};
+
+function isGiven(options: ParsedOptions, name: string): boolean {
+  return options.text(name) !== undefined || options.list(name).length > 0;
+}
+
+const isJoined = (mode: string): mode is `container:${string}` => joinedContainer(mode) !== undefined;
+
+/** @throws {UsageError} when there is no such network, or it contradicts other options */
+export function readNetwork(options: ParsedOptions, wrong: Wrong): NetworkMode {
+  const mode = options.text("network") ?? options.text("net") ?? "bridge";
+  if (isJoined(mode)) {
+    if (joinedContainer(mode) === "") {
+      throw wrong("Invalid network mode", "invalid container format container:<name|id>");
+    }
+    for (const [name, conflict] of Object.entries(NOT_WITH_JOINED_NETWORK)) {
+      if (isGiven(options, name)) throw wrong(`conflicting options: ${conflict}`, `leave out --${name}`);
+    }
+    return mode;
+  }
+  if (mode === "bridge" || mode === "none" || mode === "host") return mode;
+  if (mode === "default") return "bridge";
+  throw wrong(
+    `there is no network ${JSON.stringify(mode)}`,
+    "--network takes bridge, none, host, container:NAME",
+  );
+}
+
+/** @throws {UsageError} when there is no such mode, or it contradicts other options */
+export function readNamespaces(
+  options: ParsedOptions,
+  wrong: Wrong,
+): Pick<RunOptions, "pid" | "ipc" | "uts"> {
+  const mode = (name: string) => options.text(name) || "private";
+  const [pid, ipc, uts] = [mode("pid"), mode("ipc"), mode("uts")];
+  const isShared = (text: string) => text === "host" || isJoined(text);
+  const joinsNobody = [pid, ipc].find((text) => joinedContainer(text) === "");
+  if (joinsNobody !== undefined) throw wrong("no container is named after container:");
+  if (pid !== "private" && !isShared(pid)) {
+    throw wrong(`--pid: invalid PID mode ${JSON.stringify(pid)}`, "there are private, host, container:NAME");
+  }
+  if (ipc !== "private" && ipc !== "shareable" && ipc !== "none" && !isShared(ipc)) {
+    throw wrong(
+      `Invalid IPC mode: ${JSON.stringify(ipc)}`,
+      "there are private, shareable, none, host, container:NAME",
+    );
+  }
+  if (uts !== "private" && uts !== "host") {
+    throw wrong(`--uts: invalid UTS mode ${JSON.stringify(uts)}`, "there are private and host");
+  }
+  if (options.flag("userns")) {
+    const shared = Object.entries({
+      pid,
+      ipc,
+      uts,
+      network: options.text("network") ?? options.text("net") ?? "",
+    })
+      .find(([name, text]) => name === "network" ? isJoined(text) : isShared(text));
+    if (shared !== undefined) throw wrong(`--${shared[0]} ${shared[1]} and --userns contradict each other`);
+  }
+  if (uts === "host" && options.text("hostname") !== undefined) {
+    throw wrong("conflicting options: hostname and the UTS mode");
+  }
+  return { pid, ipc, uts } as Pick<RunOptions, "pid" | "ipc" | "uts">;
+}
