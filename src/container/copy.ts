@@ -13,6 +13,7 @@ import {
   RESOLVE_NO_SYMLINKS,
   S_IFDIR,
   S_IFLNK,
+  S_IFREG,
 } from "../../ffi/constants.ts";
 import { ELOOP, ENOENT, ENOTDIR } from "../../ffi/errno.ts";
 import { libcCall } from "../../ffi/table.ts";
@@ -205,20 +206,26 @@ export function decideTarget(place: Place, source: Pick<Source, "stat" | "name" 
     if (isFolder && !sourceIsFolder) {
       throw new DhowError({ what: `cannot copy to ${place.path}`, why: "destination directory must exist" });
     }
-    const above = statOf(place, parentOf(clean));
-    if (above?.type !== S_IFDIR) {
+    const target = followTarget(place, clean); // a link may lead to what is not there yet
+    if (statOf(place, target.folder)?.type !== S_IFDIR) {
       const what = place.isContainers
         ? `Could not find the file ${place.path} in container ${place.label}`
         : place.path;
       throw new DhowError({ what, why: "no such directory" });
     }
-    return { folder: parentOf(clean), name: nameOf(clean) };
+    return target;
   }
   if (there.type === S_IFDIR) {
     return { folder: clean, name: source.contentOnly ? "." : source.name };
   }
   if (isFolder) throw new DhowError({ what: `cannot copy to ${place.path}`, why: "not a directory" });
   if (sourceIsFolder) throw new DhowError({ what: "cannot copy directory", why: "to a file" });
+  if (there.type !== S_IFREG) { // it would be replaced by a file, /dev/null too
+    throw new DhowError({
+      what: `cannot copy to ${place.path}`,
+      why: "it is no directory and no regular file",
+    });
+  }
   return followTarget(place, clean);
 }
 

@@ -1,6 +1,6 @@
 /** A layer's uncompressed tar, from first byte to last. */
 import { PlainStream } from "../compression/plain.ts";
-import { type ByteStream, type Content, DecompressedStream } from "../compression/stream.ts";
+import { type ByteStream, type Content, contentChunks, DecompressedStream } from "../compression/stream.ts";
 import { type FileRange, readAt } from "../tar/reader.ts";
 
 /** Whether content starts as what dhow uncompresses does. A zstd skippable frame may come first (RFC 8878, section 3.1.2). */
@@ -17,6 +17,11 @@ export type Compression = "gzip" | "zstd";
 export function compressionOf({ file, offset, size }: FileRange): Compression | undefined {
   const start = new Uint8Array(Math.min(4, size));
   readAt(file, offset, start);
+  return compressionOfStart(start);
+}
+
+/** @param start at least its first four bytes, if it has so many */
+export function compressionOfStart(start: Uint8Array): Compression | undefined {
   return (["gzip", "zstd"] as const).find((compression) => STARTS[compression](start));
 }
 
@@ -37,7 +42,7 @@ export function openLayer(blob: Content): ByteStream {
 const DECOMPRESSORS: Readonly<Record<Compression, (blob: Content) => AsyncGenerator<Uint8Array, void>>> = {
   async *gzip(blob) {
     const { gunzip } = await import("../compression/gzip.ts");
-    yield* gunzip(blob);
+    yield* gunzip(contentChunks(blob));
   },
   async *zstd(blob) {
     const { unzstd } = await import("../compression/zstd.ts");
