@@ -3,17 +3,18 @@ import {
   type NetworkMode,
   PULL_POLICIES,
   type PullPolicy,
-  type RestartPolicy,
   type RunOptions,
   type Sharing,
 } from "../container/options.ts";
+import { parseName } from "../container/names.ts";
 import { signalName } from "./container/signal_names.ts";
 import { parseAddress } from "../network/subnet.ts";
-import { UsageError } from "../errors.ts";
+import { OptionError, UsageError } from "../errors.ts";
 import type { Invocation, Option, ParsedOptions } from "./command.ts";
 import { readEnvFile } from "./env_file.ts";
 import { MOUNT_OPTIONS, readMounts } from "./mount_options.ts";
 import { INSECURE, PLATFORM, readPlatform } from "./registry_options.ts";
+import { readRestart, RESTART } from "./restart_option.ts";
 
 /** The options of `run`, docker's. */
 export const RUN_OPTIONS: readonly Option[] = [
@@ -23,7 +24,7 @@ export const RUN_OPTIONS: readonly Option[] = [
   { name: "rm", help: "remove the container when it ends (always done without --detach)" },
   { name: "name", value: "NAME", help: "name the container" },
   { name: "hostname", short: "h", value: "NAME", help: "its host name (default: its short id)" },
-  { name: "network", value: "MODE", help: "bridge (default), none or host" },
+  { name: "network", formerName: "net", value: "MODE", help: "bridge (default), none or host" },
   { name: "ip", value: "ADDRESS", help: "its address in the bridge's network" },
   { name: "dns", value: "SERVER", repeats: true, help: "name server to use instead of the host's" },
   { name: "entrypoint", value: "PROGRAM", help: "replace the image's entrypoint" },
@@ -56,19 +57,26 @@ export const RUN_OPTIONS: readonly Option[] = [
     repeats: true,
     help: "describe it, for lists and filters",
   },
+  {
+    name: "label-file",
+    value: "FILE",
+    repeats: true,
+    help: "the labels in a file, one a line; --label wins",
+  },
   { name: "stop-signal", value: "SIGNAL", help: "what asks it to end (default: the image's, or SIGTERM)" },
-  { name: "stop-timeout", value: "SECONDS", help: "how long it then has, before it is killed (default: 10)" },
+  {
+    name: "stop-timeout",
+    value: "SECONDS",
+    help: "how long it then has, before it is killed (default: 10; -1: for ever)",
+  },
+  { name: "log-driver", value: "DRIVER", help: "json-file, the only one: how dhow keeps logs" },
   {
     name: "log-opt",
     value: "NAME=VALUE",
     repeats: true,
     help: "max-size=10m: begin a new log at that size; max-file=3: keep so many of them",
   },
-  {
-    name: "restart",
-    value: "POLICY",
-    help: "start it again when it ends: no (default), on-failure[:TIMES], always, unless-stopped",
-  },
+  RESTART,
   {
     name: "env-file",
     value: "FILE",
@@ -101,8 +109,13 @@ type Wrong = (why: string, hint?: string) => UsageError;
 
 /** @throws {UsageError} when options contradict each other or have impossible values */
 export function readRunOptions({ options, args }: Invocation): RunOptions {
+  const what = "cannot run a container";
   const wrong = (why: string, hint?: string) =>
-    new UsageError({ what: "cannot run a container", why, ...(hint === undefined ? {} : { hint }) });
+    new UsageError({ what, why, ...(hint === undefined ? {} : { hint }) });
+  // what docker's client refuses by itself; the rest has another exit code for `create`
+  const malformed = (why: string) => new OptionError({ what, why });
+  // empty is as good as not given, which scripts rely on
+  const given = (name: string) => options.text(name) || undefined;
   const [image, ...command] = args;
   if (image === undefined) throw wrong("no IMAGE was given", "see: dhow run --help");
   const network = options.text("network") ?? "bridge";
@@ -118,13 +131,20 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
   }
   const address = options.text("ip");
   if (address !== undefined && network !== "bridge") throw wrong("--ip needs --network bridge");
-  const hostname = options.text("hostname");
+  const hostname = given("hostname");
   if (hostname !== undefined && !/^[a-zA-Z0-9]([a-zA-Z0-9.-]{0,62})$/.test(hostname)) {
     throw wrong(`${JSON.stringify(hostname)} is not a host name`, "it has up to 63 of a-z A-Z 0-9 . -");
   }
-  const workingDir = options.text("workdir");
+  const name = given("name");
+  const workingDir = given("workdir");
   if (workingDir !== undefined && !workingDir.startsWith("/")) {
     throw wrong(`the working directory ${JSON.stringify(workingDir)} is not an absolute path`);
+  }
+  const restart = readRestart(options.text("restart") ?? "", what);
+  if (restart.name !== "no" && options.flag("rm")) throw malformed("Conflicting options: --restart and --rm");
+  const driver = given("log-driver") ?? "json-file";
+  if (driver !== "json-file" && driver !== "local") {
+    throw wrong(`there is no log driver ${JSON.stringify(driver)}`, "leave --log-driver out");
   }
   for (const server of options.list("dns")) {
     if (!isAddress(server)) {
@@ -140,53 +160,31 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     command,
     interactive: options.flag("interactive"),
     terminal: options.flag("tty"),
-    name: options.text("name"),
+    name: name && parseName(name),
     hostname,
     network,
     address,
     dns: options.list("dns"),
     entrypoint: options.text("entrypoint"),
-    env: [...options.list("env-file").flatMap(readEnvFile), ...options.list("env")].flatMap((entry) =>
-      readVariable(entry, wrong)
-    ),
+    env: [...options.list("env-file").flatMap((path) => readEnvFile(path)), ...options.list("env")].flatMap((
+      entry,
+    ) => readVariable(entry, malformed)),
     workingDir,
-    user: options.text("user"),
+    user: given("user"),
     userNamespace: options.flag("userns"),
     verify: options.flag("verify"),
     detach: options.flag("detach"),
     remove: options.flag("rm"),
     stopSignal: readSignal(options.text("stop-signal"), wrong),
-    stopTimeout: readSeconds(options.text("stop-timeout"), wrong),
-    labels: Object.fromEntries(options.list("label").map((text) => splitLabel(text))),
+    stopTimeout: readSeconds(options.text("stop-timeout"), malformed),
+    labels: readLabels(options, malformed),
     log: readLogOptions(options.list("log-opt"), wrong),
-    restart: readRestart(options.text("restart") ?? "no", options.flag("rm"), wrong),
-    cidFile: options.text("cidfile"),
+    restart,
+    cidFile: given("cidfile"),
     init: options.flag("init"),
     ...readSharing(options, wrong),
     mounts: readMounts(options),
   };
-}
-
-const RESTART_POLICIES: readonly string[] = [
-  "no",
-  "on-failure",
-  "always",
-  "unless-stopped",
-] satisfies RestartPolicy[
-  "name"
-][];
-
-function readRestart(text: string, removes: boolean, wrong: Wrong): RestartPolicy {
-  const [, name = "no", times] = /^([a-z-]*)(?::(\d{1,9}))?$/.exec(text) ?? [undefined, "?"];
-  const policy = name === "" ? "no" : name;
-  if (!RESTART_POLICIES.includes(policy) || (times !== undefined && policy !== "on-failure")) {
-    throw wrong(
-      `there is no restart policy ${JSON.stringify(text)}`,
-      "--restart takes no, on-failure[:TIMES], always, unless-stopped",
-    );
-  }
-  if (policy !== "no" && removes) throw wrong("Conflicting options: --restart and --rm");
-  return { name: policy as RestartPolicy["name"], retries: Number(times ?? 0) };
 }
 
 function readSharing(options: ParsedOptions, wrong: Wrong): Record<"pid" | "ipc" | "uts", Sharing> {
@@ -208,6 +206,17 @@ function readSharing(options: ParsedOptions, wrong: Wrong): Record<"pid" | "ipc"
   return { pid: read("pid"), ipc: read("ipc"), uts: read("uts") };
 }
 
+/** @throws {UsageError} for names that docker refuses */
+function readLabels(options: ParsedOptions, malformed: Wrong): Record<string, string> {
+  const fromFiles = options.list("label-file").flatMap((path) => readEnvFile(path, "labels"));
+  const labels = [...fromFiles, ...options.list("label")].map(splitLabel);
+  for (const [name] of labels) {
+    if (name === "") throw malformed("a label has no name");
+    if (/\s/.test(name)) throw malformed(`label '${name}' contains whitespaces`);
+  }
+  return Object.fromEntries(labels);
+}
+
 function splitLabel(text: string): [name: string, value: string] {
   const at = text.indexOf("=");
   return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
@@ -222,7 +231,7 @@ function readSignal(text: string | undefined, wrong: Wrong): string | undefined 
 
 function readSeconds(text: string | undefined, wrong: Wrong): number | undefined {
   if (text === undefined) return undefined;
-  if (!/^\d{1,9}$/.test(text)) throw wrong(`${JSON.stringify(text)} is no number of seconds`);
+  if (!/^-?\d{1,9}$/.test(text)) throw wrong(`${JSON.stringify(text)} is no number of seconds`);
   return Number(text);
 }
 

@@ -13,7 +13,7 @@ import { recordUndo, undoAll } from "./journal.ts";
 import { makeConfig } from "./records.ts";
 import { leaveNetworkBehind } from "./keeper.ts";
 import type { ResolvedImage } from "./image.ts";
-import { checkName, newId, settleName } from "./names.ts";
+import { newId, settleName } from "./names.ts";
 import type { RunOptions } from "./options.ts";
 import { prepare } from "./prepare.ts";
 import { claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
@@ -41,7 +41,6 @@ export async function runContainer(
   announce: (id: string) => void = () => {},
 ): Promise<number> {
   const { database, paths } = context;
-  if (options.name !== undefined) checkName(options.name);
   if (options.terminal && options.interactive) {
     requireTerminal();
     awaitForeground();

@@ -11,7 +11,7 @@ import type { ResolvedImage } from "./image.ts";
 import { recordUndo } from "./journal.ts";
 import { leaveNetworkBehind } from "./keeper.ts";
 import { laterEnvironment } from "./later.ts";
-import { checkName, newId, settleName } from "./names.ts";
+import { newId, settleName } from "./names.ts";
 import type { RunOptions } from "./options.ts";
 import { prepare } from "./prepare.ts";
 import { type ContainerRecord, getContainer, makeConfig, NOBODY } from "./records.ts";
@@ -32,7 +32,6 @@ export async function createContainer(
   image: ResolvedImage,
 ): Promise<string> {
   const { database, paths } = context;
-  if (options.name !== undefined) checkName(options.name);
   const id = newId();
   database.transaction(() => {
     assertPresent(image, options.image);

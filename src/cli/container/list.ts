@@ -1,5 +1,5 @@
 import { allContainers, type ContainerRecord, findContainer } from "../../container/records.ts";
-import { UsageError } from "../../errors.ts";
+import { OptionError, UsageError } from "../../errors.ts";
 import type { Command } from "../command.ts";
 import { formatRows } from "../format/listing.ts";
 import { type Filters, parseFilters } from "../image/filters.ts";
@@ -70,9 +70,9 @@ export const command: Command = {
 };
 
 function readCount(text: string | undefined): number | undefined {
-  if (text === undefined || text === "-1") return undefined;
-  if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new UsageError({ what: "cannot list containers", why: `${JSON.stringify(text)} is no number` });
+  if (text === undefined) return undefined;
+  if (/^-?\d{1,9}$/.test(text)) return Number(text) > 0 ? Number(text) : undefined;
+  throw new OptionError({ what: "cannot list containers", why: `${JSON.stringify(text)} is no number` });
 }
 
 /**

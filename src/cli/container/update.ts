@@ -1,8 +1,12 @@
+import { recordEvent } from "../../container/events.ts";
+import type { RestartPolicy } from "../../container/options.ts";
+import { getContainer } from "../../container/records.ts";
 import { UsageError } from "../../errors.ts";
-import { findContainer } from "../../container/records.ts";
+import type { Database } from "../../state/database.ts";
 import type { Command, Option } from "../command.ts";
+import { readRestart, RESTART } from "../restart_option.ts";
 import { openSession } from "../session.ts";
-import { requireContainers } from "./each.ts";
+import { eachContainer, requireContainers } from "./each.ts";
 
 /** docker's options for limits, which dhow does not have yet. */
 const LIMITS: readonly Option[] = [
@@ -21,11 +25,11 @@ const LIMITS: readonly Option[] = [
 
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER [CONTAINER...]",
-  summary: "Change how containers are kept. Limits cannot be changed yet: containers have none.",
-  options: LIMITS,
+  summary: "Change when containers are started again. Limits cannot be changed yet: containers have none.",
+  options: [RESTART, ...LIMITS],
   async run(invocation) {
     requireContainers(invocation, "update");
-    const { options, args } = invocation;
+    const { options } = invocation;
     const limit = LIMITS.find(({ name }) => options.text(name) !== undefined);
     if (limit !== undefined) {
       throw new UsageError({
@@ -35,12 +39,36 @@ export const command: Command = {
           "limit the command that starts them, for example with: systemd-run --scope -p MemoryMax=1G dhow run ...",
       });
     }
-    const { database } = await openSession(invocation.global, "update containers");
-    for (const name of args) findContainer(database, name);
-    throw new UsageError({
-      what: "cannot update",
-      why: "nothing to change was given",
-      hint: "see: dhow update --help",
+    const given = options.text(RESTART.name);
+    if (given === undefined) {
+      throw new UsageError({
+        what: "cannot update",
+        why: "nothing to change was given",
+        hint: "see: dhow update --help",
+      });
+    }
+    const restart = readRestart(given, "cannot update");
+    const session = await openSession(invocation.global, "update containers");
+    const { database } = session;
+    return await eachContainer(invocation, session, ({ id, name }) => {
+      database.transaction(() => setRestart(database, id, name, restart));
+      return Promise.resolve();
     });
   },
 };
+
+function setRestart(database: Database, id: string, name: string, restart: RestartPolicy): void {
+  const { config, status } = getContainer(database, id);
+  if (config.options.remove || status === "foreground") {
+    throw new UsageError({
+      what: `cannot update container ${name}`,
+      why: "Restart policy cannot be updated because it is removed when it ends",
+    });
+  }
+  database.run(
+    "UPDATE containers SET config = json_set(config, '$.options.restart', json(?)) WHERE id = ?",
+    JSON.stringify(restart),
+    id,
+  );
+  recordEvent(database, id, "update");
+}
