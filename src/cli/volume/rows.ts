@@ -58,10 +58,6 @@ export function filterVolumes(volumes: readonly Volume[], filters: Filters): Vol
     (isDangling === undefined || isDangling === (volume.containers === 0)) &&
     (drivers === undefined || drivers.includes("local")) &&
     (names === undefined || names.some((name) => volume.name.includes(name))) &&
-    hasLabels(volume, filters.get("label") ?? [])
+    (filters.get("label") ?? []).every((label) => hasLabel(volume.labels, label))
   );
-}
-
-export function hasLabels({ labels }: Volume, wanted: readonly string[]): boolean {
-  return wanted.every((text) => hasLabel(labels, text));
 }
