@@ -2,7 +2,8 @@
 import { UsageError } from "../errors.ts";
 import type { Invocation, Option } from "./command.ts";
 import { humanSize } from "./human.ts";
-import { type Filters, parseFilters, parseUntil } from "./image/filters.ts";
+import { type Filters, parseFilters } from "./image/filters.ts";
+import { parseMoment } from "./moments.ts";
 import { print } from "./output.ts";
 
 /** The filters that most of them have. */
@@ -43,7 +44,7 @@ export function readPruneFilters(
 
 /** Until when something must have been made to be removed, in milliseconds since 1970. */
 export function untilOf(filters: Filters): number {
-  return Math.min(...(filters.get("until") ?? []).map((text) => parseUntil(text, Date.now())));
+  return Math.min(...(filters.get("until") ?? []).map((text) => 1000 * parseMoment(text, Date.now())));
 }
 
 /** Whether something has all labels that are wanted, and none of those that are not. */

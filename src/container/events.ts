@@ -1,5 +1,5 @@
 /**
- * What has happened to containers, networks and images. Changes of the database write their own events, in the same transaction
+ * What has happened to containers, networks, volumes and images. Changes of the database write their own events, in the same transaction
  * (the triggers in src/state/database.ts); this is for what leaves no trace there, and for reading.
  */
 import type { Database } from "../state/database.ts";
@@ -8,7 +8,7 @@ export interface Event {
   readonly id: number;
   /** In milliseconds since 1970. */
   readonly time: number;
-  /** `container`, `network` or `image`. */
+  /** `container`, `network`, `volume` or `image`. */
   readonly type: string;
   readonly action: string;
   /** The id of what it happened to; an image's may be its name. */

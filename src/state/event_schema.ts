@@ -29,8 +29,11 @@ const network = (action: string, row: "NEW" | "OLD") =>
     "network",
     `'${action}'`,
     `${row}.network`,
-    `json_object('container', ${row}.container, 'name', ${row}.network)`,
+    `json_object('container', ${row}.container, 'name', ${row}.network, 'type', 'bridge')`,
   );
+
+const volume = (action: string, row: "NEW" | "OLD") =>
+  insert("volume", `'${action}'`, `${row}.name`, "json_object('driver', 'local')");
 
 const trigger = (name: string, when: string, body: string) =>
   `CREATE TRIGGER ${name} ${when} BEGIN ${body} END;`;
@@ -102,6 +105,8 @@ export const EVENT_SCHEMA = `
 }
   ${trigger("network_connected", "AFTER INSERT ON endpoints", network("connect", "NEW"))}
   ${trigger("network_disconnected", "AFTER DELETE ON endpoints", network("disconnect", "OLD"))}
+  ${trigger("volume_created", "AFTER INSERT ON volumes", volume("create", "NEW"))}
+  ${trigger("volume_destroyed", "AFTER DELETE ON volumes", volume("destroy", "OLD"))}
   ${
   trigger(
     "image_tagged",

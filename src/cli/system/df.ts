@@ -1,6 +1,6 @@
 import { UsageError } from "../../errors.ts";
 import type { Command } from "../command.ts";
-import { formatRows, type Listing, type Row } from "../format/listing.ts";
+import { formatOf, formatRows, type Listing, type Row } from "../format/listing.ts";
 import { humanSize } from "../human.ts";
 import { print } from "../output.ts";
 import { openSession } from "../session.ts";
@@ -26,7 +26,7 @@ export const command: Command = {
   async run({ args, options, global }) {
     if (args.length > 0) throw new UsageError({ what: "cannot sum up", why: "df takes no arguments" });
     const session = await openSession(global, "measure images, containers and volumes");
-    print(formatRows(KINDS, diskUsage(session).map(kindRow), options.text("format") || DEFAULT_FORMAT));
+    print(formatRows(KINDS, diskUsage(session).map(kindRow), formatOf(options, DEFAULT_FORMAT)));
     return 0;
   },
 };

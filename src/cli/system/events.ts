@@ -3,7 +3,7 @@ import { type Event, eventsAfter, lastEvent } from "../../container/events.ts";
 import { UsageError } from "../../errors.ts";
 import { databasePath } from "../../state/paths.ts";
 import type { Command } from "../command.ts";
-import { parseMoment } from "../container/moments.ts";
+import { readMoment } from "../moments.ts";
 import { formatFixed } from "../format/time.ts";
 import { type Filters, parseFilters } from "../image/filters.ts";
 import { hasLabel } from "../labels.ts";
@@ -12,12 +12,12 @@ import { openSession, type Session } from "../session.ts";
 import { Template } from "../template/template.ts";
 import { GoMap, Struct } from "../template/value.ts";
 
-const FILTERS = ["container", "event", "image", "label", "network", "scope", "type"];
+const FILTERS = ["container", "event", "image", "label", "network", "scope", "type", "volume"];
 
 export const command: Command = {
   usage: "[OPTIONS]",
   summary:
-    "Print what happens to containers, networks and images, as it does. The last 1000 events are kept.",
+    "Print what happens to containers, networks, volumes and images, as it does. The last 1000 events are kept.",
   options: [
     {
       name: "filter",
@@ -35,17 +35,17 @@ export const command: Command = {
       throw new UsageError({ what: "cannot print events", why: "events takes no arguments" });
     }
     const filters = parseFilters(options.list("filter"), FILTERS);
-    const moment = (name: string) => {
-      const text = options.text(name);
-      return text === undefined ? undefined : 1000 * parseMoment(text, Date.now());
-    };
-    const [since, until] = [moment("since"), moment("until")];
+    const until = milliseconds(readMoment(options, "until"));
+    // as docker has it: who says when to end wants what has been
+    const since = milliseconds(readMoment(options, "since")) ?? (until === undefined ? undefined : 0);
     const show = printerOf(options.text("format") ?? "");
     const session = await openSession(global, "look at events");
     await follow(session, { since, until }, (event) => isMeant(event, filters) ? show(event) : true);
     return 0;
   },
 };
+
+const milliseconds = (seconds: number | undefined) => seconds === undefined ? undefined : 1000 * seconds;
 
 /** A change of the database's log can be seen a moment before the transaction can: so look once more, so long after the last. */
 const LOOK_AGAIN_MS = 50;
@@ -99,16 +99,14 @@ function isMeant({ type, action, actor, attributes }: Event, filters: Filters): 
     value === name || (id !== undefined && value.length > 0 && id.startsWith(value));
   const image = type === "image" ? attributes["name"] : attributes["image"];
   const tests: Readonly<Record<string, (value: string) => boolean>> = {
-    container: (value) =>
-      type === "container"
-        ? isCalled(value, actor, attributes["name"])
-        : isCalled(value, attributes["container"], undefined),
+    container: (value) => type === "container" && isCalled(value, actor, attributes["name"]),
     event: (value) => action === value,
     image: (value) =>
       image === value || image === `${value}:latest` || (type === "image" && isCalled(value, actor, image)),
     network: (value) => type === "network" && isCalled(value, actor, attributes["name"]),
     scope: (value) => value === "local",
     type: (value) => type === value,
+    volume: (value) => type === "volume" && isCalled(value, actor, undefined),
   };
   return (filters.get("label") ?? []).every((label) => hasLabel(attributes, label)) &&
     Object.entries(tests).every(([name, fits]) => filters.get(name)?.some(fits) ?? true);
@@ -135,8 +133,9 @@ function describe({ time, type, action, actor, attributes }: Event): Struct {
   const map = new GoMap(new Map(Object.entries(attributes)));
   const isContainer = type === "container";
   return new Struct("events.Message", [
-    { name: "Status", json: "status", value: type === "network" ? "" : action, omitEmpty: true },
-    { name: "ID", json: "id", value: type === "network" ? "" : actor, omitEmpty: true },
+    // older words, which younger types do not have
+    { name: "Status", json: "status", value: isContainer || type === "image" ? action : "", omitEmpty: true },
+    { name: "ID", json: "id", value: isContainer || type === "image" ? actor : "", omitEmpty: true },
     { name: "From", json: "from", value: isContainer ? attributes["image"] ?? "" : "", omitEmpty: true },
     { name: "Type", value: type },
     { name: "Action", value: action },

@@ -3,7 +3,7 @@ import { hasLabel } from "../labels.ts";
 import type { Volume } from "../../container/volumes.ts";
 import { type Paths, volumeData } from "../../state/paths.ts";
 import type { Filters } from "../image/filters.ts";
-import { flagFilter } from "../image/filters.ts";
+import { flagFilter, matchesName } from "../image/filters.ts";
 import type { Listing, Row } from "../format/listing.ts";
 import { fromJson, type Value } from "../template/value.ts";
 
@@ -57,7 +57,7 @@ export function filterVolumes(volumes: readonly Volume[], filters: Filters): Vol
   return volumes.filter((volume) =>
     (isDangling === undefined || isDangling === (volume.containers === 0)) &&
     (drivers === undefined || drivers.includes("local")) &&
-    (names === undefined || names.some((name) => volume.name.includes(name))) &&
+    (names === undefined || names.some((name) => matchesName(volume.name, name))) &&
     (filters.get("label") ?? []).every((label) => hasLabel(volume.labels, label))
   );
 }
