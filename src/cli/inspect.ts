@@ -1,4 +1,5 @@
 import { type ContainerRecord, seekContainer } from "../container/records.ts";
+import { seekVolume } from "../container/volumes.ts";
 import { ImageError, UsageError } from "../errors.ts";
 import { ImageCatalog } from "../image/store/catalog.ts";
 import type { Command } from "./command.ts";
@@ -8,6 +9,7 @@ import { log } from "../log.ts";
 import type { Database } from "../state/database.ts";
 import { containerViews } from "./container/inspect.ts";
 import { openSession } from "./session.ts";
+import { describeVolume } from "./volume/rows.ts";
 import type { Value } from "./template/value.ts";
 
 /** How the objects of each type are looked up; undefined when there is none of that name. */
@@ -15,11 +17,11 @@ type Finders = Readonly<Record<string, (name: string) => Value | undefined>>;
 
 export const command: Command = {
   usage: "[OPTIONS] NAME|ID [NAME|ID...]",
-  summary: "Print what there is to know of containers and images, as JSON.",
+  summary: "Print what there is to know of containers, images and volumes, as JSON.",
   options: [
     FORMAT,
     { name: "size", short: "s", help: "also what containers have written, in bytes" },
-    { name: "type", value: "TYPE", help: "look among objects of this type only: container, image" },
+    { name: "type", value: "TYPE", help: "look among objects of this type only: container, image, volume" },
   ],
   async run(invocation) {
     requireNames(invocation, "NAME");
@@ -28,12 +30,17 @@ export const command: Command = {
     const withSize = invocation.options.flag("size");
     const catalog = new ImageCatalog(session.store);
     const show = containerViews(session, withSize);
+    // docker's order
     const finders: Finders = {
       container: (name) => findContainerOf(session.database, name, show),
       image(name) {
         const found = findImage(catalog, name);
         if (found !== undefined && withSize) log.warn("--size is ignored for images");
         return found;
+      },
+      volume: (name) => {
+        const found = seekVolume(session.database, name);
+        return found && describeVolume(found, session.paths);
       },
     };
     if (type !== "" && !Object.hasOwn(finders, type)) {

@@ -44,6 +44,29 @@ systemTest("inspect prints a list of JSON, also of containers that were never st
   ]);
   assertEquals([object.Mounts, object.HostConfig.AutoRemove, object.Config.Cmd], [[], false, ["true"]]);
   assertEquals(object.SizeRw, undefined);
+  const flags = [
+    ...["-v", "/tmp:/host:ro", "-v", "vol:/vol", "-v", "/anon", "--tmpfs", "/t:size=1m"],
+    ...["--mount", "type=tmpfs,target=/m,readonly"],
+  ];
+  await using mounted = await Detached.start(host, ["true"], flags, ["create"]);
+  const inspect = (format: string) => mounted.inspect(format);
+  assertEquals(
+    await inspect(
+      "{{range .Mounts}}{{.Type}}|{{if ne .Destination `/anon`}}{{.Name}}{{end}}|{{.Destination}}|{{.Mode}}|{{.RW}};{{end}}",
+    ),
+    "bind||/host|ro|false;volume|vol|/vol||true;volume||/anon||true;tmpfs||/m||false;",
+  );
+  assertEquals(
+    await inspect("{{json .HostConfig.Binds}} {{json .HostConfig.Tmpfs}} {{json .HostConfig.Mounts}}"),
+    '["/tmp:/host:ro","vol:/vol"] {"/t":"size=1m"} [{"Type":"tmpfs","Target":"/m","ReadOnly":true}]',
+  );
+  assertEquals(await mounted.dhow("inspect", "-f", "{{.Name}} {{.Driver}}", "vol"), "vol local\n");
+  assertEquals(await mounted.dhow("inspect", "--type", "volume", "-f", "{{.Scope}}", "vol"), "local\n");
+  const none = await host.dhow(["inspect", "--type", "volume", "one"]);
+  assertEquals([none.code, none.stdout, none.stderr], [1, "[]\n", "dhow: No such volume: one\n"]);
+  const wrong = await host.dhow(["volume", "inspect", "-f", "{{.Nosuch}}", "vol"]);
+  assertEquals(wrong.code, 1);
+  assertMatch(wrong.stderr, /Nosuch/);
 });
 
 systemTest("--size measures what a container has written, once for each file", async (host) => {
