@@ -67,6 +67,8 @@ systemTest("inspect prints a list of JSON, also of containers that were never st
   const wrong = await host.dhow(["volume", "inspect", "-f", "{{.Nosuch}}", "vol"]);
   assertEquals(wrong.code, 1);
   assertMatch(wrong.stderr, /Nosuch/);
+  await mounted.dhow("rm", "-v", mounted.id);
+  await mounted.dhow("volume", "rm", "vol");
 });
 
 systemTest("--size measures what a container has written, once for each file", async (host) => {
