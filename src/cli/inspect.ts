@@ -9,6 +9,7 @@ import { log } from "../log.ts";
 import type { Database } from "../state/database.ts";
 import { containerViews } from "./container/inspect.ts";
 import { openSession } from "./session.ts";
+import { storeOf } from "./store_of.ts";
 import { describeVolume } from "./volume/rows.ts";
 import type { Value } from "./template/value.ts";
 
@@ -28,7 +29,7 @@ export const command: Command = {
     const type = invocation.options.text("type") ?? "";
     const session = await openSession(invocation.global, "inspect");
     const withSize = invocation.options.flag("size");
-    const catalog = new ImageCatalog(session.store);
+    const catalog = new ImageCatalog(storeOf(session));
     const show = containerViews(session, withSize);
     // docker's order
     const finders: Finders = {

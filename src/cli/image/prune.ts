@@ -15,6 +15,7 @@ import {
   untilOf,
 } from "../prune.ts";
 import { openSession } from "../session.ts";
+import { storeOf } from "../store_of.ts";
 import { creationTime, type Filters, flagFilter, hasLabels } from "./filters.ts";
 import { linesOf, type RemovableImages } from "./remove.ts";
 
@@ -31,7 +32,7 @@ export const command: Command = {
       print(reclaimed(0));
       return 0;
     }
-    const { store } = await openSession(invocation.global, "remove images");
+    const store = storeOf(await openSession(invocation.global, "remove images"));
     const removed = pruneImages(new ImageCatalog(store), {
       all,
       filters,

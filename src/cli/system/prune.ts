@@ -6,6 +6,7 @@ import { pruneImages, tellRemoved } from "../image/prune.ts";
 import { print } from "../output.ts";
 import { ALL_IMAGES, confirm, pruneOptions, readPruneFilters, reclaimed, untilOf } from "../prune.ts";
 import { openSession } from "../session.ts";
+import { storeOf } from "../store_of.ts";
 
 export const command: Command = {
   usage: "[OPTIONS]",
@@ -16,14 +17,15 @@ export const command: Command = {
     const all = invocation.options.flag("all");
     if (!confirm(invocation, warning(all, filters))) return 0;
     const session = await openSession(invocation.global, "remove containers and images");
+    const store = storeOf(session);
     const containers = await pruneContainers(session, filters);
     if (containers.ids.length > 0) print(`Deleted Containers:\n${containers.ids.join("\n")}\n\n`);
-    const removed = pruneImages(new ImageCatalog(session.store), {
+    const removed = pruneImages(new ImageCatalog(store), {
       all,
       filters,
       before: untilOf(filters),
     });
-    print(reclaimed(tellRemoved(removed) + containers.size + session.store.archives.prune()));
+    print(reclaimed(tellRemoved(removed) + containers.size + store.archives.prune()));
     return 0;
   },
 };
