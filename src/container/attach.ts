@@ -33,7 +33,7 @@ const UNKNOWN_EXIT_CODE = 255;
  */
 export function requireTerminalFor({ config }: ContainerRecord, { input }: AttachOptions): void {
   if (!input || !config.options.terminal || !config.options.interactive) return;
-  requireTerminal();
+  requireTerminal("to read only: attach --no-stdin, or start -a without -i");
   awaitForeground();
 }
 

@@ -34,6 +34,7 @@ systemTest("a paused container stands still until it is unpaused", async (host) 
   assertFailure(await host.dhow(["pause", "clock"]), 1, /already paused/);
   assertFailure(await host.dhow(["rm", "clock"]), 1, /cannot remove a paused container/);
   assertFailure(await host.dhow(["exec", "clock", "true"]), 1, /is paused; let it go on first/);
+  assertFailure(await host.dhow(["attach", "clock"]), 1, /is paused; let it go on first/);
   assertEquals(await container.dhow("unpause", "clock"), "clock\n");
   assertEquals(await container.dhow("exec", "clock", "echo", "moves"), "moves\n");
   await eventually(async () => assertEquals(await lines() > before, true));

@@ -1,4 +1,5 @@
 import { Attachment, type AttachOptions, requireTerminalFor } from "../../container/attach.ts";
+import { refusePaused } from "../../container/pause.ts";
 import { findContainer } from "../../container/records.ts";
 import { DhowError, UsageError } from "../../errors.ts";
 import type { Command } from "../command.ts";
@@ -33,6 +34,7 @@ export const command: Command = {
     };
     const session = await openSession(global, "attach to containers");
     const container = findContainer(session.database, name);
+    refusePaused(container, `cannot attach to container ${container.name}`);
     using attachment = new Attachment(session, container.id);
     requireTerminalFor(container, how);
     const code = await attachment.run(how);
