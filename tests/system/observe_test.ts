@@ -21,6 +21,8 @@ systemTest("top shows a container's processes, and no others", async (host) => {
   assertEquals(processes.find((row) => row[2] === pid)?.slice(7).join(" "), "sleep 1000");
   const [chosen, ...others] = await rows("-o", "pid,comm");
   assertEquals([chosen, others.map(([id]) => id).includes(pid)], [["PID", "COMMAND"], true]);
+  const [, ...bsd] = await rows("o", "pid,comm");
+  assertEquals(bsd.map(([id]) => id).includes(pid), true, "it has no terminal");
   assertFailure(await host.dhow(["top", container.id, "-o", "comm"]), 1, /find PID field/);
   assertFailure(await host.dhow(["top", container.id, "--nonsense"]), 1, /cannot list processes with ps/);
 });
@@ -101,6 +103,14 @@ systemTest("port tells of no ports, in docker's words", async (host) => {
   assertFailure(await host.dhow(["port", "web", "http"]), 1, /Invalid proto or port/);
   assertFailure(await host.dhow(["update", "--memory", "1g", "web"]), 1, /does not limit/);
   assertFailure(await host.dhow(["update", "web"]), 1, /nothing to change/);
+  const policy = () => container.inspect("{{.HostConfig.RestartPolicy}}");
+  assertEquals(await container.dhow("update", "--restart", "on-failure:2", "web"), "web\n");
+  assertEquals(await policy(), "{on-failure 2}");
+  assertFailure(await host.dhow(["update", "--restart", "never", "web"]), 1, /no restart policy "never"/);
+  await using removed = await Detached.start(host, ["true"], ["--rm"], ["create"]);
+  assertFailure(await host.dhow(["update", "--restart", "always", removed.id]), 1, /removed when it ends/);
+  assertEquals(await policy(), "{on-failure 2}");
+  await container.dhow("update", "--restart", "no", "web");
 });
 
 systemTest("events are told in the order in which they happen", async (host) => {
