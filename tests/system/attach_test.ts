@@ -131,6 +131,7 @@ async function restored(terminal: Terminal, modes: string): Promise<void> {
 
 systemTest("attach to a terminal: keys, the window's size, leaving it and coming back", async (host) => {
   await using _ = await DetachedContainer.start(host, "box", ["sh"], ["-it"]);
+  assertFailure(await host.dhow(["attach", "box"]), 1, /standard input is not a terminal; .*--no-stdin/);
   const { terminal, modes } = await hostShell(host);
   await using _terminal = terminal;
   await terminal.type(`${DHOW} attach box\r`);
