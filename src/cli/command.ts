@@ -7,6 +7,8 @@ export interface Option {
   readonly name: string;
   /** One letter. */
   readonly short?: string;
+  /** A long name that it had before, which no help shows. */
+  readonly formerName?: string;
   /** What the value is called in the help; absent for a switch. */
   readonly value?: string;
   /** Whether it may be given several times. */
@@ -102,14 +104,17 @@ export function parse(
     for (const { option, written, value } of spellOut(arg, options, wrong)) {
       const given = value ?? (option.value === undefined ? "true" : args[++index]);
       if (given === undefined) throw wrong(`${written} needs a value: ${option.value}`);
-      if (option.value === undefined && given !== "true" && given !== "false") {
-        throw wrong(`${written} takes no value, but ${JSON.stringify(given)} was given`);
+      if (option.value !== undefined) {
+        plain.push(`--${option.name}=${given}`);
+        continue;
+      }
+      const isOn = readSwitch(given);
+      if (isOn === undefined) {
+        throw wrong(`${written} is on or off, but ${JSON.stringify(given)} was given`);
       }
       allGiven.add(option.name);
       // parseArgs takes --no-trunc=true for something about "trunc"; without a value it does not
-      plain.push(
-        option.value === undefined && given === "true" ? `--${option.name}` : `--${option.name}=${given}`,
-      );
+      plain.push(isOn ? `--${option.name}` : `--${option.name}=false`);
     }
   }
   const names = (wanted: (option: Option) => boolean) => options.filter(wanted).map(({ name }) => name);
@@ -122,6 +127,13 @@ export function parse(
     ),
   });
   return { options: new ParsedOptions(values, allGiven), args: rest };
+}
+
+/** @returns undefined for what Go does not take for a bool (strconv.ParseBool) */
+export function readSwitch(text: string): boolean | undefined {
+  if (["1", "t", "T", "true", "TRUE", "True"].includes(text)) return true;
+  if (["0", "f", "F", "false", "FALSE", "False"].includes(text)) return false;
+  return undefined;
 }
 
 const isOption = (arg: string) => arg.startsWith("-") && arg !== "-";
@@ -139,7 +151,11 @@ function spellOut(
   };
   if (arg.startsWith("--")) {
     const [written, value] = splitOnce(arg, "=");
-    return [{ option: find(({ name }) => `--${name}` === written), written, value }];
+    return [{
+      option: find(({ name, formerName }) => [name, formerName].includes(written.slice(2))),
+      written,
+      value,
+    }];
   }
   const found = [];
   for (let at = 1; at < arg.length; at++) {

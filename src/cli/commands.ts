@@ -121,14 +121,25 @@ const diff: Entry = {
   load: () => import("./container/diff.ts"),
 };
 
+const exportEntry: Entry = {
+  summary: "Write the file system of a container as a tar",
+  load: () => import("./export.ts"),
+};
+const commit: Entry = {
+  summary: "Make an image of a container's changes",
+  load: () => import("./commit.ts"),
+};
+
 const container: Group = {
   summary: "Manage containers",
   verbs: {
     attach,
+    commit,
     cp,
     create,
     diff,
     exec,
+    export: exportEntry,
     inspect: {
       summary: "Print what there is to know of containers",
       load: () => import("./container/inspect.ts"),
@@ -222,14 +233,8 @@ export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
   load,
   save,
   import: importEntry,
-  export: {
-    summary: "Write the file system of a container as a tar",
-    load: () => import("./export.ts"),
-  },
-  commit: {
-    summary: "Make an image of a container's changes",
-    load: () => import("./commit.ts"),
-  },
+  export: exportEntry,
+  commit,
   pull,
   push,
   login: { summary: "Log in to a registry", load: () => import("./login.ts") },

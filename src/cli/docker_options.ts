@@ -47,7 +47,6 @@ const REFUSED_OPTIONS: readonly Refused[] = REFUSED.flatMap(([why, names]) =>
 
 /** Options that change nothing here, and those that only look different. */
 const ACCEPTED_OPTIONS: readonly Option[] = [
-  { name: "net", value: "MODE", isHidden: true, help: "the same as --network" },
   { name: "isolation", value: "DEFAULT", isHidden: true, help: "default, the only one" },
   { name: "volume-driver", value: "LOCAL", isHidden: true, help: "local, the only one" },
   {

@@ -4,7 +4,7 @@ import { DhowError } from "../errors.ts";
 /**
  * Variables from a file, as docker reads it (docker/cli, opts/file.go): one a line, taken as it is, without quotes or comments after
  * it; lines that begin with # and empty ones are skipped; a name alone stands for the caller's value.
- * @param what they are, for errors
+ * @param what how errors call the lines
  * @returns `NAME=value` or `NAME`, as --env takes them
  * @throws {DhowError} when the file cannot be read, or a line is no variable
  */
@@ -24,8 +24,8 @@ export function readEnvFile(path: string, what = "variables"): string[] {
     const entry = line.replace(/\r$/, "").trimStart();
     if (entry === "" || entry.startsWith("#")) return [];
     const name = entry.split("=", 1)[0]!;
-    if (name === "") throw wrong(`line ${index + 1} has no variable name`);
-    if (/\s/.test(name)) throw wrong(`variable '${name}' contains whitespaces`);
+    if (name === "") throw wrong(`line ${index + 1} has no name`);
+    if (/\s/.test(name)) throw wrong(`name '${name}' contains whitespaces`);
     if (entry.includes("\0")) throw wrong(`line ${index + 1} has a NUL character`);
     return [entry];
   });

@@ -1,4 +1,5 @@
 import { type ContainerRecord, seekContainer } from "../container/records.ts";
+import { seekVolume } from "../container/volumes.ts";
 import { ImageError, UsageError } from "../errors.ts";
 import { ImageCatalog } from "../image/store/catalog.ts";
 import type { Command } from "./command.ts";
@@ -6,7 +7,6 @@ import { describeImage } from "./image/details.ts";
 import { FORMAT, inspectNames, requireNames } from "./image/inspect.ts";
 import { log } from "../log.ts";
 import type { Database } from "../state/database.ts";
-import { allVolumes } from "../container/volumes.ts";
 import { describeVolume } from "./volume/rows.ts";
 import { containerViews } from "./container/inspect.ts";
 import { openSession } from "./session.ts";
@@ -31,6 +31,7 @@ export const command: Command = {
     const withSize = invocation.options.flag("size");
     const catalog = new ImageCatalog(storeOf(session));
     const show = containerViews(session, withSize);
+    // docker's order
     const finders: Finders = {
       container: (name) => findContainerOf(session.database, name, show),
       image(name) {
@@ -38,9 +39,9 @@ export const command: Command = {
         if (found !== undefined && withSize) log.warn("--size is ignored for images");
         return found;
       },
-      volume(name) {
-        const volume = allVolumes(session.database).find((each) => each.name === name);
-        return volume && describeVolume(volume, session.paths);
+      volume: (name) => {
+        const found = seekVolume(session.database, name);
+        return found && describeVolume(found, session.paths);
       },
     };
     if (type === "network") {

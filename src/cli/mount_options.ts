@@ -39,10 +39,12 @@ function wrong(what: string, why: string, hint?: string): UsageError {
 
 /** @throws {UsageError} for what docker would not take */
 export function readMounts(options: ParsedOptions): MountRequest[] {
+  // docker takes the same words twice for once
+  const once = (name: string) => [...new Set(options.list(name))];
   const mounts = [
-    ...options.list("volume").map(parseVolume),
+    ...once("volume").map(parseVolume),
     ...options.list("mount").map(parseMount),
-    ...options.list("tmpfs").map(parseTmpfs),
+    ...once("tmpfs").map(parseTmpfs),
   ];
   const seen = new Set<string>();
   for (const { target } of mounts) {
@@ -124,7 +126,9 @@ export function parseVolume(text: string): MountRequest {
     throw wrong(what, parts.includes("") ? "empty section between colons" : "it has too many parts");
   }
   const [first = "", second, third = ""] = parts;
-  if (second === undefined) return volume(checkTarget(first, what), undefined, parseMode(""));
+  if (second === undefined) {
+    return { ...volume(checkTarget(first, what), undefined, parseMode("")), written: text };
+  }
   const mode = parseMode(third);
   const target = checkTarget(second, what);
   if (!first.startsWith("/") && !/^\.{1,2}(\/|$)/.test(first)) {
@@ -132,11 +136,13 @@ export function parseVolume(text: string): MountRequest {
     if (third.split(",").some(isPropagation)) {
       throw wrong("invalid mode", third, "volumes have no propagation");
     }
-    return volume(target, first, mode);
+    return { ...volume(target, first, mode), written: text };
   }
   if (mode.noCopy) throw wrong("invalid mode", third, "nocopy is for volumes");
   const { readOnly, propagation } = mode;
-  return { type: "bind", source: resolve(first), target, readOnly, propagation, createsSource: true };
+  const source = resolve(first);
+  const written = [source, ...parts.slice(1)].join(":");
+  return { type: "bind", source, target, readOnly, propagation, createsSource: true, written };
 }
 
 function volume(
@@ -222,9 +228,20 @@ export function parseMount(text: string): MountRequest {
   }
 }
 
+/** A line of CSV (RFC 4180), as docker reads it: a field with a comma in it stands in double quotes. */
+function splitFields(text: string, what: string): string[] {
+  const fields: string[] = [];
+  const field = /(?:"((?:[^"]|"")*)"|([^",]*))(,|$)/gy;
+  for (let match = field.exec(text); match !== null; match = field.exec(text)) {
+    fields.push(match[1]?.replaceAll('""', '"') ?? match[2] ?? "");
+    if (match[3] === "") return fields;
+  }
+  throw wrong(what, 'a " is out of place', 'write a field with commas as: "source=/a,b"');
+}
+
 function readFields(text: string, what: string): Map<string, string> {
   const fields = new Map<string, string>();
-  for (const field of text.split(",")) {
+  for (const field of splitFields(text, what)) {
     const at = field.indexOf("=");
     const written = at < 0 ? field : field.slice(0, at);
     const key = Object.hasOwn(KEYS, written.toLowerCase()) ? KEYS[written.toLowerCase()]! : undefined;
@@ -257,7 +274,8 @@ export function parseTmpfs(text: string): MountRequest {
   const [path = "", ...rest] = text.split(":");
   const words = rest.join(":").split(",").filter((word) => word !== "");
   const options = words.filter((word) => word !== "ro" && word !== "rw");
-  return tmpfs(checkTarget(path, `invalid tmpfs ${JSON.stringify(text)}`), options, words.includes("ro"));
+  const target = checkTarget(path, `invalid tmpfs ${JSON.stringify(text)}`);
+  return { ...tmpfs(target, options, words.includes("ro")), written: text };
 }
 
 function tmpfs(target: string, words: readonly string[], readOnly: boolean): MountRequest {

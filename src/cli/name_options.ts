@@ -55,7 +55,7 @@ export function readNames(
   if (domainName !== undefined && !/^[a-zA-Z0-9_.-]{1,64}$/.test(domainName)) {
     throw wrong(`${JSON.stringify(domainName)} is not a domain name`, "it has up to 64 of a-z A-Z 0-9 _ . -");
   }
-  const network = options.text("network") ?? options.text("net") ?? "bridge";
+  const network = options.text("network") ?? "bridge";
   const extraHosts = options.list("add-host").map((text) => {
     const [name = "", ...rest] = text.split(":");
     const address = rest.join(":");

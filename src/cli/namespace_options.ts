@@ -19,7 +19,7 @@ const isJoined = (mode: string): mode is `container:${string}` => joinedContaine
 
 /** @throws {UsageError} when there is no such network, or it contradicts other options */
 export function readNetwork(options: ParsedOptions, wrong: Wrong): NetworkMode {
-  const mode = options.text("network") ?? options.text("net") ?? "bridge";
+  const mode = options.text("network") ?? "bridge";
   if (isJoined(mode)) {
     if (joinedContainer(mode) === "") {
       throw wrong("Invalid network mode", "invalid container format container:<name|id>");
@@ -64,7 +64,7 @@ export function readNamespaces(
       pid,
       ipc,
       uts,
-      network: options.text("network") ?? options.text("net") ?? "",
+      network: options.text("network") ?? "",
     })
       .find(([name, text]) => name === "network" ? isJoined(text) : isShared(text));
     if (shared !== undefined) throw wrong(`--${shared[0]} ${shared[1]} and --userns contradict each other`);

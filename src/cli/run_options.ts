@@ -1,7 +1,7 @@
 import { PULL_POLICIES, type PullPolicy, type RunOptions } from "../container/options.ts";
-import { readRestartOf, RESTART } from "./container/restart_policy.ts";
+import { parseName } from "../container/names.ts";
 import { signalName } from "./container/signal_names.ts";
-import { UsageError } from "../errors.ts";
+import { OptionError, UsageError } from "../errors.ts";
 import { ATTACH, DETACH_KEYS, readStreams, SIG_PROXY } from "./attach_options.ts";
 import type { Invocation, Option, ParsedOptions } from "./command.ts";
 import { DOCKER_OPTIONS, refuseOptions } from "./docker_options.ts";
@@ -13,6 +13,7 @@ import { MOUNT_OPTIONS, parseVolumesFrom, readMounts } from "./mount_options.ts"
 import { readNamespaces, readNetwork } from "./namespace_options.ts";
 import { readVariable } from "./variable.ts";
 import { INSECURE, PLATFORM, readPlatform } from "./registry_options.ts";
+import { readRestart, RESTART } from "./restart_option.ts";
 
 /** The options of `run` that `create` lacks: for who stays with the container. */
 const ONLY_FOR_RUN: readonly Option[] = [
@@ -35,6 +36,7 @@ export const RUN_OPTIONS: readonly Option[] = [
   { name: "hostname", short: "h", value: "NAME", help: "its host name (default: its short id)" },
   {
     name: "network",
+    formerName: "net",
     value: "MODE",
     help: "bridge (default), none, host, or container:NAME for that of another container",
   },
@@ -84,7 +86,11 @@ export const RUN_OPTIONS: readonly Option[] = [
     help: "tell in inspect that it listens there",
   },
   { name: "stop-signal", value: "SIGNAL", help: "what asks it to end (default: the image's, or SIGTERM)" },
-  { name: "stop-timeout", value: "SECONDS", help: "how long it then has, before it is killed (default: 10)" },
+  {
+    name: "stop-timeout",
+    value: "SECONDS",
+    help: "how long it then has, before it is killed (default: 10; -1: for ever)",
+  },
   ...LOG_OPTIONS,
   RESTART,
   {
@@ -117,8 +123,13 @@ export type Wrong = (why: string, hint?: string) => UsageError;
 
 /** @throws {UsageError} when options contradict each other or have impossible values */
 export function readRunOptions({ options, args }: Invocation): RunOptions {
+  const what = "cannot run a container";
   const wrong = (why: string, hint?: string) =>
-    new UsageError({ what: "cannot run a container", why, ...(hint === undefined ? {} : { hint }) });
+    new UsageError({ what, why, ...(hint === undefined ? {} : { hint }) });
+  // what docker's client refuses by itself; the rest has another exit code for `create`
+  const malformed = (why: string) => new OptionError({ what, why });
+  // empty is as good as not given, which scripts rely on
+  const given = (name: string) => options.text(name) || undefined;
   const [image, ...command] = args;
   if (image === undefined) throw wrong("no IMAGE was given", "see: dhow run --help");
   refuseOptions(options, wrong);
@@ -129,14 +140,17 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
   }
   const address = options.text("ip");
   if (address !== undefined && network !== "bridge") throw wrong("--ip needs --network bridge");
-  const hostname = options.text("hostname");
+  const hostname = given("hostname");
   if (hostname !== undefined && !/^[a-zA-Z0-9]([a-zA-Z0-9.-]{0,62})$/.test(hostname)) {
     throw wrong(`${JSON.stringify(hostname)} is not a host name`, "it has up to 63 of a-z A-Z 0-9 . -");
   }
-  const workingDir = options.text("workdir");
+  const name = given("name");
+  const workingDir = given("workdir");
   if (workingDir !== undefined && !workingDir.startsWith("/")) {
     throw wrong(`the working directory ${JSON.stringify(workingDir)} is not an absolute path`);
   }
+  const restart = readRestart(options.text("restart") ?? "", what);
+  if (restart.name !== "no" && options.flag("rm")) throw malformed("Conflicting options: --restart and --rm");
   return {
     image,
     pull,
@@ -146,7 +160,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     command,
     interactive: options.flag("interactive"),
     terminal: options.flag("tty"),
-    name: options.text("name"),
+    name: name && parseName(name),
     hostname,
     network,
     address,
@@ -154,20 +168,20 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     entrypoint: options.text("entrypoint"),
     env: [...options.list("env-file").flatMap((path) => readEnvFile(path)), ...options.list("env")].flatMap((
       entry,
-    ) => readVariable(entry, wrong)),
+    ) => readVariable(entry, malformed)),
     workingDir,
-    user: options.text("user"),
+    user: given("user"),
     userNamespace: options.flag("userns"),
     verify: options.flag("verify"),
     detach: options.flag("detach"),
     attach: readStreams(options),
     remove: options.flag("rm"),
     stopSignal: readSignal(options.text("stop-signal"), wrong),
-    stopTimeout: readSeconds(options.text("stop-timeout"), wrong),
-    labels: readLabels(options),
+    stopTimeout: readSeconds(options.text("stop-timeout"), malformed),
+    labels: readLabels(options, malformed),
     log: readLogOptions(options, wrong),
-    restart: readRestartOf(options, wrong),
-    cidFile: options.text("cidfile"),
+    restart,
+    cidFile: given("cidfile"),
     init: options.flag("init"),
     ...readNamespaces(options, wrong),
     mounts: readMounts(options),
@@ -177,11 +191,17 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
   };
 }
 
-function readLabels(options: ParsedOptions): Record<string, string> {
+/** @throws {UsageError} for names that docker refuses */
+function readLabels(options: ParsedOptions, malformed: Wrong): Record<string, string> {
   // docker drops lines without a value
   const lines = options.list("label-file").flatMap((path) => readEnvFile(path, "labels"))
     .filter((line) => line.includes("="));
-  return Object.fromEntries([...lines, ...options.list("label")].map((text) => splitLabel(text)));
+  const labels = [...lines, ...options.list("label")].map(splitLabel);
+  for (const [name] of labels) {
+    if (name === "") throw malformed("a label has no name");
+    if (/\s/.test(name)) throw malformed(`label '${name}' contains whitespaces`);
+  }
+  return Object.fromEntries(labels);
 }
 
 const LAST_PORT = 65535;
@@ -206,6 +226,6 @@ function readSignal(text: string | undefined, wrong: Wrong): string | undefined 
 
 function readSeconds(text: string | undefined, wrong: Wrong): number | undefined {
   if (text === undefined) return undefined;
-  if (!/^\d{1,9}$/.test(text)) throw wrong(`${JSON.stringify(text)} is no number of seconds`);
+  if (!/^-?\d{1,9}$/.test(text)) throw wrong(`${JSON.stringify(text)} is no number of seconds`);
   return Number(text);
 }

@@ -56,7 +56,7 @@ export function requireTerminalFor(
   { streams }: AttachOptions,
 ): void {
   if (!streams.includes("stdin") || !terminal || !interactive) return;
-  requireTerminal();
+  requireTerminal("to read only: attach --no-stdin, or start -a without -i");
   awaitForeground();
 }
 

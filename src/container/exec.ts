@@ -12,7 +12,7 @@ import {
 import { describeErrno, EINVAL, ENODEV, ENOENT, ENOMEM, ESRCH } from "../../ffi/errno.ts";
 import { pathExists } from "../../ffi/files.ts";
 import { exitCode } from "../../ffi/process.ts";
-import { Freezers } from "../limits/freezer.ts";
+import { refusePaused } from "./pause.ts";
 import { CommandError, DhowError, EXIT_NOT_EXECUTABLE, HostError, ImageError } from "../errors.ts";
 import type { JoinSetup } from "../plan/joiner.ts";
 import { JoinedProgram, type JoinFailure } from "../plan/joined.ts";
@@ -113,16 +113,9 @@ const notRunning = ({ id }: ContainerRecord) =>
 function openFirstProcess(container: ContainerRecord): ProcessHandle {
   const { status, process } = container;
   const isUp = status === "running" || status === "foreground";
+  if (isUp) refusePaused(container, WHAT);
   const handle = isUp ? ProcessHandle.open(process) : undefined;
   if (handle === undefined) throw notRunning(container);
-  if (new Freezers().isFrozen(container.id)) {
-    handle[Symbol.dispose]();
-    throw new DhowError({
-      what: WHAT,
-      why: `Container ${container.id} is paused`,
-      hint: `let it go on first: dhow unpause ${container.name}`,
-    });
-  }
   // until then its memory is dhow's, and its root may still be the host's
   if (hasExecuted(handle.identity)) return handle;
   handle[Symbol.dispose]();

@@ -8,6 +8,8 @@ interface Target {
   /** An absolute path in the container, without `..`. */
   readonly target: string;
   readonly readOnly: boolean;
+  /** As -v or --tmpfs has it, with absolute paths: `/a:/b:ro`. Absent for --mount, and for what the image asks for. */
+  readonly written?: string;
 }
 
 /** A file or folder of the host. */

@@ -21,14 +21,19 @@ export function newId(): string {
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 
-/** @throws {UsageError} when docker would not take it as a container's name */
-export function checkName(name: string): void {
+/**
+ * A container's name as a user writes it: docker allows a slash before it.
+ * @throws {UsageError} when docker would not take it
+ */
+export function parseName(text: string): string {
+  const name = text.replace(/^\//, "");
   if (!NAME.test(name)) {
     throw new UsageError({
-      what: `cannot use the name ${JSON.stringify(name)}`,
+      what: `cannot use the name ${JSON.stringify(text)}`,
       why: "a name has two or more of a-z A-Z 0-9 _ . - and begins with a letter or digit",
     });
   }
+  return name;
 }
 
 function isTaken(database: Database, name: string): boolean {

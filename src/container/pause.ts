@@ -31,6 +31,16 @@ export function unpauseContainer(container: ContainerRecord): void {
   freezers.thaw(id);
 }
 
+/** @throws {DhowError} when it stands still, in which what is to be done makes no sense */
+export function refusePaused({ id, name }: Pick<ContainerRecord, "id" | "name">, what: string): void {
+  if (!new Freezers().isFrozen(id)) return;
+  throw new DhowError({
+    what,
+    why: `Container ${id} is paused`,
+    hint: `let it go on first: dhow unpause ${name}`,
+  });
+}
+
 function assertRunning({ id, status, process }: ContainerRecord): void {
   if (isRunning({ status, process })) return;
   throw new DhowError({

@@ -18,7 +18,7 @@ export async function listProcesses(
   options: readonly string[],
 ): Promise<ProcessTable> {
   const ps = findProgram("ps");
-  if (ps !== undefined) return parsePs(await runPs(ps, options.length === 0 ? ["-ef"] : options), pids);
+  if (ps !== undefined) return parsePs(await runPs(ps, pids, options.length === 0 ? ["-ef"] : options), pids);
   if (options.length > 0) {
     throw new HostError({
       what: `cannot list processes with ${options.join(" ")}`,
@@ -29,9 +29,11 @@ export async function listProcesses(
   return readProc(pids);
 }
 
-async function runPs(path: string, options: readonly string[]): Promise<string> {
-  const command = new Deno.Command(path, { args: [...options], stdin: "null" });
-  const { code, stdout, stderr } = await command.output();
+async function runPs(path: string, pids: readonly number[], options: readonly string[]): Promise<string> {
+  const run = (...args: string[]) => new Deno.Command(path, { args, stdin: "null" }).output();
+  // as docker does: with -q, options that choose by terminal find them as well; not every ps has it
+  const chosen = await run(...options, `-q${pids.join(",")}`);
+  const { code, stdout, stderr } = chosen.code === 0 ? chosen : await run(...options);
   if (code === 0) return new TextDecoder().decode(stdout);
   const said = new TextDecoder().decode(stderr).trim().split("\n")[0] ?? "";
   throw new DhowError({

@@ -13,7 +13,7 @@ import { recordUndo, undoAll } from "./journal.ts";
 import { makeConfig } from "./records.ts";
 import { leaveNetworkBehind } from "./keeper.ts";
 import type { ResolvedImage } from "./image.ts";
-import { checkName, newId, settleName } from "./names.ts";
+import { newId, settleName } from "./names.ts";
 import { joinsOthers, type RunOptions } from "./options.ts";
 import { prepare } from "./prepare.ts";
 import { claimVolumeMounts, claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
@@ -41,7 +41,6 @@ export async function runContainer(
   announce: (id: string) => void = () => {},
 ): Promise<number> {
   const { database, paths } = context;
-  if (options.name !== undefined) checkName(options.name);
   // loaded only now: most programs need no terminal
   const terminals = options.terminal ? await import("./terminal.ts") : undefined;
   if (options.interactive) {

@@ -11,7 +11,7 @@ import type { ResolvedImage } from "./image.ts";
 import { recordUndo } from "./journal.ts";
 import { leaveNetworkBehind } from "./keeper.ts";
 import { laterEnvironment } from "./later.ts";
-import { checkName, newId, settleName } from "./names.ts";
+import { newId, settleName } from "./names.ts";
 import { joinsOthers, type RunOptions } from "./options.ts";
 import { prepare } from "./prepare.ts";
 import { type ContainerRecord, getContainer, makeConfig, NOBODY } from "./records.ts";
@@ -35,7 +35,6 @@ export async function createContainer(
   image: ResolvedImage,
 ): Promise<string> {
   const { database, paths } = context;
-  if (wanted.name !== undefined) checkName(wanted.name);
   const id = newId();
   const joining = joinsOthers(wanted) ? await import("./joins.ts") : undefined;
   const volumesFrom = wanted.volumesFrom.length > 0 ? await import("./volumes_from.ts") : undefined;

@@ -118,12 +118,12 @@ export function awaitForeground(): void {
 }
 
 /** @throws {UsageError} when standard input is not a terminal */
-export function requireTerminal(): void {
+export function requireTerminal(hint = "leave out -t"): void {
   if (Deno.stdin.isTerminal()) return;
   throw new UsageError({
     what: "cannot give the container this terminal",
     why: "standard input is not a terminal",
-    hint: "leave out -t",
+    hint,
   });
 }
 

@@ -52,9 +52,15 @@ export function allVolumes(database: Database): Volume[] {
 
 /** @throws {DhowError} in docker's words, when there is none of that name */
 export function getVolume(database: Database, name: string): Volume {
+  const volume = seekVolume(database, name);
+  if (volume === undefined) throw new DhowError({ what: "No such volume", why: name });
+  return volume;
+}
+
+/** The same; undefined when there is none. */
+export function seekVolume(database: Database, name: string): Volume | undefined {
   const row = database.get<Row>(`SELECT ${COLUMNS} FROM volumes WHERE name = ?`, name);
-  if (row === undefined) throw new DhowError({ what: "No such volume", why: name });
-  return toVolume(row);
+  return row && toVolume(row);
 }
 
 /** Makes a volume's folder, unless it is there. */

@@ -4,6 +4,7 @@ import { ImageError } from "../errors.ts";
 export interface ResolvedUser {
   readonly uid: number;
   readonly gid: number;
+  /** The gid among them: a program that changes its gid must not lose a group that files are closed to (CVE-2022-36109). */
   readonly additionalGids: readonly number[];
   readonly home: string;
 }
@@ -79,11 +80,11 @@ export function resolveUser(text: string, passwdText: string, groupText: string)
   }
   const groups = parseGroup(groupText);
   const home = entry?.home || "/";
-  if (wantedGroup !== "") return { uid, gid: resolveGroup(wantedGroup, groups), additionalGids: [], home };
-  const memberships = entry === undefined
+  const gid = wantedGroup === "" ? entry?.gid ?? 0 : resolveGroup(wantedGroup, groups);
+  const memberships = entry === undefined || wantedGroup !== ""
     ? []
-    : groups.filter(({ members }) => members.includes(entry.name)).map(({ gid }) => gid);
-  return { uid, gid: entry?.gid ?? 0, additionalGids: [...new Set(memberships)], home };
+    : groups.filter(({ members }) => members.includes(entry.name)).map((group) => group.gid);
+  return { uid, gid, additionalGids: [...new Set([gid, ...memberships])], home };
 }
 
 /**

@@ -47,7 +47,7 @@ const network = (action: string, row: "NEW" | "OLD") =>
     "network",
     `'${action}'`,
     `${row}.network`,
-    `json_object('container', ${row}.container, 'name', ${row}.network)`,
+    `json_object('container', ${row}.container, 'name', ${row}.network, 'type', 'bridge')`,
   );
 
 const trigger = (name: string, when: string, body: string) =>

@@ -138,6 +138,7 @@ detachedTest(
   "attach to a terminal: keys, the window's size, leaving it and coming back",
   async (it, host) => {
     await it.named("box", ["sh"], ["-it"]);
+    assertFailure(await host.dhow(["attach", "box"]), 1, /standard input is not a terminal; .*--no-stdin/);
     const { terminal, modes } = await hostShell(host);
     await using _terminal = terminal;
     await terminal.type(`${DHOW} attach box\r`);

@@ -75,51 +75,76 @@ bothWays("cp copies files and folders out, by docker's rules of names", TREE, as
   await dhow(host, "cp", `${it}:/to-d/file`, at("through"));
   await dhow(host, "cp", "-L", `${it}:/to-file`, at("passwd"));
   assertMatch(await host.shell(`cat ${at("passwd")}`), /^root:/);
+  // what a link at the target leads to is written, also when it is not there yet
+  await host.shell(`ln -s pointed ${at("pointer")}`);
+  await dhow(host, "cp", `${it}:/d/file`, at("pointer"));
+  assertEquals(await host.shell(`readlink ${at("pointer")}; cat ${at("pointed")}`), "pointed\none\n");
+  // a device is not replaced by a file
+  await host.shell(`mknod ${at("null")} c 1 3`);
+  assertFailure(await host.dhow(["cp", `${it}:/d/file`, at("null")]), 1, /no directory and no regular file/);
+  assertEquals(await host.shell(`stat -c %F ${at("null")}`), "character special file\n");
+  assertFailure(await host.dhow(["cp", `${it}:`, at("x")]), 1, /no path follows the container's name/);
 });
 
-bothWays("cp copies files and folders in, by docker's rules of names", TREE, async (host, it) => {
-  const at = (name: string) => host.file(name);
-  await host.shell(
-    `mkdir -p ${at("in")}/sub; echo new >${at("in")}/file; echo x >${at("in")}/sub/x; ln -s file ${
-      at("in")
-    }/l`,
-  );
-  const read = async (path: string) => {
-    await dhow(host, "cp", "-L", `${it}:${path}`, at("read"));
-    return await host.shell(`cat ${at("read")}; rm ${at("read")}`);
-  };
-  await dhow(host, "cp", at("in"), `${it}:/e`);
-  assertEquals(await read("/e/in/sub/x"), "x\n");
-  await dhow(host, "cp", `${at("in")}/.`, `${it}:/e`);
-  assertEquals(await read("/e/l"), "new\n");
-  await dhow(host, "cp", at("in"), `${it}:/made`);
-  assertEquals(await read("/made/file"), "new\n");
-  await dhow(host, "cp", `${at("in")}/file`, `${it}:/d/file`);
-  assertEquals(await read("/d/file"), "new\n");
-  await dhow(host, "cp", `${at("in")}/file`, `${it}:/to-d`);
-  await dhow(host, "cp", `${at("in")}/file`, `${it}:/to-d/via`);
-  assertEquals(await read("/d/via"), "new\n");
-  const fail = async (pattern: RegExp, ...args: string[]) =>
-    assertFailure(await host.dhow(["cp", ...args]), 1, pattern);
-  await fail(/no such directory/, `${at("in")}/file`, `${it}:/not/there/x`);
-  await fail(/destination directory must exist/, `${at("in")}/file`, `${it}:/not-there/`);
-  await fail(/cannot copy directory: to a file/, at("in"), `${it}:/d/file`);
-  await fail(/not a directory/, `${at("in")}/file`, `${it}:/d/file/`);
-  await fail(/Could not find the file: \/none in container it/, `${it}:/none`, at("x"));
-  await fail(/lstat .*none: no such file or directory/, at("none"), `${it}:/`);
-  await fail(/copying between containers is not supported/, `${it}:/d`, `${it}:/e`);
-  await fail(/must specify at least one container source/, at("in"), at("x"));
-  await fail(/No such container: other/, "other:/d", at("x"));
-});
+bothWays(
+  "cp copies files and folders in, by docker's rules of names",
+  `${TREE}; ln -s not-yet /d/to-new`,
+  async (host, it) => {
+    const at = (name: string) => host.file(name);
+    await host.shell(
+      `mkdir -p ${at("in")}/sub; echo new >${at("in")}/file; echo x >${at("in")}/sub/x; ln -s file ${
+        at("in")
+      }/l`,
+    );
+    const read = async (path: string) => {
+      await dhow(host, "cp", "-L", `${it}:${path}`, at("read"));
+      return await host.shell(`cat ${at("read")}; rm ${at("read")}`);
+    };
+    await dhow(host, "cp", at("in"), `${it}:/e`);
+    assertEquals(await read("/e/in/sub/x"), "x\n");
+    await dhow(host, "cp", `${at("in")}/.`, `${it}:/e`);
+    assertEquals(await read("/e/l"), "new\n");
+    await dhow(host, "cp", at("in"), `${it}:/made`);
+    assertEquals(await read("/made/file"), "new\n");
+    await dhow(host, "cp", `${at("in")}/file`, `${it}:/d/file`);
+    assertEquals(await read("/d/file"), "new\n");
+    await dhow(host, "cp", `${at("in")}/file`, `${it}:/to-d`);
+    await dhow(host, "cp", `${at("in")}/file`, `${it}:/to-d/via`);
+    assertEquals(await read("/d/via"), "new\n");
+    await dhow(host, "cp", `${at("in")}/file`, `${it}:/d/to-new`);
+    assertEquals(await read("/d/not-yet"), "new\n");
+    assertEquals(await read("/d/to-new"), "new\n");
+    assertFailure(
+      await host.dhow(["cp", `${at("in")}/file`, `${it}:/d/pipe`]),
+      1,
+      /no directory and no regular file/,
+    );
+    const fail = async (pattern: RegExp, ...args: string[]) =>
+      assertFailure(await host.dhow(["cp", ...args]), 1, pattern);
+    await fail(/no such directory/, `${at("in")}/file`, `${it}:/not/there/x`);
+    await fail(/destination directory must exist/, `${at("in")}/file`, `${it}:/not-there/`);
+    await fail(/cannot copy directory: to a file/, at("in"), `${it}:/d/file`);
+    await fail(/not a directory/, `${at("in")}/file`, `${it}:/d/file/`);
+    await fail(/Could not find the file: \/none in container it/, `${it}:/none`, at("x"));
+    await fail(/lstat .*none: no such file or directory/, at("none"), `${it}:/`);
+    await fail(/copying between containers is not supported/, `${it}:/d`, `${it}:/e`);
+    await fail(/must specify at least one container source/, at("in"), at("x"));
+    await fail(/No such container: other/, "other:/d", at("x"));
+  },
+);
 
 bothWays("cp reads and writes tars", TREE, async (host, it) => {
   const { code, stdout, stderr } = await host.run([
     "sh",
     "-euc",
-    `"$0" cp ${it}:/d - | tar -tf -; echo of-tar >/run/t; tar -C /run -cf - t | "$0" cp - ${it}:/to-d; "$0" cp ${it}:/d/t /run/back; cat /run/back; rm /run/t /run/back`,
+    `"$0" cp ${it}:/d - | tar -tf -; echo of-tar >/run/t; tar -C /run -cf - t | "$0" cp - ${it}:/to-d; "$0" cp ${it}:/d/t /run/back; cat /run/back; tar -C /run -czf - t | "$0" cp - ${it}:/; "$0" cp ${it}:/t /run/back; cat /run/back; rm /run/t /run/back`,
     "/proc/self/exe",
   ].map((word) => word === "/proc/self/exe" ? DHOW : word));
-  assertEquals([code, stderr, stdout], [0, "", "d/\nd/file\nd/link\nd/pipe\nd/sub/\nd/sub/again\nof-tar\n"]);
+  assertEquals([code, stderr, stdout], [
+    0,
+    "",
+    "d/\nd/file\nd/link\nd/pipe\nd/sub/\nd/sub/again\nof-tar\nof-tar\n",
+  ]);
 });
 
 bothWays("links of a container lead a copy nowhere but into the container", "", async (host, it) => {

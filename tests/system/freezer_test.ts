@@ -33,6 +33,7 @@ detachedTest("a paused container stands still until it is unpaused", async (it, 
   assertFailure(await host.dhow(["pause", "clock"]), 1, /already paused/);
   assertFailure(await host.dhow(["rm", "clock"]), 1, /cannot remove a paused container/);
   assertFailure(await host.dhow(["exec", "clock", "true"]), 1, /is paused; let it go on first/);
+  assertFailure(await host.dhow(["attach", "clock"]), 1, /is paused; let it go on first/);
   assertEquals(await it.dhow("unpause", "clock"), "clock");
   assertEquals(await it.dhow("exec", "clock", "echo", "moves"), "moves");
   await eventually(async () => assertEquals(await lines() > before, true));

@@ -195,7 +195,7 @@ storeTest("prune keeps what its filters do not fit", async (store) => {
   assertFailure(
     await store.dhow("image", "prune", "-f", "--filter", "until=xx"),
     1,
-    /failed to parse value as time/,
+    /cannot understand the time "xx"/,
   );
 });
 

@@ -32,18 +32,46 @@ detachedTest("inspect says of a container that runs what docker's templates ask 
   );
 });
 
-detachedTest("inspect prints a list of JSON, also of containers that were never started", async (it) => {
-  const container = await it.start(["true"], ["--name", "one"], ["create"]);
-  const [object] = JSON.parse(await it.dhow("container", "inspect", "one"));
-  assertEquals([object.Id, object.State.Status, object.State.StartedAt, object.State.FinishedAt], [
-    container,
-    "created",
-    "0001-01-01T00:00:00Z",
-    "0001-01-01T00:00:00Z",
-  ]);
-  assertEquals([object.Mounts, object.HostConfig.AutoRemove, object.Config.Cmd], [[], false, ["true"]]);
-  assertEquals(object.SizeRw, undefined);
-});
+detachedTest(
+  "inspect prints a list of JSON, also of containers that were never started",
+  async (it, host) => {
+    const container = await it.start(["true"], ["--name", "one"], ["create"]);
+    const [object] = JSON.parse(await it.dhow("container", "inspect", "one"));
+    assertEquals([object.Id, object.State.Status, object.State.StartedAt, object.State.FinishedAt], [
+      container,
+      "created",
+      "0001-01-01T00:00:00Z",
+      "0001-01-01T00:00:00Z",
+    ]);
+    assertEquals([object.Mounts, object.HostConfig.AutoRemove, object.Config.Cmd], [[], false, ["true"]]);
+    assertEquals(object.SizeRw, undefined);
+    const flags = [
+      ...["-v", "/tmp:/host:ro", "-v", "vol:/vol", "-v", "/anon", "--tmpfs", "/t:size=1m"],
+      ...["--mount", "type=tmpfs,target=/m,readonly"],
+    ];
+    const mounted = await it.start(["true"], flags, ["create"]);
+    const inspect = (format: string) => it.inspect(mounted, format);
+    assertEquals(
+      await inspect(
+        "{{range .Mounts}}{{.Type}}|{{if ne .Destination `/anon`}}{{.Name}}{{end}}|{{.Destination}}|{{.Mode}}|{{.RW}};{{end}}",
+      ),
+      "bind||/host|ro|false;volume|vol|/vol||true;volume||/anon||true;tmpfs||/m||false;",
+    );
+    assertEquals(
+      await inspect("{{json .HostConfig.Binds}} {{json .HostConfig.Tmpfs}} {{json .HostConfig.Mounts}}"),
+      '["/tmp:/host:ro","vol:/vol"] {"/t":"size=1m"} [{"Type":"tmpfs","Target":"/m","ReadOnly":true}]',
+    );
+    assertEquals(await it.dhow("inspect", "-f", "{{.Name}} {{.Driver}}", "vol"), "vol local");
+    assertEquals(await it.dhow("inspect", "--type", "volume", "-f", "{{.Scope}}", "vol"), "local");
+    const none = await host.dhow(["inspect", "--type", "volume", "one"]);
+    assertEquals([none.code, none.stdout, none.stderr], [1, "[]\n", "dhow: No such volume: one\n"]);
+    const wrong = await host.dhow(["volume", "inspect", "-f", "{{.Nosuch}}", "vol"]);
+    assertEquals(wrong.code, 1);
+    assertMatch(wrong.stderr, /Nosuch/);
+    await it.dhow("rm", "-v", mounted);
+    await it.dhow("volume", "rm", "vol");
+  },
+);
 
 detachedTest("--size measures what a container has written, once for each file", async (it) => {
   const script = "head -c 5000 /dev/zero >/data; ln /data /again; ln -s /etc /link; sleep 1000";

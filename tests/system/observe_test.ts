@@ -19,6 +19,8 @@ detachedTest("top shows a container's processes, and no others", async (it, host
   assertEquals(processes.find((row) => row[2] === pid)?.slice(7).join(" "), "sleep 1000");
   const [chosen, ...others] = await rows("-o", "pid,comm");
   assertEquals([chosen, others.map(([id]) => id).includes(pid)], [["PID", "COMMAND"], true]);
+  const [, ...bsd] = await rows("o", "pid,comm");
+  assertEquals(bsd.map(([id]) => id).includes(pid), true, "it has no terminal");
   assertFailure(await host.dhow(["top", container, "-o", "comm"]), 1, /find PID field/);
   assertFailure(await host.dhow(["top", container, "--nonsense"]), 1, /cannot list processes with ps/);
 });
@@ -99,6 +101,14 @@ detachedTest("port tells of no ports, in docker's words", async (it, host) => {
   assertFailure(await host.dhow(["port", "web", "http"]), 1, /Invalid proto or port/);
   assertFailure(await host.dhow(["update", "--memory", "1g", "web"]), 1, /does not limit/);
   assertFailure(await host.dhow(["update", "web"]), 1, /nothing to change/);
+  const policy = () => it.inspect("web", "{{.HostConfig.RestartPolicy}}");
+  assertEquals(await it.dhow("update", "--restart", "on-failure:2", "web"), "web");
+  assertEquals(await policy(), "{on-failure 2}");
+  assertFailure(await host.dhow(["update", "--restart", "never", "web"]), 1, /no restart policy "never"/);
+  const removed = await it.dhow("create", "--rm", "busybox", "true");
+  assertFailure(await host.dhow(["update", "--restart", "always", removed]), 1, /AutoRemove is enabled/);
+  assertEquals(await policy(), "{on-failure 2}");
+  await it.dhow("update", "--restart", "no", "web");
 });
 
 detachedTest("events are told in the order in which they happen", async (it, host) => {

@@ -139,6 +139,7 @@ systemTest("volume create, ls, inspect and rm say what docker says", async (host
   await dhow(host, "volume", "create", "--name", "two");
   assertEquals(await dhow(host, "volume", "ls"), "DRIVER    VOLUME NAME\nlocal     one\nlocal     two\n");
   assertEquals(await dhow(host, "volume", "ls", "-q", "--filter", "label=a=b"), "one\n");
+  assertEquals(await dhow(host, "volume", "ls", "-q", "--filter", "name=^.n"), "one\n");
   assertEquals(
     await dhow(host, "volume", "ls", "--filter", "name=w", "--format", "{{.Name}} {{.Mountpoint}}"),
     `two ${data("two")}\n`,
@@ -167,6 +168,11 @@ systemTest("volume create, ls, inspect and rm say what docker says", async (host
   assertEquals(
     await dhow(host, "volume", "prune", "-a", "-f"),
     "Deleted Volumes:\ntwo\n\nTotal reclaimed space: 0B\n",
+  );
+  const format = "{{.Type}} {{.Action}} {{.Actor.Attributes.driver}}";
+  assertEquals(
+    await dhow(host, "events", "--until", "0s", "--filter", "volume=two", "--format", format),
+    "volume create local\nvolume destroy local\n",
   );
 });
 

@@ -1,6 +1,7 @@
 import { Attachment, type AttachOptions, requireTerminalFor } from "../../container/attach.ts";
 import { STREAM_NAMES } from "../../container/options.ts";
 import { recordEvent } from "../../container/events.ts";
+import { refusePaused } from "../../container/pause.ts";
 import { findContainer } from "../../container/records.ts";
 import { DhowError, UsageError } from "../../errors.ts";
 import { DETACH_KEYS } from "../attach_options.ts";
@@ -37,6 +38,7 @@ export const command: Command = {
     };
     const session = await openSession(global, "attach to containers");
     const container = findContainer(session.database, name);
+    refusePaused(container, `cannot attach to container ${container.name}`);
     using attachment = new Attachment(session, container.id, false);
     requireTerminalFor(container.config.options, how);
     recordEvent(session.database, container.id, "attach");

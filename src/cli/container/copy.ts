@@ -2,12 +2,17 @@ import { resolve } from "@std/path";
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../../ffi/constants.ts";
 import { SystemCallError } from "../../../ffi/errno.ts";
 import { libcCall } from "../../../ffi/table.ts";
-import { decideTarget, extractInto, openSource, type Place, requireFolder } from "../../container/copy.ts";
+import type { Place } from "../../container/copy/place.ts";
+import { openSource } from "../../container/copy/source.ts";
+import { decideTarget, extractInto, requireFolder } from "../../container/copy/target.ts";
 import { recordEvent } from "../../container/events.ts";
 import { type ContainerRecord, findContainer } from "../../container/records.ts";
 import { withRoot } from "../../container/tree_view.ts";
 import { HostError, UsageError } from "../../errors.ts";
+import { gunzip } from "../../image/compression/gzip.ts";
+import { CompressionError } from "../../image/compression/stream.ts";
 import { interruptible } from "../../image/interrupt.ts";
+import { compressionOfStart } from "../../image/layer/stream.ts";
 import { TarError } from "../../image/tar/fields.ts";
 import { writeArchive } from "../archive_output.ts";
 import type { Command, Invocation } from "../command.ts";
@@ -25,7 +30,8 @@ export const command: Command = {
   async run(invocation) {
     const { args, global } = invocation;
     const [source, target] = args;
-    const wrong = (why: string) => new UsageError({ what: "cannot copy", why, hint: "see: dhow cp --help" });
+    const wrong = (why: string, hint = "see: dhow cp --help") =>
+      new UsageError({ what: "cannot copy", why, hint });
     if (source === undefined || target === undefined || args.length > 2) {
       throw wrong(`cp takes a source and a target, but ${args.length} arguments were given`);
     }
@@ -36,6 +42,9 @@ export const command: Command = {
     }
     const name = from.container ?? to.container;
     if (name === undefined) throw wrong("must specify at least one container source");
+    if (from.path === "" || to.path === "") {
+      throw wrong("no path follows the container's name", `write ${name}:/ for all of it`);
+    }
     const session = await openSession(global, "copy files of containers");
     const copy = new Copy(session, findContainer(session.database, name), name, invocation);
     const isInto = from.container === undefined;
@@ -56,7 +65,22 @@ function splitPath(text: string): { container: string | undefined; path: string 
 /** An absolute path, with what says at its end that a folder is meant. */
 function absolute(path: string, folder: string): string {
   const end = /\/\.?$/.exec(path)?.[0] ?? (path === "." ? "/." : "");
-  return path === "" ? folder : `${resolve(folder, path).replace(/\/$/, "")}${end}` || "/";
+  return `${resolve(folder, path).replace(/\/$/, "")}${end}` || "/";
+}
+
+/** A tar as it comes, or as it was before gzip. */
+async function* uncompressed(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const chunks = stream[Symbol.asyncIterator]();
+  const { value: first, done } = await chunks.next();
+  if (done) return;
+  const all = async function* () {
+    yield first;
+    for (let next = await chunks.next(); !next.done; next = await chunks.next()) yield next.value;
+  };
+  const compression = compressionOfStart(first);
+  if (compression === undefined) yield* all();
+  else if (compression === "gzip") yield* gunzip(all());
+  else throw new CompressionError(`it is compressed with ${compression}, of which cp takes gzip only`);
 }
 
 class Copy {
@@ -117,10 +141,10 @@ class Copy {
     const folder = requireFolder(place);
     try {
       await extractInto(place, folder, undefined, async (sink) => {
-        for await (const chunk of Deno.stdin.readable) await sink.write(chunk);
+        for await (const chunk of uncompressed(Deno.stdin.readable)) await sink.write(chunk);
       });
     } catch (error) {
-      if (!(error instanceof TarError)) throw error;
+      if (!(error instanceof TarError || error instanceof CompressionError)) throw error;
       throw new UsageError({ what: "cannot unpack standard input", why: error.message, cause: error });
     }
   }

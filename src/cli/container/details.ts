@@ -1,8 +1,8 @@
 /** What `inspect` shows of a container: docker's types.ContainerJSON. */
-import { join } from "@std/path";
 import { joinedContainer } from "../../container/options.ts";
 import type { ContainerRecord } from "../../container/records.ts";
 import { type Field, GoMap, List, Nil, Struct, type Value } from "../template/value.ts";
+import { describeMounts, describeRequests } from "./mount_details.ts";
 import type { ContainerSize } from "./sizes.ts";
 
 /** A container's place in a network, as text. */
@@ -65,7 +65,7 @@ export function describeContainer(shown: ShownContainer): Struct {
     { name: "GraphDriver", value: describeLayers(shown) },
     { name: "SizeRw", value: measured(size?.own), omitEmpty: true },
     { name: "SizeRootFs", value: measured(size?.all), omitEmpty: true },
-    { name: "Mounts", value: describeMounts(shown) },
+    { name: "Mounts", value: describeMounts(record.config.mounts ?? [], stateFolder) },
     { name: "Config", value: process },
     { name: "NetworkSettings", value: describeNetworks(shown) },
   ]);
@@ -93,32 +93,36 @@ function describeState({ record, isRunning, isPaused }: ShownContainer): Struct 
   });
 }
 
-/** docker's types.MountPoint, one for each of them. */
-function describeMounts({ record, stateFolder }: ShownContainer): List {
-  const points = (record.config.mounts ?? []).map((mount) => {
-    const isVolume = mount.type === "volume";
-    // the containers' folder and that of the volumes lie in the same one
-    const folder = isVolume ? join(stateFolder, "../../volumes", mount.name, "_data") : "";
-    return plain("types.MountPoint", {
-      Type: mount.type,
-      ...(isVolume ? { Name: mount.name } : {}),
-      Source: mount.type === "bind" ? mount.source : folder,
-      Destination: mount.target,
-      ...(isVolume ? { Driver: "local" } : {}),
-      Mode: "",
-      RW: !mount.readOnly,
-      Propagation: mount.type === "bind" ? mount.propagation : "",
-    });
-  });
-  return new List(points, "[]types.MountPoint");
-}
-
 const NO_TEXTS = new List([], "[]string", true);
 
 const hasLog = ({ status, config }: ContainerRecord) =>
   status !== "foreground" && config.options.log.driver !== "none";
 
 const texts = (values: readonly string[]) => new List(values, "[]string", values.length === 0);
+/** What docker says of limits where there are none. */
+const NO_LIMITS: Readonly<Record<string, Value>> = {
+  CgroupParent: "",
+  BlkioWeight: 0,
+  BlkioWeightDevice: new List([], "[]*blkiodev.WeightDevice"),
+  BlkioDeviceReadBps: new List([], "[]*blkiodev.ThrottleDevice", true),
+  BlkioDeviceWriteBps: new List([], "[]*blkiodev.ThrottleDevice", true),
+  BlkioDeviceReadIOps: new List([], "[]*blkiodev.ThrottleDevice", true),
+  BlkioDeviceWriteIOps: new List([], "[]*blkiodev.ThrottleDevice", true),
+  CpuPeriod: 0,
+  CpuQuota: 0,
+  CpuRealtimePeriod: 0,
+  CpuRealtimeRuntime: 0,
+  CpusetCpus: "",
+  CpusetMems: "",
+  Devices: new List([], "[]container.DeviceMapping"),
+  DeviceCgroupRules: NO_TEXTS,
+  DeviceRequests: new List([], "[]container.DeviceRequest", true),
+  MemoryReservation: 0,
+  MemorySwap: 0,
+  MemorySwappiness: new Nil("*int64"),
+  OomKillDisable: false,
+  Ulimits: new List([], "[]*units.Ulimit", true),
+};
 
 /** Of what dhow has no option for there are docker's defaults. */
 function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
@@ -128,8 +132,7 @@ function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
       ? []
       : [["max-file", String(maxFiles)], ["max-size", String(maxSize)]],
   );
-  return plain("*container.HostConfig", {
-    Binds: NO_TEXTS,
+  const values = {
     ContainerIDFile: options.cidFile ?? "",
     LogConfig: plain("container.LogConfig", { Type: driver, Config: new GoMap(log) }),
     NetworkMode: options.network === "bridge" ? "default" : options.network,
@@ -169,7 +172,10 @@ function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
     Memory: 0,
     NanoCpus: 0,
     PidsLimit: new Nil("*int64"),
-  });
+    ...NO_LIMITS,
+  };
+  const fields = Object.entries(values).map(([name, value]): Field => ({ name, value }));
+  return new Struct("*container.HostConfig", [...describeRequests(options.mounts ?? []), ...fields]);
 }
 
 function describeLayers({ stateFolder, runFolder, isRunning }: ShownContainer): Struct {

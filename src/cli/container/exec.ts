@@ -1,6 +1,6 @@
 import { executeInside } from "../../container/exec.ts";
 import { findContainer } from "../../container/records.ts";
-import { UsageError } from "../../errors.ts";
+import { CommandError, EXIT_NOT_EXECUTABLE, OptionError, UsageError } from "../../errors.ts";
 import { DETACH_KEYS } from "../attach_options.ts";
 import type { Command } from "../command.ts";
 import { readVariable } from "../variable.ts";
@@ -31,17 +31,19 @@ export const command: Command = {
   stopsAtFirst: true,
   async run({ args, options, global }) {
     const [name, ...words] = args;
-    const wrong = (why: string) =>
-      new UsageError({ what: "cannot execute a command", why, hint: "see: dhow exec --help" });
+    const what = "cannot execute a command";
+    const wrong = (why: string) => new UsageError({ what, why, hint: "see: dhow exec --help" });
+    const malformed = (why: string) => new OptionError({ what, why });
     if (name === undefined || words.length === 0) throw wrong("a CONTAINER and a COMMAND are needed");
     if (options.flag("privileged")) {
       throw wrong(
         "there is no --privileged yet: a command has what its container has, which is all capabilities",
       );
     }
-    const workingDir = options.text("workdir");
+    const workingDir = options.text("workdir") || undefined;
     if (workingDir !== undefined && !workingDir.startsWith("/")) {
-      throw wrong(`the working directory ${JSON.stringify(workingDir)} is not an absolute path`);
+      const why = `the working directory ${JSON.stringify(workingDir)} is not an absolute path`;
+      throw new CommandError({ what, why }, EXIT_NOT_EXECUTABLE);
     }
     const lines = options.list("env-file").flatMap((path) => readEnvFile(path));
     const { database } = await openSession(global, "execute commands in containers");
@@ -50,9 +52,9 @@ export const command: Command = {
       interactive: options.flag("interactive"),
       terminal: options.flag("tty"),
       detach: options.flag("detach"),
-      env: [...lines, ...options.list("env")].flatMap((entry) => readVariable(entry, wrong)),
+      env: [...lines, ...options.list("env")].flatMap((entry) => readVariable(entry, malformed)),
       workingDir,
-      user: options.text("user"),
+      user: options.text("user") || undefined,
       detachKeys: readDetachKeys(options),
     });
   },

@@ -21,7 +21,7 @@ export const command: Command = {
   }],
   async run(invocation) {
     requireContainers(invocation, "kill");
-    const name = invocation.options.text("signal") ?? "KILL";
+    const name = invocation.options.text("signal") || "KILL";
     const signal = signalNumber(name);
     if (signal === undefined) {
       throw new UsageError({ what: "cannot kill", why: `there is no signal ${JSON.stringify(name)}` });

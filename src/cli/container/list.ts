@@ -1,12 +1,21 @@
 import { allContainers, type ContainerRecord, findContainer } from "../../container/records.ts";
-import { UsageError } from "../../errors.ts";
+import { OptionError, UsageError } from "../../errors.ts";
 import type { Command } from "../command.ts";
-import { formatRows } from "../format/listing.ts";
-import { type Filters, parseFilters } from "../image/filters.ts";
+import { formatOf, formatRows } from "../format/listing.ts";
+import { checkValues, type Filters, matchesName, parseFilters } from "../image/filters.ts";
 import { hasLabel } from "../labels.ts";
 import { print } from "../output.ts";
 import { openSession } from "../session.ts";
-import { containerRow, CONTAINERS, DEFAULT_FORMAT, isUp, pausedOnes, SIZE_COLUMN, stateOf } from "./rows.ts";
+import {
+  containerRow,
+  CONTAINERS,
+  DEFAULT_FORMAT,
+  isUp,
+  pausedOnes,
+  SIZE_COLUMN,
+  stateOf,
+  STATES,
+} from "./rows.ts";
 
 const FILTERS = [
   "ancestor",
@@ -60,7 +69,7 @@ export const command: Command = {
     ).filter((container) => meetsState || isUp(container)).slice(0, last);
     const withSize = options.flag("size");
     const usual = withSize ? DEFAULT_FORMAT + SIZE_COLUMN : DEFAULT_FORMAT;
-    const format = options.text("format") || (options.flag("quiet") ? "{{.ID}}" : usual);
+    const format = formatOf(options, usual, "{{.ID}}");
     // docker measures also when only the format wants it
     const needsSize = withSize || /\.Size\b/.test(format);
     const sizeOf = needsSize ? (await import("./sizes.ts")).sizesIn(session) : undefined;
@@ -71,9 +80,9 @@ export const command: Command = {
 };
 
 function readCount(text: string | undefined): number | undefined {
-  if (text === undefined || text === "-1") return undefined;
-  if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new UsageError({ what: "cannot list containers", why: `${JSON.stringify(text)} is no number` });
+  if (text === undefined) return undefined;
+  if (/^-?\d{1,9}$/.test(text)) return Number(text) > 0 ? Number(text) : undefined;
+  throw new OptionError({ what: "cannot list containers", why: `${JSON.stringify(text)} is no number` });
 }
 
 /**
@@ -91,9 +100,10 @@ export function filterContainers(
     ancestor: ({ image, config }, value) =>
       image.startsWith(value) || image.startsWith(`sha256:${value}`) || config.options.image === value ||
       config.options.image === `${value}:latest` || `${config.options.image}:latest` === value,
-    exited: ({ status, exitCode }, value) => status === "exited" && String(exitCode) === value,
+    exited: ({ status, exitCode }, value) => status === "exited" && exitCode === Number(value),
     id: ({ id }, value) => id.startsWith(value),
-    name: ({ name }, value) => matches(name, value),
+    // which may have a slash before it
+    name: ({ name }, value) => matchesName(name, value) || matchesName(`/${name}`, value),
     network: ({ config }, value) => config.options.network === value,
     status: (container, value) => stateOf(container, isPaused(container)) === value,
     volume: ({ config }, value) =>
@@ -102,6 +112,8 @@ export function filterContainers(
         (mount.type === "bind" && mount.source === value)
       ),
   };
+  checkValues(filters, "status", (value) => STATES.includes(value));
+  checkValues(filters, "exited", (value) => /^[+-]?\d{1,9}$/.test(value));
   const before = Math.min(...(filters.get("before") ?? []).map((name) => find(name).created));
   const since = Math.max(...(filters.get("since") ?? []).map((name) => find(name).created));
   return containers.filter((container) =>
@@ -112,14 +124,4 @@ export function filterContainers(
       return values === undefined || values.some((value) => test(container, value));
     })
   );
-}
-
-/** docker takes the value for a regular expression of a part of the name, which may have a slash before it. */
-function matches(name: string, value: string): boolean {
-  try {
-    const pattern = new RegExp(value);
-    return pattern.test(name) || pattern.test(`/${name}`);
-  } catch {
-    return name.includes(value);
-  }
 }

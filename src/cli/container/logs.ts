@@ -7,7 +7,7 @@ import { STREAMS } from "../../plan/monitor.ts";
 import { ProcessHandle } from "../../state/process_end.ts";
 import type { Command } from "../command.ts";
 import { openSession } from "../session.ts";
-import { parseMoment } from "./moments.ts";
+import { readMoment } from "../moments.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER",
@@ -32,11 +32,7 @@ export const command: Command = {
         hint: "see: dhow logs --help",
       });
     }
-    const moment = (option: string) => {
-      const text = options.text(option);
-      return text === undefined ? undefined : parseMoment(text, Date.now());
-    };
-    const [since, until] = [moment("since"), moment("until")];
+    const [since, until] = [readMoment(options, "since"), readMoment(options, "until")];
     const isMeant = ({ seconds, nanoseconds }: LogLine) => {
       const time = seconds + nanoseconds / 1e9;
       return (since === undefined || time >= since) && (until === undefined || time <= until);

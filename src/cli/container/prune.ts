@@ -1,39 +1,26 @@
 import { recordPrune } from "../../container/events.ts";
 import { allContainers, type ContainerRecord } from "../../container/records.ts";
 import { removeContainer } from "../../container/remove.ts";
-import { DhowError, UsageError } from "../../errors.ts";
+import { DhowError } from "../../errors.ts";
 import type { Command } from "../command.ts";
-import { type Filters, parseFilters, parseUntil } from "../image/filters.ts";
+import type { Filters } from "../image/filters.ts";
 import { hasLabel } from "../labels.ts";
 import { print } from "../output.ts";
-import { confirm, reclaimed } from "../prune.ts";
+import { confirm, fitsLabels, pruneOptions, readPruneFilters, reclaimed, untilOf } from "../prune.ts";
 import { openSession, type Session } from "../session.ts";
 import { sizesIn } from "./sizes.ts";
-
-const FILTERS = ["label", "label!", "until"];
 
 export const command: Command = {
   usage: "[OPTIONS]",
   summary: "Remove all containers that do not run.",
-  options: [
-    {
-      name: "filter",
-      value: "NAME=VALUE",
-      repeats: true,
-      help: "remove only what fits: until=24h, label=KEY[=VALUE], label!=...",
-    },
-    { name: "force", short: "f", help: "do not ask" },
-  ],
-  async run({ args, options, global }) {
-    if (args.length > 0) {
-      throw new UsageError({ what: "cannot prune containers", why: "prune takes no arguments" });
-    }
-    const filters = parseFilters(options.list("filter"), FILTERS);
-    if (!options.flag("force") && !confirm("This will remove all stopped containers.")) {
+  options: pruneOptions(),
+  async run(invocation) {
+    const filters = readPruneFilters(invocation, "containers");
+    if (!confirm(invocation, "This will remove all stopped containers.")) {
       print(reclaimed(0));
       return 0;
     }
-    const session = await openSession(global, "remove containers");
+    const session = await openSession(invocation.global, "remove containers");
     const { ids, size } = await pruneContainers(session, filters);
     if (ids.length > 0) print(`Deleted Containers:\n${ids.join("\n")}\n\n`);
     print(reclaimed(size));
@@ -47,7 +34,7 @@ export async function pruneContainers(
   filters: Filters,
 ): Promise<{ ids: string[]; size: number }> {
   const sizeOf = sizesIn(session);
-  const before = Math.min(...(filters.get("until") ?? []).map((text) => parseUntil(text, Date.now())));
+  const before = untilOf(filters);
   const ids: string[] = [];
   let size = 0;
   for (const container of allContainers(session.database).filter((each) => isMeant(each, filters, before))) {
@@ -66,7 +53,6 @@ export async function pruneContainers(
 }
 
 function isMeant({ owner, created, config }: ContainerRecord, filters: Filters, before: number): boolean {
-  const has = (text: string) => hasLabel(config.options.labels, text);
-  return owner === null && created <= before && (filters.get("label") ?? []).every(has) &&
-    !(filters.get("label!") ?? []).some(has);
+  return owner === null && created <= before &&
+    fitsLabels(filters, (label) => hasLabel(config.options.labels, label));
 }

@@ -38,7 +38,18 @@ export const DEFAULT_FORMAT =
 /** What --size adds. */
 export const SIZE_COLUMN = "\\t{{.Size}}";
 
-/** docker's word for what a container does. */
+/** docker's words for what a container does; removing and dead are none of dhow's containers. */
+export const STATES: readonly string[] = [
+  "created",
+  "running",
+  "paused",
+  "restarting",
+  "removing",
+  "exited",
+  "dead",
+];
+
+/** Which of them holds for a container. */
 export function stateOf({ status }: Pick<ContainerRecord, "status">, isPaused = false): string {
   if (isPaused) return "paused";
   return status === "foreground" ? "running" : status;

@@ -8,7 +8,7 @@ import {
 import { type Usage, UsageReader } from "../../limits/usage.ts";
 import type { Database } from "../../state/database.ts";
 import type { Command } from "../command.ts";
-import { formatRows } from "../format/listing.ts";
+import { formatOf, formatRows } from "../format/listing.ts";
 import { print } from "../output.ts";
 import { openSession } from "../session.ts";
 import { DEFAULT_FORMAT, type Measured, STATS, statsRow } from "./stats_rows.ts";
@@ -31,7 +31,7 @@ export const command: Command = {
   async run({ args, options, global }) {
     const { database } = await openSession(global, "measure containers");
     for (const name of args) findContainer(database, name); // a wrong one is told at once
-    const format = options.text("format") || DEFAULT_FORMAT;
+    const format = formatOf(options, DEFAULT_FORMAT);
     const reader = new UsageReader();
     const measure = () =>
       new Map(chosen(database, args, options.flag("all")).map((each) => look(reader, each)));

@@ -1,7 +1,7 @@
 import { recordEvent } from "../../container/events.ts";
 import { stopContainer } from "../../container/stop.ts";
 import { allContainers, type ContainerRecord, STOPPED } from "../../container/records.ts";
-import { UsageError } from "../../errors.ts";
+import { OptionError, UsageError } from "../../errors.ts";
 import type { Command, Invocation, Option, ParsedOptions } from "../command.ts";
 import { print, printError } from "../output.ts";
 import { openSession } from "../session.ts";
@@ -92,7 +92,7 @@ async function stopAll(
 export function readStopOptions(options: ParsedOptions, verb: string) {
   const time = options.text("time");
   if (time !== undefined && !/^-?\d{1,9}$/.test(time)) {
-    throw new UsageError({ what: `cannot ${verb}`, why: `${JSON.stringify(time)} is no number of seconds` });
+    throw new OptionError({ what: `cannot ${verb}`, why: `${JSON.stringify(time)} is no number of seconds` });
   }
   const signal = options.text("signal");
   if (signal !== undefined && signalNumber(signal) === undefined) {

@@ -4,9 +4,9 @@ import type { RestartPolicy } from "../../container/options.ts";
 import { type ContainerRecord, getContainer } from "../../container/records.ts";
 import type { Database } from "../../state/database.ts";
 import type { Command, Option } from "../command.ts";
+import { readRestart, RESTART } from "../restart_option.ts";
 import { openSession } from "../session.ts";
 import { eachContainer, requireContainers } from "./each.ts";
-import { readRestart, RESTART } from "./restart_policy.ts";
 
 /** docker's options for limits, which dhow does not have yet. */
 const LIMITS: readonly Option[] = [
@@ -39,18 +39,15 @@ export const command: Command = {
           "limit the command that starts them, for example with: systemd-run --scope -p MemoryMax=1G dhow run ...",
       });
     }
-    const text = options.text("restart");
-    if (text === undefined) {
+    const given = options.text(RESTART.name);
+    if (given === undefined) {
       throw new UsageError({
         what: "cannot update",
         why: "nothing to change was given",
         hint: "see: dhow update --help",
       });
     }
-    const policy = readRestart(
-      text,
-      (why, hint = "see: dhow update --help") => new UsageError({ what: "cannot update", why, hint }),
-    );
+    const policy = readRestart(given, "cannot update");
     const session = await openSession(invocation.global, "update containers");
     return await eachContainer(invocation, session, (container) => {
       setPolicy(session.database, container, policy);

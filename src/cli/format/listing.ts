@@ -1,4 +1,5 @@
 /** What the listing commands print: rows through a template, as docker's cli/command/formatter does. */
+import type { ParsedOptions } from "../command.ts";
 import { TemplateError } from "../template/error.ts";
 import { HEADER_FUNCTIONS } from "../template/docker_functions.ts";
 import { Template } from "../template/template.ts";
@@ -19,6 +20,13 @@ export interface Listing {
   readonly type: string;
   /** The words above the columns, by the names of the fields. */
   readonly headers: Readonly<Record<string, string>>;
+}
+
+/** What a list is printed by: what --format says, which is the usual table if it says nothing else. */
+export function formatOf(options: ParsedOptions, usual: string, quiet = usual): string {
+  const given = options.text("format") ?? "";
+  if (given !== "" && given !== "table") return given;
+  return options.flag("quiet") ? quiet : usual;
 }
 
 /** Whether a format is for a table, whose columns line up. */

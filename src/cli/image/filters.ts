@@ -22,7 +22,7 @@ export type Filters = ReadonlyMap<string, readonly string[]>;
  */
 export function parseFilters(given: readonly string[], known: readonly string[]): Filters {
   const filters = new Map<string, string[]>();
-  for (const text of given) {
+  for (const text of given.filter((text) => text !== "")) {
     const at = text.indexOf("=");
     if (at < 0) {
       const why = "bad format of filter (expected name=value)";
@@ -39,6 +39,25 @@ export function parseFilters(given: readonly string[], known: readonly string[])
     filters.set(name, [...filters.get(name) ?? [], text.slice(at + 1).trim()]);
   }
   return filters;
+}
+
+/**
+ * Looks at the values that a filter was given.
+ * @throws {UsageError} when one is impossible
+ */
+export function checkValues(filters: Filters, name: string, isPossible: (value: string) => boolean): void {
+  const wrong = filters.get(name)?.find((value) => !isPossible(value));
+  if (wrong === undefined) return;
+  throw new UsageError({ what: "cannot filter", why: `invalid filter '${name}=${wrong}'` });
+}
+
+/** docker takes a filter's value for a regular expression of a part of a name. */
+export function matchesName(name: string, value: string): boolean {
+  try {
+    return new RegExp(value).test(name);
+  } catch {
+    return name.includes(value);
+  }
 }
 
 /** When an image was made, in milliseconds since 1970; undefined when its config does not say, or not in RFC 3339. */
@@ -81,28 +100,4 @@ export function flagFilter(filters: Filters, name: string): boolean | undefined 
   if (values.every((value) => value === "true" || value === "1")) return true;
   if (values.every((value) => value === "false" || value === "0")) return false;
   throw new UsageError({ what: "cannot filter", why: `invalid filter '${name}=[${values.join(" ")}]'` });
-}
-
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-
-/**
- * `until=`: a date, seconds since 1970, or a duration back from now, such as `24h` or `1h30m`.
- * @returns milliseconds since 1970
- * @throws {UsageError} when it is none of these
- */
-export function parseUntil(text: string, now: number): number {
-  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
-  if (/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(text)) {
-    const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
-    return now - parts.reduce((sum, [, count, unit]) => sum + Number(count) * UNITS[unit!]!, 0);
-  }
-  // a date without a zone is in local time, as docker has it
-  const date = /^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00` : text;
-  const time = /^\d{4}-\d\d-\d\dT/.test(date) ? Date.parse(date) : NaN;
-  if (!Number.isNaN(time)) return time;
-  throw new UsageError({
-    what: "cannot filter by until",
-    why: `failed to parse value as time or duration: ${JSON.stringify(text)}`,
-    hint: "write for example: until=24h",
-  });
 }

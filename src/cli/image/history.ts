@@ -2,7 +2,7 @@ import { UsageError } from "../../errors.ts";
 import { Document } from "../../image/document.ts";
 import { ImageCatalog } from "../../image/store/catalog.ts";
 import type { Command } from "../command.ts";
-import { formatRows, type Listing, type Row } from "../format/listing.ts";
+import { formatOf, formatRows, type Listing, type Row } from "../format/listing.ts";
 import { formatRfc3339, GO_ZERO_TIME } from "../format/time.ts";
 import { humanSize } from "../human.ts";
 import { print } from "../output.ts";
@@ -54,15 +54,13 @@ export const command: Command = {
       now: Date.now(),
     });
     print(
-      formatRows(HISTORY, rows, chooseFormat(options.text("format") ?? "", options.flag("quiet"), human)),
+      formatRows(HISTORY, rows, formatOf(options, tableOf(human), "{{.ID}}")),
     );
     return 0;
   },
 };
 
-function chooseFormat(format: string, quiet: boolean, human: boolean): string {
-  if (format !== "" && format !== "table") return format;
-  if (quiet) return "{{.ID}}";
+function tableOf(human: boolean): string {
   return `table {{.ID}}\t{{.Created${human ? "Since" : "At"}}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}`;
 }
 

@@ -1,52 +1,44 @@
 import { recordPrune } from "../../container/events.ts";
-import { ImageError, UsageError } from "../../errors.ts";
+import { ImageError } from "../../errors.ts";
 import type { StoredImage } from "../../image/store/store.ts";
 import { ImageCatalog, type Removed } from "../../image/store/catalog.ts";
 import { decideRemoval } from "../../image/removal.ts";
 import type { Command } from "../command.ts";
 import { print } from "../output.ts";
-import { confirm, reclaimed } from "../prune.ts";
+import {
+  ALL_IMAGES,
+  confirm,
+  fitsLabels,
+  PRUNE_FILTERS,
+  pruneOptions,
+  readPruneFilters,
+  reclaimed,
+  untilOf,
+} from "../prune.ts";
 import { openSession } from "../session.ts";
 import { storeOf } from "../store_of.ts";
-import { creationTime, type Filters, flagFilter, hasLabels, parseFilters, parseUntil } from "./filters.ts";
+import { creationTime, type Filters, flagFilter, hasLabels } from "./filters.ts";
 import { linesOf, type RemovableImages } from "./remove.ts";
 
-const FILTERS = ["dangling", "label", "label!", "until"];
+const FILTERS = ["dangling", ...PRUNE_FILTERS];
 
 export const command: Command = {
   usage: "[OPTIONS]",
   summary: "Remove images without a name, or with --all those that no container uses.",
-  options: [
-    {
-      name: "all",
-      short: "a",
-      help: "remove all images that no container uses, not only those without a name",
-    },
-    {
-      name: "filter",
-      value: "NAME=VALUE",
-      repeats: true,
-      help: "remove only what fits: until=24h, label=KEY[=VALUE], label!=...",
-    },
-    { name: "force", short: "f", help: "do not ask" },
-  ],
-  async run({ args, options, global }) {
-    if (args.length > 0) {
-      throw new UsageError({ what: "cannot prune images", why: "prune takes no arguments" });
-    }
-    const filters = parseFilters(options.list("filter"), FILTERS);
-    const all = options.flag("all") || flagFilter(filters, "dangling") === false;
-    const until = filters.get("until")?.map((text) => parseUntil(text, Date.now())) ?? [];
-    if (!options.flag("force") && !confirm(warning(all))) {
+  options: [ALL_IMAGES, ...pruneOptions(FILTERS)],
+  async run(invocation) {
+    const filters = readPruneFilters(invocation, "images", FILTERS);
+    const all = invocation.options.flag("all") || flagFilter(filters, "dangling") === false;
+    if (!confirm(invocation, warning(all))) {
       print(reclaimed(0));
       return 0;
     }
-    const session = await openSession(global, "remove images");
+    const session = await openSession(invocation.global, "remove images");
     const store = storeOf(session);
     const removed = pruneImages(new ImageCatalog(store), {
       all,
       filters,
-      before: Math.min(...until),
+      before: untilOf(filters),
     });
     // and what is remembered of archives that are gone, or were changed since they were run
     const size = tellRemoved(removed) + store.archives.prune();
@@ -85,12 +77,10 @@ export interface PruneOptions {
 
 /** Removes images as if each of their names were removed. What a container uses stays. */
 export function pruneImages(images: PrunableImages, { all, filters, before }: PruneOptions): Removed[] {
-  const unwanted = filters.get("label!") ?? [];
   return images.list()
     .filter(({ tags }) => all || tags.length === 0)
     .filter((image) => (creationTime(image) ?? 0) <= before)
-    .filter((image) => hasLabels(image, filters.get("label") ?? []))
-    .filter((image) => !unwanted.some((label) => hasLabels(image, [label])))
+    .filter((image) => fitsLabels(filters, (label) => hasLabels(image, [label])))
     .flatMap(({ id, tags, digests }) => {
       const names = [...tags, ...digests];
       return (names.length === 0 ? [id] : names).flatMap((name) => removeUnused(images, name));

@@ -1,6 +1,6 @@
 import { UsageError } from "../../errors.ts";
 import type { Command } from "../command.ts";
-import { formatRows, type Listing, type Row } from "../format/listing.ts";
+import { formatOf, formatRows, type Listing, type Row } from "../format/listing.ts";
 import { humanSize } from "../human.ts";
 import { print } from "../output.ts";
 import { openSession } from "../session.ts";
@@ -37,7 +37,7 @@ export const command: Command = {
       print((await import("./df_verbose.ts")).verboseUsage(session));
       return 0;
     }
-    print(formatRows(KINDS, diskUsage(session).map(kindRow), options.text("format") || DEFAULT_FORMAT));
+    print(formatRows(KINDS, diskUsage(session).map(kindRow), formatOf(options, DEFAULT_FORMAT)));
     return 0;
   },
 };

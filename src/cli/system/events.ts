@@ -4,7 +4,7 @@ import { UsageError } from "../../errors.ts";
 import { FolderWatch } from "../../state/folder_watch.ts";
 import { databasePath } from "../../state/paths.ts";
 import type { Command } from "../command.ts";
-import { parseMoment } from "../container/moments.ts";
+import { readMoment } from "../moments.ts";
 import { formatFixed } from "../format/time.ts";
 import { type Filters, parseFilters } from "../image/filters.ts";
 import { hasLabel } from "../labels.ts";
@@ -36,17 +36,17 @@ export const command: Command = {
       throw new UsageError({ what: "cannot print events", why: "events takes no arguments" });
     }
     const filters = parseFilters(options.list("filter"), FILTERS);
-    const moment = (name: string) => {
-      const text = options.text(name);
-      return text === undefined ? undefined : 1000 * parseMoment(text, Date.now());
-    };
-    const [since, until] = [moment("since"), moment("until")];
+    const until = milliseconds(readMoment(options, "until"));
+    // as docker has it: who says when to end wants what has been
+    const since = milliseconds(readMoment(options, "since")) ?? (until === undefined ? undefined : 0);
     const show = printerOf(options.text("format") ?? "");
     const session = await openSession(global, "look at events");
     await follow(session, { since, until }, (event) => isMeant(event, filters) ? show(event) : true);
     return 0;
   },
 };
+
+const milliseconds = (seconds: number | undefined) => seconds === undefined ? undefined : 1000 * seconds;
 
 /** A change of the database's log can be seen a moment before the transaction can: so look once more, so long after the last. */
 const LOOK_AGAIN_MS = 50;
@@ -84,10 +84,7 @@ function isMeant({ type, action, actor, attributes }: Event, filters: Filters): 
     value === name || (id !== undefined && value.length > 0 && id.startsWith(value));
   const image = type === "image" ? attributes["name"] : attributes["image"];
   const tests: Readonly<Record<string, (value: string) => boolean>> = {
-    container: (value) =>
-      type === "container"
-        ? isCalled(value, actor, attributes["name"])
-        : isCalled(value, attributes["container"], undefined),
+    container: (value) => type === "container" && isCalled(value, actor, attributes["name"]),
     // exec_create: COMMAND
     event: (value) => action === value || action.startsWith(`${value}: `),
     image: (value) =>

@@ -3,58 +3,44 @@ import { UsageError } from "../../errors.ts";
 import { ImageCatalog } from "../../image/store/catalog.ts";
 import type { Command } from "../command.ts";
 import { pruneContainers } from "../container/prune.ts";
-import { type Filters, parseFilters, parseUntil } from "../image/filters.ts";
+import type { Filters } from "../image/filters.ts";
 import { pruneImages, tellRemoved } from "../image/prune.ts";
 import { print } from "../output.ts";
-import { confirm, reclaimed } from "../prune.ts";
+import { ALL_IMAGES, confirm, pruneOptions, readPruneFilters, reclaimed, untilOf } from "../prune.ts";
 import { openSession } from "../session.ts";
 import { storeOf } from "../store_of.ts";
-
-const FILTERS = ["label", "label!", "until"];
 
 export const command: Command = {
   usage: "[OPTIONS]",
   summary:
     "Remove containers that do not run, images without a name, and with --volumes volumes that nobody has.",
   options: [
-    {
-      name: "all",
-      short: "a",
-      help: "remove all images that no container uses, not only those without a name",
-    },
-    {
-      name: "filter",
-      value: "NAME=VALUE",
-      repeats: true,
-      help: "remove only what fits: until=24h, label=KEY[=VALUE], label!=...",
-    },
-    { name: "force", short: "f", help: "do not ask" },
+    ALL_IMAGES,
+    ...pruneOptions(),
     { name: "volumes", help: "also remove volumes without a name that no container has" },
   ],
-  async run({ args, options, global }) {
-    if (args.length > 0) throw new UsageError({ what: "cannot prune", why: "prune takes no arguments" });
-    const filters = parseFilters(options.list("filter"), FILTERS);
-    const all = options.flag("all");
-    const withVolumes = options.flag("volumes");
+  async run(invocation) {
+    const filters = readPruneFilters(invocation, "the system");
+    const all = invocation.options.flag("all");
+    const withVolumes = invocation.options.flag("volumes");
     if (withVolumes && filters.has("until")) {
       throw new UsageError({
         what: "cannot prune",
         why: 'the "until" filter is not supported with "--volumes"',
       });
     }
-    if (!options.flag("force") && !confirm(warning(all, withVolumes, filters))) return 0;
-    const session = await openSession(global, "remove containers and images");
+    if (!confirm(invocation, warning(all, withVolumes, filters))) return 0;
+    const session = await openSession(invocation.global, "remove containers and images");
     const store = storeOf(session);
     const containers = await pruneContainers(session, filters);
     if (containers.ids.length > 0) print(`Deleted Containers:\n${containers.ids.join("\n")}\n\n`);
     const volumes = withVolumes
       ? (await import("../volume/prune.ts")).pruneVolumes(session, false, filters)
       : 0;
-    const until = (filters.get("until") ?? []).map((text) => parseUntil(text, Date.now()));
     const removed = pruneImages(new ImageCatalog(store), {
       all,
       filters,
-      before: Math.min(...until),
+      before: untilOf(filters),
     });
     const images = tellRemoved(removed) + store.archives.prune();
     recordPrune(session.database, "image", images);

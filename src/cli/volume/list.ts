@@ -1,7 +1,7 @@
 import { allVolumes } from "../../container/volumes.ts";
 import { UsageError } from "../../errors.ts";
 import type { Command } from "../command.ts";
-import { formatRows } from "../format/listing.ts";
+import { formatOf, formatRows } from "../format/listing.ts";
 import { parseFilters } from "../image/filters.ts";
 import { print } from "../output.ts";
 import { openSession } from "../session.ts";
@@ -30,7 +30,7 @@ export const command: Command = {
     const filters = parseFilters(options.list("filter"), VOLUME_FILTERS);
     const { database, paths } = await openSession(global, "list volumes");
     const rows = filterVolumes(allVolumes(database), filters).map((volume) => volumeRow(volume, paths));
-    const format = options.text("format") || (options.flag("quiet") ? "{{.Name}}" : DEFAULT_FORMAT);
+    const format = formatOf(options, DEFAULT_FORMAT, "{{.Name}}");
     print(formatRows(VOLUMES, rows, format));
     return 0;
   },

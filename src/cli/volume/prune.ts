@@ -1,37 +1,29 @@
 import { recordPrune } from "../../container/events.ts";
 import { allVolumes, removeVolume, volumeSize } from "../../container/volumes.ts";
-import { UsageError } from "../../errors.ts";
 import type { Command } from "../command.ts";
-import { type Filters, parseFilters } from "../image/filters.ts";
+import { type Filters, flagFilter } from "../image/filters.ts";
+import { hasLabel } from "../labels.ts";
 import { print } from "../output.ts";
-import { confirm, reclaimed } from "../prune.ts";
+import { confirm, fitsLabels, pruneOptions, readPruneFilters, reclaimed } from "../prune.ts";
 import { openSession, type Session } from "../session.ts";
-import { hasLabels } from "./rows.ts";
+
+const FILTERS = ["all", "label", "label!"];
 
 export const command: Command = {
   usage: "[OPTIONS]",
   summary: "Remove volumes without a name that no container has, or with --all those with names too.",
   options: [
     { name: "all", short: "a", help: "remove all volumes that no container has, also those with names" },
-    {
-      name: "filter",
-      value: "NAME=VALUE",
-      repeats: true,
-      help: "remove only what fits: label=KEY[=VALUE], label!=...",
-    },
-    { name: "force", short: "f", help: "do not ask" },
+    ...pruneOptions(FILTERS),
   ],
-  async run({ args, options, global }) {
-    if (args.length > 0) {
-      throw new UsageError({ what: "cannot prune volumes", why: "prune takes no arguments" });
-    }
-    const filters = parseFilters(options.list("filter"), ["all", "label", "label!"]);
-    const all = options.flag("all") || filters.get("all")?.includes("true") === true;
-    if (!options.flag("force") && !confirm(warning(all))) {
+  async run(invocation) {
+    const filters = readPruneFilters(invocation, "volumes", FILTERS);
+    const all = invocation.options.flag("all") || flagFilter(filters, "all") === true;
+    if (!confirm(invocation, warning(all))) {
       print(reclaimed(0));
       return 0;
     }
-    const session = await openSession(global, "remove volumes");
+    const session = await openSession(invocation.global, "remove volumes");
     print(reclaimed(pruneVolumes(session, all, filters)));
     return 0;
   },
@@ -43,11 +35,9 @@ export const command: Command = {
  * @returns how many bytes that gave back
  */
 export function pruneVolumes({ database, paths }: Session, all: boolean, filters: Filters): number {
-  const unwanted = filters.get("label!") ?? [];
   const removable = allVolumes(database).filter((volume) =>
     volume.containers === 0 && (all || volume.isAnonymous) &&
-    hasLabels(volume, filters.get("label") ?? []) &&
-    !unwanted.some((label) => hasLabels(volume, [label]))
+    fitsLabels(filters, (label) => hasLabel(volume.labels, label))
   );
   let size = 0;
   const removed = removable.filter(({ name }) => {

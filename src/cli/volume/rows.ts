@@ -3,9 +3,9 @@ import { hasLabel } from "../labels.ts";
 import type { Volume } from "../../container/volumes.ts";
 import { type Paths, volumeData } from "../../state/paths.ts";
 import type { Filters } from "../image/filters.ts";
-import { flagFilter } from "../image/filters.ts";
+import { flagFilter, matchesName } from "../image/filters.ts";
 import type { Listing, Row } from "../format/listing.ts";
-import { fromJson, type Value } from "../template/value.ts";
+import { GoMap, Struct } from "../template/value.ts";
 
 export const VOLUMES: Listing = {
   type: "*formatter.volumeContext",
@@ -35,16 +35,20 @@ export function volumeRow({ name, labels }: Volume, paths: Paths): Row {
   };
 }
 
-export function describeVolume({ name, labels, created, options }: Volume, paths: Paths): Value {
-  return fromJson({
-    CreatedAt: new Date(created).toISOString().replace(/\.\d+Z$/, "Z"),
-    Driver: "local",
-    Labels: Object.keys(labels).length === 0 ? null : labels,
-    Mountpoint: volumeData(paths, name),
-    Name: name,
-    Options: Object.keys(options).length === 0 ? null : options,
-    Scope: "local",
-  });
+export function describeVolume({ name, labels, created, options }: Volume, paths: Paths): Struct {
+  const texts = (map: Readonly<Record<string, string>>) => {
+    const entries = new Map(Object.entries(map));
+    return new GoMap(entries, "map[string]string", "", entries.size === 0);
+  };
+  return new Struct("types.Volume", [
+    { name: "CreatedAt", value: new Date(created).toISOString().replace(/\.\d+Z$/, "Z") },
+    { name: "Driver", value: "local" },
+    { name: "Labels", value: texts(labels) },
+    { name: "Mountpoint", value: volumeData(paths, name) },
+    { name: "Name", value: name },
+    { name: "Options", value: texts(options) },
+    { name: "Scope", value: "local" },
+  ]);
 }
 
 export const VOLUME_FILTERS = ["dangling", "driver", "label", "name"];
@@ -57,11 +61,7 @@ export function filterVolumes(volumes: readonly Volume[], filters: Filters): Vol
   return volumes.filter((volume) =>
     (isDangling === undefined || isDangling === (volume.containers === 0)) &&
     (drivers === undefined || drivers.includes("local")) &&
-    (names === undefined || names.some((name) => volume.name.includes(name))) &&
-    hasLabels(volume, filters.get("label") ?? [])
+    (names === undefined || names.some((name) => matchesName(volume.name, name))) &&
+    (filters.get("label") ?? []).every((label) => hasLabel(volume.labels, label))
   );
-}
-
-export function hasLabels({ labels }: Volume, wanted: readonly string[]): boolean {
-  return wanted.every((text) => hasLabel(labels, text));
 }

@@ -1,6 +1,6 @@
 import { createGunzip } from "node:zlib";
 import { pipeline, Readable } from "node:stream";
-import { CompressionError, type Content, contentChunks } from "./stream.ts";
+import { CompressionError } from "./stream.ts";
 
 /** How much comes out at once, in bytes. */
 const CHUNK = 1 << 20;
@@ -13,10 +13,12 @@ const CHUNK = 1 << 20;
  * while hashing and writing are on other threads anyway, nothing is gained.
  * @throws {CompressionError} when it is damaged or cut
  */
-export async function* gunzip(content: Content): AsyncGenerator<Uint8Array, void> {
+export async function* gunzip(
+  compressed: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array, void> {
   const stream = createGunzip({ chunkSize: CHUNK });
   // whatever fails comes out of the loop below, for pipeline() hands it on
-  pipeline(Readable.from(contentChunks(content)), stream, () => {});
+  pipeline(Readable.from(compressed), stream, () => {});
   try {
     yield* stream;
   } catch (error) {

@@ -1,6 +1,6 @@
 /** A layer's uncompressed tar, from first byte to last. */
 import { PlainStream } from "../compression/plain.ts";
-import { type ByteStream, type Content, DecompressedStream } from "../compression/stream.ts";
+import { type ByteStream, type Content, contentChunks, DecompressedStream } from "../compression/stream.ts";
 import { readAt } from "../read_at.ts";
 import type { FileRange } from "../tar/reader.ts";
 
@@ -18,6 +18,11 @@ export type Compression = "gzip" | "zstd";
 export function compressionOf({ file, offset, size }: FileRange): Compression | undefined {
   const start = new Uint8Array(Math.min(4, size));
   readAt(file, offset, start);
+  return compressionOfStart(start);
+}
+
+/** @param start at least its first four bytes, if it has so many */
+export function compressionOfStart(start: Uint8Array): Compression | undefined {
   return (["gzip", "zstd"] as const).find((compression) => STARTS[compression](start));
 }
 
@@ -38,7 +43,7 @@ export function openLayer(blob: Content): ByteStream {
 const DECOMPRESSORS: Readonly<Record<Compression, (blob: Content) => AsyncGenerator<Uint8Array, void>>> = {
   async *gzip(blob) {
     const { gunzip } = await import("../compression/gzip.ts");
-    yield* gunzip(blob);
+    yield* gunzip(contentChunks(blob));
   },
   async *zstd(blob) {
     const { unzstd } = await import("../compression/zstd.ts");

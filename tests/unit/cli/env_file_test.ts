@@ -19,7 +19,7 @@ Deno.test("a file's variables are taken as they are, without comments and empty 
 
 Deno.test("what is no variable is refused, with what is wrong", () => {
   assertThrows(() => read("A B=1\n"), DhowError, "'A B' contains whitespaces");
-  assertThrows(() => read("A=1\n=2\n"), DhowError, "line 2 has no variable name");
+  assertThrows(() => read("A=1\n=2\n"), DhowError, "line 2 has no name");
   assertThrows(() => read(Uint8Array.of(65, 61, 0xff)), DhowError, "not UTF-8");
   assertThrows(() => readEnvFile("/no/such/file"), DhowError, "cannot use the variables");
 });

@@ -7,17 +7,25 @@ const BIND = { type: "bind", readOnly: false, propagation: "rprivate", createsSo
 const VOLUME = { type: "volume", readOnly: false, noCopy: false } as const;
 
 Deno.test("-v takes a path of the host, a volume's name, or neither", () => {
-  assertEquals(parseVolume("/a:/b"), { ...BIND, source: "/a", target: "/b" });
-  assertEquals(parseVolume("/a/../c/:/b/./x//"), { ...BIND, source: "/c", target: "/b/x" });
-  assertEquals(parseVolume("./a:/b"), { ...BIND, source: `${Deno.cwd()}/a`, target: "/b" });
-  assertEquals(parseVolume("name:/b"), { ...VOLUME, name: "name", target: "/b" });
-  assertEquals(parseVolume("/b"), { ...VOLUME, name: undefined, target: "/b" });
+  const written = (text: string) => ({ written: text });
+  assertEquals(parseVolume("/a:/b"), { ...BIND, source: "/a", target: "/b", ...written("/a:/b") });
+  assertEquals(parseVolume("/a/../c/:/b/./x//"), {
+    ...BIND,
+    source: "/c",
+    target: "/b/x",
+    ...written("/c:/b/./x//"),
+  });
+  const here = `${Deno.cwd()}/a`;
+  assertEquals(parseVolume("./a:/b"), { ...BIND, source: here, target: "/b", ...written(`${here}:/b`) });
+  assertEquals(parseVolume("name:/b"), { ...VOLUME, name: "name", target: "/b", ...written("name:/b") });
+  assertEquals(parseVolume("/b"), { ...VOLUME, name: undefined, target: "/b", ...written("/b") });
   assertEquals(parseVolume("/a:/b:ro,rslave,z"), {
     ...BIND,
     source: "/a",
     target: "/b",
     readOnly: true,
     propagation: "rslave",
+    ...written("/a:/b:ro,rslave,z"),
   });
   assertEquals(parseVolume("name:/b:nocopy,ro"), {
     ...VOLUME,
@@ -25,6 +33,7 @@ Deno.test("-v takes a path of the host, a volume's name, or neither", () => {
     target: "/b",
     readOnly: true,
     noCopy: true,
+    ...written("name:/b:nocopy,ro"),
   });
 });
 
@@ -67,6 +76,16 @@ Deno.test("--mount says the same in words", () => {
     readOnly: false,
     options: ["noexec", "nosuid", "nodev", "size=64m", "mode=700"],
   });
+  assertEquals(parseMount(`type=bind,"source=/a,b","target=/""c"""`), {
+    type: "bind",
+    source: "/a,b",
+    target: '/"c"',
+    readOnly: false,
+    propagation: "rprivate",
+    createsSource: false,
+  });
+  assertRefused(() => parseMount('type=bind,source=/"a,target=/b'), /out of place/);
+  assertRefused(() => parseMount('type=bind,"source=/a'), /out of place/);
   assertRefused(() => parseMount("type=bind,source=/a"), /target is required/);
   assertRefused(() => parseMount("type=bind,target=/a"), /field Source must not be empty/);
   assertRefused(() => parseMount("type=bind,source=a,target=/a"), /mount path must be absolute/);
@@ -95,4 +114,6 @@ Deno.test("--tmpfs runs nothing, and has no devices and no setuid, unless it is 
 Deno.test("two mounts in one place are refused, however they are written", () => {
   const options = new ParsedOptions({ volume: ["/a:/x/y"], mount: [], tmpfs: ["/x/./y/"] });
   assertRefused(() => readMounts(options), /^Duplicate mount point: \/x\/y/);
+  const twice = new ParsedOptions({ volume: ["/a:/b", "/a:/b"], mount: [], tmpfs: ["/t", "/t"] });
+  assertEquals(readMounts(twice).map(({ target }) => target), ["/b", "/t"]);
 });

@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { parse } from "../../../src/cli/command.ts";
 import { readRunOptions, RUN_OPTIONS } from "../../../src/cli/run_options.ts";
-import { UsageError } from "../../../src/errors.ts";
+import { OptionError, UsageError } from "../../../src/errors.ts";
 import { OPTIONS as NOTHING } from "../container/sample.ts";
 
 function options(...args: string[]) {
@@ -57,6 +57,22 @@ Deno.test("an empty --platform leaves the choice to dhow", () => {
   assertEquals(options("--platform", "", "sample"), NOTHING);
 });
 
+Deno.test("what is empty is as good as not given", () => {
+  const empty = ["name", "hostname", "workdir", "user", "cidfile", "log-driver", "restart"];
+  assertEquals(options(...empty.map((name) => `--${name}=`), "sample"), NOTHING);
+});
+
+Deno.test("labels come from files, too, and those of the command line win", async () => {
+  const file = await Deno.makeTempFile();
+  try {
+    await Deno.writeTextFile(file, "a=1\n# none\nb\n");
+    const { labels } = options("-l", "a=2", "--label-file", file, "-l", "c=d=e", "sample");
+    assertEquals(labels, { a: "2", b: "", c: "d=e" });
+  } finally {
+    await Deno.remove(file);
+  }
+});
+
 Deno.test("a variable without a value is the caller's, and is taken away if the caller has none", () => {
   Deno.env.set("DHOW_TEST_SET", "a=b c");
   Deno.env.delete("DHOW_TEST_UNSET");
@@ -90,9 +106,10 @@ const REFUSED: readonly [what: string, args: string[], said: string][] = [
   ["a host name that ends with a newline", ["--hostname=a\n", "x"], "host name"],
   ["a host name that begins with a dash", ["--hostname=-a", "x"], '"-a"'],
   ["a host name that is too long", [`--hostname=${"a".repeat(64)}`, "x"], "63"],
-  ["an empty host name", ["--hostname=", "x"], "host name"],
   ["a working directory that is not absolute", ["-w", "app", "x"], '"app"'],
-  ["an empty working directory", ["--workdir=", "x"], "working directory"],
+  ["a label without a name", ["--label==x", "x"], "no name"],
+  ["a label with a space in its name", ["-l", "a b=c", "x"], "'a b' contains whitespaces"],
+  ["a log driver that there is not", ["--log-driver=syslog", "x"], '"syslog"'],
   ["a name server by its name", ["--dns", "dns.example", "x"], '"dns.example"'],
   ["a name server with more in its line", ["--dns=192.0.2.1\noptions x", "x"], "name server"],
   ["a variable without a name", ["-e", "=value", "x"], '"=value"'],
@@ -125,9 +142,12 @@ Deno.test("a restart policy has a name, and on failure a number of times", () =>
   assertEquals(policy("on-failure:3"), { name: "on-failure", retries: 3 });
   assertEquals([policy("no"), policy("")], [NOTHING.restart, NOTHING.restart]);
   for (
-    const text of ["never", "always:2", "on-failure:", "on-failure:x", "on-failure:-1", "ALWAYS", " always"]
+    const text of ["never", "always:2", "on-failure:-1", "ALWAYS", " always"]
   ) {
     assertThrows(() => policy(text), UsageError, "there is no restart policy");
+  }
+  for (const text of ["on-failure:", "on-failure:x", "on-failure:1:2"]) {
+    assertThrows(() => policy(text), OptionError, "names no number of restarts");
   }
   assertThrows(() => options("--rm", "--restart", "always", "sample"), UsageError, "--restart and --rm");
   assertEquals(options("--rm", "--restart", "no", "sample").remove, true);

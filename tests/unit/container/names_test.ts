@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertThrows } from "@std/assert";
-import { checkName, newId, settleName } from "../../../src/container/names.ts";
+import { newId, parseName, settleName } from "../../../src/container/names.ts";
 import { TakenError, UsageError } from "../../../src/errors.ts";
 import { addContainer, TemporaryState } from "../state/temporary.ts";
 
@@ -9,12 +9,15 @@ Deno.test("an id is 64 hexadecimal digits, and no two are the same", () => {
 });
 
 for (const name of ["ab", "web1", "a.b-c_d", "0x", "A".repeat(200)]) {
-  Deno.test(`${name.slice(0, 20)} can be a container's name`, () => checkName(name));
+  Deno.test(`${name.slice(0, 20)} can be a container's name`, () => {
+    assertEquals(parseName(name), name);
+    assertEquals(parseName(`/${name}`), name);
+  });
 }
 
 for (const name of ["", "a", "-ab", ".ab", "_ab", "a b", "a/b", "../ab", "ab\n", "ä1", "a$b", "ab;"]) {
   Deno.test(`${JSON.stringify(name)} cannot be a container's name, and the error says what can`, () => {
-    assertThrows(() => checkName(name), UsageError, JSON.stringify(name));
+    assertThrows(() => parseName(name), UsageError, JSON.stringify(name));
   });
 }
 
@@ -35,7 +38,7 @@ Deno.test("a container without a name gets one that docker would take, and that 
     addContainer(database, String(index), name);
     return name;
   });
-  for (const name of names) checkName(name);
+  for (const name of names) parseName(name);
   assertEquals(new Set(names).size, 50);
 });
 

@@ -20,12 +20,12 @@ const ids = (text: string, passwd = PASSWD, group = GROUP) => {
 };
 
 Deno.test("nobody in particular is root, with root's groups and home", () => {
-  assertEquals(resolve(""), { uid: 0, gid: 0, additionalGids: [10], home: "/root" });
-  assertEquals(resolve("", "", ""), { uid: 0, gid: 0, additionalGids: [], home: "/" });
+  assertEquals(resolve(""), { uid: 0, gid: 0, additionalGids: [0, 10], home: "/root" });
+  assertEquals(resolve("", "", ""), { uid: 0, gid: 0, additionalGids: [0], home: "/" });
 });
 
 Deno.test("a user's name gives its ids, memberships and home", () => {
-  assertEquals(resolve("app"), { uid: 1000, gid: 1001, additionalGids: [10, 6], home: "/home/app" });
+  assertEquals(resolve("app"), { uid: 1000, gid: 1001, additionalGids: [1001, 10, 6], home: "/home/app" });
 });
 
 Deno.test("a number that is listed gives that entry's group, memberships and home, too", () => {
@@ -33,15 +33,15 @@ Deno.test("a number that is listed gives that entry's group, memberships and hom
 });
 
 Deno.test("a number need not be listed", () => {
-  assertEquals(resolve("4711"), { uid: 4711, gid: 0, additionalGids: [], home: "/" });
-  assertEquals(ids("2147483647", "", ""), [2147483647, 0, []]);
+  assertEquals(resolve("4711"), { uid: 4711, gid: 0, additionalGids: [0], home: "/" });
+  assertEquals(ids("2147483647", "", ""), [2147483647, 0, [0]]);
 });
 
 Deno.test("with a group, only that group counts", () => {
-  assertEquals(ids("app:disk"), [1000, 6, []]);
-  assertEquals(ids("app:4711"), [1000, 4711, []]);
-  assertEquals(ids("4711:wheel"), [4711, 10, []]);
-  assertEquals(ids(":disk"), [0, 6, []]);
+  assertEquals(ids("app:disk"), [1000, 6, [6]]);
+  assertEquals(ids("app:4711"), [1000, 4711, [4711]]);
+  assertEquals(ids("4711:wheel"), [4711, 10, [10]]);
+  assertEquals(ids(":disk"), [0, 6, [6]]);
 });
 
 Deno.test("a colon without a group after it changes nothing", () => {
@@ -75,8 +75,8 @@ for (
 Deno.test("a number is a number, even where the image calls another user by it", () => {
   // CVE-2016-3697: a numeric name in the image's passwd made --user 1000 root
   const passwd = "1000:x:0:0::/root:/bin/sh\n";
-  assertEquals(ids("1000", passwd, ""), [1000, 0, []]);
-  assertEquals(ids("0:10", PASSWD, "10:x:0:\n"), [0, 10, []]);
+  assertEquals(ids("1000", passwd, ""), [1000, 0, [0]]);
+  assertEquals(ids("0:10", PASSWD, "10:x:0:\n"), [0, 10, [10]]);
 });
 
 for (const text of ["+1", "-1", "007", "4294967296"]) {
@@ -112,7 +112,7 @@ Deno.test("lines that end as on Windows mean the same", () => {
 
 Deno.test("a name is matched whole", () => {
   assertThrows(() => resolve("ap"), ImageError);
-  assertEquals(ids("app", PASSWD, "x:x:9:application,zapp\n"), [1000, 1001, []]);
+  assertEquals(ids("app", PASSWD, "x:x:9:application,zapp\n"), [1000, 1001, [1001]]);
 });
 
 Deno.test("groups that are added come from the image's list, or are numbers that need not be in it", () => {

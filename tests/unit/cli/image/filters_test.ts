@@ -1,29 +1,30 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { parseUntil } from "../../../../src/cli/image/filters.ts";
-import { UsageError } from "../../../../src/errors.ts";
+import { checkValues, flagFilter, matchesName, parseFilters } from "../../../../src/cli/image/filters.ts";
+import { OptionError, UsageError } from "../../../../src/errors.ts";
 
-const NOW = Date.parse("2024-01-10T00:00:00Z");
-const HOUR = 3_600_000;
+Deno.test("filters have names and values, and one that is empty is none", () => {
+  const filters = parseFilters(["label=a=b", "", " Label = c ", "id="], ["label", "id"]);
+  assertEquals([...filters], [["label", ["a=b", "c"]], ["id", [""]]]);
+  assertThrows(() => parseFilters(["label"], ["label"]), OptionError, "expected name=value");
+  assertThrows(() => parseFilters(["=x"], ["label"]), UsageError, "invalid filter ''");
+  assertThrows(() => parseFilters(["other=x"], ["label"]), UsageError, "invalid filter 'other'");
+});
 
-for (
-  const [text, time] of [
-    ["1704067200", Date.parse("2024-01-01T00:00:00Z")],
-    ["1704067200.5", Date.parse("2024-01-01T00:00:00.500Z")],
-    ["24h", NOW - 24 * HOUR],
-    ["1h30m", NOW - 1.5 * HOUR],
-    ["1.5h", NOW - 1.5 * HOUR],
-    ["10s500ms", NOW - 10_500],
-    ["2024-01-01T00:00:00Z", Date.parse("2024-01-01T00:00:00Z")],
-    ["2024-01-01T00:00:00+02:00", Date.parse("2023-12-31T22:00:00Z")],
-    ["2024-01-01T12:00:00", new Date(2024, 0, 1, 12).getTime()],
-    ["2024-01-01", new Date(2024, 0, 1).getTime()],
-  ] as const
-) {
-  Deno.test(`until=${text} is a time that docker knows too`, () => assertEquals(parseUntil(text, NOW), time));
-}
+Deno.test("a value that cannot be is refused in docker's words", () => {
+  const filters = parseFilters(["status=running", "status=late", "dangling=maybe"], ["status", "dangling"]);
+  checkValues(filters, "status", () => true);
+  checkValues(filters, "exited", () => false);
+  const known = (value: string) => value === "running";
+  assertThrows(() => checkValues(filters, "status", known), UsageError, "invalid filter 'status=late'");
+  assertThrows(() => flagFilter(filters, "dangling"), UsageError, "dangling=[maybe]");
+});
 
-for (const text of ["", "xx", "1x", "h", "24h!", "yesterday", "2024-13-01", "2024-01-01T99:00:00Z"]) {
-  Deno.test(`until=${JSON.stringify(text)} is refused in docker's words`, () => {
-    assertThrows(() => parseUntil(text, NOW), UsageError, "failed to parse value as time or duration");
-  });
-}
+Deno.test("a name fits a regular expression of a part of it, and what is none as it stands", () => {
+  assertEquals(["web", "^we", "w.b", "b$"].map((value) => matchesName("web", value)), [
+    true,
+    true,
+    true,
+    true,
+  ]);
+  assertEquals([matchesName("web", "^e"), matchesName("a[b", "[")], [false, true]);
+});

@@ -1,4 +1,5 @@
-import { UsageError } from "../../errors.ts";
+import { UsageError } from "../errors.ts";
+import type { ParsedOptions } from "./command.ts";
 
 const UNITS: Readonly<Record<string, number>> = {
   ns: 1e-9,
@@ -10,6 +11,12 @@ const UNITS: Readonly<Record<string, number>> = {
   h: 3600,
 };
 
+/** The moment that an option names, in seconds since 1970; undefined when it is not given, or empty. */
+export function readMoment(options: ParsedOptions, name: string): number | undefined {
+  const text = options.text(name) ?? "";
+  return text === "" ? undefined : parseMoment(text, Date.now());
+}
+
 /**
  * A moment as docker's users write it: a Go duration before now (`1h30m`), seconds since 1970, or a date, of which parts may be
  * missing at the end and which is local without a zone.
@@ -19,10 +26,12 @@ const UNITS: Readonly<Record<string, number>> = {
  */
 export function parseMoment(text: string, now: number): number {
   if (/^-?\d+(\.\d+)?$/.test(text)) return Number(text);
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g)];
-  if (parts.length > 0 && parts.map(([all]) => all).join("") === text) {
+  const sign = text.startsWith("-") ? -1 : 1;
+  const duration = text.replace(/^[+-]/, "");
+  const parts = [...duration.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g)];
+  if (parts.length > 0 && parts.map(([all]) => all).join("") === duration) {
     const seconds = parts.reduce((sum, [, number, unit]) => sum + Number(number) * UNITS[unit!]!, 0);
-    return now / 1000 - seconds;
+    return now / 1000 - sign * seconds;
   }
   const date =
     /^(\d{4}-\d{2}-\d{2})(?:T(\d{2})(?::(\d{2})(?::(\d{2}(?:\.\d{1,9})?))?)?)?(Z|[+-]\d{2}:\d{2})?$/.exec(
