@@ -46,7 +46,7 @@ export const command: Command = {
     const { database, paths, store } = await openSession(global, "commit containers");
     const found = findContainer(database, name);
     const container = isRunning(found)
-      ? committedRunning(findRunning(database, found.id, "cannot commit"))
+      ? committedRunning(findRunning(database, found.id, "cannot commit"), found)
       : committedStopped(database, found);
     using parent = await openParent(store, container.image, paths.state);
     const work = { container, parent, paths };

@@ -12,6 +12,7 @@ import { parseAddress } from "../network/subnet.ts";
 import { UsageError } from "../errors.ts";
 import type { Invocation, Option, ParsedOptions } from "./command.ts";
 import { readEnvFile } from "./env_file.ts";
+import { HEALTH_OPTIONS, readHealthcheck } from "./health_options.ts";
 import { MOUNT_OPTIONS, readMounts } from "./mount_options.ts";
 import { INSECURE, PLATFORM, readPlatform } from "./registry_options.ts";
 
@@ -85,6 +86,7 @@ export const RUN_OPTIONS: readonly Option[] = [
   },
   { name: "uts", value: "MODE", help: "private (default) or host: whose host name" },
   ...MOUNT_OPTIONS,
+  ...HEALTH_OPTIONS,
 ];
 
 function isAddress(text: string): boolean {
@@ -131,6 +133,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
       throw wrong(`${JSON.stringify(server)} is not the address of a name server`);
     }
   }
+  const healthcheck = readHealthcheck(options);
   return {
     image,
     pull,
@@ -164,6 +167,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     init: options.flag("init"),
     ...readSharing(options, wrong),
     mounts: readMounts(options),
+    ...(healthcheck === undefined ? {} : { healthcheck }),
   };
 }
 

@@ -111,7 +111,8 @@ async function attend(program: JoinedProgram, relay: TerminalRelay, options: Exe
 const notRunning = ({ id }: ContainerRecord) =>
   new DhowError({ what: WHAT, why: `Container ${id} is not running` });
 
-function openFirstProcess(container: ContainerRecord): ProcessHandle {
+/** @throws {DhowError} when it does not run its program (yet, or any more), or stands still */
+export function openFirstProcess(container: ContainerRecord): ProcessHandle {
   const { status, process } = container;
   const isUp = status === "running" || status === "foreground";
   const handle = isUp ? ProcessHandle.open(process) : undefined;
@@ -134,15 +135,18 @@ async function isStillThere(process: ProcessHandle): Promise<boolean> {
   return !(await process.ended(0));
 }
 
-function withoutStreams({ detach, terminal, interactive }: ExecOptions): readonly number[] {
+function withoutStreams(
+  { detach, terminal, interactive }: Omit<ExecOptions, "detachKeys">,
+): readonly number[] {
   if (detach || terminal) return [0, 1, 2];
   return interactive ? [] : [0];
 }
 
-function prepareJoin(
+/** What a program in a container is to be like. */
+export function prepareJoin(
   database: Database,
   { id, config }: ContainerRecord,
-  options: ExecOptions,
+  options: Omit<ExecOptions, "detachKeys">,
   pid: number,
 ): JoinSetup {
   const { defaults, options: wanted } = config;
@@ -188,7 +192,12 @@ function cgroupFolders(database: Database, id: string): readonly string[] {
   return journal.flatMap((entry) => entry.undo === "remove-cgroups" ? entry.folders : []);
 }
 
-function explain({ step, errno }: JoinFailure, setup: JoinSetup, container: ContainerRecord): DhowError {
+/** Why a program could not be executed, in words. */
+export function explain(
+  { step, errno }: JoinFailure,
+  setup: JoinSetup,
+  container: ContainerRecord,
+): DhowError {
   const why = errno === 0 ? "the container has ended meanwhile" : describeErrno(errno);
   const error = (what: string, hint?: string) =>
     new HostError({ what, why, ...(hint === undefined ? {} : { hint }) });

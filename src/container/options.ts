@@ -1,4 +1,5 @@
 import type { MountRequest } from "./mounts.ts";
+import type { Healthcheck } from "../image/healthcheck.ts";
 import type { Platform } from "../image/platform.ts";
 
 /** What a user can choose for a container: the options of `run`. */
@@ -50,6 +51,8 @@ export interface RunOptions {
   readonly ipc: Sharing;
   readonly uts: Sharing;
   readonly mounts: readonly MountRequest[];
+  /** How its health is checked, as far as that is not left to the image. */
+  readonly healthcheck?: Healthcheck;
 }
 
 /** When a container that has ended is started again. */

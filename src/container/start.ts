@@ -8,6 +8,7 @@ import { stepDone } from "../plan/fault.ts";
 import type { MonitorSetup, Plan } from "../plan/step.ts";
 import { identify, isSelf } from "../state/process_identity.ts";
 import type { ResolvedImage } from "./image.ts";
+import { beginHealth, probingIn } from "./health.ts";
 import { recordUndo } from "./journal.ts";
 import { leaveNetworkBehind } from "./keeper.ts";
 import { laterEnvironment } from "./later.ts";
@@ -152,6 +153,7 @@ function register(context: RunContext, id: string, image: ResolvedImage): Plan {
     if (record.status !== "restarting") {
       database.run("UPDATE containers SET restarts = 0, restart_delay = 0, stopped = 0 WHERE id = ?", id);
     }
+    if (probingIn(record) !== undefined) beginHealth(database, id);
     const endpoint = options.network === "bridge"
       ? allocateEndpoint(database, id, options.address, (text) => log.info(text))
       : undefined;
@@ -179,8 +181,10 @@ function assertStartable({ id, owner, status }: ContainerRecord): void {
   });
 }
 
-function monitorOf({ paths, ownCommand }: RunContext, { id, config }: ContainerRecord): MonitorSetup {
+function monitorOf({ paths, ownCommand }: RunContext, record: ContainerRecord): MonitorSetup {
+  const { id, config } = record;
   const { terminal, interactive, log } = config.options;
+  const probing = probingIn(record);
   return {
     id,
     terminal,
@@ -189,5 +193,8 @@ function monitorOf({ paths, ownCommand }: RunContext, { id, config }: ContainerR
     exitPath: exitPath(paths, id),
     command: [...ownCommand, "ended", id],
     environment: laterEnvironment(),
+    ...(probing === undefined
+      ? {}
+      : { probe: { nanoseconds: probing.interval, command: [...ownCommand, "probe", id] } }),
   };
 }

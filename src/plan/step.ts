@@ -50,6 +50,16 @@ export interface MonitorSetup {
   /** What it becomes when the container has ended: a program by its path. */
   readonly command: readonly string[];
   readonly environment: readonly string[];
+  /** Absent for a container whose health is not checked. */
+  readonly probe?: ProbeSetup;
+}
+
+/** What a monitor executes again and again while its container runs. */
+export interface ProbeSetup {
+  /** Between the end of one and the start of the next, and before the first. */
+  readonly nanoseconds: number;
+  /** A program by its path. */
+  readonly command: readonly string[];
 }
 
 /** A step on the host, outside of the container. */

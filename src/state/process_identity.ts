@@ -19,13 +19,29 @@ export function bootId(): string {
   return currentBootId;
 }
 
-/** State, flags and start time of a process (proc(5)); undefined when there is none. */
-function readStat(pid: number): { state: string; flags: number; startTime: number } | undefined {
+/** What the kernel tells of a process. */
+interface ProcessStat {
+  readonly state: string;
+  readonly parent: number;
+  readonly session: number;
+  readonly flags: number;
+  readonly startTime: number;
+}
+
+/** What /proc/PID/stat tells (proc(5)); undefined when there is no such process. */
+export function readStat(pid: number): ProcessStat | undefined {
   const stat = readIfThere(`/proc/${pid}/stat`);
   if (stat === undefined) return undefined;
   // the second field is the program's name in parentheses, and may itself hold spaces and parentheses
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return { state: fields[0] ?? "", flags: Number(fields[6]), startTime: Number(fields[19]) };
+  const number = (index: number) => Number(fields[index]);
+  return {
+    state: fields[0] ?? "",
+    parent: number(1),
+    session: number(3),
+    flags: number(6),
+    startTime: number(19),
+  };
 }
 
 /** Names a process that exists now. @throws {Error} when it does not */
@@ -40,12 +56,24 @@ export function isSelf({ pid, startTime, bootId: boot }: ProcessIdentity): boole
   return pid === Deno.pid && boot === bootId() && startTime === readStat(pid)?.startTime;
 }
 
+/** Whether this process is a child of it, and it has not ended. */
+export function isParent(identity: ProcessIdentity): boolean {
+  return identity.pid === Deno.ppid && isAlive(identity);
+}
+
 /** Whether the process still runs. A zombie does not: it holds nothing any more. Nor does nobody: null. */
 export function isAlive(identity: ProcessIdentity | null): boolean {
   if (identity === null || identity.bootId !== bootId()) return false;
   const stat = readStat(identity.pid);
   return stat !== undefined && stat.startTime === identity.startTime && stat.state !== "Z" &&
     stat.state !== "X";
+}
+
+/** Whether a process is about to end: what is in its pid namespace ends already. */
+export function isEnding(identity: ProcessIdentity | null): boolean {
+  const PF_EXITING = 0x4; // include/linux/sched.h
+  const stat = identity === null ? undefined : readStat(identity.pid);
+  return stat === undefined || stat.startTime !== identity!.startTime || (stat.flags & PF_EXITING) !== 0;
 }
 
 /** Whether a process has executed a program since it was made, and is not just the copy of its parent any more. */

@@ -1,3 +1,4 @@
+import { allHealth, type HealthStatus } from "../../container/health.ts";
 import { allContainers, type ContainerRecord, findContainer } from "../../container/records.ts";
 import { UsageError } from "../../errors.ts";
 import type { Command } from "../command.ts";
@@ -6,12 +7,22 @@ import { type Filters, parseFilters } from "../image/filters.ts";
 import { hasLabel } from "../labels.ts";
 import { print } from "../output.ts";
 import { openSession } from "../session.ts";
-import { containerRow, CONTAINERS, DEFAULT_FORMAT, isUp, pausedOnes, SIZE_COLUMN, stateOf } from "./rows.ts";
+import {
+  containerRow,
+  CONTAINERS,
+  DEFAULT_FORMAT,
+  healthStatus,
+  isUp,
+  pausedOnes,
+  SIZE_COLUMN,
+  stateOf,
+} from "./rows.ts";
 
 const FILTERS = [
   "ancestor",
   "before",
   "exited",
+  "health",
   "id",
   "label",
   "name",
@@ -20,6 +31,9 @@ const FILTERS = [
   "status",
   "volume",
 ];
+
+/** What the filter of that name takes. */
+const HEALTH: readonly string[] = ["none", "starting", "healthy", "unhealthy"];
 
 export const command: Command = {
   usage: "[OPTIONS]",
@@ -49,6 +63,8 @@ export const command: Command = {
     const session = await openSession(global, "list containers");
     const { database } = session;
     const isPaused = pausedOnes();
+    const checked = allHealth(database);
+    const healthOf = (container: ContainerRecord) => checked.get(container.id);
     const meetsState = options.flag("all") || last !== undefined || filters.has("status") ||
       filters.has("exited");
     const found = filterContainers(
@@ -56,6 +72,7 @@ export const command: Command = {
       filters,
       (name) => findContainer(database, name),
       isPaused,
+      healthOf,
     ).filter((container) => meetsState || isUp(container)).slice(0, last);
     const withSize = options.flag("size");
     const usual = withSize ? DEFAULT_FORMAT + SIZE_COLUMN : DEFAULT_FORMAT;
@@ -63,7 +80,7 @@ export const command: Command = {
     // docker measures also when only the format wants it
     const needsSize = withSize || /\.Size\b/.test(format);
     const sizeOf = needsSize ? (await import("./sizes.ts")).sizesIn(session) : undefined;
-    const how = { truncate: !options.flag("no-trunc"), now: Date.now(), isPaused, sizeOf };
+    const how = { truncate: !options.flag("no-trunc"), now: Date.now(), isPaused, healthOf, sizeOf };
     print(formatRows(CONTAINERS, found.map((container) => containerRow(container, how)), format));
     return 0;
   },
@@ -85,12 +102,21 @@ export function filterContainers(
   filters: Filters,
   find: (name: string) => ContainerRecord,
   isPaused: (container: ContainerRecord) => boolean,
+  healthOf: (container: ContainerRecord) => HealthStatus | undefined = () => undefined,
 ): ContainerRecord[] {
+  for (const value of filters.get("health") ?? []) {
+    if (HEALTH.includes(value)) continue;
+    throw new UsageError({ what: "Unrecognised filter value for health", why: value });
+  }
   const tests: Readonly<Record<string, (container: ContainerRecord, value: string) => boolean>> = {
     ancestor: ({ image, config }, value) =>
       image.startsWith(value) || image.startsWith(`sha256:${value}`) || config.options.image === value ||
       config.options.image === `${value}:latest` || `${config.options.image}:latest` === value,
     exited: ({ status, exitCode }, value) => status === "exited" && String(exitCode) === value,
+    health: (container, value) => {
+      const runs = stateOf(container, isPaused(container)) === "running";
+      return (healthStatus(healthOf(container), runs) ?? "none") === value;
+    },
     id: ({ id }, value) => id.startsWith(value),
     name: ({ name }, value) => matches(name, value),
     network: ({ config }, value) => config.options.network === value,

@@ -88,7 +88,8 @@ function isMeant({ type, action, actor, attributes }: Event, filters: Filters): 
       type === "container"
         ? isCalled(value, actor, attributes["name"])
         : isCalled(value, attributes["container"], undefined),
-    event: (value) => action === value,
+    // of those that say more than a word, docker takes the word
+    event: (value) => action === value || (value === "health_status" && action.startsWith(value)),
     image: (value) =>
       image === value || image === `${value}:latest` || (type === "image" && isCalled(value, actor, image)),
     network: (value) => type === "network" && isCalled(value, actor, attributes["name"]),

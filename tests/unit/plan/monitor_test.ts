@@ -1,6 +1,7 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Arena } from "../../../ffi/arena.ts";
 import { SIG_SETMASK } from "../../../ffi/constants.ts";
+import { pathExists } from "../../../ffi/files.ts";
 import { makePipe, waitForExit } from "../../../ffi/process.ts";
 import { CallTable, libcCall } from "../../../ffi/table.ts";
 import { LogReader } from "../../../src/container/log_reader.ts";
@@ -8,6 +9,7 @@ import { readEnd } from "../../../src/container/settle.ts";
 import { EXIT_SIZE, STREAMS } from "../../../src/plan/monitor.ts";
 import { Monitor } from "../../../src/plan/monitored.ts";
 import { containerState, pathsUnder } from "../../../src/state/paths.ts";
+import { eventually } from "../../support/eventually.ts";
 
 const DECODER = new TextDecoder();
 
@@ -25,6 +27,8 @@ interface Options {
   readonly files?: number;
   /** In place of the log. */
   readonly log?: string;
+  /** What looks at its health, as a script. */
+  readonly probe?: { readonly milliseconds: number; readonly script: string };
   /** What is done once the monitor may go on. */
   readonly meanwhile?: (folder: string) => Promise<void>;
 }
@@ -33,7 +37,7 @@ interface Options {
 async function monitored(
   script: string,
   check: (seen: Seen) => void | Promise<void>,
-  { size, files = 1, log, meanwhile }: Options = {},
+  { size, files = 1, log, probe, meanwhile }: Options = {},
 ): Promise<void> {
   const root = Deno.makeTempDirSync({ prefix: "dhow-unit-" });
   const paths = pathsUnder(root);
@@ -49,6 +53,12 @@ async function monitored(
     exitPath: `${folder}/exit`,
     command: ["/bin/sh", "-c", `echo "$V, open: $(ls /proc/self/fd | wc -l)" >${folder}/after`],
     environment: ["V=a variable", "PATH=/usr/bin:/bin"],
+    ...(probe === undefined ? {} : {
+      probe: {
+        nanoseconds: probe.milliseconds * 1e6,
+        command: ["/bin/sh", "-c", `cd ${folder}; ${probe.script}`],
+      },
+    }),
   });
   try {
     const { streams } = monitor;
@@ -157,6 +167,74 @@ Deno.test("a monitor gets its descriptors right, however many there are, and und
       assertEquals([output, errors, end?.exitCode], ["out\n", "err\n", 9], `${count} files`);
     });
   }
+});
+
+/** The lines that probes have written so far; waits until there are so many. */
+function probed(folder: string, count: number): Promise<string[]> {
+  return eventually(() => {
+    const lines = Deno.readTextFileSync(`${folder}/probed`).trim().split("\n");
+    assert(lines.length >= count, `${lines.length} of ${count}`);
+    return lines;
+  });
+}
+
+Deno.test("a monitor probes again and again, one at a time, with none of its descriptors and signals", async () => {
+  const script = "until [ -e $1/go ]; do sleep 0.01; done; exit 3";
+  const probe = {
+    milliseconds: 5,
+    script:
+      "mkdir running || echo two >>probed; open=$(ls /proc/self/fd | wc -l); sleep 0.02; rmdir running; " +
+      'echo "$V, $open, $(grep SigBlk /proc/self/status | tr -d "\t")" >>probed',
+  };
+  await monitored(script, async ({ end, folder }) => {
+    assertEquals(end?.exitCode, 3);
+    const lines = await probed(folder, 3);
+    // standard streams, and that of ls
+    assertEquals([...new Set(lines)], ["a variable, 4, SigBlk:0000000000000000"]);
+  }, {
+    probe,
+    meanwhile: async (folder) => {
+      await probed(folder, 3);
+      await Deno.writeTextFile(`${folder}/go`, "");
+    },
+  });
+});
+
+Deno.test("a probe that is killed is followed by another; one that runs when the container ends is ended", async () => {
+  const script = "until [ -e $1/go ]; do sleep 0.01; done; exit 3";
+  const probe = { milliseconds: 5, script: "echo $$ >>probed; exec sleep 1000" };
+  await monitored(script, async ({ end, folder, output }) => {
+    assertEquals([end?.exitCode, output], [3, ""]);
+    for (const pid of await probed(folder, 3)) {
+      assert(!pathExists(`/proc/${pid}`), `process ${pid} is still there`);
+    }
+  }, {
+    probe,
+    meanwhile: async (folder) => {
+      for (const count of [1, 2]) Deno.kill(Number((await probed(folder, count)).at(-1)), "SIGKILL");
+      await probed(folder, 3);
+      await Deno.writeTextFile(`${folder}/go`, "");
+    },
+  });
+});
+
+Deno.test("a probe ends with its monitor, when that is killed", async () => {
+  const probe = { milliseconds: 1, script: "echo $$ $PPID >>probed; exec sleep 1000" };
+  let pid = "";
+  const killed = monitored("until [ -e $1/go ]; do sleep 0.01; done", () => {}, {
+    probe,
+    meanwhile: async (folder) => {
+      const [line] = await probed(folder, 1);
+      const [probing, monitor] = line!.split(" ");
+      pid = probing!;
+      Deno.kill(Number(monitor), "SIGKILL");
+      await Deno.writeTextFile(`${folder}/go`, "");
+      await eventually(() => assert(!pathExists(`/proc/${pid}`), `process ${pid} is still there`));
+    },
+  });
+  // nobody was there to write anything down
+  await assertRejects(() => killed, Deno.errors.NotFound);
+  assert(pid !== "");
 });
 
 Deno.test("an exit file that is not complete says nothing", () => {
