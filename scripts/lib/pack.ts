@@ -4,10 +4,29 @@
  *
  *     deno run -A scripts/lib/pack.ts BUNDLE OUT
  *
- * All that `dhow run` loads is one pack, `run`, and shares one scope. Every other chunk is a pack of its own, loaded when
- * it is first required, once: modules of different packs see the same classes and variables.
+ * - `core` is what every command loads: all that main.ts and session.ts import. It shares one scope.
+ * - `command.NAME` is all that a command of OFTEN loads besides, NAME being its chunk's. A process loads one of them at
+ *   most, before anything else, so that what is in several of them is there once.
+ * - Every chunk that is not in `core` is a pack of its own as well, for the other commands, and for what is imported later.
+ *
+ * So each chunk is loaded once: modules of different packs see the same classes and variables.
  */
 import * as esbuild from "esbuild";
+
+/** Commands that scripts run again and again. All of them in this way would make the executable a fifth larger. */
+const OFTEN = [
+  "run",
+  "container/create",
+  "container/ended",
+  "container/exec",
+  "container/inspect",
+  "container/list",
+  "container/logs",
+  "container/remove",
+  "container/start",
+  "container/stop",
+  "container/wait",
+];
 
 const [bundle, out] = Deno.args as [string, string];
 
@@ -61,7 +80,10 @@ function closure(chunks: ReadonlyMap<string, Chunk>, names: readonly string[], f
   return found;
 }
 
-/** Writes one pack: a script whose value is a function of `require`, which gives its members' exports. */
+/**
+ * Writes one pack: a script whose value is a function of `require`, which gives its members' exports, each as a function: few
+ * are ever asked for.
+ */
 async function pack(
   name: string,
   members: readonly string[],
@@ -77,7 +99,7 @@ async function pack(
       );
     }
     const getters = names.map((name) => `get ${name}() { return ${name}_${index}; }`);
-    exports.push(`"${member}": { ${getters.join(", ")} }`);
+    exports.push(`"${member}": () => ({ ${getters.join(", ")} })`);
   });
   const chunkImports: esbuild.Plugin = {
     name: "chunks",
@@ -103,12 +125,23 @@ async function pack(
   );
 }
 
+/** The chunk that a module of the sources is in. */
+function chunkOf(module: string): string {
+  const [name, ...others] = [...chunks.keys()].filter((chunk) =>
+    Deno.readTextFileSync(`${bundle}/${chunk}`).includes(`\n// ${module}\n`)
+  );
+  if (name === undefined || others.length > 0) throw new Error(`no chunk of the bundle has ${module}`);
+  return name;
+}
+
 const chunks = await readChunks();
-const run = [...chunks.keys()].find((name) => /^\.\/run-\w+\.js$/.test(name));
-if (run === undefined) throw new Error("the bundle has no chunk for the command run");
-const hot = closure(chunks, ["./main.js", run]);
-await pack("run", [...hot], chunks);
+const core = closure(chunks, ["./main.js", chunkOf("src/cli/session.ts")]);
+await pack("core", [...core], chunks);
 for (const name of chunks.keys()) {
-  if (!hot.has(name)) await pack(name.slice("./".length), [name], chunks);
+  if (!core.has(name)) await pack(name.slice("./".length), [name], chunks);
+}
+for (const command of OFTEN) {
+  const name = chunkOf(`src/cli/${command}.ts`);
+  await pack(`command.${name.slice("./".length)}`, [...closure(chunks, [name]).difference(core)], chunks);
 }
 await esbuild.stop();

@@ -80,7 +80,10 @@ async function execute(
   try {
     using process = openFirstProcess(container);
     const { pid } = process.identity;
-    setup = { ...prepareJoin(database, container, optionsOf(command), pid), leash: true };
+    setup = {
+      ...prepareJoin(database, container, optionsOf(command), { pid, size: NO_TERMINAL }),
+      leash: true,
+    };
     program = new JoinedProgram(setup, {
       container: process.fd,
       without: [0],
@@ -106,7 +109,7 @@ async function execute(
     const failure = isTold ? program.started(() => {}) : undefined;
     if (failure !== undefined) {
       await ended;
-      throw explain(failure, setup, container);
+      throw await explain(failure, setup, container);
     }
     while (!hasEnded && time() > 0) {
       if (keeper.fd < 0) await ended;
@@ -127,6 +130,8 @@ async function execute(
     if (hasEnded) program[Symbol.dispose]();
   }
 }
+
+const NO_TERMINAL = { rows: 0, columns: 0 };
 
 const optionsOf = (command: readonly string[]) => ({
   command,

@@ -11,6 +11,7 @@ import type { Command } from "../command.ts";
 import { describeProcess } from "../image/details.ts";
 import { FORMAT, inspectNames, requireNames } from "../image/inspect.ts";
 import { openSession, type Session } from "../session.ts";
+import { storeOf } from "../store_of.ts";
 import type { Value } from "../template/value.ts";
 import { describeContainer, type ShownEndpoint } from "./details.ts";
 import { pausedOnes } from "./rows.ts";
@@ -30,7 +31,8 @@ export const command: Command = {
 
 /** Tells what there is to know of containers. @param withSize whether they are measured, too */
 export function containerViews(session: Session, withSize: boolean): (container: ContainerRecord) => Value {
-  const { database, paths, store } = session;
+  const { database, paths } = session;
+  const store = storeOf(session);
   const isPaused = pausedOnes();
   const sizeOf: (record: ContainerRecord) => ContainerSize | undefined = withSize
     ? sizesIn(session)

@@ -1,3 +1,4 @@
+import { keepExitStatus } from "../../container/exec.ts";
 import { probeOnce } from "../../container/prober.ts";
 import { lookUpContainer } from "../../container/records.ts";
 import { isParent } from "../../state/process_identity.ts";
@@ -14,8 +15,7 @@ export const command: Command = {
     const container = lookUpContainer(database, args[0] ?? "");
     const owner = container?.owner ?? null;
     if (container === undefined || owner === null || !isParent(owner)) return 0;
-    // whoever started the monitor may have ignored it, and then the kernel keeps no exit status (wait(2))
-    Deno.addSignalListener("SIGCHLD", () => {});
+    keepExitStatus();
     await probeOnce(database, container);
     return 0;
   },
