@@ -1,5 +1,6 @@
 /** What is known of the health of containers: what the probes (probe.ts) have found. */
 import { type Probing, probingOf } from "../image/healthcheck.ts";
+import type { ProbeSetup } from "../plan/step.ts";
 import type { Database } from "../state/database.ts";
 import { isAlive, isEnding } from "../state/process_identity.ts";
 import { type ContainerRecord, lookUpContainer, STOPPED } from "./records.ts";
@@ -27,6 +28,17 @@ export interface Health {
 /** How a container's health is checked; undefined when it is not. */
 export function probingIn({ config }: Pick<ContainerRecord, "config">): Probing | undefined {
   return probingOf(config.healthcheck, config.defaults.shell);
+}
+
+/**
+ * How long a probe may take beyond its time-out before whoever has started it gives it up, in nanoseconds: it may have to wait for
+ * the database, and for the end of what it has killed.
+ */
+const GRACE = 60e9;
+
+/** @param command what probes once */
+export function probeSetup({ interval, timeout }: Probing, command: readonly string[]): ProbeSetup {
+  return { interval, limit: timeout + GRACE, command };
 }
 
 /** So many results are kept, as in docker. */

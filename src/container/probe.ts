@@ -11,10 +11,10 @@ import { Freezers } from "../limits/freezer.ts";
 import { JoinedProgram } from "../plan/joined.ts";
 import type { Database } from "../state/database.ts";
 import { explain, openFirstProcess, prepareJoin } from "./exec.ts";
-import type { ProbeResult } from "./health.ts";
+import { type ProbeResult, probingIn, recordProbe } from "./health.ts";
 import { changedSignals, openFilesLimit } from "./host.ts";
 import { ProcessTree } from "./process_tree.ts";
-import type { ContainerRecord } from "./records.ts";
+import { type ContainerRecord, STOPPED } from "./records.ts";
 
 /** Bytes of output that are kept, as in docker. */
 const KEPT = 4096;
@@ -27,16 +27,22 @@ const LAST_READS = 16;
 const KILLED_WITHIN = 10_000;
 const LOOK_AGAIN = 20;
 
+/** Looks whether a container is healthy, and writes it down; does nothing once somebody has asked it to end. */
+export async function checkHealth(database: Database, container: ContainerRecord): Promise<void> {
+  const probing = probingIn(container);
+  if (probing === undefined || container.stopped === STOPPED.forGood) return;
+  const result = await probe(database, container, probing);
+  if (result !== undefined) recordProbe(database, container, result, probing);
+}
+
 /**
  * Runs a container's health check once, and ends what takes too long, with all that it has started.
- * @param signal has it broken off
- * @returns undefined when there is nothing to be learnt: the container has ended, or stands still
+ * @returns undefined when there is nothing to be learnt, because the container stands still
  */
-export async function probe(
+async function probe(
   database: Database,
   container: ContainerRecord,
   probing: Probing,
-  signal?: AbortSignal,
 ): Promise<ProbeResult | undefined> {
   const start = Date.now();
   const deadline = performance.now() + probing.timeout / 1e6;
@@ -44,8 +50,8 @@ export async function probe(
   if (frozen()) return undefined;
   const pipe = makePipe();
   try {
-    const { code, output } = await execute(database, container, probing, { pipe, deadline, frozen, signal });
-    if (signal?.aborted === true || (code === undefined && frozen())) return undefined;
+    const { code, output } = await execute(database, container, probing, { pipe, deadline, frozen });
+    if (code === undefined && frozen()) return undefined;
     const end = Date.now();
     if (code !== undefined) return { start, end, exitCode: code, output };
     const late = `Health check exceeded timeout (${formatDuration(probing.timeout)})`;
@@ -65,7 +71,6 @@ interface Conditions {
   readonly deadline: number;
   /** Whether the container stands still. */
   readonly frozen: () => boolean;
-  readonly signal: AbortSignal | undefined;
 }
 
 /** @returns its exit code, undefined if it had to be killed; and what it has written */
@@ -73,7 +78,7 @@ async function execute(
   database: Database,
   container: ContainerRecord,
   { command }: Probing,
-  { pipe, deadline, frozen, signal }: Conditions,
+  { pipe, deadline, frozen }: Conditions,
 ): Promise<{ code: number | undefined; output: string }> {
   let program: JoinedProgram;
   let setup;
@@ -99,36 +104,28 @@ async function execute(
     hasEnded = true;
     return exitCode(status);
   });
-  const letGo = () => program.letGo();
-  signal?.addEventListener("abort", letGo);
   using output = new Output(pipe.reader);
   using keeper = new Descriptor(tryLibcCall([ESRCH], "pidfd_open", program.keeper, 0));
   const time = () => deadline - performance.now();
-  try {
-    const isTold = (await poll([program.report], time())).size > 0;
-    const failure = isTold ? program.started(() => {}) : undefined;
-    if (failure !== undefined) {
-      await ended;
-      throw await explain(failure, setup, container);
-    }
-    while (!hasEnded && time() > 0) {
-      if (keeper.fd < 0) await ended;
-      const ready = await poll([...output.fds, keeper.fd], time());
-      if (ready.has(pipe.reader)) output.read();
-      if (ready.has(keeper.fd)) await ended;
-    }
-    if (hasEnded) return { code: await ended, output: await output.rest() };
-    const tree = new ProcessTree(program.keeper);
-    tree.kill();
-    program.letGo();
-    if (!frozen()) await killed(tree, () => hasEnded);
-    return { code: undefined, output: await output.rest() };
-  } finally {
-    signal?.removeEventListener("abort", letGo);
-    program.letGo();
-    // one that cannot be killed now will be when it can
-    if (hasEnded) program[Symbol.dispose]();
+  const isTold = (await poll([program.report], time())).size > 0;
+  const failure = isTold ? program.started(() => {}) : undefined;
+  if (failure !== undefined) {
+    await ended;
+    throw await explain(failure, setup, container);
   }
+  while (!hasEnded && time() > 0) {
+    if (keeper.fd < 0) await ended;
+    const ready = await poll([...output.fds, keeper.fd], time());
+    if (ready.has(pipe.reader)) output.read();
+    if (ready.has(keeper.fd)) await ended;
+  }
+  if (hasEnded) return { code: await ended, output: await output.rest() };
+  const tree = new ProcessTree(program.keeper);
+  tree.kill();
+  // what cannot be killed now will be when it can
+  program.letGo();
+  if (!frozen()) await killed(tree, () => hasEnded);
+  return { code: undefined, output: await output.rest() };
 }
 
 const NO_TERMINAL = { rows: 0, columns: 0 };

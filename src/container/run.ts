@@ -10,7 +10,7 @@ import type { Database } from "../state/database.ts";
 import type { Paths } from "../state/paths.ts";
 import { identify } from "../state/process_identity.ts";
 import { recordUndo, undoAll } from "./journal.ts";
-import type { ForegroundProber } from "./prober.ts";
+import type { ForegroundProber } from "./foreground_prober.ts";
 import { makeConfig } from "./records.ts";
 import { leaveNetworkBehind } from "./keeper.ts";
 import type { ResolvedImage } from "./image.ts";
@@ -78,7 +78,7 @@ export async function runContainer(
       log.debug("wait for the program's end");
       signals.begin(child);
       if (options.healthcheck !== undefined || image.config.healthcheck !== undefined) {
-        prober = beginProbing(database, id);
+        prober = beginProbing(context, id);
       }
       const failed = (error: unknown) => log.warn(`the terminal failed: ${error}`);
       const output = relay?.output(() => signals.outputLost()).catch(failed);
@@ -102,10 +102,10 @@ export async function runContainer(
   }
 }
 
-async function beginProbing(database: Database, id: string): Promise<ForegroundProber | undefined> {
+async function beginProbing(context: RunContext, id: string): Promise<ForegroundProber | undefined> {
   try {
-    const { ForegroundProber } = await import("./prober.ts");
-    return ForegroundProber.begin(database, id);
+    const { ForegroundProber } = await import("./foreground_prober.ts");
+    return ForegroundProber.begin(context, id);
   } catch (error) {
     log.warn(`cannot check the container's health: ${error}`);
     return undefined;

@@ -8,7 +8,7 @@ import { stepDone } from "../plan/fault.ts";
 import type { MonitorSetup, Plan } from "../plan/step.ts";
 import { identify, isSelf } from "../state/process_identity.ts";
 import type { ResolvedImage } from "./image.ts";
-import { beginHealth, probingIn } from "./health.ts";
+import { beginHealth, probeSetup, probingIn } from "./health.ts";
 import { recordUndo } from "./journal.ts";
 import { leaveNetworkBehind } from "./keeper.ts";
 import { laterEnvironment } from "./later.ts";
@@ -193,8 +193,6 @@ function monitorOf({ paths, ownCommand }: RunContext, record: ContainerRecord): 
     exitPath: exitPath(paths, id),
     command: [...ownCommand, "ended", id],
     environment: laterEnvironment(),
-    ...(probing === undefined
-      ? {}
-      : { probe: { nanoseconds: probing.interval, command: [...ownCommand, "probe", id] } }),
+    ...(probing === undefined ? {} : { probe: probeSetup(probing, [...ownCommand, "probe", id]) }),
   };
 }

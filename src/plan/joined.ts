@@ -41,7 +41,7 @@ export interface Inheritance {
 /** Descriptors are gathered here before they get their numbers, which may be in use until then. */
 const GATHERED = 64;
 
-export class JoinedProgram implements Disposable {
+export class JoinedProgram {
   readonly #arena = new Arena(STACK_SIZE + (256 << 10));
   readonly #table = new CallTable(this.#arena, 160);
   readonly #report = makePipe();
@@ -170,12 +170,5 @@ export class JoinedProgram implements Disposable {
   letGo(): void {
     if (this.#control !== undefined) libcCall("close", this.#control.writer);
     this.#control = undefined;
-  }
-
-  /** To be called once it has ended, by who lives on for long: gives descriptors and memory back. */
-  [Symbol.dispose](): void {
-    this.letGo();
-    libcCall("close", this.#report.reader);
-    this.#arena.release();
   }
 }

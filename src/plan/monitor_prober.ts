@@ -1,7 +1,7 @@
 /**
  * The part of a monitor that has its container's health probed. It sleeps for an interval, starts a command, waits for its end, and
  * sleeps again: so between the probes no process waits but the monitor, there are never two of them for one container, and one that
- * is killed is followed by the next. The command ends with the monitor, whatever ends that.
+ * is killed is followed by the next. One that does not end is killed. The command ends with the monitor, whatever ends that.
  */
 import {
   CLOCK_MONOTONIC,
@@ -26,8 +26,9 @@ const ANY = { tolerate: ANY_ERRNO };
 const NONE = 0xffffffff;
 
 export class Prober {
-  /** struct itimerspec (timerfd_settime(2)): once, after the interval */
+  /** struct itimerspec (timerfd_settime(2)): once, after so long */
   readonly #interval: number;
+  readonly #limit: number;
   readonly #pidfd: Word;
   readonly #noSignals: number;
   readonly #becomes = new Label();
@@ -42,11 +43,14 @@ export class Prober {
    */
   constructor(
     readonly program: StandaloneProgram,
-    { nanoseconds, command }: ProbeSetup,
+    { interval, limit, command }: ProbeSetup,
     readonly polled: { readonly timer: Word; readonly command: Word },
     environment: number,
   ) {
-    this.#interval = program.words(0, 0, Math.floor(nanoseconds / 1e9), nanoseconds % 1e9);
+    const once = (nanoseconds: number) =>
+      program.words(0, 0, Math.floor(nanoseconds / 1e9), nanoseconds % 1e9);
+    this.#interval = once(interval);
+    this.#limit = once(limit);
     this.#pidfd = program.word(NONE);
     this.#noSignals = program.words(0);
     this.#execute = [program.text(command[0] ?? ""), program.texts(command), environment];
@@ -57,13 +61,13 @@ export class Prober {
     const failed = new Label();
     this.#timer = program.call("timerfd_create", [CLOCK_MONOTONIC, O_CLOEXEC], ANY);
     program.jumpIfLess(this.#timer, 0, failed);
-    this.#sleep();
+    this.#wakeAfter(this.#interval);
     program.place(failed);
   }
 
-  #sleep(): void {
+  #wakeAfter(time: number): void {
     const { program, polled } = this;
-    program.call("timerfd_settime", [this.#timer!, 0, this.#interval, 0], ANY);
+    program.call("timerfd_settime", [this.#timer!, 0, time, 0], ANY);
     program.store(polled.timer, waitFor(0));
     program.add(polled.timer, this.#timer!);
   }
@@ -71,14 +75,19 @@ export class Prober {
   /** Does what there is to do, when the monitor was woken. */
   attend(): void {
     const { program, polled } = this;
-    const [notNow, again, done] = [new Label(), new Label(), new Label()];
+    const [notNow, nobody, again, done] = [new Label(), new Label(), new Label(), new Label()];
     program.jumpIfLess(polled.timer, HAS_COME, notNow);
     program.store(polled.timer, CLOSED);
+    program.jumpIfEqual(this.#pidfd, NONE, nobody);
+    program.call("pidfd_send_signal", [this.#pidfd, SIGNALS.SIGKILL, 0, 0], ANY);
+    program.jump(notNow);
+    program.place(nobody);
     this.#clone = program.call("clone", [CLONE_PIDFD | SIGNALS.SIGCHLD, 0, this.#pidfd.address, 0, 0], ANY);
     program.jumpIfEqual(this.#clone, 0, this.#becomes);
     program.jumpIfLess(this.#clone, 0, again);
     program.store(polled.command, waitFor(0));
     program.add(polled.command, this.#pidfd);
+    this.#wakeAfter(this.#limit);
     program.place(notNow);
     program.jumpIfLess(polled.command, HAS_COME, done);
     program.store(polled.command, CLOSED);
@@ -86,7 +95,7 @@ export class Prober {
     program.call("close", [this.#pidfd], ANY);
     program.store(this.#pidfd, NONE);
     program.place(again);
-    this.#sleep();
+    this.#wakeAfter(this.#interval);
     program.place(done);
   }
 

@@ -54,10 +54,12 @@ export interface MonitorSetup {
   readonly probe?: ProbeSetup;
 }
 
-/** What a monitor executes again and again while its container runs. */
+/** What a monitor executes again and again while its container runs. Times in nanoseconds. */
 export interface ProbeSetup {
   /** Between the end of one and the start of the next, and before the first. */
-  readonly nanoseconds: number;
+  readonly interval: number;
+  /** How long one may take before it is killed. */
+  readonly limit: number;
   /** A program by its path. */
   readonly command: readonly string[];
 }

@@ -1,11 +1,11 @@
 import { keepExitStatus } from "../../container/exec.ts";
-import { probeOnce } from "../../container/prober.ts";
+import { checkHealth } from "../../container/probe.ts";
 import { lookUpContainer } from "../../container/records.ts";
 import { isParent } from "../../state/process_identity.ts";
 import type { Command } from "../command.ts";
 import { openSession } from "../session.ts";
 
-/** What a monitor starts from time to time. It is the only one that probes its container: so never two do at once. */
+/** What a container's owner starts from time to time: its monitor, or its dhow. Nobody else can: so never two probe it at once. */
 export const command: Command = {
   usage: "ID",
   summary: "Look whether a container is healthy, and write it down.",
@@ -16,7 +16,7 @@ export const command: Command = {
     const owner = container?.owner ?? null;
     if (container === undefined || owner === null || !isParent(owner)) return 0;
     keepExitStatus();
-    await probeOnce(database, container);
+    await checkHealth(database, container);
     return 0;
   },
 };

@@ -28,7 +28,13 @@ interface Options {
   /** In place of the log. */
   readonly log?: string;
   /** What looks at its health: a script, or a command. */
-  readonly probe?: { readonly milliseconds: number; readonly script?: string; readonly command?: string[] };
+  readonly probe?: {
+    readonly milliseconds: number;
+    /** In milliseconds. */
+    readonly limit?: number;
+    readonly script?: string;
+    readonly command?: string[];
+  };
   /** What is done once the monitor may go on. */
   readonly meanwhile?: (folder: string) => Promise<void>;
 }
@@ -55,7 +61,8 @@ async function monitored(
     environment: ["V=a variable", "PATH=/usr/bin:/bin"],
     ...(probe === undefined ? {} : {
       probe: {
-        nanoseconds: probe.milliseconds * 1e6,
+        interval: probe.milliseconds * 1e6,
+        limit: (probe.limit ?? 60_000) * 1e6,
         command: probe.command ?? ["/bin/sh", "-c", `cd ${folder}; ${probe.script}`],
       },
     }),
@@ -229,6 +236,19 @@ Deno.test("a probe that is killed is followed by another; one that runs when the
     meanwhile: async (folder) => {
       for (const count of [1, 2]) Deno.kill(Number((await probed(folder, count)).at(-1)), "SIGKILL");
       await probed(folder, 3);
+      await Deno.writeTextFile(`${folder}/go`, "");
+    },
+  });
+});
+
+Deno.test("a probe that does not end is killed, and followed by another", async () => {
+  const probe = { milliseconds: 1, limit: 50, script: "echo $$ >>probed; exec sleep 100" };
+  await monitored("until [ -e $1/go ]; do sleep 0.01; done; exit 3", ({ end }) => {
+    assertEquals(end?.exitCode, 3);
+  }, {
+    probe,
+    meanwhile: async (folder) => {
+      assertEquals(new Set(await probed(folder, 3)).size >= 3, true);
       await Deno.writeTextFile(`${folder}/go`, "");
     },
   });
