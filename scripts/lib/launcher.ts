@@ -52,17 +52,17 @@ function load(pack: string): void {
   Object.assign(found, (script.runInThisContext() as Pack)(require));
 }
 
-let isCommandLoaded = false;
+/** The pack that was loaded first after the core. */
+let command: string | undefined;
 
 /** What the packs get their imports from. */
 function require(name: string): unknown {
   if (name.startsWith("node:")) return process.getBuiltinModule(name);
   if (found[name] === undefined) {
     const pack = name.slice("./".length);
-    // the command is what is required first that the core does not have
-    const command = `command.${pack}`;
-    load(isCommandLoaded || places[command] === undefined ? pack : command);
-    isCommandLoaded = true;
+    const larger = command === undefined ? `command.${pack}` : `${command}+${pack}`;
+    command ??= larger;
+    load(places[larger] === undefined ? pack : larger);
   }
   return required[name] ??= found[name]!();
 }

@@ -4,7 +4,7 @@ import { hasLeftovers } from "../image/store/leftovers.ts";
 import type { Database } from "../state/database.ts";
 import { containerRun, containerState, indexesFolder, layersFolder, type Paths } from "../state/paths.ts";
 import { entriesIn } from "../state/read.ts";
-import { isAlive, type ProcessIdentity } from "../state/process_identity.ts";
+import { areAlive, isAlive, type ProcessIdentity } from "../state/process_identity.ts";
 import { abandonedSpools } from "../state/abandoned_spools.ts";
 import { isKeeperAlive } from "./keeper_alive.ts";
 import { NOBODY, type Status } from "./records.ts";
@@ -40,9 +40,9 @@ interface Context {
 export async function recover(context: Context): Promise<void> {
   const { database, paths } = context;
   const containers = database.all<ContainerRow>("SELECT id, owner, status FROM containers");
-  const dead = containers.filter(({ owner }) =>
-    owner !== NOBODY && (owner.includes('"cleans"') || !isAlive(JSON.parse(owner) as ProcessIdentity))
-  );
+  const owned = containers.filter(({ owner }) => owner !== NOBODY);
+  const alive = areAlive(owned.map(({ owner }) => JSON.parse(owner) as ProcessIdentity));
+  const dead = owned.filter(({ owner }, index) => owner.includes('"cleans"') || !alive[index]);
   for (const { id, status, owner } of dead) {
     await attempt(async () => {
       if (status === "foreground") {

@@ -1,3 +1,4 @@
+import { readSmallFiles } from "../../ffi/files.ts";
 import { readIfThere } from "./read.ts";
 
 /**
@@ -20,7 +21,7 @@ export function bootId(): string {
 }
 
 /** What the kernel tells of a process. */
-interface ProcessStat {
+interface Stat {
   readonly state: string;
   readonly parent: number;
   readonly session: number;
@@ -29,11 +30,14 @@ interface ProcessStat {
 }
 
 /** What /proc/PID/stat tells (proc(5)); undefined when there is no such process. */
-export function readStat(pid: number): ProcessStat | undefined {
-  const stat = readIfThere(`/proc/${pid}/stat`);
+export function readStat(pid: number): Stat | undefined {
+  return parseStat(readIfThere(`/proc/${pid}/stat`));
+}
+
+function parseStat(stat: string | undefined): Stat | undefined {
   if (stat === undefined) return undefined;
   // the second field is the program's name in parentheses, and may itself hold spaces and parentheses
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ", 20);
   const number = (index: number) => Number(fields[index]);
   return {
     state: fields[0] ?? "",
@@ -63,10 +67,22 @@ export function isParent(identity: ProcessIdentity): boolean {
 
 /** Whether the process still runs. A zombie does not: it holds nothing any more. Nor does nobody: null. */
 export function isAlive(identity: ProcessIdentity | null): boolean {
-  if (identity === null || identity.bootId !== bootId()) return false;
-  const stat = readStat(identity.pid);
-  return stat !== undefined && stat.startTime === identity.startTime && stat.state !== "Z" &&
-    stat.state !== "X";
+  return identity !== null && identity.bootId === bootId() && runs(identity, readStat(identity.pid));
+}
+
+function runs({ startTime }: ProcessIdentity, stat: Stat | undefined): boolean {
+  return stat !== undefined && stat.startTime === startTime && stat.state !== "Z" && stat.state !== "X";
+}
+
+/** More than its first 22 fields take; the name, which its process chooses, has 64 bytes at most. */
+const STAT_SIZE = 1024;
+
+/** The same for many processes, which are looked at together. @returns for each whether it still runs */
+export function areAlive(identities: readonly ProcessIdentity[]): boolean[] {
+  const stats = readSmallFiles(identities.map(({ pid }) => `/proc/${pid}/stat`), STAT_SIZE);
+  return identities.map((identity, index) =>
+    identity.bootId === bootId() && runs(identity, parseStat(stats[index]))
+  );
 }
 
 /** Whether a process is about to end: what is in its pid namespace ends already. */

@@ -33,7 +33,6 @@ export const command: Command = {
 export function containerViews(session: Session, withSize: boolean): (container: ContainerRecord) => Value {
   const { database, paths } = session;
   const store = storeOf(session);
-  const isPaused = pausedOnes();
   const sizeOf: (record: ContainerRecord) => ContainerSize | undefined = withSize
     ? sizesIn(session)
     : () => undefined;
@@ -44,7 +43,7 @@ export function containerViews(session: Session, withSize: boolean): (container:
     return describeContainer({
       record,
       isRunning: runs,
-      isPaused: runs && isPaused(record),
+      isPaused: runs && pausedOnes([record])(record),
       health: healthOf(database, id),
       process: describeProcess(processConfig(record, config)),
       endpoint: endpointOf(database, id),

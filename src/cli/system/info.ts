@@ -38,7 +38,7 @@ async function gather(session: Session): Promise<Fields> {
   const { database, paths } = session;
   const store = storeOf(session);
   const containers = allContainers(database);
-  const isPaused = pausedOnes();
+  const isPaused = pausedOnes(containers);
   const running = containers.filter(isRunning);
   const paused = running.filter(isPaused).length;
   const { version } = cgroupLayout(
