@@ -139,6 +139,7 @@ export const PIDFD_SIGNAL_PROCESS_GROUP = 4;
 
 // poll(2)
 export const POLLIN = 1;
+export const POLLOUT = 4;
 
 // inotify(7)
 export const IN_MODIFY = 0x2;

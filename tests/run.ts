@@ -4,7 +4,8 @@
 //   deno task test [unit|system] [OPTIONS OF deno test, such as --filter NAME]
 //
 // Unit tests share one process. System tests run file by file, each in a process of its own, on a dist/dhow built
-// from what is in the tree now. A test that cannot run here prints `SKIP name: reason` on its standard output and
+// from what is in the tree now; as many files at once as there are CPUs, or as DHOW_TEST_JOBS says: each test has a host, or
+// a store, of its own. What a file prints is kept together. A test that cannot run here prints `SKIP name: reason` on its standard output and
 // returns; so that nothing is skipped quietly, the reasons are listed at the end, and where CI is set a skip is a failure.
 
 interface Count {
@@ -14,30 +15,40 @@ interface Count {
 }
 
 const root = `${import.meta.dirname}/..`;
+const JOBS = Math.max(1, Number(Deno.env.get("DHOW_TEST_JOBS") ?? navigator.hardwareConcurrency));
 const TIME_LIMIT_MS = 15 * 60_000; // for one process: far more than any needs, far less than forever
 
 async function main(args: string[]): Promise<number> {
   const [suite, options] = args[0] === "unit" || args[0] === "system"
     ? [args[0], args.slice(1)]
     : [undefined, args];
-  const batches: string[][] = [];
+  const counts: Count[] = [];
+  const skips: string[] = [];
   if (suite !== "system") {
-    batches.push(["tests/unit", "src", "ffi"].flatMap(testFiles));
+    const files = ["tests/unit", "src", "ffi"].flatMap(testFiles);
+    counts.push(await runBatch(files, options, skips, console.log));
   }
   if (suite !== "unit") {
-    if (!await build()) return report({ passed: 0, failed: 1, skipped: 0 }, []);
-    batches.push(...testFiles("tests/system").map((file) => [file]));
+    if (!await build()) return report([{ passed: 0, failed: 1, skipped: 0 }], []);
+    const files = slowestFirst(testFiles("tests/system"));
+    const work = async () => {
+      for (let file = files.shift(); file !== undefined; file = files.shift()) {
+        const printed: string[] = [];
+        counts.push(await runBatch([file], options, skips, (line) => printed.push(line)));
+        console.log(printed.join("\n"));
+      }
+    };
+    await Promise.all(Array.from({ length: JOBS }, work));
   }
+  return report(counts, skips);
+}
 
-  const total: Count = { passed: 0, failed: 0, skipped: 0 };
-  const skips: string[] = [];
-  for (const files of batches.filter((files) => files.length > 0)) {
-    const count = await runBatch(files, options, skips);
-    total.passed += count.passed;
-    total.failed += count.failed;
-    total.skipped += count.skipped;
-  }
-  return report(total, skips);
+/** Of which a late start would leave the other CPUs without work at the end. */
+const SLOW = ["crash_run", "store_races", "load", "detached", "detached_crash", "memory"];
+
+function slowestFirst(files: readonly string[]): string[] {
+  const slow = SLOW.map((name) => `tests/system/${name}_test.ts`).filter((file) => files.includes(file));
+  return [...slow, ...files.filter((file) => !slow.includes(file))];
 }
 
 /** All `*_test.ts` below `directory`, as paths from the top of the repository, in the order of their names. */
@@ -59,7 +70,12 @@ async function build(): Promise<boolean> {
  * Runs `deno test` on the files and takes the count from its summary line. JUnit output would not do: it leaves out
  * a file that fails while it is imported. A process that dies before its summary counts as one failure.
  */
-async function runBatch(files: string[], options: string[], skips: string[]): Promise<Count> {
+async function runBatch(
+  files: string[],
+  options: string[],
+  skips: string[],
+  print: (line: string) => void,
+): Promise<Count> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["test", "--allow-all", "--no-check", ...options, ...files],
     cwd: root,
@@ -71,7 +87,7 @@ async function runBatch(files: string[], options: string[], skips: string[]): Pr
   let count: Count | undefined;
   let skipped = 0;
   for await (const line of lines(child.stdout)) {
-    console.log(line);
+    print(line);
     count = summary(line) ?? count;
     if (line.startsWith("SKIP ")) {
       skips.push(line.slice("SKIP ".length));
@@ -80,7 +96,7 @@ async function runBatch(files: string[], options: string[], skips: string[]): Pr
   }
   const { success, signal } = await child.status;
   if (count === undefined) {
-    console.log(`FAILED ${files.join(" ")}: ended before it had a result${signal ? `, by ${signal}` : ""}`);
+    print(`FAILED ${files.join(" ")}: ended before it had a result${signal ? `, by ${signal}` : ""}`);
     return { passed: 0, failed: 1, skipped: 0 };
   }
   if (!success && count.failed === 0) count.failed = 1;
@@ -104,7 +120,11 @@ function summary(line: string): Count | undefined {
   return { passed: number("passed"), failed: number("failed"), skipped: number("ignored") };
 }
 
-function report({ passed, failed, skipped }: Count, skips: string[]): number {
+function report(counts: readonly Count[], skips: readonly string[]): number {
+  const sum = (key: keyof Count) => counts.reduce((sum, count) => sum + count[key], 0);
+  const passed = sum("passed");
+  let failed = sum("failed");
+  let skipped = sum("skipped");
   if (skipped > 0) {
     console.log(`\nskipped: ${skipped}`);
     for (const skip of skips) console.log(`  ${skip}`);

@@ -45,7 +45,12 @@ export interface GlobalOptions {
 
 /** The values of a command's options, by their long names. */
 export class ParsedOptions {
-  constructor(readonly values: Readonly<Record<string, unknown>>) {}
+  /** @param given the names of those that were given, and are not just what they are by default */
+  constructor(readonly values: Readonly<Record<string, unknown>>, readonly given?: ReadonlySet<string>) {}
+
+  isGiven(name: string): boolean {
+    return this.given?.has(name) ?? false;
+  }
 
   flag(name: string): boolean {
     return this.values[name] === true;
@@ -81,6 +86,7 @@ export function parse(
     new OptionError({ what: `cannot understand the options of "${verb}"`, why, hint: `see: ${verb} --help` });
   const plain: string[] = [];
   const rest: string[] = [];
+  const allGiven = new Set<string>();
   for (let index = 0; index < args.length; index++) {
     const arg = args[index] as string;
     if (arg === "--" || (stopsAtFirst && !isOption(arg))) {
@@ -97,6 +103,7 @@ export function parse(
       if (option.value === undefined && given !== "true" && given !== "false") {
         throw wrong(`${written} takes no value, but ${JSON.stringify(given)} was given`);
       }
+      allGiven.add(option.name);
       // parseArgs takes --no-trunc=true for something about "trunc"; without a value it does not
       plain.push(
         option.value === undefined && given === "true" ? `--${option.name}` : `--${option.name}=${given}`,
@@ -112,7 +119,7 @@ export function parse(
       names(({ isOnByDefault }) => isOnByDefault === true).map((name) => [name, true]),
     ),
   });
-  return { options: new ParsedOptions(values), args: rest };
+  return { options: new ParsedOptions(values, allGiven), args: rest };
 }
 
 const isOption = (arg: string) => arg.startsWith("-") && arg !== "-";

@@ -10,6 +10,7 @@ import {
 import { signalName } from "./container/signal_names.ts";
 import { parseAddress } from "../network/subnet.ts";
 import { UsageError } from "../errors.ts";
+import { ATTACH, DETACH_KEYS, readStreams, SIG_PROXY } from "./attach_options.ts";
 import type { Invocation, Option, ParsedOptions } from "./command.ts";
 import { readEnvFile } from "./env_file.ts";
 import { HEALTH_OPTIONS, readHealthcheck } from "./health_options.ts";
@@ -17,12 +18,23 @@ import { readVariable } from "./variable.ts";
 import { MOUNT_OPTIONS, readMounts } from "./mount_options.ts";
 import { INSECURE, PLATFORM, readPlatform } from "./registry_options.ts";
 
+/** The options of `run` that `create` lacks: for who stays with the container. */
+const ONLY_FOR_RUN: readonly Option[] = [
+  { name: "detach", short: "d", help: "do not wait for its end; print its id" },
+  SIG_PROXY,
+  DETACH_KEYS,
+];
+
 /** The options of `run`, docker's. */
 export const RUN_OPTIONS: readonly Option[] = [
   { name: "interactive", short: "i", help: "connect standard input" },
   { name: "tty", short: "t", help: "give the container a terminal" },
-  { name: "detach", short: "d", help: "do not wait for its end; print its id" },
-  { name: "rm", help: "remove the container when it ends (always done without --detach)" },
+  ...ONLY_FOR_RUN,
+  ATTACH,
+  {
+    name: "rm",
+    help: "remove it when it ends; run without --detach does, unless given --rm=false or --restart",
+  },
   { name: "name", value: "NAME", help: "name the container" },
   { name: "hostname", short: "h", value: "NAME", help: "its host name (default: its short id)" },
   { name: "network", value: "MODE", help: "bridge (default), none or host" },
@@ -89,6 +101,10 @@ export const RUN_OPTIONS: readonly Option[] = [
   ...MOUNT_OPTIONS,
   ...HEALTH_OPTIONS,
 ];
+
+export const CREATE_OPTIONS: readonly Option[] = RUN_OPTIONS.filter((option) =>
+  !ONLY_FOR_RUN.includes(option)
+);
 
 function isAddress(text: string): boolean {
   return parseAddress(text) !== undefined || (text.includes(":") && URL.canParse(`http://[${text}]`));
@@ -158,6 +174,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     userNamespace: options.flag("userns"),
     verify: options.flag("verify"),
     detach: options.flag("detach"),
+    attach: readStreams(options),
     remove: options.flag("rm"),
     stopSignal: readSignal(options.text("stop-signal"), wrong),
     stopTimeout: readSeconds(options.text("stop-timeout"), wrong),

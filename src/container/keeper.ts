@@ -8,7 +8,7 @@ import { AT_FDCWD, O_RDWR } from "../../ffi/constants.ts";
 import { Arena } from "../../ffi/arena.ts";
 import { cloneWalking } from "../../ffi/process.ts";
 import { CallTable } from "../../ffi/table.ts";
-import { countEndpoints } from "../network/endpoints.ts";
+import { countEndpoints, networkRow } from "../network/endpoints.ts";
 import type { Database } from "../state/database.ts";
 import { identify } from "../state/process_identity.ts";
 import { isKeeperAlive } from "./keeper_alive.ts";
@@ -22,12 +22,13 @@ interface KeptRow {
 }
 
 /**
- * To be called when a container has left a network.
+ * To be called when a container has left a network. Does nothing if the network is not there, so that no keeper waits in vain.
  * @param command this dhow's own command line for `recover`
  */
 export function leaveNetworkBehind(database: Database, network: string, command: readonly string[]): void {
   database.transaction(() => {
-    if (countEndpoints(database, network) > 0) return;
+    const row = networkRow(database, network);
+    if (row === undefined || row.made === null || countEndpoints(database, network) > 0) return;
     database.run("UPDATE networks SET idle_since = ? WHERE name = ?", Date.now(), network);
     if (!isKeeperAlive(database)) startKeeper(database, network, command);
   });

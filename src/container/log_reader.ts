@@ -20,17 +20,20 @@ function inodeOf(path: string): number | null | undefined {
 /** Reads a log that may be written, and make way for a new one, meanwhile. */
 export class LogReader implements Disposable {
   readonly #names: readonly string[];
-  #file: Deno.FsFile | undefined;
+  /** What is read, and what came after it, as far as it has been opened. */
+  readonly #files: Deno.FsFile[] = [];
   #position = 0;
+  /** How many files have been opened so far. */
+  opened = 0;
 
   constructor(readonly path: string, files: number) {
     this.#names = logNames(path, files);
   }
 
   /** One that begins with what comes from now on. */
-  static fromEnd(path: string): LogReader {
-    const reader = new LogReader(path, 0);
-    reader.#file = Deno.openSync(path);
+  static fromEnd(path: string, files: number): LogReader {
+    const reader = new LogReader(path, files);
+    reader.#add(Deno.openSync(path));
     reader.#position = logEnd(path);
     return reader;
   }
@@ -38,14 +41,51 @@ export class LogReader implements Disposable {
   /** The next record; undefined when there is none yet. */
   next(): LogRecord | undefined {
     while (true) {
-      this.#file ??= this.#openOldest();
-      if (this.#file === undefined) return undefined;
-      const record = readRecord(this.#file, this.#position);
+      let [file] = this.#files;
+      if (file === undefined) {
+        file = this.#openOldest();
+        if (file === undefined) return undefined;
+        this.#add(file);
+      }
+      const record = readRecord(file, this.#position);
       if (record !== undefined) {
         this.#position += LOG_HEADER + record.bytes.length;
         return record;
       }
-      if (!this.#goOn(this.#file)) return undefined;
+      this.openNewer();
+      if (this.#files.length === 1) return undefined;
+      // something may have been written to it after the last look, before it made way
+      if (readRecord(file, this.#position) !== undefined) continue;
+      file.close();
+      this.#files.shift();
+      this.#position = 0;
+    }
+  }
+
+  /** Opens all that is newer than what is open, so that it can be read also when its name is gone. */
+  openNewer(): void {
+    while (true) {
+      const newest = this.#files.at(-1);
+      const next = newest === undefined ? this.#openOldest() : this.#openAfter(newest);
+      if (next === undefined) return;
+      this.#add(next);
+    }
+  }
+
+  #add(file: Deno.FsFile): void {
+    this.#files.push(file);
+    this.opened++;
+  }
+
+  #openAfter(file: Deno.FsFile): Deno.FsFile | undefined {
+    const { ino } = file.statSync();
+    while (true) {
+      const index = this.#names.findIndex((name) => inodeOf(name) === ino);
+      if (index === 0) return undefined;
+      const next = index === -1 ? this.#openOldest() : open(this.#names[index - 1]!);
+      // if others have made way meanwhile, the names have moved on
+      if (next === undefined || index === -1 || inodeOf(this.#names[index]!) === ino) return next;
+      next.close();
     }
   }
 
@@ -57,31 +97,8 @@ export class LogReader implements Disposable {
     return undefined;
   }
 
-  /**
-   * Goes on to the file that came after one.
-   * @returns whether there may be more to read
-   */
-  #goOn(file: Deno.FsFile): boolean {
-    const { ino } = file.statSync();
-    const index = this.#names.findIndex((name) => inodeOf(name) === ino);
-    if (index === 0) return false;
-    // something may have been written to it after the last look, before it made way
-    if (readRecord(file, this.#position) !== undefined) return true;
-    const next = index === -1 ? this.#openOldest() : open(this.#names[index - 1]!);
-    if (next === undefined) return false;
-    // if others have made way meanwhile, the names have moved on
-    if (index !== -1 && inodeOf(this.#names[index]!) !== ino) {
-      next.close();
-      return true;
-    }
-    file.close();
-    this.#file = next;
-    this.#position = 0;
-    return true;
-  }
-
   [Symbol.dispose](): void {
-    this.#file?.close();
+    for (const file of this.#files) file.close();
   }
 }
 

@@ -33,6 +33,8 @@ export interface RunOptions {
   readonly verify: boolean;
   /** Whether nobody waits for its end. */
   readonly detach: boolean;
+  /** Which of its streams the command that runs it is connected with: none, if nobody waits. */
+  readonly attach: readonly StreamName[];
   /** Whether it is removed when it has ended. */
   readonly remove: boolean;
   /** A name of signal(7): what asks it to end; undefined for the image's. */
@@ -54,6 +56,10 @@ export interface RunOptions {
   /** How its health is checked, as far as that is not left to the image. */
   readonly healthcheck?: Healthcheck;
 }
+
+/** The streams of a program, as docker names them. */
+export const STREAM_NAMES = ["stdin", "stdout", "stderr"] as const;
+export type StreamName = typeof STREAM_NAMES[number];
 
 /** When a container that has ended is started again. */
 export interface RestartPolicy {

@@ -1,5 +1,6 @@
 /** What of an image's config and the options of run a container's program was started with, as docker keeps and shows it. */
 import { Document } from "../image/document.ts";
+import type { StreamName } from "./options.ts";
 import type { ContainerRecord } from "./records.ts";
 import { hostnameOf } from "./spec.ts";
 
@@ -14,18 +15,18 @@ export function processConfig({ id, config }: ContainerRecord, imageConfig: stri
   const image = Document.parse(imageConfig).object("config") ?? new Document({});
   const { options } = config;
   const replaces = options.entrypoint !== undefined;
-  const isAttached = !options.detach;
+  const isAttached = (stream: StreamName) => options.attach.includes(stream);
   const labels = Object.fromEntries(image.textMap("Labels") ?? []);
   return new Document({
     Hostname: hostnameOf(id, options, Deno.hostname),
     User: options.user ?? image.text("User"),
-    AttachStdin: isAttached && options.interactive,
-    AttachStdout: isAttached,
-    AttachStderr: isAttached,
+    AttachStdin: isAttached("stdin"),
+    AttachStdout: isAttached("stdout"),
+    AttachStderr: isAttached("stderr"),
     ExposedPorts: set(image.object("ExposedPorts")),
     Tty: options.terminal,
     OpenStdin: options.interactive,
-    StdinOnce: isAttached && options.interactive,
+    StdinOnce: isAttached("stdin") && options.interactive,
     Env: environment(options.env, image.texts("Env") ?? []),
     Cmd: options.command.length > 0 ? options.command : replaces ? null : image.texts("Cmd") ?? null,
     Healthcheck: config.healthcheck,

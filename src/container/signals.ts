@@ -22,10 +22,13 @@ type Forwarded = (typeof FORWARDED)[number];
 /** After so many requests to end, the program is ended by force: PID 1 ignores what it has no handler for. */
 const PATIENCE = 3;
 
+/** A container's first process. */
+type SignalTarget = Pick<RunningChild, "pid" | "signal">;
+
 const nothing = () => {};
 
 /** Whether a process has a handler for a signal (proc(5), SigCgt). */
-function isCaught(pid: number, signal: number): boolean {
+export function isCaught(pid: number, signal: number): boolean {
   return (signalSet(pid, "SigCgt") >> BigInt(signal - 1) & 1n) === 1n;
 }
 
@@ -34,7 +37,7 @@ function isCaught(pid: number, signal: number): boolean {
  * before there is a program: a request to end is carried out once there is one, the others mean nothing to it yet.
  */
 export class SignalForwarder {
-  #target: RunningChild | undefined;
+  #target: SignalTarget | undefined;
   #requests = 0;
   readonly #early: Forwarded[] = [];
   readonly #listeners = new Map<Forwarded, () => void>();
@@ -54,7 +57,7 @@ export class SignalForwarder {
   }
 
   /** From now on there is a program. */
-  begin(target: RunningChild): void {
+  begin(target: SignalTarget): void {
     this.#target = target;
     const ending = this.#early.find((signal) => ["SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP"].includes(signal));
     if (ending !== undefined) {

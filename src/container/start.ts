@@ -80,20 +80,27 @@ function assertPresent(image: ResolvedImage, name: string): void {
   });
 }
 
+/** Who stays with a container from its start on. */
+export interface Audience {
+  /** Its terminal is there. `master` is this process's descriptor of it, for the moment. */
+  terminalOpened(master: number): void;
+  /** It runs, and nothing has been taken yet of what it writes. */
+  running(): void;
+}
+
 /**
  * Starts a container that does not run, and leaves it to its monitor.
- * @param beforeItsOutput called once it runs, before anything is taken of what it writes
  * @throws {DhowError} when it cannot be started; it stays on record then, with the reason
  */
 export async function startContainer(
   context: RunContext,
   id: string,
   image: ResolvedImage,
-  beforeItsOutput: () => void = () => {},
+  audience?: Audience,
 ): Promise<void> {
   const { database, paths } = context;
   log.debug("take an address, write down what will have to be undone");
-  const plan = register(context, id, image);
+  const plan = register(context, id, image, audience !== undefined);
   stepDone();
   let child: DetachedChild | undefined;
   try {
@@ -101,7 +108,7 @@ export async function startContainer(
     child = await executeDetached(plan.steps, {
       record: (undo) => recordUndo(database, id, undo),
       makeNetwork: (setup) => makeNetwork(database, paths, setup),
-      terminalOpened: () => {},
+      terminalOpened: (master) => audience?.terminalOpened(master),
     });
     database.run(
       `UPDATE containers SET status = 'running', owner = ?, process = ?, started = ?, finished = NULL, exit_code = NULL,
@@ -118,7 +125,7 @@ export async function startContainer(
   }
   stepDone();
   try {
-    beforeItsOutput();
+    audience?.running();
   } finally {
     child.begin();
   }
@@ -141,7 +148,7 @@ async function giveUp(context: RunContext, id: string, error: unknown): Promise<
   }
 }
 
-function register(context: RunContext, id: string, image: ResolvedImage): Plan {
+function register(context: RunContext, id: string, image: ResolvedImage, isRead: boolean): Plan {
   const { database, paths } = context;
   return database.transaction(() => {
     const record = getContainer(database, id);
@@ -163,7 +170,7 @@ function register(context: RunContext, id: string, image: ResolvedImage): Plan {
       image,
       endpoint,
       paths,
-      monitor: monitorOf(context, record),
+      monitor: monitorOf(context, record, isRead),
       mounts,
     });
     database.run("UPDATE containers SET undo = ? WHERE id = ?", JSON.stringify(plan.undo), id);
@@ -181,7 +188,11 @@ function assertStartable({ id, owner, status }: ContainerRecord): void {
   });
 }
 
-function monitorOf({ paths, ownCommand }: RunContext, record: ContainerRecord): MonitorSetup {
+function monitorOf(
+  { paths, ownCommand }: RunContext,
+  record: ContainerRecord,
+  isRead: boolean,
+): MonitorSetup {
   const { id, config } = record;
   const { terminal, interactive, log } = config.options;
   const probing = probingIn(record);
@@ -190,6 +201,7 @@ function monitorOf({ paths, ownCommand }: RunContext, record: ContainerRecord): 
     terminal,
     keepsInput: interactive,
     log: { path: logPath(paths, id), size: log.maxSize ?? null, files: log.maxFiles },
+    awaitsReader: isRead && log.maxSize !== undefined,
     exitPath: exitPath(paths, id),
     command: [...ownCommand, "ended", id],
     environment: laterEnvironment(),

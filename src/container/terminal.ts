@@ -9,11 +9,12 @@ import {
   TIOCGWINSZ,
   TIOCSWINSZ,
 } from "../../ffi/constants.ts";
-import { EAGAIN, EINTR, EIO, ENOSPC, EPIPE, SystemCallError } from "../../ffi/errno.ts";
+import { EINTR, EIO, SystemCallError } from "../../ffi/errno.ts";
 import { cloneWalking, makePipe } from "../../ffi/process.ts";
 import { CallTable, libcCall } from "../../ffi/table.ts";
 import { UsageError } from "../errors.ts";
 import type { DetachKeys } from "./detach_keys.ts";
+import { copy, copyInput } from "./streams.ts";
 
 const STDIN = 0;
 const STDOUT = 1;
@@ -21,12 +22,6 @@ const STDOUT = 1;
 const TERMIOS_SIZE = 36;
 /** struct winsize: rows, columns, and two that nobody uses. */
 const WINSIZE_SIZE = 8;
-const BUFFER_SIZE = 64 * 1024;
-/** Bytes that a sieve may hold back and pass later. */
-const SIEVE_HOLDS = 1024;
-/** Events of poll(2). */
-const POLLIN = 1;
-const POLLOUT = 4;
 
 /**
  * This process's terminal in raw mode: every key goes to the container (termios(3), cfmakeraw). Restored by `restore`,
@@ -218,81 +213,5 @@ export class TerminalRelay {
     if (await copyInput(this.master, keys)) return true;
     this.hangUp();
     return false;
-  }
-}
-
-/**
- * Copies standard input until its end (see copy).
- * @returns whether the keys have come before that
- */
-export async function copyInput(to: number, keys?: DetachKeys): Promise<boolean> {
-  let isLeaving = false;
-  await copy(STDIN, to, undefined, (typed) => {
-    const found = keys?.feed(typed);
-    isLeaving = found?.isLeaving ?? false;
-    return { pass: found?.pass ?? typed, isLast: isLeaving };
-  });
-  return isLeaving;
-}
-
-/** Waits until a descriptor can be read or written, or has failed (poll(2)). */
-async function ready(fd: number, event: number): Promise<void> {
-  const arena = new Arena(4096);
-  try {
-    const table = new CallTable(arena, 1);
-    table.call("poll", [arena.integers([fd, event]), 1, -1], { tolerate: [EINTR] });
-    await table.runBlocking();
-  } finally {
-    arena.release();
-  }
-}
-
-/**
- * Copies bytes until the end (read(2), write(2)); EIO is how a terminal's master reports it. When the other side takes no
- * more, what comes is read and dropped, so that the program does not wait for a reader for ever.
- */
-async function copy(
-  from: number,
-  to: number,
-  onLost?: () => void,
-  sieve?: (bytes: Uint8Array) => { readonly pass: Uint8Array; readonly isLast: boolean },
-): Promise<void> {
-  const arena = new Arena(BUFFER_SIZE + 8192);
-  const buffer = arena.allocate(BUFFER_SIZE);
-  arena.allocate(SIEVE_HOLDS);
-  const reading = new CallTable(arena, 1);
-  const read = reading.call("read", [from, buffer, BUFFER_SIZE], { tolerate: [EINTR, EIO, EAGAIN] });
-  const writing = new CallTable(arena, 1);
-  let isOpen = true;
-  try {
-    while (true) {
-      await reading.runBlocking();
-      let length = read.result;
-      if (length < 0 && read.errno === EAGAIN) await ready(from, POLLIN);
-      if (length < 0 && read.errno !== EIO) continue;
-      if (length <= 0) return;
-      const start = buffer - arena.address;
-      const sifted = sieve?.(arena.bytes.slice(start, start + length));
-      if (sifted !== undefined) {
-        arena.bytes.set(sifted.pass, start);
-        length = sifted.pass.length;
-      }
-      for (let done = 0; isOpen && done < length;) {
-        writing.clear();
-        const written = writing.call("write", [to, buffer + done, length - done], {
-          tolerate: [EINTR, EIO, EPIPE, EAGAIN, ENOSPC],
-        });
-        await writing.runBlocking();
-        if (written.result < 0 && written.errno === EAGAIN) await ready(to, POLLOUT);
-        else if (written.result < 0 && written.errno !== EINTR) {
-          isOpen = false;
-          onLost?.();
-        }
-        done += Math.max(written.result, 0);
-      }
-      if (sifted?.isLast) return;
-    }
-  } finally {
-    arena.release();
   }
 }

@@ -254,8 +254,8 @@ class Execution {
     const { pidfd, program } = this.#started();
     if (program.terminal === undefined) return;
     const master = libcCall("pidfd_getfd", pidfd, program.terminal.result, 0);
-    if (this.#monitor === undefined) this.around.terminalOpened(master);
-    else this.#monitor.terminalOpened(master);
+    this.#monitor?.terminalOpened(master);
+    this.around.terminalOpened(master);
   }
 
   #closePipes(): void {

@@ -41,13 +41,18 @@ export const MONITOR_FDS = {
   control: 8,
   /** What the container reads. */
   input: 9,
+  /** A byte for each log that whoever reads it from the start has opened. */
+  reader: 10,
 } as const;
 type Slot = keyof typeof MONITOR_FDS;
 
-const PROGRAM_FD = 10;
+const PROGRAM_FD = 11;
 
 /** What is written to the control pipe. */
 export const CONTROL = { begin: "b", closeInput: "c" } as const;
+
+/** How long a log's reader is waited for at most: it may have been stopped, and the container shall go on. */
+const READER_SECONDS = 2;
 
 /** Streams, as the log's records name them. */
 export const STREAMS = { output: 1, errors: 2 } as const;
@@ -86,6 +91,9 @@ class MonitorBuilder {
   readonly #polled: number;
   readonly #timeout: Word;
   readonly #noTime: number;
+  /** A struct pollfd, and the time that is left (ppoll(2)). */
+  readonly #reader: number;
+  readonly #patience: number;
   readonly #byte: number;
   /** What the exit file gets. */
   readonly #record: number;
@@ -95,7 +103,7 @@ class MonitorBuilder {
     const texts = JSON.stringify([command, environment, probe]).length * 4 +
       log.path.length * 4 * (log.files + 4);
     const program = this.#program = new StandaloneProgram(
-      160 + (probe === undefined ? 0 : PROBER_CALLS) + 8 * log.files,
+      180 + (probe === undefined ? 0 : PROBER_CALLS) + 8 * log.files,
       4096 + texts + BUFFER + 4096,
     );
     this.#offset = program.word(logSize);
@@ -113,6 +121,8 @@ class MonitorBuilder {
     );
     this.#timeout = program.word(0);
     this.#noTime = program.words(0, 0);
+    this.#reader = program.words(wait("reader"));
+    this.#patience = program.words(0, 0);
     this.#byte = program.words(0);
     this.#record = program.words(...Array(EXIT_SIZE / 8).fill(0));
   }
@@ -231,8 +241,23 @@ class MonitorBuilder {
     program.place(done);
   }
 
+  /** Waits until the log has been opened that is written; what has been opened can be read also when its name is gone. */
+  #awaitReader(): void {
+    if (!this.setup.awaitsReader) return;
+    const program = this.#program;
+    const hasCome = new Label();
+    program.store(this.#patience, READER_SECONDS);
+    program.store(this.#patience + 8, 0);
+    const polled = program.call("ppoll", [this.#reader, 1, this.#patience, 0, 0], ANY);
+    program.jumpIfLess(0, polled, hasCome);
+    program.call("close", [MONITOR_FDS.reader], ANY); // and never waited for again
+    program.place(hasCome);
+    program.call("read", [MONITOR_FDS.reader, this.#byte, 1], ANY);
+  }
+
   #rotate(logs: readonly number[], done: Label): void {
     const program = this.#program;
+    this.#awaitReader();
     for (let index = logs.length - 1; index > 0; index--) {
       program.call("renameat", [AT_FDCWD, logs[index - 1]!, AT_FDCWD, logs[index]!], ANY);
     }
@@ -252,6 +277,7 @@ class MonitorBuilder {
     program.call("clock_gettime", [CLOCK_REALTIME, this.#record + EXIT_TIME]);
     program.store(this.#record + EXIT_LOG_SIZE, this.#offset);
     program.call("pwrite64", [MONITOR_FDS.exit, this.#record, EXIT_SIZE, 0], ANY);
+    this.#awaitReader(); // what it becomes may remove the log
     program.call("close_range", [3, 0xffffffff, 0], ANY);
     program.call("rt_sigprocmask", [SIG_SETMASK, this.#noTime, 0, 8], ANY);
     program.call("execve", [path, command, environment], ANY);

@@ -21,6 +21,7 @@ export class Monitor {
   readonly #input: Pipe | undefined;
   readonly #output: Pipe | undefined;
   readonly #errors: Pipe | undefined;
+  readonly #reader: Pipe | undefined;
   #identity: ProcessIdentity | undefined;
   #settled: Promise<void> = Promise.resolve();
   #table: CallTable | undefined;
@@ -31,6 +32,7 @@ export class Monitor {
     this.#input = setup.keepsInput && !setup.terminal ? this.#pipe() : undefined;
     this.#output = setup.terminal ? undefined : this.#pipe();
     this.#errors = setup.terminal ? undefined : this.#pipe();
+    this.#reader = setup.awaitsReader ? this.#pipe() : undefined;
   }
 
   #pipe(): Pipe {
@@ -70,6 +72,7 @@ export class Monitor {
       exit: this.#open(setup.exitPath, O_EXCL),
       control: this.#control.reader,
       input: this.#input?.writer,
+      reader: this.#reader?.reader,
     };
     const terminal = new Word(this.#terminal);
     const { pid, monitor, settled, table: calls } = spawnMonitored(

@@ -45,6 +45,8 @@ export interface MonitorSetup {
   readonly keepsInput: boolean;
   /** With a size in bytes, a log that has reached it becomes `path.1`, and so on; there are `files` at most. */
   readonly log: { readonly path: string; readonly size: number | null; readonly files: number };
+  /** Whether somebody reads the log who must miss nothing: before it makes way, they are waited for to have opened it. */
+  readonly awaitsReader: boolean;
   /** The file that says how the container ended. */
   readonly exitPath: string;
   /** What it becomes when the container has ended: a program by its path. */

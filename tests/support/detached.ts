@@ -16,13 +16,32 @@ export class Detached {
     return output.stdout.replace(/\n$/, "");
   }
 
-  /** Starts a container of busybox. @returns its id */
-  start(command: readonly string[], flags: readonly string[] = []): Promise<string> {
-    return this.dhow("run", "-d", "--network", "none", ...flags, "busybox", ...command);
+  /**
+   * Starts a container of busybox.
+   * @param flags of the verb; without --network among them it has none
+   * @returns its id
+   */
+  start(
+    command: readonly string[],
+    flags: readonly string[] = [],
+    verb: readonly string[] = ["run", "-d"],
+  ): Promise<string> {
+    const network = flags.includes("--network") ? [] : ["--network", "none"];
+    return this.dhow(...verb, ...network, ...flags, "busybox", ...command);
+  }
+
+  /** The same; what is not given is a program that does nothing, until it is killed. */
+  named(name: string, command: readonly string[] = ["sleep", "1000"], flags: readonly string[] = []) {
+    return this.start(command, ["--name", name, ...flags]);
   }
 
   script(script: string, flags: readonly string[] = []): Promise<string> {
     return this.start(["sh", "-c", script], flags);
+  }
+
+  /** A container as a template of `dhow inspect` prints it. */
+  inspect(container: string, template: string): Promise<string> {
+    return this.dhow("inspect", "--format", template, container);
   }
 
   /** What `dhow ps -a` tells of a container. */
@@ -46,15 +65,18 @@ export class Detached {
 }
 
 /** A test of containers that stay; all of them are removed at its end, however it ends. */
-export function detachedTest(name: string, test: (detached: Detached) => Promise<void>): void {
+export function detachedTest(name: string, test: (detached: Detached, host: Host) => Promise<void>): void {
   systemTest(name, async (host) => {
     assertSuccess(await host.dhow(["load", "-q", "-i", await busyboxArchive()]));
     const detached = new Detached(host);
     try {
-      await test(detached);
+      await test(detached, host);
     } finally {
       const ids = (await host.dhow(["ps", "-aq"])).stdout.trim().split("\n").filter((id) => id !== "");
       if (ids.length > 0) await host.dhow(["rm", "-f", ...ids]);
     }
   });
 }
+
+/** A program that does nothing until it is told to end. */
+export const IDLE = ["sh", "-c", "trap 'exit 3' TERM; while :; do sleep 1000 & wait; done"];

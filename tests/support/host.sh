@@ -128,7 +128,8 @@ boot() {
 
 # Servers on 203.0.113.0/24. It has no route to the range of the containers: only what was masqueraded gets an answer.
 internet() {
-  ip link add uplink type veth peer name eth0 netns 1
+  # Of a pair whose ends have the same number, each in its namespace, the kernel tells up to a second late that it is up.
+  ip link add uplink index 10 type veth peer name eth0 index 11 netns 1
   ip link set lo up
   ip addr add 203.0.113.53/32 dev lo
   ip addr add 203.0.113.80/32 dev lo

@@ -98,6 +98,12 @@ export const SESSION: readonly (readonly string[])[] = [
   ["run", "--network", "none", "--name", "front", "busybox", "true"],
   ["inspect", "-f", "{{.State.ExitCode}}", "front"],
   ["rm", "-f", "front"],
+  ["run", "--network", "none", "--rm=false", "--name", "stays", "busybox", "sh", "-c", "echo out; exit 3"],
+  ["ps", "-a", "--format", "{{.Names}} {{.State}}"],
+  ["start", "-a", "stays"],
+  ["logs", "stays"],
+  ["run", "-a", "nothing", "busybox"],
+  ["rm", "stays"],
   [
     "events",
     "--since",

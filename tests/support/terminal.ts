@@ -39,6 +39,7 @@ export class Terminal implements AsyncDisposable {
   readonly #command: Running;
   #changed = Promise.withResolvers<void>();
   #screen = "";
+  #isClosed = false;
   /** `/dev/pts/N`. */
   readonly path: string;
 
@@ -125,11 +126,23 @@ export class Terminal implements AsyncDisposable {
     return code;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#command[Symbol.asyncDispose]();
+  /** As a connection that is lost: the command gets SIGHUP, and its terminal is gone. Waits for its end. */
+  async hangUp(): Promise<number> {
+    await this.#close();
+    return await this.exitCode();
+  }
+
+  async #close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     libcCall("write", this.#wake.writer, "x", 1);
     await this.#reader;
     for (const fd of [this.#master, this.#slave, this.#wake.reader, this.#wake.writer]) libcCall("close", fd);
     this.#arena.release();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#command[Symbol.asyncDispose]();
+    await this.#close();
   }
 }

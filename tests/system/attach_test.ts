@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { assertFailure } from "../support/containers.ts";
-import { DetachedContainer } from "../support/named_container.ts";
+import { detachedTest } from "../support/detached.ts";
 import { eventually } from "../support/eventually.ts";
 import { DHOW, type Host } from "../support/host.ts";
 import { busyboxArchive } from "../support/images.ts";
@@ -13,10 +13,10 @@ const LEAVE = "\x10\x11";
 
 const ECHO = ["sh", "-c", "while read line; do echo got $line; echo err $line >&2; done; echo end; exit 5"];
 
-systemTest(
+detachedTest(
   "attach shows what a container writes from now on, gives it input, and has its exit code",
-  async (host) => {
-    await using container = await DetachedContainer.start(host, "box", ECHO, ["-i"]);
+  async (it, host) => {
+    const container = await it.named("box", ECHO, ["-i"]);
     await using first = host.spawnDhow(["attach", "box"]);
     await first.write("one\n");
     await first.stdout.until(/got one\n/);
@@ -27,7 +27,7 @@ systemTest(
       await first.write("again\n");
       assertStringIncludes(second.stdout.text, "got again");
     });
-    await host.dhow(["kill", container.id]);
+    await host.dhow(["kill", container]);
     const output = await first.output();
     assertEquals(output.code, 137);
     assertMatch(output.stdout, /^got one\n(got again\n)+$/);
@@ -36,30 +36,35 @@ systemTest(
   },
 );
 
-systemTest("the end of attach's input is the container's only if it was made attached", async (host) => {
-  await using _ = await DetachedContainer.start(host, "stays", ECHO, ["-i"]);
-  await using attached = host.spawnDhow(["attach", "stays"]);
-  await attached.write("one\n");
-  await attached.closeStdin();
-  await attached.stdout.until(/got one\n/);
-  await using later = host.spawnDhow(["attach", "stays"]);
-  await later.write("two\n");
-  await attached.stdout.until(/got two\n/);
-  await host.dhow(["kill", "stays"]);
-  await attached.output();
+detachedTest(
+  "the end of attach's input is the container's only if it was made attached",
+  async (it, host) => {
+    await it.named("stays", ECHO, ["-i"]);
+    await using attached = host.spawnDhow(["attach", "stays"]);
+    await attached.write("one\n");
+    await attached.closeStdin();
+    await attached.stdout.until(/got one\n/);
+    await using later = host.spawnDhow(["attach", "stays"]);
+    await later.write("two\n");
+    await attached.stdout.until(/got two\n/);
+    await host.dhow(["kill", "stays"]);
+    await attached.output();
 
-  const create = ["create", "-i", "--name", "once", "--network", "none", await busyboxArchive(), ...ECHO];
-  assertEquals((await host.dhow(create)).code, 0);
-  for (let round = 0; round < 2; round++) {
-    const { code, stdout, stderr } = await host.dhow(["start", "-a", "-i", "once"], { stdin: "one\ntwo\n" });
-    assertEquals({ code, stdout, stderr }, {
-      code: 5,
-      stdout: "got one\ngot two\nend\n",
-      stderr: "err one\nerr two\n",
-    });
-  }
-  assertEquals((await host.dhow(["rm", "once"])).code, 0);
-});
+    const create = ["create", "-i", "--name", "once", "--network", "none", await busyboxArchive(), ...ECHO];
+    assertEquals((await host.dhow(create)).code, 0);
+    for (let round = 0; round < 2; round++) {
+      const { code, stdout, stderr } = await host.dhow(["start", "-a", "-i", "once"], {
+        stdin: "one\ntwo\n",
+      });
+      assertEquals({ code, stdout, stderr }, {
+        code: 5,
+        stdout: "got one\ngot two\nend\n",
+        stderr: "err one\nerr two\n",
+      });
+    }
+    assertEquals((await host.dhow(["rm", "once"])).code, 0);
+  },
+);
 
 systemTest("start -a prints all that the container writes, however short it runs", async (host) => {
   const script = "echo out; echo err >&2; exit 3";
@@ -77,9 +82,9 @@ systemTest("start -a prints all that the container writes, however short it runs
   assertEquals((await host.dhow(["ps", "-aq"])).stdout, "");
 });
 
-systemTest("attach passes signals on, unless it is told not to", async (host) => {
+detachedTest("attach passes signals on, unless it is told not to", async (it, host) => {
   const script = "trap 'echo term; exit 9' TERM; trap 'echo usr' USR1; echo up; while :; do sleep 0.05; done";
-  await using _ = await DetachedContainer.start(host, "box", ["sh", "-c", script]);
+  await it.named("box", ["sh", "-c", script]);
   await eventually(async () => assertEquals((await host.dhow(["logs", "box"])).stdout, "up\n"));
   await using deaf = host.spawnDhow(["attach", "--sig-proxy=false", "box"]);
   await using attached = host.spawnDhow(["attach", "box"]);
@@ -100,8 +105,8 @@ systemTest("attach passes signals on, unless it is told not to", async (host) =>
   assertEquals({ code, stdout }, { code: 9, stdout: "usr\nterm\n" });
 });
 
-systemTest("attach to what does not run", async (host) => {
-  await using container = await DetachedContainer.start(host, "box");
+detachedTest("attach to what does not run", async (it, host) => {
+  const container = await it.named("box");
   await host.dhow(["stop", "-t", "0", "box"]);
   assertFailure(
     await host.dhow(["attach", "box"]),
@@ -111,7 +116,7 @@ systemTest("attach to what does not run", async (host) => {
   assertFailure(await host.dhow(["attach", "nothing"]), 1, /No such container: nothing/);
   assertFailure(await host.dhow(["attach"]), 1, /one CONTAINER is needed/);
   assertFailure(
-    await host.dhow(["start", "-a", container.id, "other"]),
+    await host.dhow(["start", "-a", container, "other"]),
     1,
     /cannot start and attach multiple/,
   );
@@ -129,35 +134,38 @@ async function restored(terminal: Terminal, modes: string): Promise<void> {
   await terminal.type("echo back at $(hostname)\r", /back at testhost\r\n/);
 }
 
-systemTest("attach to a terminal: keys, the window's size, leaving it and coming back", async (host) => {
-  await using _ = await DetachedContainer.start(host, "box", ["sh"], ["-it"]);
-  const { terminal, modes } = await hostShell(host);
-  await using _terminal = terminal;
-  await terminal.type(`${DHOW} attach box\r`);
-  await eventually(async () => assertStringIncludes(await terminal.modes(), "-icanon"));
-  await terminal.type("stty size\r", /30 100\r\n/);
-  terminal.resize(41, 132);
-  await eventually(() => terminal.type("stty size\r", /41 132\r\n/));
-  terminal.resize(30, 100);
-  await terminal.type("sh -c 'echo start\"\"ed; sleep 1000'\r", /started\r\n/);
-  await terminal.type(KEYS.controlC, PROMPT);
-  await terminal.type("here=kept\r", PROMPT);
-  await terminal.type(LEAVE, /read escape sequence/);
-  await restored(terminal, modes);
-  await terminal.type(`${DHOW} attach --detach-keys=ctrl-a,z box\r`);
-  await eventually(async () => assertStringIncludes(await terminal.modes(), "-icanon"));
-  await terminal.type("echo $here\r", /kept\r\n/);
-  await terminal.type("\x01z", /read escape sequence/);
-  await restored(terminal, modes);
-  await terminal.type(`${DHOW} attach box\r`);
-  await eventually(async () => assertStringIncludes(await terminal.modes(), "-icanon"));
-  await terminal.type("exit 6\r", HOST_PROMPT);
-  await terminal.type("echo code $?\r", /code 6\r\n/);
-  await restored(terminal, modes);
-});
+detachedTest(
+  "attach to a terminal: keys, the window's size, leaving it and coming back",
+  async (it, host) => {
+    await it.named("box", ["sh"], ["-it"]);
+    const { terminal, modes } = await hostShell(host);
+    await using _terminal = terminal;
+    await terminal.type(`${DHOW} attach box\r`);
+    await eventually(async () => assertStringIncludes(await terminal.modes(), "-icanon"));
+    await terminal.type("stty size\r", /30 100\r\n/);
+    terminal.resize(41, 132);
+    await eventually(() => terminal.type("stty size\r", /41 132\r\n/));
+    terminal.resize(30, 100);
+    await terminal.type("sh -c 'echo start\"\"ed; sleep 1000'\r", /started\r\n/);
+    await terminal.type(KEYS.controlC, PROMPT);
+    await terminal.type("here=kept\r", PROMPT);
+    await terminal.type(LEAVE, /read escape sequence/);
+    await restored(terminal, modes);
+    await terminal.type(`${DHOW} attach --detach-keys=ctrl-a,z box\r`);
+    await eventually(async () => assertStringIncludes(await terminal.modes(), "-icanon"));
+    await terminal.type("echo $here\r", /kept\r\n/);
+    await terminal.type("\x01z", /read escape sequence/);
+    await restored(terminal, modes);
+    await terminal.type(`${DHOW} attach box\r`);
+    await eventually(async () => assertStringIncludes(await terminal.modes(), "-icanon"));
+    await terminal.type("exit 6\r", HOST_PROMPT);
+    await terminal.type("echo code $?\r", /code 6\r\n/);
+    await restored(terminal, modes);
+  },
+);
 
-systemTest("exec -it has a terminal of its own, with the window's size", async (host) => {
-  await using _ = await DetachedContainer.start(host, "box");
+detachedTest("exec -it has a terminal of its own, with the window's size", async (it, host) => {
+  await it.named("box");
   const { terminal, modes } = await hostShell(host);
   await using _terminal = terminal;
   await terminal.type(`${DHOW} exec -it box sh\r`, PROMPT);
@@ -173,10 +181,10 @@ systemTest("exec -it has a terminal of its own, with the window's size", async (
   await restored(terminal, modes);
 });
 
-systemTest(
+detachedTest(
   "exec -it is left with the detach keys: its program goes on, and is hung up when dhow is killed",
-  async (host) => {
-    await using container = await DetachedContainer.start(host, "box");
+  async (it, host) => {
+    const container = await it.named("box");
     const { terminal, modes } = await hostShell(host);
     await using _terminal = terminal;
     const script = 'trap : HUP; echo ready; while :; do echo much out""put; sleep 0.1; done';
@@ -193,7 +201,7 @@ systemTest(
       assertEquals(host.processes().filter(({ command }) => command === "sleep 3000"), []);
     });
     await restored(terminal, modes);
-    await host.dhow(["rm", "-f", container.id]);
+    await host.dhow(["rm", "-f", container]);
     await eventually(() => {
       assertEquals(host.processes().filter(({ command }) => command === "dhow-exec"), []);
     });

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { assertFailure } from "../support/containers.ts";
-import { DetachedContainer } from "../support/named_container.ts";
+import { detachedTest } from "../support/detached.ts";
 import { eventually } from "../support/eventually.ts";
 import { DHOW, type Host } from "../support/host.ts";
 import { busyboxWith } from "../support/images.ts";
@@ -11,18 +11,21 @@ function exec(host: Host, args: readonly string[], options?: RunOptions) {
   return host.dhow(["exec", ...args], options);
 }
 
-systemTest("exec runs a command in the container, and its output and exit code come back", async (host) => {
-  await using _ = await DetachedContainer.start(host, "box");
-  const script = "echo out; echo err >&2; hostname; exit 7";
-  const { code, stdout, stderr } = await exec(host, ["box", "sh", "-c", script]);
-  assertEquals({ code, stderr }, { code: 7, stderr: "err\n" });
-  assertMatch(stdout, /^out\n[0-9a-f]{12}\n$/);
-  assertEquals((await exec(host, ["box", "sh", "-c", "kill -KILL $$"])).code, 137);
-  assertEquals((await host.dhow(["container", "exec", "box", "true"])).code, 0);
-});
+detachedTest(
+  "exec runs a command in the container, and its output and exit code come back",
+  async (it, host) => {
+    await it.named("box");
+    const script = "echo out; echo err >&2; hostname; exit 7";
+    const { code, stdout, stderr } = await exec(host, ["box", "sh", "-c", script]);
+    assertEquals({ code, stderr }, { code: 7, stderr: "err\n" });
+    assertMatch(stdout, /^out\n[0-9a-f]{12}\n$/);
+    assertEquals((await exec(host, ["box", "sh", "-c", "kill -KILL $$"])).code, 137);
+    assertEquals((await host.dhow(["container", "exec", "box", "true"])).code, 0);
+  },
+);
 
-systemTest("exec joins all the namespaces and the cgroups of the container", async (host) => {
-  await using container = await DetachedContainer.start(host, "box");
+detachedTest("exec joins all the namespaces and the cgroups of the container", async (it, host) => {
+  const container = await it.named("box");
   const links = "cd /proc/$0/ns; for n in cgroup ipc mnt net pid uts user; do readlink $n; done";
   const ofFirst = await exec(host, ["box", "sh", "-c", links, "1"]);
   const own = await exec(host, ["box", "sh", "-c", links, "self"]);
@@ -33,13 +36,13 @@ systemTest("exec joins all the namespaces and the cgroups of the container", asy
   await running.stdout.until(/ready/);
   const [first, command] = [await host.pidOf("sleep 1000"), await host.pidOf("cat")];
   const cgroups = await host.succeed(["cat", `/proc/${first}/cgroup`]);
-  assertStringIncludes(cgroups, `dhow-${container.id}`);
+  assertStringIncludes(cgroups, `dhow-${container}`);
   assertEquals(await host.succeed(["cat", `/proc/${command}/cgroup`]), cgroups);
   assertEquals((await running.output()).code, 0);
 });
 
-systemTest("exec in a container with a user namespace, and in one in the foreground", async (host) => {
-  await using _ = await DetachedContainer.start(host, "box", undefined, ["--userns"]);
+detachedTest("exec in a container with a user namespace, and in one in the foreground", async (it, host) => {
+  await it.named("box", undefined, ["--userns"]);
   const { stdout, stderr } = await exec(host, [
     "box",
     "sh",
@@ -55,8 +58,8 @@ systemTest("exec in a container with a user namespace, and in one in the foregro
   await running.output();
 });
 
-systemTest("standard input is passed with -i, and is /dev/null without", async (host) => {
-  await using _ = await DetachedContainer.start(host, "box");
+detachedTest("standard input is passed with -i, and is /dev/null without", async (it, host) => {
+  await it.named("box");
   assertEquals((await exec(host, ["-i", "box", "cat"], { stdin: "some input" })).stdout, "some input");
   assertEquals((await exec(host, ["box", "cat"], { stdin: "some input" })).stdout, "");
   const big = "0123456789abcdef".repeat(1 << 16);
@@ -92,8 +95,8 @@ systemTest(
   },
 );
 
-systemTest("what cannot be executed has docker's exit codes", async (host) => {
-  await using container = await DetachedContainer.start(host, "box");
+detachedTest("what cannot be executed has docker's exit codes", async (it, host) => {
+  const container = await it.named("box");
   assertFailure(await exec(host, ["box", "nothing"]), 127, /cannot find the command "nothing"/);
   assertFailure(await exec(host, ["box", "/nothing"]), 127, /cannot find the command "\/nothing"/);
   assertFailure(await exec(host, ["box", "/etc/passwd"]), 126, /cannot execute "\/etc\/passwd"/);
@@ -109,11 +112,11 @@ systemTest("what cannot be executed has docker's exit codes", async (host) => {
   );
   assertFailure(await exec(host, ["-d", "box", "nothing"]), 127, /cannot find the command "nothing"/);
   await host.dhow(["stop", "-t", "0", "box"]);
-  assertFailure(await exec(host, ["box", "true"]), 1, new RegExp(`Container ${container.id} is not running`));
+  assertFailure(await exec(host, ["box", "true"]), 1, new RegExp(`Container ${container} is not running`));
 });
 
-systemTest("exec -d returns at once, and what it started ends with the container", async (host) => {
-  await using container = await DetachedContainer.start(host, "box");
+detachedTest("exec -d returns at once, and what it started ends with the container", async (it, host) => {
+  const container = await it.named("box");
   const { code, stdout, stderr } = await exec(host, [
     "-d",
     "box",
@@ -125,7 +128,7 @@ systemTest("exec -d returns at once, and what it started ends with the container
   await host.pidOf("sleep 3000");
   assertEquals((await exec(host, ["-d", "-t", "box", "sh", "-c", "tty; exec sleep 4000"])).code, 0);
   await host.pidOf("sleep 4000");
-  await container[Symbol.asyncDispose]();
+  await it.dhow("rm", "-f", container);
   await eventually(() => assertEquals(keepers(host), []));
 });
 
@@ -133,10 +136,10 @@ function keepers(host: Host) {
   return host.processes().filter(({ command }) => /^(dhow-exec|sleep \d)/.test(command));
 }
 
-systemTest(
+detachedTest(
   "what exec started goes on when dhow is killed, and a stopped dhow does not keep the container",
-  async (host) => {
-    await using container = await DetachedContainer.start(host, "box");
+  async (it, host) => {
+    const container = await it.named("box");
     await using killed = host.spawnDhow(["exec", "box", "sh", "-c", "echo up; exec sleep 3000"]);
     await killed.stdout.until(/up/);
     await killed.kill("KILL");
@@ -144,7 +147,7 @@ systemTest(
     await using stopped = host.spawnDhow(["exec", "box", "sh", "-c", "echo up; exec sleep 4000"]);
     await stopped.stdout.until(/up/);
     await stopped.kill("STOP");
-    assertEquals((await host.dhow(["rm", "-f", container.id])).code, 0);
+    assertEquals((await host.dhow(["rm", "-f", container])).code, 0);
     assertEquals((await host.dhow(["ps", "-aq"])).stdout, "");
     // nsenter stops with what it waits for
     Deno.kill(stopped.pid, "SIGCONT");
@@ -152,8 +155,8 @@ systemTest(
   },
 );
 
-systemTest("twenty at once", async (host) => {
-  await using _ = await DetachedContainer.start(host, "box");
+detachedTest("twenty at once", async (it, host) => {
+  await it.named("box");
   const codes = Array.from({ length: 20 }, (_, index) => index);
   const results = await Promise.all(
     codes.map((code) => exec(host, ["box", "sh", "-c", `echo ${code}; exit ${code}`])),
@@ -163,13 +166,11 @@ systemTest("twenty at once", async (host) => {
   assertEquals((await exec(host, ["box", "sh", "-c", "ps | wc -l"])).stdout, "5\n");
 });
 
-systemTest("exec in a container that ends, or is removed, at the same instant", async (host) => {
+detachedTest("exec in a container that ends, or is removed, at the same instant", async (it, host) => {
   for (let round = 0; round < 6; round++) {
-    await using container = await DetachedContainer.start(host, `box${round}`);
-    const commands = Array.from({ length: 4 }, () => exec(host, [container.id, "sleep", "0.01"]));
-    const removed = round % 2 === 0
-      ? host.dhow(["rm", "-f", container.id])
-      : host.dhow(["kill", container.id]);
+    const container = await it.named(`box${round}`);
+    const commands = Array.from({ length: 4 }, () => exec(host, [container, "sleep", "0.01"]));
+    const removed = round % 2 === 0 ? host.dhow(["rm", "-f", container]) : host.dhow(["kill", container]);
     assertEquals((await removed).code, 0);
     for (const { code, stderr } of await Promise.all(commands)) {
       if (code === 1) assertMatch(stderr, /is not running|No such container/);
@@ -178,26 +179,29 @@ systemTest("exec in a container that ends, or is removed, at the same instant", 
   }
 });
 
-systemTest("/etc/passwd of the container is never followed on the host, nor waited for", async (host) => {
-  await host.shell("echo secret:x:77:88::/:/bin/sh >> /etc/passwd");
-  await using _ = await DetachedContainer.start(host, "box");
-  const tricks = [
-    "ln -s /proc/1/root/etc/passwd /etc/passwd",
-    "ln -s ../../../../../../etc/passwd2 /etc/passwd",
-    "mkfifo /etc/passwd",
-    "mkdir /etc/passwd",
-    "mknod /etc/passwd c 5 0",
-    "ln -s passwd /etc/passwd",
-  ];
-  for (const trick of tricks) {
-    assertEquals((await exec(host, ["box", "sh", "-c", `rm -rf /etc/passwd; ${trick}`])).stderr, "");
-    assertEquals((await exec(host, ["box", "echo", "here"])).stdout, "here\n", trick);
-    assertFailure(await exec(host, ["-u", "secret", "box", "true"]), 126, /cannot find the user "secret"/);
-  }
-});
+detachedTest(
+  "/etc/passwd of the container is never followed on the host, nor waited for",
+  async (it, host) => {
+    await host.shell("echo secret:x:77:88::/:/bin/sh >> /etc/passwd");
+    await it.named("box");
+    const tricks = [
+      "ln -s /proc/1/root/etc/passwd /etc/passwd",
+      "ln -s ../../../../../../etc/passwd2 /etc/passwd",
+      "mkfifo /etc/passwd",
+      "mkdir /etc/passwd",
+      "mknod /etc/passwd c 5 0",
+      "ln -s passwd /etc/passwd",
+    ];
+    for (const trick of tricks) {
+      assertEquals((await exec(host, ["box", "sh", "-c", `rm -rf /etc/passwd; ${trick}`])).stderr, "");
+      assertEquals((await exec(host, ["box", "echo", "here"])).stdout, "here\n", trick);
+      assertFailure(await exec(host, ["-u", "secret", "box", "true"]), 126, /cannot find the user "secret"/);
+    }
+  },
+);
 
-systemTest("exec needs nothing that a container can take away or replace", async (host) => {
-  await using _ = await DetachedContainer.start(host, "box");
+detachedTest("exec needs nothing that a container can take away or replace", async (it, host) => {
+  await it.named("box");
   await exec(host, [
     "box",
     "sh",
@@ -214,10 +218,10 @@ systemTest("exec needs nothing that a container can take away or replace", async
   assertFailure(await exec(host, ["-t", "box", "true"]), 1, /cannot open a terminal in the container/);
 });
 
-systemTest("a container sees nothing of the host in what comes in", async (host) => {
+detachedTest("a container sees nothing of the host in what comes in", async (it, host) => {
   const watch = `while :; do for p in /proc/[0-9]*; do case $p in /proc/1|/proc/$$) continue;; esac
     for l in $p/fd/* $p/cwd $p/root $p/exe; do readlink $l; done; tr '\\0' ' ' <$p/environ; done 2>/dev/null >>/seen; done`;
-  await using _ = await DetachedContainer.start(host, "box", ["sh", "-c", watch]);
+  await it.named("box", ["sh", "-c", watch]);
   const env = { HOST_SECRET: "do-not-tell" };
   for (let round = 0; round < 30; round++) {
     await host.dhow(["exec", ...(round % 2 ? ["-t"] : []), "box", "true"], { env });

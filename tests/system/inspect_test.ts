@@ -1,16 +1,15 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertFailure } from "../support/containers.ts";
-import { Detached, IDLE } from "../support/detached_container.ts";
+import { detachedTest, IDLE } from "../support/detached.ts";
 import { DHOW } from "../support/host.ts";
-import { busyboxArchive } from "../support/images.ts";
 import { systemTest } from "../support/system_test.ts";
 
-systemTest("inspect says of a container that runs what docker's templates ask for", async (host) => {
+detachedTest("inspect says of a container that runs what docker's templates ask for", async (it, host) => {
   const flags = ["--network", "bridge", "--name", "web", "-e", "COLOUR=blue", "--label", "a=b", "-u", "0:0"];
-  await using container = await Detached.start(host, IDLE, flags);
-  const inspect = (format: string) => container.inspect(format);
+  const container = await it.start(IDLE, flags);
+  const inspect = (format: string) => it.inspect(container, format);
   assertEquals(await inspect("{{.State.Status}} {{.State.Running}} {{.State.ExitCode}}"), "running true 0");
-  assertEquals(await inspect("{{.Id}} {{.Name}} {{.Config.User}}"), `${container.id} /web 0:0`);
+  assertEquals(await inspect("{{.Id}} {{.Name}} {{.Config.User}}"), `${container} /web 0:0`);
   const [pid] = (await inspect("{{.State.Pid}}")).split("\n");
   const status = await host.shell(`cat /proc/${pid}/environ | tr '\\0' '\\n'`);
   assert(status.includes("COLOUR=blue"), "State.Pid is its first process");
@@ -23,21 +22,21 @@ systemTest("inspect says of a container that runs what docker's templates ask fo
   assertMatch(await inspect("{{json .Config.Env}}"), /^\["COLOUR=blue",.*"PATH=/);
   assertEquals(await inspect("{{.HostConfig.RestartPolicy.Name}} {{.HostConfig.NetworkMode}}"), "no default");
   assertEquals(await inspect('{{index .Config.Labels "a"}}'), "b");
-  assertEquals(await inspect("{{.Path}} {{len .Args}} {{.Config.Image}}"), `sh 2 ${await busyboxArchive()}`);
+  assertEquals(await inspect("{{.Path}} {{len .Args}} {{.Config.Image}}"), "sh 2 busybox");
   const hosts = await inspect("{{.HostsPath}}");
   assertMatch(await host.shell(`cat ${hosts}`), new RegExp(address));
-  await container.dhow("stop", "web");
+  await it.dhow("stop", "web");
   assertEquals(
     await inspect("{{.State.Status}} {{.State.ExitCode}} {{.State.Pid}} [{{.NetworkSettings.IPAddress}}]"),
     "exited 3 0 []",
   );
 });
 
-systemTest("inspect prints a list of JSON, also of containers that were never started", async (host) => {
-  await using container = await Detached.start(host, ["true"], ["--name", "one"], ["create"]);
-  const [object] = JSON.parse(await container.dhow("container", "inspect", "one"));
+detachedTest("inspect prints a list of JSON, also of containers that were never started", async (it) => {
+  const container = await it.start(["true"], ["--name", "one"], ["create"]);
+  const [object] = JSON.parse(await it.dhow("container", "inspect", "one"));
   assertEquals([object.Id, object.State.Status, object.State.StartedAt, object.State.FinishedAt], [
-    container.id,
+    container,
     "created",
     "0001-01-01T00:00:00Z",
     "0001-01-01T00:00:00Z",
@@ -46,29 +45,28 @@ systemTest("inspect prints a list of JSON, also of containers that were never st
   assertEquals(object.SizeRw, undefined);
 });
 
-systemTest("--size measures what a container has written, once for each file", async (host) => {
+detachedTest("--size measures what a container has written, once for each file", async (it) => {
   const script = "head -c 5000 /dev/zero >/data; ln /data /again; ln -s /etc /link; sleep 1000";
-  await using container = await Detached.start(host, ["sh", "-c", script]);
-  await container.dhow("stop", "-t", "0", container.id);
-  const [object] = JSON.parse(await container.dhow("inspect", "-s", container.id));
+  const container = await it.start(["sh", "-c", script]);
+  await it.dhow("stop", "-t", "0", container);
+  const [object] = JSON.parse(await it.dhow("inspect", "-s", container));
   assert(object.SizeRw >= 5000 && object.SizeRw < 5100, `SizeRw: ${object.SizeRw}`);
   assert(object.SizeRootFs > object.SizeRw + 500_000, `SizeRootFs: ${object.SizeRootFs}`);
   assertMatch(
-    await container.dhow("ps", "-a", "-s", "--format", "{{.Size}}"),
-    /^5(\.\d+)?kB \(virtual .*MB\)\n$/,
+    await it.dhow("ps", "-a", "-s", "--format", "{{.Size}}"),
+    /^5(\.\d+)?kB \(virtual .*MB\)$/,
   );
 });
 
-systemTest(
+detachedTest(
   "a name that a container and an image have means the container, unless --type says else",
-  async (host) => {
-    await using container = await Detached.start(host, ["true"], ["--name", "busybox"], ["create"]);
-    await host.succeed([DHOW, "load", "-q", "-i", await busyboxArchive()]);
-    const what = (...flags: string[]) => container.dhow("inspect", "-f", "{{.Id}}", ...flags, "busybox");
-    assertEquals(await what(), `${container.id}\n`);
-    assertEquals(await what("--type", "container"), `${container.id}\n`);
+  async (it, host) => {
+    const container = await it.start(["true"], ["--name", "busybox"], ["create"]);
+    const what = (...flags: string[]) => it.dhow("inspect", "-f", "{{.Id}}", ...flags, "busybox");
+    assertEquals(await what(), container);
+    assertEquals(await what("--type", "container"), container);
     assertMatch(await what("--type", "image"), /^sha256:/);
-    await container.dhow("rm", "busybox");
+    await it.dhow("rm", "busybox");
     assertMatch(await what(), /^sha256:/);
     await host.succeed([DHOW, "rmi", "busybox"]);
   },

@@ -1,64 +1,62 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertFailure } from "../support/containers.ts";
-import { Detached, IDLE } from "../support/detached_container.ts";
+import { detachedTest, IDLE } from "../support/detached.ts";
 import { eventually } from "../support/eventually.ts";
 import { DHOW } from "../support/host.ts";
 import { busyboxArchive } from "../support/images.ts";
 import { systemTest } from "../support/system_test.ts";
 
-systemTest("top shows a container's processes, and no others", async (host) => {
-  await using container = await Detached.start(host, IDLE);
+detachedTest("top shows a container's processes, and no others", async (it, host) => {
+  const container = await it.start(IDLE);
   const rows = async (...options: string[]) =>
-    (await container.dhow("top", container.id, ...options)).trimEnd().split("\n").map((line) =>
-      line.split(/\s+/)
-    );
+    (await it.dhow("top", container, ...options)).trimEnd().split("\n").map((line) => line.split(/\s+/));
   await eventually(async () => assertEquals((await rows()).length, 3));
   const [titles, ...processes] = await rows();
   assertEquals(titles, ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]);
-  const pid = await container.inspect("{{.State.Pid}}");
+  const pid = await it.inspect(container, "{{.State.Pid}}");
   const first = processes.find((row) => row[1] === pid);
   assertEquals(first?.[7], "sh");
   assertEquals(processes.find((row) => row[2] === pid)?.slice(7).join(" "), "sleep 1000");
   const [chosen, ...others] = await rows("-o", "pid,comm");
   assertEquals([chosen, others.map(([id]) => id).includes(pid)], [["PID", "COMMAND"], true]);
-  assertFailure(await host.dhow(["top", container.id, "-o", "comm"]), 1, /find PID field/);
-  assertFailure(await host.dhow(["top", container.id, "--nonsense"]), 1, /cannot list processes with ps/);
+  assertFailure(await host.dhow(["top", container, "-o", "comm"]), 1, /find PID field/);
+  assertFailure(await host.dhow(["top", container, "--nonsense"]), 1, /cannot list processes with ps/);
 });
 
-systemTest("top reads /proc where the host has no ps", async (host) => {
-  await using container = await Detached.start(host, IDLE);
+detachedTest("top reads /proc where the host has no ps", async (it, host) => {
+  const container = await it.start(IDLE);
   await host.hide("ps");
-  const lines = (await container.dhow("top", container.id)).trimEnd().split("\n");
+  const lines = (await it.dhow("top", container)).trimEnd().split("\n");
   assertMatch(lines[0]!, /^UID +PID +PPID +C +STIME +TTY +TIME +CMD$/);
-  const pid = await container.inspect("{{.State.Pid}}");
+  const pid = await it.inspect(container, "{{.State.Pid}}");
   assert(
     lines.some((line) => new RegExp(`^root +${pid} .* 00:00:0\\d +sh -c trap`).test(line)),
     lines.join("\n"),
   );
-  assertFailure(await host.dhow(["top", container.id, "aux"]), 1, /no "ps" command/);
+  assertFailure(await host.dhow(["top", container, "aux"]), 1, /no "ps" command/);
 });
 
-systemTest("top of a container that has ended is an error", async (host) => {
-  await using container = await Detached.start(host, ["true"]);
-  await container.dhow("wait", container.id);
-  assertFailure(await host.dhow(["top", container.id]), 1, /is not running/);
+detachedTest("top of a container that has ended is an error", async (it, host) => {
+  const container = await it.start(["true"]);
+  await it.dhow("wait", container);
+  assertFailure(await host.dhow(["top", container]), 1, /is not running/);
   assertFailure(await host.dhow(["top", "nobody"]), 1, /No such container: nobody/);
 });
 
-systemTest("stats counts what a container uses", async (host) => {
+detachedTest("stats counts what a container uses", async (it, host) => {
   const busy = "head -c 20000000 /dev/zero >/dev/shm/data; while :; do :; done";
-  await using container = await Detached.start(host, ["sh", "-c", busy], [
+  await it.start(["sh", "-c", busy], [
     "--network",
     "bridge",
     "--name",
     "busy",
   ]);
-  await using quiet = await Detached.start(host, IDLE, ["--name", "quiet"]);
+  const quiet = await it.start(IDLE, ["--name", "quiet"]);
   await eventually(async () => {
-    const line = await container.dhow("stats", "--no-stream", "--format", "{{.MemUsage}}", "busy");
+    const line = await it.dhow("stats", "--no-stream", "--format", "{{.MemUsage}}", "busy");
     assert(parseFloat(line) > 19 && line.includes("MiB / "), line);
   });
-  const text = await container.dhow("stats", "--no-stream");
+  const text = await it.dhow("stats", "--no-stream");
   const [head, ...lines] = text.trimEnd().split("\n");
   assertMatch(head!, /^CONTAINER ID +NAME +CPU % +MEM USAGE \/ LIMIT +MEM % +NET I\/O +BLOCK I\/O +PIDS$/);
   assertEquals(lines.length, 2);
@@ -66,33 +64,33 @@ systemTest("stats counts what a container uses", async (host) => {
   const [, cpu = "", , processes] = /^\w{12} +busy +([\d.]+)% +(.*\S) +(\d+)$/.exec(line) ?? [];
   assert(Number(cpu) > 1 && Number(cpu) < 250, line);
   assertEquals(processes, "1");
-  const net = await container.dhow(
+  const net = await it.dhow(
     "stats",
     "--no-stream",
     "--format",
     "{{.NetIO}} {{.ID}}",
     "--no-trunc",
-    quiet.id,
+    quiet,
   );
-  assertEquals(net, `0B / 0B ${quiet.id}\n`);
-  await container.dhow("stop", "-t", "0", "busy");
-  assertEquals((await container.dhow("stats", "--no-stream", "--format", "{{.Name}}")).trim(), "quiet");
+  assertEquals(net, `0B / 0B ${quiet}`);
+  await it.dhow("stop", "-t", "0", "busy");
+  assertEquals((await it.dhow("stats", "--no-stream", "--format", "{{.Name}}")).trim(), "quiet");
   assertMatch(
-    await container.dhow("stats", "-a", "--no-stream", "--format", "{{.Name}} {{.CPUPerc}} {{.PIDs}}"),
-    /busy 0.00% 0\n/,
+    await it.dhow("stats", "-a", "--no-stream", "--format", "{{.Name}} {{.CPUPerc}} {{.PIDs}}"),
+    /busy 0.00% 0$/m,
   );
   assertFailure(await host.dhow(["stats", "--no-stream", "nobody"]), 1, /No such container: nobody/);
 });
 
-systemTest("stats draws its table again until nobody reads it", async (host) => {
-  await using container = await Detached.start(host, IDLE);
-  await using live = host.spawnDhow(["stats", container.id]);
+detachedTest("stats draws its table again until nobody reads it", async (it, host) => {
+  const container = await it.start(IDLE);
+  await using live = host.spawnDhow(["stats", container]);
   await live.stdout.until(/\[H[^]*PIDS[^]*\[H[^]*PIDS/);
 });
 
-systemTest("port tells of no ports, in docker's words", async (host) => {
-  await using container = await Detached.start(host, IDLE, ["--name", "web"]);
-  assertEquals(await container.dhow("port", "web"), "");
+detachedTest("port tells of no ports, in docker's words", async (it, host) => {
+  await it.start(IDLE, ["--name", "web"]);
+  assertEquals(await it.dhow("port", "web"), "");
   assertFailure(
     await host.dhow(["port", "web", "80"]),
     1,
@@ -103,24 +101,24 @@ systemTest("port tells of no ports, in docker's words", async (host) => {
   assertFailure(await host.dhow(["update", "web"]), 1, /nothing to change/);
 });
 
-systemTest("events are told in the order in which they happen", async (host) => {
+detachedTest("events are told in the order in which they happen", async (it, host) => {
   await using follower = host.spawnDhow(["events", "--filter", "type=container"]);
   // it is there when it has seen something
-  const ready = ["--name", "ready", await busyboxArchive()];
+  const ready = ["--name", "ready", "busybox"];
   await eventually(async () => {
     await host.succeed([DHOW, "create", ...ready]);
     await host.succeed([DHOW, "rm", "ready"]);
     assert(follower.stdout.text.includes("name=ready"));
   });
-  await using container = await Detached.start(host, IDLE, ["--name", "one", "--label", "colour=blue"]);
-  await container.dhow("pause", "one");
-  await container.dhow("unpause", "one");
-  await container.dhow("rename", "one", "two");
-  await container.dhow("stop", "two");
-  await container.dhow("start", "two");
-  await container.dhow("rm", "-f", "two");
+  const container = await it.start(IDLE, ["--name", "one", "--label", "colour=blue"]);
+  await it.dhow("pause", "one");
+  await it.dhow("unpause", "one");
+  await it.dhow("rename", "one", "two");
+  await it.dhow("stop", "two");
+  await it.dhow("start", "two");
+  await it.dhow("rm", "-f", "two");
   await follower.stdout.until(/destroy \S+ \(colour=blue/);
-  const told = follower.stdout.text.split("\n").filter((line) => line.includes(container.id));
+  const told = follower.stdout.text.split("\n").filter((line) => line.includes(container));
   assertMatch(
     told[0]!,
     /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}\S+ container create \w{64} \(colour=blue, image=\S+, name=one\)$/,
@@ -143,9 +141,9 @@ systemTest("events are told in the order in which they happen", async (host) => 
   assertEquals(actions(told), expected);
   assertMatch(told[6]!, /exitCode=3/);
   const past = ["events", "--since", "10m", "--until", "0s"];
-  const earlier = await container.dhow(...past, "--filter", `container=${container.id}`);
+  const earlier = await it.dhow(...past, "--filter", `container=${container}`);
   assertEquals(earlier.trimEnd().split("\n"), told);
-  const deaths = await container.dhow(
+  const deaths = await it.dhow(
     ...past,
     "-f",
     "event=die",
@@ -154,15 +152,15 @@ systemTest("events are told in the order in which they happen", async (host) => 
     "--format",
     "{{.Action}} {{.Actor.Attributes.exitCode}}",
   );
-  assertEquals(deaths, "die 3\ndie 137\n");
-  const [first] = (await container.dhow(...past, "--format", "json", "-f", "container=two")).split("\n");
+  assertEquals(deaths, "die 3\ndie 137");
+  const [first] = (await it.dhow(...past, "--format", "json", "-f", "container=two")).split("\n");
   const { status, Type, Actor, scope, timeNano, from } = JSON.parse(first!);
   assertEquals([status, Type, Actor.ID, scope, from], [
     "rename",
     "container",
-    container.id,
+    container,
     "local",
-    await busyboxArchive(),
+    "busybox",
   ]);
   assert(Math.abs(timeNano / 1e6 - Date.now()) < 600_000);
 });
@@ -185,51 +183,50 @@ systemTest("a container in the foreground has its events, too, and its network's
   assertMatch(text, /die .*exitCode=7/);
 });
 
-systemTest("container prune removes what does not run, and says so as docker does", async (host) => {
-  await using running = await Detached.start(host, IDLE, ["--name", "runs"]);
-  await using kept = await Detached.start(host, ["true"], ["--label", "keep"]);
-  await using ended = await Detached.start(host, ["sh", "-c", "head -c 3000 /dev/zero >/data"]);
-  await running.dhow("wait", kept.id, ended.id);
+detachedTest("container prune removes what does not run, and says so as docker does", async (it, host) => {
+  const running = await it.start(IDLE, ["--name", "runs"]);
+  const kept = await it.start(["true"], ["--label", "keep"]);
+  const ended = await it.start(["sh", "-c", "head -c 3000 /dev/zero >/data"]);
+  await it.dhow("wait", kept, ended);
   const asked = await host.dhow(["container", "prune"], { stdin: "n\n" });
   assertMatch(
     asked.stdout,
     /^WARNING! This will remove all stopped containers\.\nAre you sure .*Total reclaimed space: 0B\n$/s,
   );
-  const pruned = await running.dhow("container", "prune", "-f", "--filter", "label!=keep");
+  const pruned = await it.dhow("container", "prune", "-f", "--filter", "label!=keep");
   assertMatch(
     pruned,
-    new RegExp(`^Deleted Containers:\n${ended.id}\n\nTotal reclaimed space: 3(\\.\\d+)?kB\n$`),
+    new RegExp(`^Deleted Containers:\n${ended}\n\nTotal reclaimed space: 3(\\.\\d+)?kB$`),
   );
   assertEquals(
-    await running.dhow("container", "prune", "-f", "--filter", "until=24h"),
-    "Total reclaimed space: 0B\n",
+    await it.dhow("container", "prune", "-f", "--filter", "until=24h"),
+    "Total reclaimed space: 0B",
   );
   assertEquals(
-    (await running.dhow("ps", "-aq", "--no-trunc")).trim().split("\n").sort(),
-    [running.id, kept.id].sort(),
+    (await it.dhow("ps", "-aq", "--no-trunc")).trim().split("\n").sort(),
+    [running, kept].sort(),
   );
-  const all = await running.dhow("system", "prune", "-f");
-  assertMatch(all, new RegExp(`^Deleted Containers:\n${kept.id}\n\nTotal reclaimed space: \\d+B\n$`));
+  const all = await it.dhow("system", "prune", "-f");
+  assertMatch(all, new RegExp(`^Deleted Containers:\n${kept}\n\nTotal reclaimed space: \\d+B$`));
 });
 
-systemTest("system df and info count containers, images and volumes", async (host) => {
-  await host.succeed([DHOW, "load", "-q", "-i", await busyboxArchive()]);
+detachedTest("system df and info count containers, images and volumes", async (it, host) => {
   const write = ["busybox", "sh", "-c", "echo 123456789 >/data/file"];
   await host.succeed([DHOW, "run", "--rm", "--network", "none", "-v", "unused:/data", ...write]);
-  await using container = await Detached.start(host, IDLE, ["--name", "runs", "-v", "used:/data"]);
-  await container.dhow("pause", "runs");
-  const lines = (await container.dhow("system", "df")).split("\n");
+  await it.start(IDLE, ["--name", "runs", "-v", "used:/data"]);
+  await it.dhow("pause", "runs");
+  const lines = (await it.dhow("system", "df")).split("\n");
   assertMatch(lines[0]!, /^TYPE +TOTAL +ACTIVE +SIZE +RECLAIMABLE$/);
   assertMatch(lines[1]!, /^Images +1 +1 +[\d.]+[kM]B +0B \(0%\)$/);
   assertMatch(lines[2]!, /^Containers +1 +1 +\d+B +0B/);
   assertMatch(lines[3]!, /^Local Volumes +2 +1 +10B +10B \(100%\)$/);
   assertMatch(lines[4]!, /^Build Cache +0 +0 +0B +0B$/);
   assertMatch(
-    await container.dhow("info"),
+    await it.dhow("info"),
     /^Containers: 1\n Running: 0\n Paused: 1\n Stopped: 0\nImages: 1\n/,
   );
-  assertEquals(await container.dhow("info", "-f", "{{.ContainersPaused}} {{.Images}}"), "1 1\n");
-  await container.dhow("rm", "-f", "runs");
-  assertMatch(await container.dhow("system", "prune", "-af"), /Deleted Images:\nuntagged: busybox:latest\n/);
-  assertEquals(await container.dhow("volume", "rm", "used", "unused"), "used\nunused\n");
+  assertEquals(await it.dhow("info", "-f", "{{.ContainersPaused}} {{.Images}}"), "1 1");
+  await it.dhow("rm", "-f", "runs");
+  assertMatch(await it.dhow("system", "prune", "-af"), /Deleted Images:\nuntagged: busybox:latest\n/);
+  assertEquals(await it.dhow("volume", "rm", "used", "unused"), "used\nunused");
 });

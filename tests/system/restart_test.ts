@@ -132,7 +132,7 @@ detachedTest("policies that cannot be are refused as docker refuses them", async
   const run = (...flags: string[]) => it.host.dhow(["run", ...flags, "busybox", "true"]);
   assertFailure(await run("-d", "--restart", "never"), 125, /restart policy/);
   assertFailure(await run("-d", "--rm", "--restart", "always"), 125, /Conflicting options/);
-  assertFailure(await run("--restart", "always"), 125, /--detach/);
+  assertFailure(await run("--rm", "--restart", "always"), 125, /Conflicting options/);
 });
 
 systemTest("system install has systemd start containers, and uninstall takes it back", async (host) => {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertFailure, busyboxOutput, busyboxShell, runBusybox } from "../support/containers.ts";
-import { Detached, IDLE } from "../support/detached_container.ts";
+import { detachedTest, IDLE } from "../support/detached.ts";
 import { eventually } from "../support/eventually.ts";
 import { DHOW } from "../support/host.ts";
 import { busyboxArchive } from "../support/images.ts";
@@ -28,9 +28,9 @@ systemTest("--env-file sets a file's variables as they are, and --env wins", asy
   );
 });
 
-systemTest(
+detachedTest(
   "--cidfile gets the id, is never written over, and goes when nothing was started",
-  async (host) => {
+  async (it, host) => {
     const path = host.file("cid");
     const read = () => host.shell(`cat ${path} 2>&1 || true`);
     assertEquals((await runBusybox(host, ["true"], ["--cidfile", path])).code, 0);
@@ -40,11 +40,11 @@ systemTest(
     await host.shell(`rm ${path}`);
     assertEquals((await runBusybox(host, ["no-such-program"], ["--cidfile", path])).code, 127);
     assertMatch(await read(), /No such file/);
-    await using container = await Detached.start(host, IDLE, ["--cidfile", path]);
-    assertEquals(await read(), container.id);
+    const container = await it.start(IDLE, ["--cidfile", path]);
+    assertEquals(await read(), container);
     await host.shell(`rm ${path}`);
-    await using created = await Detached.start(host, ["true"], ["--cidfile", path], ["create"]);
-    assertEquals(await read(), created.id);
+    const created = await it.start(["true"], ["--cidfile", path], ["create"]);
+    assertEquals(await read(), created);
   },
 );
 
@@ -71,36 +71,36 @@ systemTest("--init reaps what other processes leave behind", async (host) => {
   assertEquals(await busyboxShell(host, script, ["--init"]), "");
 });
 
-systemTest(
+detachedTest(
   "--init hands signals on, also to a program that a process 1 would not have heard of",
-  async (host) => {
-    await using container = await Detached.start(host, ["sleep", "1000"], ["--init", "--user", "1000"]);
-    await container.dhow("kill", "-s", "TERM", container.id);
-    assertEquals(await container.dhow("wait", container.id), "143\n");
-    await container.dhow("start", container.id);
-    await container.dhow("stop", "-t", "30", container.id);
-    assertEquals(await container.inspect("{{.State.ExitCode}} {{.HostConfig.Init}}"), "143 true");
+  async (it) => {
+    const container = await it.start(["sleep", "1000"], ["--init", "--user", "1000"]);
+    await it.dhow("kill", "-s", "TERM", container);
+    assertEquals(await it.dhow("wait", container), "143");
+    await it.dhow("start", container);
+    await it.dhow("stop", "-t", "30", container);
+    assertEquals(await it.inspect(container, "{{.State.ExitCode}} {{.HostConfig.Init}}"), "143 true");
   },
 );
 
-systemTest("--init: what is typed at a terminal goes to the program, once", async (host) => {
+detachedTest("--init: what is typed at a terminal goes to the program, once", async (it, host) => {
   const script = "trap 'echo got' INT; trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done";
-  await using container = await Detached.start(host, ["sh", "-c", script], ["--init", "-t"]);
-  await eventually(async () => assertMatch(await container.dhow("logs", container.id), /ready/));
-  const pid = await container.inspect("{{.State.Pid}}");
+  const container = await it.start(["sh", "-c", script], ["--init", "-t"]);
+  await eventually(async () => assertMatch(await it.dhow("logs", container), /ready/));
+  const pid = await it.inspect(container, "{{.State.Pid}}");
   const status = await host.shell(`cat /proc/${pid}/stat`);
   const foreground = status.slice(status.lastIndexOf(")") + 2).split(" ")[5];
   const group = status.slice(status.lastIndexOf(")") + 2).split(" ")[2];
   assert(foreground !== group && foreground !== "-1", status);
-  await container.dhow("kill", "-s", "INT", container.id);
-  await eventually(async () => assertMatch(await container.dhow("logs", container.id), /got/));
-  await container.dhow("stop", container.id);
-  assertEquals((await container.dhow("logs", container.id)).match(/got/g)?.length, 1);
+  await it.dhow("kill", "-s", "INT", container);
+  await eventually(async () => assertMatch(await it.dhow("logs", container), /got/));
+  await it.dhow("stop", container);
+  assertEquals((await it.dhow("logs", container)).match(/got/g)?.length, 1);
 });
 
-systemTest(
+detachedTest(
   "--pid host shows the host's processes, and all that the container has started end with it",
-  async (host) => {
+  async (it, host) => {
     const namespaces = (flags: string[]) =>
       busyboxShell(host, "for kind in pid ipc uts; do readlink /proc/self/ns/$kind; done; hostname", flags);
     const own = await host.shell("for kind in pid ipc uts; do readlink /proc/self/ns/$kind; done; hostname");
@@ -112,13 +112,13 @@ systemTest(
     await host.shell("echo shared >/dev/shm/dhow-test");
     assertEquals(await busyboxOutput(host, ["cat", "/dev/shm/dhow-test"], ["--ipc", "host"]), "shared\n");
     await host.shell("rm /dev/shm/dhow-test");
-    await using container = await Detached.start(host, ["sh", "-c", "sleep 4321 & sleep 4321 & wait"], [
+    const container = await it.start(["sh", "-c", "sleep 4321 & sleep 4321 & wait"], [
       "--pid",
       "host",
     ]);
     const left = () => host.processes().filter(({ command }) => command.startsWith("sleep 4321")).length;
     await eventually(() => assertEquals(left(), 2));
-    await container.dhow("stop", "-t", "0", container.id);
+    await it.dhow("stop", "-t", "0", container);
     assertEquals(left(), 0);
     const both = ["--pid", "host", "--init"];
     assertEquals((await runBusybox(host, ["sh", "-c", "exit 9"], both)).code, 9);

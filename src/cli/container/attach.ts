@@ -1,9 +1,11 @@
 import { Attachment, type AttachOptions, requireTerminalFor } from "../../container/attach.ts";
+import { STREAM_NAMES } from "../../container/options.ts";
 import { findContainer } from "../../container/records.ts";
 import { DhowError, UsageError } from "../../errors.ts";
+import { DETACH_KEYS } from "../attach_options.ts";
 import type { Command } from "../command.ts";
 import { openSession } from "../session.ts";
-import { DETACH_KEYS, readDetachKeys } from "./detach_keys.ts";
+import { readDetachKeys } from "./detach_keys.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER",
@@ -27,14 +29,15 @@ export const command: Command = {
       });
     }
     const how: AttachOptions = {
-      input: !options.flag("no-stdin"),
+      streams: options.flag("no-stdin") ? ["stdout", "stderr"] : STREAM_NAMES,
       proxiesSignals: options.flag("sig-proxy"),
       detachKeys: readDetachKeys(options),
+      endsUnread: false,
     };
     const session = await openSession(global, "attach to containers");
     const container = findContainer(session.database, name);
-    using attachment = new Attachment(session, container.id);
-    requireTerminalFor(container, how);
+    using attachment = new Attachment(session, container.id, false);
+    requireTerminalFor(container.config.options, how);
     const code = await attachment.run(how);
     if (code !== undefined) return code;
     throw new DhowError({ what: "read escape sequence", why: "the container goes on" });

@@ -1,7 +1,7 @@
 import { createContainer } from "../../container/start.ts";
 import type { Command } from "../command.ts";
 import { print } from "../output.ts";
-import { readRunOptions, RUN_OPTIONS } from "../run_options.ts";
+import { CREATE_OPTIONS, readRunOptions } from "../run_options.ts";
 import { openSession } from "../session.ts";
 import { withCidFile } from "./cid_file.ts";
 import { imageFor } from "./image_for.ts";
@@ -9,7 +9,7 @@ import { imageFor } from "./image_for.ts";
 export const command: Command = {
   usage: "[OPTIONS] IMAGE [COMMAND [ARG...]]",
   summary: "Make a container, to be started later. The options are those of run.",
-  options: RUN_OPTIONS.filter(({ name }) => name !== "detach"),
+  options: CREATE_OPTIONS,
   stopsAtFirst: true,
   async run(invocation) {
     const options = readRunOptions(invocation);

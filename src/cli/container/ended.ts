@@ -16,10 +16,12 @@ export const command: Command = {
     const { database, recoverCommand } = session;
     const [id = ""] = args;
     // a start that was killed has left its monitor behind; the container may run again
-    const owner = lookUpContainer(database, id)?.owner ?? null;
-    if (owner === null || !isSelf(owner)) return 0;
+    const container = lookUpContainer(database, id);
+    if (container === undefined || container.owner === null || !isSelf(container.owner)) return 0;
     await settle(session, id, { quick: true, mayRestart: true });
-    leaveNetworkBehind(database, DEFAULT_NETWORK, recoverCommand);
+    if (container.config.options.network === "bridge") {
+      leaveNetworkBehind(database, DEFAULT_NETWORK, recoverCommand);
+    }
     return 0;
   },
 };

@@ -1,11 +1,12 @@
 import { executeInside } from "../../container/exec.ts";
 import { findContainer } from "../../container/records.ts";
 import { UsageError } from "../../errors.ts";
+import { DETACH_KEYS } from "../attach_options.ts";
 import type { Command } from "../command.ts";
 import { readVariable } from "../variable.ts";
 import { openSession } from "../session.ts";
 import { readEnvFile } from "../env_file.ts";
-import { DETACH_KEYS, readDetachKeys } from "./detach_keys.ts";
+import { readDetachKeys } from "./detach_keys.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER COMMAND [ARG...]",

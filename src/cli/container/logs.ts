@@ -1,5 +1,6 @@
 import { findContainer } from "../../container/records.ts";
 import { LineAssembler, type LogLine, LogReader } from "../../container/log_reader.ts";
+import { followLog } from "../../container/log_watch.ts";
 import { logPath } from "../../container/settle.ts";
 import { HostError, UsageError } from "../../errors.ts";
 import { STREAMS } from "../../plan/monitor.ts";
@@ -48,7 +49,7 @@ export const command: Command = {
       throw new UsageError({
         what: "cannot print logs",
         why: `container ${name} writes to the terminal it was started from`,
-        hint: "logs are kept of containers that run with --detach",
+        hint: "logs are kept of containers that run with --detach or --rm=false",
       });
     }
     // whether it had ended is asked before the log is read to its end
@@ -95,18 +96,11 @@ async function follow(
   owner: ProcessHandle,
   print: (line: LogLine) => void,
 ): Promise<void> {
-  const drain = () => {
+  await followLog(path, owner, () => {
     for (let record = reader.next(); record !== undefined; record = reader.next()) {
       lines.add(record).forEach(print);
     }
-  };
-  // what is written between the last look and the first event would be seen with the next event only: so look again
-  using watcher = Deno.watchFs(path.slice(0, path.lastIndexOf("/")), { recursive: false });
-  const ended = owner.ended().then(() => watcher.close());
-  drain();
-  for await (const _ of watcher) drain();
-  await ended;
-  drain();
+  });
   lines.rest().forEach(print);
 }
 

@@ -3,7 +3,7 @@ import { noSuchContainer, seekContainer } from "../../container/records.ts";
 import type { Command } from "../command.ts";
 import { printError } from "../output.ts";
 import { openSession } from "../session.ts";
-import { eachContainer, requireContainers } from "./each.ts";
+import { eachContainer, MANY, requireContainers } from "./each.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER [CONTAINER...]",
@@ -26,6 +26,7 @@ export const command: Command = {
       { ...invocation, args: args.filter((name) => !missing.includes(name)) },
       session,
       (container) => removeContainer(session, container, isForced, invocation.options.flag("volumes")),
+      MANY,
     );
   },
 };

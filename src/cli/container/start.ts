@@ -1,14 +1,14 @@
 import { resolveImage } from "../../container/image.ts";
 import { allContainers, type ContainerRecord } from "../../container/records.ts";
 import { isStartedAtBoot } from "../../container/restart.ts";
-import { startContainer } from "../../container/start.ts";
+import { type Audience, startContainer } from "../../container/start.ts";
 import { awaitEnd } from "../../container/stop.ts";
 import { ImageError, UsageError } from "../../errors.ts";
 import { isAlive, isSelf } from "../../state/process_identity.ts";
+import { DETACH_KEYS } from "../attach_options.ts";
 import type { Command, Invocation } from "../command.ts";
 import { openSession, type Session } from "../session.ts";
 import { storeOf } from "../store_of.ts";
-import { DETACH_KEYS } from "./detach_keys.ts";
 import { eachContainer, requireContainers } from "./each.ts";
 
 export const command: Command = {
@@ -53,14 +53,11 @@ async function startAll(invocation: Invocation): Promise<number> {
   );
 }
 
-/**
- * Starts a container on its image as it is on record; does nothing when it runs.
- * @param beforeItsOutput see startContainer
- */
+/** Starts a container on its image as it is on record; does nothing when it runs. */
 export async function startAgain(
   session: Session,
   container: ContainerRecord,
-  beforeItsOutput?: () => void,
+  audience?: Audience,
 ): Promise<void> {
   if (container.status === "running") {
     if (isAlive(container.process)) return;
@@ -85,5 +82,5 @@ export async function startAgain(
       hint: "make a new container",
     });
   }
-  await startContainer(session, id, image, beforeItsOutput);
+  await startContainer(session, id, image, audience);
 }

@@ -1,4 +1,5 @@
-import { Attachment, type AttachOptions, requireTerminalFor } from "../../container/attach.ts";
+import { Arrival, Attachment, type AttachOptions, requireTerminalFor } from "../../container/attach.ts";
+import { STREAM_NAMES } from "../../container/options.ts";
 import { findContainer } from "../../container/records.ts";
 import { UsageError } from "../../errors.ts";
 import type { Invocation } from "../command.ts";
@@ -20,16 +21,16 @@ export async function startAttached({ args, options, global }: Invocation): Prom
     });
   }
   const how: AttachOptions = {
-    input: options.flag("interactive"),
+    streams: options.flag("interactive") ? STREAM_NAMES : ["stdout", "stderr"],
     proxiesSignals: true,
     detachKeys: readDetachKeys(options),
+    endsUnread: false,
   };
   const session = await openSession(global, "start containers");
   const container = findContainer(session.database, name);
-  requireTerminalFor(container, how);
-  let opened: Attachment | undefined;
-  const open = () => opened = new Attachment(session, container.id);
-  await startAgain(session, container, open);
-  using attachment = opened ?? open();
+  requireTerminalFor(container.config.options, how);
+  const arrival = new Arrival(session, container.id);
+  await startAgain(session, container, arrival);
+  using attachment = arrival.attachment ?? new Attachment(session, container.id, false);
   return (await attachment.run(how)) ?? 0;
 }

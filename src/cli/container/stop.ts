@@ -4,7 +4,7 @@ import type { ContainerRecord } from "../../container/records.ts";
 import { UsageError } from "../../errors.ts";
 import type { Command, Option, ParsedOptions } from "../command.ts";
 import { openSession } from "../session.ts";
-import { eachContainer, requireContainers } from "./each.ts";
+import { eachContainer, MANY, requireContainers } from "./each.ts";
 import { signalNumber } from "./signal_names.ts";
 
 /** Docker's. */
@@ -33,11 +33,12 @@ export const command: Command = {
     requireContainers(invocation, "stop");
     const how = readStopOptions(invocation.options, "stop");
     const session = await openSession(invocation.global, "stop containers");
-    return await eachContainer(invocation, session, async (container) => {
+    const stop = async (container: ContainerRecord) => {
       const { signal, seconds } = how(container);
       await stopContainer(session, container, signal, seconds);
       if (container.owner !== null) recordEvent(session.database, container.id, "stop");
-    });
+    };
+    return await eachContainer(invocation, session, stop, MANY);
   },
 };
 

@@ -150,6 +150,17 @@ Deno.test("an option that is not given has no value", () => {
   assertEquals([options.flag("rm"), options.text("name"), options.list("env")], [false, undefined, []]);
 });
 
+Deno.test("an option that is given is told from one that has its usual value", () => {
+  const given = (...args: string[]) => {
+    const { options } = parse("dhow run", OPTIONS, args, true);
+    return [options.isGiven("rm"), options.flag("rm")];
+  };
+  assertEquals(given("image"), [false, false]);
+  assertEquals(given("image", "--rm=false"), [false, false]);
+  assertEquals(given("--rm=false", "image"), [true, false]);
+  assertEquals(given("--rm", "image"), [true, true]);
+});
+
 Deno.test("help lists every option with its letter, its value and what it does", () => {
   const options = OPTIONS.map((option) => ({ ...option, help: `about ${option.name}` }));
   const command: Command = { usage: "IMAGE", summary: "Do it.", options, run: () => Promise.resolve(0) };

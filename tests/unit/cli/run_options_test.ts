@@ -48,6 +48,7 @@ Deno.test("every option reaches the container", () => {
     workingDir: "/app",
     user: "7:8",
     userNamespace: true,
+    attach: ["stdin", "stdout", "stderr"],
     remove: true,
   });
 });
@@ -69,6 +70,15 @@ Deno.test("a variable without a value is the caller's, and is taken away if the 
   }
 });
 
+Deno.test("the streams that are connected are those that are named, and with -i standard input", () => {
+  const attached = (...args: string[]) => options(...args, "sample").attach;
+  assertEquals(attached("-i"), ["stdin", "stdout", "stderr"]);
+  assertEquals(attached("-a", "stderr", "--attach=STDOUT", "-a", "stderr"), ["stdout", "stderr"]);
+  assertEquals(attached("-a", "stdin"), ["stdin"]);
+  assertEquals(attached("-i", "-a", "Stdout"), ["stdin", "stdout"]);
+  assertEquals(attached("-d", "-i"), []);
+});
+
 const REFUSED: readonly [what: string, args: string[], said: string][] = [
   ["no image", [], "IMAGE"],
   ["options without an image", ["--rm"], "IMAGE"],
@@ -87,6 +97,9 @@ const REFUSED: readonly [what: string, args: string[], said: string][] = [
   ["a name server with more in its line", ["--dns=192.0.2.1\noptions x", "x"], "name server"],
   ["a variable without a name", ["-e", "=value", "x"], '"=value"'],
   ["an empty variable", ["--env=", "x"], "variable"],
+  ["a stream that there is not", ["-a", "tty", "x"], "stdin, stdout, stderr"],
+  ["an empty stream", ["--attach=", "x"], "no such stream"],
+  ["a stream of one that nobody waits for", ["-d", "-a", "stdout", "x"], "Conflicting options"],
 ];
 
 for (const [what, args, said] of REFUSED) {

@@ -72,6 +72,35 @@ Deno.test("a reader whose file is gone goes on with the oldest that is there", (
   assertEquals(rest(reader), ["b", "d", "e"]);
 });
 
+Deno.test("who reads from the end on goes on with the logs that come then", () => {
+  for (const files of [1, 3]) {
+    using folder = new LogFolder();
+    append(folder.log, logRecord("a"));
+    using reader = LogReader.fromEnd(folder.log, files);
+    append(folder.log, logRecord("b"));
+    folder.rotate(files);
+    append(folder.log, logRecord("c"));
+    assertEquals(rest(reader), ["b", "c"]);
+  }
+});
+
+Deno.test("what has been opened in time is read to its end, also when all its names are gone", () => {
+  using folder = new LogFolder();
+  append(folder.log, logRecord("a"));
+  using reader = LogReader.fromEnd(folder.log, 2);
+  reader.openNewer();
+  assertEquals(reader.opened, 1);
+  for (const text of ["b", "c", "d"]) {
+    folder.rotate(2);
+    append(folder.log, logRecord(text));
+    reader.openNewer();
+  }
+  assertEquals(reader.opened, 4);
+  Deno.removeSync(folder.log);
+  Deno.removeSync(`${folder.log}.1`);
+  assertEquals(rest(reader), ["b", "c", "d"]);
+});
+
 Deno.test("a file that was read from its middle is followed through its other names", () => {
   using folder = new LogFolder();
   append(folder.log, logRecord("a"), logRecord("b"));

@@ -55,6 +55,7 @@ async function monitored(
     id: "it",
     terminal: false,
     keepsInput: false,
+    awaitsReader: false,
     log: { path: log ?? `${folder}/log`, size: size ?? null, files },
     exitPath: `${folder}/exit`,
     command: ["/bin/sh", "-c", `echo "$V, open: $(ls /proc/self/fd | wc -l)" >${folder}/after`],
