@@ -146,6 +146,9 @@ export const SOCK_DGRAM = 2;
 export const SIOCSIFFLAGS = 0x8914;
 export const IFF_UP = 1;
 
+// pidfd_send_signal(2)
+export const PIDFD_SIGNAL_PROCESS_GROUP = 4;
+
 // poll(2)
 export const POLLIN = 1;
 export const POLLOUT = 4;
@@ -168,6 +171,7 @@ export const WEXITED = 0x00000004;
 export const WNOHANG = 0x00000001;
 export const WNOWAIT = 0x01000000;
 export const CLOCK_REALTIME = 0;
+export const CLOCK_MONOTONIC = 1;
 
 // mmap(2)
 export const PROT_READ = 1;

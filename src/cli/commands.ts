@@ -259,6 +259,11 @@ export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
     isHidden: true,
     load: () => import("./container/resume.ts"),
   },
+  probe: {
+    summary: "What a monitor starts to look at a container's health",
+    isHidden: true,
+    load: () => import("./container/probe.ts"),
+  },
   version: { summary: "Print dhow's version", load: () => import("./version.ts") },
 };
 

@@ -50,7 +50,7 @@ export const command: Command = {
     const store = storeOf(session);
     const found = findContainer(database, name);
     const container = isRunning(found)
-      ? committedRunning(findRunning(database, found.id, "cannot commit"))
+      ? committedRunning(findRunning(database, found.id, "cannot commit"), found)
       : committedStopped(database, found);
     using parent = await openParent(store, container.image, paths.state);
     const work = { container, parent, paths };

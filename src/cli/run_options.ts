@@ -6,6 +6,7 @@ import { ATTACH, DETACH_KEYS, readStreams, SIG_PROXY } from "./attach_options.ts
 import type { Invocation, Option, ParsedOptions } from "./command.ts";
 import { DOCKER_OPTIONS, refuseOptions } from "./docker_options.ts";
 import { readEnvFile } from "./env_file.ts";
+import { HEALTH_OPTIONS, readHealthcheck } from "./health_options.ts";
 import { splitLabel } from "./labels.ts";
 import { LOG_OPTIONS, readLogOptions } from "./log_options.ts";
 import { NAME_OPTIONS, readNames } from "./name_options.ts";
@@ -109,6 +110,7 @@ export const RUN_OPTIONS: readonly Option[] = [
   },
   { name: "uts", value: "MODE", help: "private (default) or host: whose host name" },
   ...MOUNT_OPTIONS,
+  ...HEALTH_OPTIONS,
   ...DOCKER_OPTIONS,
 ];
 
@@ -151,6 +153,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
   }
   const restart = readRestart(options.text("restart") ?? "", what);
   if (restart.name !== "no" && options.flag("rm")) throw malformed("Conflicting options: --restart and --rm");
+  const healthcheck = readHealthcheck(options);
   return {
     image,
     pull,
@@ -188,6 +191,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     volumesFrom: options.list("volumes-from").map(parseVolumesFrom),
     groups: options.list("group-add"),
     exposed: options.list("expose").flatMap((text) => readPorts(text, wrong)),
+    ...(healthcheck === undefined ? {} : { healthcheck }),
   };
 }
 

@@ -3,6 +3,7 @@ import { libcCall } from "../../ffi/table.ts";
 import { childConfig } from "../image/change/child_config.ts";
 import { digestOf } from "../image/digest_of.ts";
 import { parseImageConfig } from "../image/config.ts";
+import type { Healthcheck } from "../image/healthcheck.ts";
 import type { LayerBlob, SourceImage } from "../image/source/source.ts";
 import { Spool } from "../image/source/spool.ts";
 import { TarWriter } from "../image/tar/writer.ts";
@@ -13,7 +14,7 @@ import { readIfThere } from "../state/read.ts";
 import { writeChanges } from "./changes.ts";
 import { pathExists } from "../../ffi/files.ts";
 import type { Database } from "../state/database.ts";
-import type { ContainerRecord } from "./records.ts";
+import type { ContainerConfig, ContainerRecord } from "./records.ts";
 import { type RunningContainer, whileAlive } from "./running.ts";
 import { whileStopped } from "./tree_view.ts";
 
@@ -57,6 +58,7 @@ export async function commitContainer<T>(
     ...(options.author === undefined ? {} : { author: options.author }),
     ...(options.message === undefined ? {} : { comment: options.message }),
     changes: options.changes,
+    ...(container.healthcheck === undefined ? {} : { healthcheck: container.healthcheck }),
   });
   const changes: LayerBlob = {
     name: diffId,
@@ -107,14 +109,20 @@ export interface CommittedContainer {
   readonly hasUserXattrs: boolean;
   /** What it runs, for the new image's history. */
   readonly command: string;
+  /** Absent when neither its image nor whoever made it has said anything. */
+  readonly healthcheck?: Healthcheck;
   /** Does work that reads its files, unless they turn out to have become another run's meanwhile. */
   guard<T>(what: string, work: () => Promise<T>): Promise<T>;
 }
 
 /** A container that runs. */
-export function committedRunning(container: RunningContainer): CommittedContainer {
+export function committedRunning(
+  container: RunningContainer,
+  { config }: ContainerRecord,
+): CommittedContainer {
   return {
     ...container,
+    ...healthcheckIn(config),
     command: commandLine(container.process.pid),
     guard: (what, work) => whileAlive(container, what, work),
   };
@@ -129,9 +137,12 @@ export function committedStopped(database: Database, container: ContainerRecord)
     image,
     hasUserXattrs: config.options.userNamespace,
     command: config.command.join(" ").slice(0, MAX_COMMAND),
+    ...healthcheckIn(config),
     guard: (what, work) => whileStopped(database, container, what, work),
   };
 }
+
+const healthcheckIn = ({ healthcheck }: ContainerConfig) => healthcheck === undefined ? {} : { healthcheck };
 
 /** What a process runs, with blanks between its arguments. */
 function commandLine(pid: number): string {

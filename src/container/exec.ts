@@ -102,7 +102,7 @@ async function attended(
 }
 
 /** A caller may have ignored SIGCHLD, and then the kernel keeps no exit status (wait(2)). */
-function keepExitStatus(): void {
+export function keepExitStatus(): void {
   const { SIGCHLD } = SIGNALS;
   if ((signalSet("self", "SigIgn") >> BigInt(SIGCHLD - 1)) & 1n) Deno.addSignalListener("SIGCHLD", () => {});
 }
@@ -110,7 +110,8 @@ function keepExitStatus(): void {
 const notRunning = ({ id }: ContainerRecord) =>
   new DhowError({ what: WHAT, why: `Container ${id} is not running` });
 
-function openFirstProcess(container: ContainerRecord): ProcessHandle {
+/** @throws {DhowError} when it does not run its program (yet, or any more), or stands still */
+export function openFirstProcess(container: ContainerRecord): ProcessHandle {
   const { status, process } = container;
   const isUp = status === "running" || status === "foreground";
   if (isUp) refusePaused(container, WHAT);
@@ -122,15 +123,18 @@ function openFirstProcess(container: ContainerRecord): ProcessHandle {
   throw notRunning(container);
 }
 
-function withoutStreams({ detach, terminal, interactive }: ExecOptions): readonly number[] {
+function withoutStreams(
+  { detach, terminal, interactive }: Omit<ExecOptions, "detachKeys">,
+): readonly number[] {
   if (detach || terminal) return [0, 1, 2];
   return interactive ? [] : [0];
 }
 
-function prepareJoin(
+/** What a program in a container is to be like. */
+export function prepareJoin(
   database: Database,
   { id, config }: ContainerRecord,
-  options: ExecOptions,
+  options: Omit<ExecOptions, "detachKeys">,
   { pid, size }: { readonly pid: number; readonly size: { rows: number; columns: number } },
 ): JoinSetup {
   const { defaults, options: wanted } = config;
@@ -176,7 +180,8 @@ function cgroupFolders(database: Database, id: string): readonly string[] {
   return journal.flatMap((entry) => entry.undo === "remove-cgroups" ? entry.folders : []);
 }
 
-async function explain(
+/** Why a program could not be executed, in words. */
+export async function explain(
   { step, errno }: JoinFailure,
   setup: JoinSetup,
   container: ContainerRecord,

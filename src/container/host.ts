@@ -16,21 +16,30 @@ export function requireRoot(verb: string): void {
   });
 }
 
+/** A soft and a hard limit (getrlimit(2)). */
+interface Limit {
+  readonly soft: number;
+  readonly hard: number;
+}
+
+/** RLIMIT_NOFILE of a process; undefined when there is no such process, or the limit has no number. */
+function openFilesOf(pid: number): Limit | undefined {
+  const line = readIfThere(`/proc/${pid}/limits`)?.split("\n").find((line) =>
+    line.startsWith("Max open files")
+  );
+  const [soft, hard] = line?.slice("Max open files".length).trim().split(/\s+/).map(Number) ?? [];
+  return soft === undefined || hard === undefined || Number.isNaN(soft) || Number.isNaN(hard)
+    ? undefined
+    : { soft, hard };
+}
+
 /**
  * RLIMIT_NOFILE as the caller had it: Deno raises its own soft limit when it starts, the parent's is what was inherited.
+ * @param parent the process to take it from
  */
-export function openFilesLimit(): { soft: number; hard: number } {
-  const read = (pid: number) => {
-    const line = readIfThere(`/proc/${pid}/limits`)?.split("\n").find((line) =>
-      line.startsWith("Max open files")
-    );
-    const [soft, hard] = line?.slice("Max open files".length).trim().split(/\s+/).map(Number) ?? [];
-    return soft === undefined || hard === undefined || Number.isNaN(soft) || Number.isNaN(hard)
-      ? undefined
-      : { soft, hard };
-  };
-  const own = read(Deno.pid) ?? { soft: 1024, hard: 4096 };
-  const inherited = read(Deno.ppid) ?? { soft: 1024, hard: own.hard };
+export function openFilesLimit(parent: number = Deno.ppid): Limit {
+  const own = openFilesOf(Deno.pid) ?? { soft: 1024, hard: 4096 };
+  const inherited = openFilesOf(parent) ?? { soft: 1024, hard: own.hard };
   return { soft: Math.min(inherited.soft, own.hard), hard: own.hard };
 }
 

@@ -1,4 +1,5 @@
 import type { MountRequest } from "./mounts.ts";
+import type { Healthcheck } from "../image/healthcheck.ts";
 import type { Platform } from "../image/platform.ts";
 
 /** What a user can choose for a container: the options of `run`. */
@@ -52,6 +53,8 @@ export interface RunOptions {
   readonly ipc: "private" | "shareable" | "none" | "host" | Joined;
   readonly uts: "private" | "host";
   readonly mounts: readonly MountRequest[];
+  /** How its health is checked, as far as that is not left to the image. */
+  readonly healthcheck?: Healthcheck;
   readonly volumesFrom: readonly VolumesFrom[];
   /** `NAME:ADDRESS`, for /etc/hosts; `host-gateway` stands for the host's address in the bridge's network. */
   readonly extraHosts: readonly string[];

@@ -30,6 +30,7 @@ export function processConfig({ id, config }: ContainerRecord, imageConfig: stri
     StdinOnce: isAttached("stdin") && options.interactive,
     Env: environment(options.env, image.texts("Env") ?? []),
     Cmd: options.command.length > 0 ? options.command : replaces ? null : image.texts("Cmd") ?? null,
+    Healthcheck: config.healthcheck,
     Image: options.image,
     Volumes: set(image.object("Volumes")) ?? null,
     WorkingDir: options.workingDir ?? image.text("WorkingDir"),

@@ -3,6 +3,7 @@ import type { ProcessIdentity } from "../state/process_identity.ts";
 import type { Database } from "../state/database.ts";
 import { DhowError } from "../errors.ts";
 import type { ImageConfig } from "../image/config.ts";
+import { type Healthcheck, mergeHealthcheck } from "../image/healthcheck.ts";
 import type { ContainerMount } from "./mounts.ts";
 import type { RunOptions } from "./options.ts";
 
@@ -25,9 +26,11 @@ export interface ContainerConfig {
   /** What asks it to end: a name of signal(7). */
   readonly stopSignal: string;
   /** What its image says of programs in it, for those that come later. */
-  readonly defaults: Pick<ImageConfig, "env" | "user" | "workingDir">;
+  readonly defaults: Pick<ImageConfig, "env" | "user" | "workingDir" | "shell">;
   /** What it has mounted besides what every container has. Absent for none. */
   readonly mounts?: readonly ContainerMount[];
+  /** How its health is checked. Absent when neither user nor image have said anything. */
+  readonly healthcheck?: Healthcheck;
 }
 
 /** A container on record. */
@@ -162,13 +165,16 @@ export function makeConfig(
   { source, config }: { readonly source: string; readonly config: ImageConfig },
   mounts: readonly ContainerMount[],
 ): ContainerConfig {
+  const { env, user, workingDir, shell } = config;
+  const healthcheck = mergeHealthcheck(options.healthcheck, config.healthcheck);
   return {
     options,
     source,
     command: commandOf(options, config),
     stopSignal: options.stopSignal ?? (config.stopSignal || "SIGTERM"),
-    defaults: { env: config.env, user: config.user, workingDir: config.workingDir },
+    defaults: { env, user, workingDir, ...(shell === undefined ? {} : { shell }) },
     ...(mounts.length === 0 ? {} : { mounts }),
+    ...(healthcheck === undefined ? {} : { healthcheck }),
   };
 }
 

@@ -10,6 +10,7 @@ import type { Database } from "../state/database.ts";
 import type { Paths } from "../state/paths.ts";
 import { identify } from "../state/process_identity.ts";
 import { recordUndo, undoAll } from "./journal.ts";
+import type { ForegroundProber } from "./foreground_prober.ts";
 import { makeConfig } from "./records.ts";
 import { leaveNetworkBehind } from "./keeper.ts";
 import type { ResolvedImage } from "./image.ts";
@@ -62,6 +63,7 @@ export async function runContainer(
     announce(id);
     let status: ExitStatus | undefined;
     let terminal: RawTerminal | undefined;
+    let prober: Promise<ForegroundProber | undefined> | undefined;
     try {
       if (hasVolumes(database, id)) {
         const { fillVolumes } = await import("./volume_fill.ts");
@@ -88,6 +90,9 @@ export async function runContainer(
       const child = await begin().catch(beginAgain);
       log.debug("wait for the program's end");
       signals.begin(child);
+      if (options.healthcheck !== undefined || image.config.healthcheck !== undefined) {
+        prober = beginProbing(context, id);
+      }
       const failed = (error: unknown) => log.warn(`the terminal failed: ${error}`);
       const output = relay?.output(() => signals.outputLost()).catch(failed);
       if (options.interactive) relay?.input().catch(failed);
@@ -99,6 +104,7 @@ export async function runContainer(
       });
       await output;
     } finally {
+      await (await prober)?.stop();
       try {
         terminal?.restore();
       } catch (error) {
@@ -111,6 +117,16 @@ export async function runContainer(
     return exitCode(status);
   } finally {
     signals.release();
+  }
+}
+
+async function beginProbing(context: RunContext, id: string): Promise<ForegroundProber | undefined> {
+  try {
+    const { ForegroundProber } = await import("./foreground_prober.ts");
+    return ForegroundProber.begin(context, id);
+  } catch (error) {
+    log.warn(`cannot check the container's health: ${error}`);
+    return undefined;
   }
 }
 

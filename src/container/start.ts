@@ -8,6 +8,7 @@ import { stepDone } from "../plan/fault.ts";
 import type { MonitorSetup, Plan } from "../plan/step.ts";
 import { identify, isSelf } from "../state/process_identity.ts";
 import type { ResolvedImage } from "./image.ts";
+import { beginHealth, probeSetup, probingIn } from "./health.ts";
 import { recordUndo } from "./journal.ts";
 import { leaveNetworkBehind } from "./keeper.ts";
 import { laterEnvironment } from "./later.ts";
@@ -192,6 +193,7 @@ function register(
     if (record.status !== "restarting") {
       database.run("UPDATE containers SET restarts = 0, restart_delay = 0, stopped = 0 WHERE id = ?", id);
     }
+    if (probingIn(record) !== undefined) beginHealth(database, id);
     const endpoint = options.network === "bridge"
       ? allocateEndpoint(database, id, options.address, (text) => log.info(text))
       : undefined;
@@ -223,10 +225,12 @@ function assertStartable({ id, owner, status }: ContainerRecord): void {
 
 function monitorOf(
   { paths, ownCommand }: RunContext,
-  { id, config }: ContainerRecord,
+  record: ContainerRecord,
   isRead: boolean,
 ): MonitorSetup {
+  const { id, config } = record;
   const { terminal, interactive, log: { driver, maxSize, maxFiles } } = config.options;
+  const probing = probingIn(record);
   return {
     id,
     terminal,
@@ -238,5 +242,6 @@ function monitorOf(
     exitPath: exitPath(paths, id),
     command: [...ownCommand, "ended", id],
     environment: laterEnvironment(),
+    ...(probing === undefined ? {} : { probe: probeSetup(probing, [...ownCommand, "probe", id]) }),
   };
 }

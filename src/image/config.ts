@@ -1,4 +1,5 @@
 import { ImageError } from "../errors.ts";
+import { type Healthcheck, readHealthcheck } from "./healthcheck.ts";
 import { formatPlatform, thisPlatform } from "./platform.ts";
 
 /** What dhow uses of an image's config (OCI image-spec, config.md; docker's is the same where it matters). */
@@ -21,6 +22,9 @@ export interface ImageConfig {
   readonly stopSignal?: string;
   /** Paths of the container that are volumes (`VOLUME`), as written. */
   readonly volumes?: readonly string[];
+  readonly healthcheck?: Healthcheck;
+  /** What runs commands that are one text (`SHELL`); absent for the usual one. */
+  readonly shell?: readonly string[];
   /** sha256 of each layer's uncompressed tar, lowest layer first. */
   readonly diffIds: readonly string[];
 }
@@ -78,6 +82,15 @@ export class Members {
   count(key: string): number {
     const { value, where } = this.#at(key);
     if (!Number.isSafeInteger(value) || (value as number) < 0) this.#refuse(where, "a number of bytes");
+    return value as number;
+  }
+
+  /** A whole number that an int64 holds. @throws {ImageError} also when it is missing */
+  integer(key: string): number {
+    const { value, where } = this.#at(key);
+    if (!Number.isInteger(value) || Math.abs(value as number) >= 2 ** 63) {
+      this.#refuse(where, "a whole number");
+    }
     return value as number;
   }
 
@@ -149,6 +162,8 @@ export function parseImageConfig(text: string, subject: string): ImageConfig {
   const variant = config.text("variant");
   const created = config.text("created");
   const stopSignal = process.text("StopSignal");
+  const healthcheck = readHealthcheck(process);
+  const shell = process.texts("Shell");
   return {
     architecture,
     ...(variant ? { variant } : {}),
@@ -162,6 +177,8 @@ export function parseImageConfig(text: string, subject: string): ImageConfig {
     exposedPorts: process.keys("ExposedPorts"),
     ...(stopSignal ? { stopSignal } : {}),
     ...(process.has("Volumes") ? { volumes: process.keys("Volumes") } : {}),
+    ...(healthcheck === undefined ? {} : { healthcheck }),
+    ...(shell.length === 0 ? {} : { shell }),
     diffIds,
   };
 }

@@ -41,7 +41,7 @@ export class Document {
   /** A whole number. */
   integer(key: string): number | undefined {
     const value = this.#at(key);
-    return Number.isSafeInteger(value) ? value as number : undefined;
+    return Number.isInteger(value) ? value as number : undefined;
   }
 
   /** A list of strings; undefined when there is none, as for `null`. */

@@ -2,7 +2,7 @@
 import { Arena } from "../../ffi/arena.ts";
 import { AT_EMPTY_PATH, AT_FDCWD, O_CLOEXEC, O_RDWR, RLIMIT_NOFILE } from "../../ffi/constants.ts";
 import { describeErrno, ESRCH, SystemCallError } from "../../ffi/errno.ts";
-import { type ExitStatus, makePipe, STACK_SIZE } from "../../ffi/process.ts";
+import { type ExitStatus, makePipe, type Pipe, STACK_SIZE } from "../../ffi/process.ts";
 import { spawnWalking } from "../../ffi/spawn.ts";
 import { executableInMemory } from "../../ffi/standalone.ts";
 import { CallTable, libcCall, tryLibcCall } from "../../ffi/table.ts";
@@ -31,6 +31,8 @@ export interface Inheritance {
   readonly container: number;
   /** Which of this process's standard streams the program does not get. */
   readonly without: readonly number[];
+  /** What its standard output and error are instead; absent for this process's. */
+  readonly output?: number;
   /** Signals that this process ignores or catches. */
   readonly changedSignals: readonly number[];
   readonly openFiles: { readonly soft: number; readonly hard: number };
@@ -43,20 +45,21 @@ export class JoinedProgram {
   readonly #arena = new Arena(STACK_SIZE + (256 << 10));
   readonly #table = new CallTable(this.#arena, 160);
   readonly #report = makePipe();
-  readonly #control;
-  readonly #keeper: number;
+  #control: Pipe | undefined;
+  /** The pid of its keeper. */
+  readonly keeper: number;
   /** How the program ended; or its keeper, if it did not come to that. */
   readonly ended: Promise<ExitStatus>;
 
   /** @throws {SystemCallError} when its keeper cannot be started */
   constructor(setup: JoinSetup, inheritance: Inheritance) {
-    this.#control = setup.terminal === undefined ? undefined : makePipe();
+    if (setup.terminal !== undefined || setup.leash === true) this.#control = makePipe();
     const program = executableInMemory("dhow-exec", joinerProgram(setup));
     const ready = makePipe();
     this.#becomeKeeper(ready.writer, program, inheritance);
     try {
       const { pid, ended } = spawnWalking(this.#table, 0, ready);
-      this.#keeper = pid;
+      this.keeper = pid;
       this.ended = ended;
     } finally {
       for (const fd of [program, ready.reader, this.#report.writer]) libcCall("close", fd);
@@ -65,7 +68,7 @@ export class JoinedProgram {
   }
 
   #becomeKeeper(ready: number, program: number, inheritance: Inheritance): void {
-    const { container, without, changedSignals, openFiles } = inheritance;
+    const { container, without, output, changedSignals, openFiles } = inheritance;
     const table = this.#table;
     const arena = this.#arena;
     table.call("write", [ready, "b", 1]);
@@ -81,6 +84,7 @@ export class JoinedProgram {
     for (const [fd, source] of sources) table.call("dup3", [source, GATHERED + fd, O_CLOEXEC]);
     const nothing = table.call("openat", [AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC]);
     for (const fd of without) table.call("dup3", [nothing, fd, 0]);
+    if (output !== undefined) { for (const fd of [1, 2]) table.call("dup3", [output, fd, 0]); }
     table.call("close_range", [3, GATHERED - 1, 0]);
     for (const [fd] of sources) {
       table.call("dup3", [GATHERED + fd, fd, fd === JOINER_PROGRAM_FD ? O_CLOEXEC : 0]);
@@ -120,6 +124,11 @@ export class JoinedProgram {
     }
   }
 
+  /** A descriptor that can be read once `started` need not wait. */
+  get report(): number {
+    return this.#report.reader;
+  }
+
   /**
    * Waits until the program is executed.
    * @param terminalOpened is given the terminal's master, before that, if there is one
@@ -139,7 +148,7 @@ export class JoinedProgram {
 
   #takeTerminal(): number | undefined {
     // its pid is its own until it is waited for, which comes after its end
-    const keeper = tryLibcCall([ESRCH], "pidfd_open", this.#keeper, 0);
+    const keeper = tryLibcCall([ESRCH], "pidfd_open", this.keeper, 0);
     if (keeper < 0) return undefined;
     const master = tryLibcCall([ESRCH], "pidfd_getfd", keeper, JOINER_FDS.master, 0);
     libcCall("close", keeper);
@@ -155,5 +164,11 @@ export class JoinedProgram {
 
   #say(word: string): void {
     if (this.#control !== undefined) libcCall("write", this.#control.writer, word, 1);
+  }
+
+  /** Has the keeper kill a program that is on a leash. */
+  letGo(): void {
+    if (this.#control !== undefined) libcCall("close", this.#control.writer);
+    this.#control = undefined;
   }
 }

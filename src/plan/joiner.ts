@@ -20,6 +20,7 @@ import {
   O_RDWR,
   O_WRONLY,
   P_ALL,
+  PIDFD_SIGNAL_PROCESS_GROUP,
   PR_SET_DUMPABLE,
   PR_SET_NAME,
   RESOLVE_NO_SYMLINKS,
@@ -45,7 +46,7 @@ export const JOINER_FDS = {
   report: 3,
   /** A pidfd of the container's first process. */
   container: 4,
-  /** With a terminal, what dhow does with it: see TERMINAL. */
+  /** With a terminal, what dhow does with it: see TERMINAL. With a leash, its other end. */
   control: 5,
   master: 6,
 } as const;
@@ -88,6 +89,8 @@ export interface JoinSetup {
   readonly namespaces: number;
   /** With a terminal: its size. */
   readonly terminal: { readonly rows: number; readonly columns: number } | undefined;
+  /** Whether the program is killed when the dhow that has started it ends, or wants it. Not with a terminal. */
+  readonly leash?: boolean;
   /** Which of the standard streams are the container's /dev/null. */
   readonly closed: readonly number[];
   readonly user: { readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] };
@@ -165,6 +168,7 @@ class JoinerBuilder {
     program.place(goesOn);
     for (const fd of [0, 1, 2, report]) program.call("close", [fd], ANY);
     if (this.setup.terminal !== undefined) this.#watchTerminal(control, master);
+    else if (this.setup.leash === true) this.#watchLeash(control);
     const siginfo = program.words(...Array(16).fill(0));
     program.call("waitid", [P_ALL, 0, siginfo, WEXITED, 0], ANY);
     // siginfo_t: si_code after two ints; si_status after si_pid and si_uid (waitid(2))
@@ -211,6 +215,25 @@ class JoinerBuilder {
     program.jumpIfEqual(new Word(ERRNO), EAGAIN, notMaster);
     program.store(onMaster.address, CLOSED);
     program.place(notMaster);
+    program.jumpIfLess(onProgram, HAS_COME, loop);
+  }
+
+  /** Until the program has ended: kills it, and what is in its process group, if dhow lets go. */
+  #watchLeash(control: number): void {
+    const program = this.#program;
+    const polled = program.words(waitFor(control), waitFor(PROGRAM_FD));
+    const [onControl, onProgram] = [new Word(polled), new Word(polled + 8)];
+    const [loop, notControl] = [new Label(), new Label()];
+    program.place(loop);
+    program.call("ppoll", [polled, 2, 0, 0, 0], ANY);
+    program.jumpIfLess(onControl, HAS_COME, notControl);
+    program.store(onControl, CLOSED);
+    // before Linux 6.9 there is no such flag
+    const flags = [PIDFD_SIGNAL_PROCESS_GROUP, 0];
+    for (const flag of flags) {
+      program.call("pidfd_send_signal", [PROGRAM_FD, SIGNALS.SIGKILL, 0, flag], ANY);
+    }
+    program.place(notControl);
     program.jumpIfLess(onProgram, HAS_COME, loop);
   }
 

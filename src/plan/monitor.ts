@@ -4,7 +4,8 @@
  *
  * It waits until dhow has written down that the container runs. Then it takes what comes from the container's output, and writes it
  * with the time into the log, until the container has ended; writes down how it ended; and becomes `dhow ended ID`, which does the
- * rest. It holds the ends of the container's pipes, where other commands find them (pidfd_getfd(2)).
+ * rest. It holds the ends of the container's pipes, where other commands find them (pidfd_getfd(2)). If the container's health is to
+ * be checked, it starts a command for that from time to time (monitor_prober.ts).
  */
 import {
   AT_EMPTY_PATH,
@@ -25,6 +26,7 @@ import {
 import { ANY_ERRNO } from "../../ffi/errno.ts";
 import { Label, StandaloneProgram } from "../../ffi/standalone.ts";
 import { type Argument, type Call, type CallTable, Word } from "../../ffi/table.ts";
+import { Prober, PROBER_CALLS } from "./monitor_prober.ts";
 import { CLOSED, HAS_COME, waitFor } from "./pollfd.ts";
 import type { MonitorSetup } from "./step.ts";
 
@@ -85,7 +87,7 @@ class MonitorBuilder {
   /** Of a record, and struct iovec[2] of it and its bytes. */
   readonly #header: number;
   readonly #pieces: number;
-  /** struct pollfd[4] */
+  /** struct pollfd[6] */
   readonly #polled: number;
   readonly #timeout: Word;
   readonly #noTime: number;
@@ -97,9 +99,13 @@ class MonitorBuilder {
   readonly #record: number;
 
   constructor(readonly setup: MonitorSetup, logSize: number) {
-    const { command, environment, log } = setup;
-    const texts = JSON.stringify([command, environment]).length * 4 + log.path.length * 4 * (log.files + 4);
-    const program = this.#program = new StandaloneProgram(180 + 8 * log.files, 4096 + texts + BUFFER + 4096);
+    const { command, environment, log, probe } = setup;
+    const texts = JSON.stringify([command, environment, probe]).length * 4 +
+      log.path.length * 4 * (log.files + 4);
+    const program = this.#program = new StandaloneProgram(
+      180 + (probe === undefined ? 0 : PROBER_CALLS) + 8 * log.files,
+      4096 + texts + BUFFER + 4096,
+    );
     this.#offset = program.word(logSize);
     this.#expected = program.word(0);
     this.#header = program.words(0, 0, 0, 0);
@@ -110,6 +116,8 @@ class MonitorBuilder {
       setup.terminal ? CLOSED : wait("errors"),
       wait("container"),
       wait("control"),
+      CLOSED,
+      CLOSED,
     );
     this.#timeout = program.word(0);
     this.#noTime = program.words(0, 0);
@@ -122,24 +130,31 @@ class MonitorBuilder {
   build(): Uint8Array<ArrayBuffer> {
     const program = this.#program;
     const texts = this.#texts();
+    const { probe } = this.setup;
+    const polled = { timer: this.#pollfd(4), command: this.#pollfd(5) };
+    const prober = probe && new Prober(program, probe, polled, texts.environment);
     const buffer = program.buffer(BUFFER);
     program.call("prctl", [PR_SET_NAME, texts.name, 0, 0, 0]);
     program.call("read", [MONITOR_FDS.control, this.#byte, 1], ANY);
     this.#keepControlOpen(texts.control);
     program.store(this.#pieces + 16, buffer);
+    prober?.begin();
     const loop = new Label();
     const finish = new Label();
     program.place(loop);
-    const polled = program.call("ppoll", [this.#polled, 4, this.#timeout, 0, 0], ANY);
-    program.jumpIfEqual(polled, 0, finish);
-    program.jumpIfLess(polled, 0, loop);
+    const woken = program.call("ppoll", [this.#polled, 6, this.#timeout, 0, 0], ANY);
+    program.jumpIfEqual(woken, 0, finish);
+    program.jumpIfLess(woken, 0, loop);
     this.#take(0, MONITOR_FDS.output, buffer, (count) => this.#append(STREAMS.output, count, texts));
     this.#take(1, MONITOR_FDS.errors, buffer, (count) => this.#append(STREAMS.errors, count, texts));
-    this.#noticeEnd(2);
+    prober?.attend();
+    this.#noticeEnd(2, prober);
     this.#take(3, MONITOR_FDS.control, this.#byte, () => program.call("close", [MONITOR_FDS.input], ANY), 1);
     program.jump(loop);
     program.place(finish);
+    prober?.finish();
     this.#finish(texts);
+    prober?.becomeCommand();
     return program.build();
   }
 
@@ -191,12 +206,13 @@ class MonitorBuilder {
   }
 
   /** Once the container has ended, it only takes what is there still: all its processes have ended with it. */
-  #noticeEnd(index: number): void {
+  #noticeEnd(index: number, prober: Prober | undefined): void {
     const program = this.#program;
     const next = new Label();
     program.jumpIfLess(this.#pollfd(index), HAS_COME, next);
     program.store(this.#pollfd(index), CLOSED);
     program.store(this.#timeout, this.#noTime);
+    prober?.stop();
     program.place(next);
   }
 

@@ -53,6 +53,18 @@ export interface MonitorSetup {
   /** What it becomes when the container has ended: a program by its path. */
   readonly command: readonly string[];
   readonly environment: readonly string[];
+  /** Absent for a container whose health is not checked. */
+  readonly probe?: ProbeSetup;
+}
+
+/** What a monitor executes again and again while its container runs. Times in nanoseconds. */
+export interface ProbeSetup {
+  /** Between the end of one and the start of the next, and before the first. */
+  readonly interval: number;
+  /** How long one may take before it is killed. */
+  readonly limit: number;
+  /** A program by its path. */
+  readonly command: readonly string[];
 }
 
 /** Namespaces of a container that another one can join. */

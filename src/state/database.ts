@@ -145,6 +145,12 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (container, kind)
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX joins_of_partners ON joins (partner);
+  CREATE TABLE health (               -- of the containers that are checked, or were
+    container TEXT PRIMARY KEY REFERENCES containers (id) ON DELETE CASCADE,
+    status TEXT NOT NULL DEFAULT 'starting', -- see src/container/health.ts
+    streak INTEGER NOT NULL DEFAULT 0, -- how many probes have failed one after another
+    log TEXT NOT NULL DEFAULT '[]'    -- the last probes (a JSON array of ProbeResult)
+  ) STRICT, WITHOUT ROWID;
   ${EVENT_SCHEMA}
   `,
 ];

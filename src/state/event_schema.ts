@@ -156,4 +156,12 @@ export const EVENT_SCHEMA = `
     FROM containers WHERE id = NEW.id AND config IS NOT NULL;`,
   )
 }
+  ${
+  trigger(
+    "health_changed",
+    "AFTER UPDATE OF status ON health WHEN NEW.status <> OLD.status AND NEW.status <> 'starting'",
+    `INSERT INTO container_events (action, id, attributes)
+       VALUES ('health_status: ' || NEW.status, NEW.container, '{}');`,
+  )
+}
 `;

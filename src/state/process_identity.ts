@@ -20,14 +20,17 @@ export function bootId(): string {
   return currentBootId;
 }
 
+/** What the kernel tells of a process. */
 interface Stat {
   readonly state: string;
+  readonly parent: number;
+  readonly session: number;
   readonly flags: number;
   readonly startTime: number;
 }
 
-/** State, flags and start time of a process (proc(5)); undefined when there is none. */
-function readStat(pid: number): Stat | undefined {
+/** What /proc/PID/stat tells (proc(5)); undefined when there is no such process. */
+export function readStat(pid: number): Stat | undefined {
   return parseStat(readIfThere(`/proc/${pid}/stat`));
 }
 
@@ -35,7 +38,14 @@ function parseStat(stat: string | undefined): Stat | undefined {
   if (stat === undefined) return undefined;
   // the second field is the program's name in parentheses, and may itself hold spaces and parentheses
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ", 20);
-  return { state: fields[0] ?? "", flags: Number(fields[6]), startTime: Number(fields[19]) };
+  const number = (index: number) => Number(fields[index]);
+  return {
+    state: fields[0] ?? "",
+    parent: number(1),
+    session: number(3),
+    flags: number(6),
+    startTime: number(19),
+  };
 }
 
 /** Names a process that exists now. @throws {Error} when it does not */
@@ -48,6 +58,11 @@ export function identify(pid: number): ProcessIdentity {
 /** Whether this is the process that asks. */
 export function isSelf({ pid, startTime, bootId: boot }: ProcessIdentity): boolean {
   return pid === Deno.pid && boot === bootId() && startTime === readStat(pid)?.startTime;
+}
+
+/** Whether this process is a child of it, and it has not ended. */
+export function isParent(identity: ProcessIdentity): boolean {
+  return identity.pid === Deno.ppid && isAlive(identity);
 }
 
 /** Whether the process still runs. A zombie does not: it holds nothing any more. Nor does nobody: null. */
@@ -68,6 +83,13 @@ export function areAlive(identities: readonly ProcessIdentity[]): boolean[] {
   return identities.map((identity, index) =>
     identity.bootId === bootId() && runs(identity, parseStat(stats[index]))
   );
+}
+
+/** Whether a process is about to end: what is in its pid namespace ends already. */
+export function isEnding(identity: ProcessIdentity | null): boolean {
+  const PF_EXITING = 0x4; // include/linux/sched.h
+  const stat = identity === null ? undefined : readStat(identity.pid);
+  return stat === undefined || stat.startTime !== identity!.startTime || (stat.flags & PF_EXITING) !== 0;
 }
 
 /** Whether a process has executed a program since it was made, and is not just the copy of its parent any more. */

@@ -3,6 +3,10 @@ import type { Output } from "./process.ts";
 
 const PROGRAM = "trap 'exit 3' TERM; echo out; echo err >&2; while :; do sleep 0.1; done";
 
+const HEALTH_RUN = "run -d --network none --health-cmd true --health-interval 1h --health-retries 5".split(
+  " ",
+);
+
 /** What is typed after `docker` or `dhow`; the image is busybox:latest, which is there. */
 export const SESSION: readonly (readonly string[])[] = [
   ["images"],
@@ -176,6 +180,16 @@ export const SESSION: readonly (readonly string[])[] = [
     "--format",
     "{{.Type}} {{.Actor.ID}}",
   ],
+  [...HEALTH_RUN, "--name", "checked", "busybox", "sleep", "1000"],
+  ["ps", "--filter", "health=starting", "--format", "{{.Names}} {{.Status}}"],
+  ["inspect", "-f", "{{json .State.Health}} {{json .Config.Healthcheck}} {{.Config.Healthcheck}}", "checked"],
+  ["ps", "--filter", "health=well"],
+  ["stop", "-t", "0", "checked"],
+  ["inspect", "-f", "{{json .State.Health}}", "checked"],
+  ["rm", "checked"],
+  ["create", "--health-interval", "often", "busybox"],
+  ["create", "--health-timeout", "1us", "busybox"],
+  ["create", "--no-healthcheck", "--health-cmd", "true", "busybox"],
   ["system", "df"],
   ["system", "prune", "-f"],
   ["create", "--network", "none", "--name", "limited", "busybox"],

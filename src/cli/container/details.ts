@@ -1,8 +1,11 @@
 /** What `inspect` shows of a container: docker's types.ContainerJSON. */
+import type { Health, ProbeResult } from "../../container/health.ts";
 import { joinedContainer } from "../../container/options.ts";
 import type { ContainerRecord } from "../../container/records.ts";
-import { type Field, GoMap, List, Nil, Struct, type Value } from "../template/value.ts";
+import { formatTime } from "../format/time.ts";
+import { type Field, GoMap, List, Nil, Struct, Text, type Value } from "../template/value.ts";
 import { describeMounts, describeRequests } from "./mount_details.ts";
+import { healthStatus } from "./rows.ts";
 import type { ContainerSize } from "./sizes.ts";
 
 /** A container's place in a network, as text. */
@@ -18,6 +21,8 @@ export interface ShownContainer {
   readonly record: ContainerRecord;
   readonly isRunning: boolean;
   readonly isPaused: boolean;
+  /** Undefined when it was never checked. */
+  readonly health: Health | undefined;
   /** docker's container.Config. */
   readonly process: Struct;
   /** Undefined without a network of dhow's, and while it does not run. */
@@ -71,14 +76,19 @@ export function describeContainer(shown: ShownContainer): Struct {
   ]);
 }
 
-function plain(type: string, values: Readonly<Record<string, Value>>): Struct {
-  return new Struct(type, Object.entries(values).map(([name, value]): Field => ({ name, value })));
+function fields(values: Readonly<Record<string, Value>>): Field[] {
+  return Object.entries(values).map(([name, value]) => ({ name, value }));
 }
 
-function describeState({ record, isRunning, isPaused }: ShownContainer): Struct {
+function plain(type: string, values: Readonly<Record<string, Value>>): Struct {
+  return new Struct(type, fields(values));
+}
+
+function describeState({ record, isRunning, isPaused, health }: ShownContainer): Struct {
   const { status, process, exitCode, error, started, finished } = record;
   const word = isPaused ? "paused" : isRunning ? "running" : status === "foreground" ? "exited" : status;
-  return plain("*types.ContainerState", {
+  const nil = new Nil("*types.Health");
+  const state = {
     Status: word,
     Running: isRunning,
     Paused: isPaused,
@@ -90,6 +100,33 @@ function describeState({ record, isRunning, isPaused }: ShownContainer): Struct 
     Error: error ?? "",
     StartedAt: time(started ?? (status === "foreground" ? record.created : null)),
     FinishedAt: time(finished),
+  };
+  return new Struct("*types.ContainerState", [
+    ...fields(state),
+    {
+      name: "Health",
+      value: health === undefined ? nil : describeHealth(health, isRunning && !isPaused),
+      omitEmpty: true,
+    },
+  ]);
+}
+
+function describeHealth({ status, streak, log }: Health, runs: boolean): Struct {
+  return plain("*types.Health", {
+    Status: healthStatus(status, runs)!,
+    FailingStreak: streak,
+    Log: new List(log.map(describeProbe), "[]*types.HealthcheckResult"),
+  });
+}
+
+function describeProbe({ start, end, exitCode, output }: ProbeResult): Struct {
+  const moment = (milliseconds: number) =>
+    new Text("time.Time", formatTime(milliseconds), new Date(milliseconds).toISOString());
+  return plain("*types.HealthcheckResult", {
+    Start: moment(start),
+    End: moment(end),
+    ExitCode: exitCode,
+    Output: output,
   });
 }
 

@@ -1,3 +1,4 @@
+import { healthOf } from "../../container/health.ts";
 import { isRunning } from "../../container/pause.ts";
 import { processConfig } from "../../container/process_config.ts";
 import { type ContainerRecord, findContainer } from "../../container/records.ts";
@@ -43,6 +44,7 @@ export function containerViews(session: Session, withSize: boolean): (container:
       record,
       isRunning: runs,
       isPaused: runs && pausedOnes([record])(record),
+      health: healthOf(database, id),
       process: describeProcess(processConfig(record, config)),
       endpoint: endpointOf(database, id),
       stateFolder: containerState(paths, id),

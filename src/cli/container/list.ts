@@ -1,3 +1,4 @@
+import { allHealth, type HealthStatus } from "../../container/health.ts";
 import { allContainers, type ContainerRecord, findContainer } from "../../container/records.ts";
 import { OptionError, UsageError } from "../../errors.ts";
 import type { Command } from "../command.ts";
@@ -10,6 +11,7 @@ import {
   containerRow,
   CONTAINERS,
   DEFAULT_FORMAT,
+  healthStatus,
   isUp,
   pausedOnes,
   SIZE_COLUMN,
@@ -21,6 +23,7 @@ const FILTERS = [
   "ancestor",
   "before",
   "exited",
+  "health",
   "id",
   "label",
   "name",
@@ -29,6 +32,9 @@ const FILTERS = [
   "status",
   "volume",
 ];
+
+/** What the filter of that name takes. */
+const HEALTH: readonly string[] = ["none", "starting", "healthy", "unhealthy"];
 
 export const command: Command = {
   usage: "[OPTIONS]",
@@ -59,6 +65,8 @@ export const command: Command = {
     const { database } = session;
     const containers = allContainers(database);
     const isPaused = pausedOnes(containers);
+    const checked = allHealth(database);
+    const healthOf = (container: ContainerRecord) => checked.get(container.id);
     const meetsState = options.flag("all") || last !== undefined || filters.has("status") ||
       filters.has("exited");
     const found = filterContainers(
@@ -66,6 +74,7 @@ export const command: Command = {
       filters,
       (name) => findContainer(database, name),
       isPaused,
+      healthOf,
     ).filter((container) => meetsState || isUp(container)).slice(0, last);
     const withSize = options.flag("size");
     const usual = withSize ? DEFAULT_FORMAT + SIZE_COLUMN : DEFAULT_FORMAT;
@@ -73,7 +82,7 @@ export const command: Command = {
     // docker measures also when only the format wants it
     const needsSize = withSize || /\.Size\b/.test(format);
     const sizeOf = needsSize ? (await import("./sizes.ts")).sizesIn(session) : undefined;
-    const how = { truncate: !options.flag("no-trunc"), now: Date.now(), isPaused, sizeOf };
+    const how = { truncate: !options.flag("no-trunc"), now: Date.now(), isPaused, healthOf, sizeOf };
     print(formatRows(CONTAINERS, found.map((container) => containerRow(container, how)), format));
     return 0;
   },
@@ -95,12 +104,21 @@ export function filterContainers(
   filters: Filters,
   find: (name: string) => ContainerRecord,
   isPaused: (container: ContainerRecord) => boolean,
+  healthOf: (container: ContainerRecord) => HealthStatus | undefined = () => undefined,
 ): ContainerRecord[] {
+  for (const value of filters.get("health") ?? []) {
+    if (HEALTH.includes(value)) continue;
+    throw new UsageError({ what: "Unrecognised filter value for health", why: value });
+  }
   const tests: Readonly<Record<string, (container: ContainerRecord, value: string) => boolean>> = {
     ancestor: ({ image, config }, value) =>
       image.startsWith(value) || image.startsWith(`sha256:${value}`) || config.options.image === value ||
       config.options.image === `${value}:latest` || `${config.options.image}:latest` === value,
     exited: ({ status, exitCode }, value) => status === "exited" && exitCode === Number(value),
+    health: (container, value) => {
+      const runs = stateOf(container, isPaused(container)) === "running";
+      return (healthStatus(healthOf(container), runs) ?? "none") === value;
+    },
     id: ({ id }, value) => id.startsWith(value),
     // which may have a slash before it
     name: ({ name }, value) => matchesName(name, value) || matchesName(`/${name}`, value),

@@ -1,5 +1,6 @@
 /** The rows of `dhow ps` (docker's cli/command/formatter/container.go). */
 import type { ContainerMount } from "../../container/mounts.ts";
+import type { HealthStatus } from "../../container/health.ts";
 import { joinedContainer } from "../../container/options.ts";
 import type { ContainerRecord } from "../../container/records.ts";
 import { Freezers } from "../../limits/freezer.ts";
@@ -68,15 +69,29 @@ export function pausedOnes(containers: readonly ContainerRecord[]): (container: 
   return ({ id }) => (paused ??= find()).has(id);
 }
 
-/** `Up 3 minutes`, `Exited (0) 2 hours ago`. */
-export function statusOf(container: ContainerRecord, now: number, isPaused = false): string {
+/** `Up 3 minutes (healthy)`, `Exited (0) 2 hours ago`. */
+export function statusOf(
+  container: ContainerRecord,
+  now: number,
+  isPaused = false,
+  health: HealthStatus | undefined = undefined,
+): string {
   const { status, started, created, finished, exitCode } = container;
   if (status === "created") return "Created";
   if (status === "exited" || status === "restarting") {
     const word = status === "exited" ? "Exited" : "Restarting";
     return `${word} (${exitCode ?? 255}) ${humanDuration(now - (finished ?? created))} ago`;
   }
-  return `Up ${humanDuration(now - (started ?? created))}${isPaused ? " (Paused)" : ""}`;
+  const word = isPaused ? "Paused" : health === "starting" ? "health: starting" : health;
+  return `Up ${humanDuration(now - (started ?? created))}${word === undefined ? "" : ` (${word})`}`;
+}
+
+/** What docker says of a container's health: one that does not run, or stands still, is unhealthy if it was ever checked. */
+export function healthStatus(
+  checked: HealthStatus | undefined,
+  runs: boolean,
+): HealthStatus | undefined {
+  return checked === undefined || runs ? checked : "unhealthy";
 }
 
 /** Shortened as docker does it: the last of the characters that are left is an ellipsis. */
@@ -102,6 +117,8 @@ export interface RowOptions {
   /** In milliseconds since 1970. */
   readonly now: number;
   readonly isPaused: (container: ContainerRecord) => boolean;
+  /** What the last check of its health has found; undefined when there is none. */
+  readonly healthOf?: (container: ContainerRecord) => HealthStatus | undefined;
   /** What the writable layer takes, and that with the image, in bytes; undefined when nobody asked. */
   readonly sizeOf?:
     | ((container: ContainerRecord) => { readonly own: number; readonly all: number })
@@ -110,7 +127,7 @@ export interface RowOptions {
 
 export function containerRow(
   container: ContainerRecord,
-  { truncate, now, isPaused, sizeOf }: RowOptions,
+  { truncate, now, isPaused, healthOf, sizeOf }: RowOptions,
 ): Row {
   const { id, name, config, created, image } = container;
   const { options } = config;
@@ -126,7 +143,7 @@ export function containerRow(
       RunningFor: () => `${humanDuration(now - created)} ago`,
       Ports: () => "",
       State: () => stateOf(container, isPaused(container)),
-      Status: () => statusOf(container, now, isPaused(container)),
+      Status: () => statusOf(container, now, isPaused(container), healthOf?.(container)),
       Size: () => sizeText(sizeOf?.(container)),
       Labels: () => Object.entries(options.labels ?? {}).map(([key, value]) => `${key}=${value}`).join(","),
       LocalVolumes: () => String((config.mounts ?? []).filter(({ type }) => type === "volume").length),

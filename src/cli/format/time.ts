@@ -1,4 +1,4 @@
-/** Times and durations as Go prints them. */
+/** Times as Go prints them. */
 
 /** The year that Go's zero time.Time is in, as milliseconds since 1970. */
 export const GO_ZERO_TIME = Date.parse("0001-01-01T00:00:00Z");
@@ -42,20 +42,4 @@ export function formatRfc3339(milliseconds: number): string {
 export function formatFixed(milliseconds: number): string {
   const rest = String(Math.floor(milliseconds) % 1000).padStart(3, "0");
   return formatRfc3339(milliseconds).replace(/(?<=T\d\d:\d\d:\d\d)/, `.${rest}000000`);
-}
-
-/** time.Duration's String(): `1h0m30s`, `1.5s`, `200ms`. */
-export function formatDuration(nanoseconds: number): string {
-  const size = Math.abs(nanoseconds);
-  const sign = nanoseconds < 0 ? "-" : "";
-  if (size === 0) return "0s";
-  if (size < 1e3) return `${sign}${size}ns`;
-  if (size < 1e6) return `${sign}${size / 1e3}µs`;
-  if (size < 1e9) return `${sign}${size / 1e6}ms`;
-  const seconds = Math.floor(size / 1e9);
-  const hours = Math.floor(seconds / 3600);
-  const minutes = Math.floor(seconds / 60) % 60;
-  const rest = Number((seconds % 60 + (size % 1e9) / 1e9).toFixed(9));
-  const before = hours > 0 ? `${hours}h${minutes}m` : minutes > 0 ? `${minutes}m` : "";
-  return `${sign}${before}${rest}s`;
 }

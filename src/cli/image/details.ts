@@ -1,6 +1,6 @@
 /** What `inspect` shows of an image: docker's types.ImageInspect, from the image's own config. */
+import { formatDuration } from "../../duration.ts";
 import { Document } from "../../image/document.ts";
-import { formatDuration } from "../format/time.ts";
 import { type Field, GoMap, List, Nil, Struct, Text, type Value } from "../template/value.ts";
 
 /** What of an image is shown. */

@@ -85,7 +85,7 @@ function isMeant({ type, action, actor, attributes }: Event, filters: Filters): 
   const image = type === "image" ? attributes["name"] : attributes["image"];
   const tests: Readonly<Record<string, (value: string) => boolean>> = {
     container: (value) => type === "container" && isCalled(value, actor, attributes["name"]),
-    // exec_create: COMMAND
+    // of those that say more than a word, as exec_create: COMMAND, docker takes the word
     event: (value) => action === value || action.startsWith(`${value}: `),
     image: (value) =>
       image === value || image === `${value}:latest` || (type === "image" && isCalled(value, actor, image)),

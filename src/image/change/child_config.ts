@@ -1,6 +1,7 @@
 /** Configs of new images: one made from another by a layer more, and one of a layer alone. */
 import { MAX_JSON_SIZE } from "../config.ts";
 import { ImageError } from "../../errors.ts";
+import { type Healthcheck, mergeHealthcheck } from "../healthcheck.ts";
 import { applyChanges } from "./instructions.ts";
 import type { ProcessConfig } from "./process_config.ts";
 import type { Platform } from "../platform.ts";
@@ -16,6 +17,8 @@ export interface Revision {
   readonly comment?: string;
   /** Instructions of a Dockerfile. */
   readonly changes: readonly string[];
+  /** The container's, which may be another than its image's. What a change leaves out of its own is taken from it, as in docker. */
+  readonly healthcheck?: Healthcheck;
 }
 
 type Members = Readonly<Record<string, unknown>>;
@@ -42,10 +45,16 @@ export function childConfig(parent: string, revision: Revision): string {
     ...Object.fromEntries(kept),
     ...(revision.author === undefined ? {} : { author: revision.author }),
     created: revision.created,
-    config: applyChanges(config ?? {}, revision.changes),
+    config: changedConfig(config ?? {}, revision),
     rootfs: { ...rootfs, diff_ids: diffIds },
     history: [...(Array.isArray(history) ? history : []), historyOf(revision)],
   });
+}
+
+function changedConfig(config: ProcessConfig, { changes, healthcheck }: Revision): ProcessConfig {
+  if (healthcheck === undefined) return applyChanges(config, changes);
+  const changed = applyChanges({ ...config, Healthcheck: healthcheck }, changes);
+  return { ...changed, Healthcheck: mergeHealthcheck(changed["Healthcheck"] as Healthcheck, healthcheck) };
 }
 
 /**

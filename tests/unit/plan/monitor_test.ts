@@ -1,6 +1,7 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { Arena } from "../../../ffi/arena.ts";
 import { SIG_SETMASK } from "../../../ffi/constants.ts";
+import { pathExists } from "../../../ffi/files.ts";
 import { makePipe, waitForExit } from "../../../ffi/process.ts";
 import { CallTable, libcCall } from "../../../ffi/table.ts";
 import { LogReader } from "../../../src/container/log_reader.ts";
@@ -8,6 +9,7 @@ import { readEnd } from "../../../src/container/settle.ts";
 import { EXIT_SIZE, STREAMS } from "../../../src/plan/monitor.ts";
 import { Monitor } from "../../../src/plan/monitored.ts";
 import { containerState, pathsUnder } from "../../../src/state/paths.ts";
+import { eventually } from "../../support/eventually.ts";
 
 const DECODER = new TextDecoder();
 
@@ -25,6 +27,14 @@ interface Options {
   readonly files?: number;
   /** In place of the log. */
   readonly log?: string;
+  /** What looks at its health: a script, or a command. */
+  readonly probe?: {
+    readonly milliseconds: number;
+    /** In milliseconds. */
+    readonly limit?: number;
+    readonly script?: string;
+    readonly command?: string[];
+  };
   /** What is done once the monitor may go on. */
   readonly meanwhile?: (folder: string) => Promise<void>;
 }
@@ -33,7 +43,7 @@ interface Options {
 async function monitored(
   script: string,
   check: (seen: Seen) => void | Promise<void>,
-  { size, files = 1, log, meanwhile }: Options = {},
+  { size, files = 1, log, probe, meanwhile }: Options = {},
 ): Promise<void> {
   const root = Deno.makeTempDirSync({ prefix: "dhow-unit-" });
   const paths = pathsUnder(root);
@@ -50,6 +60,13 @@ async function monitored(
     exitPath: `${folder}/exit`,
     command: ["/bin/sh", "-c", `echo "$V, open: $(ls /proc/self/fd | wc -l)" >${folder}/after`],
     environment: ["V=a variable", "PATH=/usr/bin:/bin"],
+    ...(probe === undefined ? {} : {
+      probe: {
+        interval: probe.milliseconds * 1e6,
+        limit: (probe.limit ?? 60_000) * 1e6,
+        command: probe.command ?? ["/bin/sh", "-c", `cd ${folder}; ${probe.script}`],
+      },
+    }),
   });
   try {
     const { streams } = monitor;
@@ -158,6 +175,103 @@ Deno.test("a monitor gets its descriptors right, however many there are, and und
       assertEquals([output, errors, end?.exitCode], ["out\n", "err\n", 9], `${count} files`);
     });
   }
+});
+
+/** The lines that probes have written so far; waits until there are so many. */
+function probed(folder: string, count: number): Promise<string[]> {
+  return eventually(() => {
+    const lines = Deno.readTextFileSync(`${folder}/probed`).trim().split("\n");
+    assert(lines.length >= count, `${lines.length} of ${count}`);
+    return lines;
+  });
+}
+
+Deno.test("a monitor probes again and again, one at a time, with none of its descriptors", async () => {
+  const script = "until [ -e $1/go ]; do sleep 0.01; done; exit 3";
+  const probe = {
+    milliseconds: 5,
+    script:
+      "mkdir running || echo two >>probed; open=$(ls /proc/self/fd | wc -l); sleep 0.02; rmdir running; " +
+      'echo "$V, $open" >>probed',
+  };
+  await monitored(script, async ({ end, folder }) => {
+    assertEquals(end?.exitCode, 3);
+    // standard streams, and that of ls
+    assertEquals([...new Set(await probed(folder, 3))], ["a variable, 4"]);
+  }, {
+    probe,
+    meanwhile: async (folder) => {
+      await probed(folder, 3);
+      await Deno.writeTextFile(`${folder}/go`, "");
+    },
+  });
+});
+
+Deno.test("a probe can be sent every signal", async () => {
+  const status = Deno.makeTempFileSync({ prefix: "dhow-unit-" });
+  try {
+    // no shell: it would let signals through by itself
+    const command = ["/bin/dd", "if=/proc/self/status", `of=${status}`];
+    await monitored("until [ -e $1/go ]; do sleep 0.01; done", () => {}, {
+      probe: { milliseconds: 1, command },
+      meanwhile: async (folder) => {
+        await eventually(() => assertMatch(Deno.readTextFileSync(status), /^SigBlk:\s*0+$/m));
+        await Deno.writeTextFile(`${folder}/go`, "");
+      },
+    });
+  } finally {
+    Deno.removeSync(status);
+  }
+});
+
+Deno.test("a probe that is killed is followed by another; one that runs when the container ends is ended", async () => {
+  const script = "until [ -e $1/go ]; do sleep 0.01; done; exit 3";
+  const probe = { milliseconds: 5, script: "echo $$ >>probed; exec sleep 100" };
+  await monitored(script, async ({ end, folder, output }) => {
+    assertEquals([end?.exitCode, output], [3, ""]);
+    for (const pid of await probed(folder, 3)) {
+      assert(!pathExists(`/proc/${pid}`), `process ${pid} is still there`);
+    }
+  }, {
+    probe,
+    meanwhile: async (folder) => {
+      for (const count of [1, 2]) Deno.kill(Number((await probed(folder, count)).at(-1)), "SIGKILL");
+      await probed(folder, 3);
+      await Deno.writeTextFile(`${folder}/go`, "");
+    },
+  });
+});
+
+Deno.test("a probe that does not end is killed, and followed by another", async () => {
+  const probe = { milliseconds: 1, limit: 50, script: "echo $$ >>probed; exec sleep 100" };
+  await monitored("until [ -e $1/go ]; do sleep 0.01; done; exit 3", ({ end }) => {
+    assertEquals(end?.exitCode, 3);
+  }, {
+    probe,
+    meanwhile: async (folder) => {
+      assertEquals(new Set(await probed(folder, 3)).size >= 3, true);
+      await Deno.writeTextFile(`${folder}/go`, "");
+    },
+  });
+});
+
+Deno.test("a probe ends with its monitor, when that is killed", async () => {
+  const probe = { milliseconds: 1, script: "echo $$ $PPID >>probed; exec sleep 100" };
+  let pid = "";
+  const killed = monitored("until [ -e $1/go ]; do sleep 0.01; done", () => {}, {
+    probe,
+    meanwhile: async (folder) => {
+      const [line] = await probed(folder, 1);
+      const [probing, monitor] = line!.split(" ");
+      pid = probing!;
+      Deno.kill(Number(monitor), "SIGKILL");
+      await Deno.writeTextFile(`${folder}/go`, "");
+      await eventually(() => assert(!pathExists(`/proc/${pid}`), `process ${pid} is still there`));
+    },
+  });
+  // nobody was there to write anything down
+  await assertRejects(() => killed, Deno.errors.NotFound);
+  assert(pid !== "");
 });
 
 Deno.test("an exit file that is not complete says nothing", () => {

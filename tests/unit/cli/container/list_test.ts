@@ -1,6 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { filterContainers } from "../../../../src/cli/container/list.ts";
 import { containerRow, CONTAINERS, DEFAULT_FORMAT, statusOf } from "../../../../src/cli/container/rows.ts";
+import type { HealthStatus } from "../../../../src/container/health.ts";
+import { UsageError } from "../../../../src/errors.ts";
 import { formatRows } from "../../../../src/cli/format/listing.ts";
 import { sampleRecord } from "../../container/container_sample.ts";
 
@@ -18,6 +20,8 @@ const JOB = sampleRecord(
 const NEW = sampleRecord({ id: "12".repeat(32), name: "new", created: 10, status: "created" });
 const ALL = [WEB, JOB, NEW];
 
+const HEALTH = new Map<string, HealthStatus>([["web", "starting"], ["web-job", "healthy"]]);
+
 function names(...filters: readonly [name: string, value: string][]): string[] {
   const map = new Map<string, string[]>();
   for (const [name, value] of filters) map.set(name, [...map.get(name) ?? [], value]);
@@ -26,7 +30,7 @@ function names(...filters: readonly [name: string, value: string][]): string[] {
     if (found === undefined) throw new Error(`No such container: ${name}`);
     return found;
   };
-  return filterContainers(ALL, map, find, NOT_PAUSED).map(({ name }) => name);
+  return filterContainers(ALL, map, find, NOT_PAUSED, ({ name }) => HEALTH.get(name)).map(({ name }) => name);
 }
 
 Deno.test("filters of a container's own: state, exit code, id, name, network", () => {
@@ -39,6 +43,14 @@ Deno.test("filters of a container's own: state, exit code, id, name, network", (
   assertEquals(names(["name", "^/web$"]), ["web"]);
   assertEquals(names(["name", "["]), []);
   assertEquals(names(["network", "none"]), ["web-job"]);
+});
+
+Deno.test("a container that was checked, and does not run, counts as unhealthy; one that was not as none", () => {
+  assertEquals(names(["health", "starting"]), ["web"]);
+  assertEquals(names(["health", "healthy"]), []);
+  assertEquals(names(["health", "unhealthy"]), ["web-job"]);
+  assertEquals(names(["health", "none"], ["health", "starting"]), ["web", "new"]);
+  assertThrows(() => names(["health", "well"]), UsageError, "Unrecognised filter value for health: well");
 });
 
 Deno.test("filters by image take its name, with or without latest, and its id", () => {
@@ -71,6 +83,10 @@ Deno.test("the state is told in docker's words", () => {
   assertEquals(statusOf({ ...JOB, exitCode: null, finished: null }, NOW), "Exited (255) 2 minutes ago");
   assertEquals(statusOf(NEW, NOW), "Created");
   assertEquals(statusOf({ ...WEB, status: "foreground" }, NOW), "Up 3 minutes");
+  assertEquals(statusOf(WEB, NOW, false, "starting"), "Up 3 minutes (health: starting)");
+  assertEquals(statusOf(WEB, NOW, false, "unhealthy"), "Up 3 minutes (unhealthy)");
+  assertEquals(statusOf(WEB, NOW, true, "healthy"), "Up 3 minutes (Paused)");
+  assertEquals(statusOf(NEW, NOW, false, "healthy"), "Created");
 });
 
 Deno.test("a row is shortened as docker does it, and whole with --no-trunc", () => {

@@ -45,6 +45,16 @@ Deno.test("a child has its parent's config, and one layer and one line of histor
   assertEquals(parseImageConfig(text, "it").env, ["A=1"]);
 });
 
+Deno.test("a child has its container's health check, and changes to it leave what they do not speak of", () => {
+  const healthcheck = { Test: ["CMD", "a"], Interval: 5e9 };
+  const of = (...changes: string[]) =>
+    JSON.parse(childConfig(JSON.stringify(PARENT), { diffId: NEW, created: TIME, healthcheck, changes }))
+      .config.Healthcheck;
+  assertEquals(of(), healthcheck);
+  assertEquals(of('HEALTHCHECK --retries=5 CMD ["b"]'), { Test: ["CMD", "b"], Interval: 5e9, Retries: 5 });
+  assertEquals(of("HEALTHCHECK NONE"), { Test: ["NONE"], Interval: 5e9 });
+});
+
 Deno.test("a child without changes has its parent's layers, and says so", () => {
   const text = childConfig(JSON.stringify(PARENT), { diffId: undefined, created: TIME, changes: [] });
   const { rootfs, history, author } = JSON.parse(text);

@@ -103,8 +103,9 @@ for (
     ["HEALTHCHECK", "CMD or NONE"],
     ["HEALTHCHECK CMD", "lacks its command"],
     ["HEALTHCHECK NONE x", "takes nothing"],
-    ["HEALTHCHECK --interval=fast CMD x", "is no time"],
-    ["HEALTHCHECK --interval=1us CMD x", "is no time"],
+    ["HEALTHCHECK --interval=fast CMD x", 'time: invalid duration "fast"'],
+    ["HEALTHCHECK --interval=1us CMD x", "less than 1ms"],
+    ["HEALTHCHECK --interval=-1s CMD x", "less than 1ms"],
     ["HEALTHCHECK --retries=0 CMD x", "is no option"],
     ["HEALTHCHECK --unknown=1 CMD x", "is no option"],
   ] as const
