@@ -41,6 +41,7 @@ const FUNCTIONS = [
   "poll",
   "prctl",
   "pread",
+  "prlimit",
   "pwrite",
   "read",
   "readlinkat",

@@ -66,7 +66,7 @@ export class Attachment implements Disposable {
     }
     this.#monitor = monitor;
     this.#process = ProcessHandle.open(record.process);
-    this.#reader = LogReader.fromEnd(logPath(paths, id));
+    this.#reader = LogReader.fromEnd(logPath(paths, id), record.config.options.log.maxFiles);
     this.#exit = new ExitFile(paths, id);
     const { terminal, interactive } = record.config.options;
     const number = terminal ? MONITOR_FDS.output : interactive ? MONITOR_FDS.input : undefined;

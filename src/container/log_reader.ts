@@ -22,31 +22,64 @@ export class LogReader implements Disposable {
   readonly #names: readonly string[];
   #file: Deno.FsFile | undefined;
   #position = 0;
+  /** Where it stops for the present: in a file, which is open so that its inode is nobody else's, the size that it had. */
+  #end: { readonly file: Deno.FsFile; readonly ino: number | null; readonly size: number } | undefined;
+  /** Until then, what was read stays open, and can be read once more. */
+  #read: Deno.FsFile[] = [];
+  #again: Deno.FsFile[] = [];
 
   constructor(readonly path: string, files: number) {
     this.#names = logNames(path, files);
   }
 
   /** One that begins with what comes from now on. */
-  static fromEnd(path: string): LogReader {
-    const reader = new LogReader(path, 0);
-    reader.#file = Deno.openSync(path);
+  static fromEnd(path: string, files: number): LogReader {
+    const reader = new LogReader(path, files);
+    reader.#file = open(path); // somebody may have removed it
     reader.#position = logEnd(path);
     return reader;
+  }
+
+  /** What comes from now on is not read, however fast it comes, until `goOn`. */
+  stopAtPresent(): void {
+    const file = open(this.path);
+    if (file === undefined) return;
+    const { ino, size } = file.statSync();
+    this.#end = { file, ino, size };
+  }
+
+  /** Begins anew with the first record that it gave. To be called between `stopAtPresent` and `goOn`. */
+  rewind(): void {
+    this.#again = this.#read.slice(1);
+    this.#file = this.#read[0];
+    this.#position = 0;
+  }
+
+  /** Reads also what has come since. */
+  goOn(): void {
+    this.#end?.file.close();
+    this.#end = undefined;
+    for (const file of this.#read) if (file !== this.#file) file.close();
+    this.#read = [];
   }
 
   /** The next record; undefined when there is none yet. */
   next(): LogRecord | undefined {
     while (true) {
-      this.#file ??= this.#openOldest();
+      this.#file ??= this.#use(this.#openOldest());
       if (this.#file === undefined) return undefined;
-      const record = readRecord(this.#file, this.#position);
+      const record = this.#isAtEnd(this.#file) ? undefined : readRecord(this.#file, this.#position);
       if (record !== undefined) {
         this.#position += LOG_HEADER + record.bytes.length;
         return record;
       }
-      if (!this.#goOn(this.#file)) return undefined;
+      if (!this.#turn(this.#file)) return undefined;
     }
+  }
+
+  #isAtEnd(file: Deno.FsFile): boolean {
+    return this.#end !== undefined && this.#position >= this.#end.size &&
+      file.statSync().ino === this.#end.ino;
   }
 
   #openOldest(): Deno.FsFile | undefined {
@@ -57,14 +90,25 @@ export class LogReader implements Disposable {
     return undefined;
   }
 
+  #use(file: Deno.FsFile | undefined): Deno.FsFile | undefined {
+    if (file !== undefined && this.#end !== undefined) this.#read.push(file);
+    return file;
+  }
+
   /**
-   * Goes on to the file that came after one.
+   * Turns to the file that came after one.
    * @returns whether there may be more to read
    */
-  #goOn(file: Deno.FsFile): boolean {
+  #turn(file: Deno.FsFile): boolean {
+    const again = this.#again.shift();
+    if (again !== undefined) {
+      this.#file = again;
+      this.#position = 0;
+      return true;
+    }
     const { ino } = file.statSync();
     const index = this.#names.findIndex((name) => inodeOf(name) === ino);
-    if (index === 0) return false;
+    if (index === 0 || this.#isPast(ino)) return false;
     // something may have been written to it after the last look, before it made way
     if (readRecord(file, this.#position) !== undefined) return true;
     const next = index === -1 ? this.#openOldest() : open(this.#names[index - 1]!);
@@ -74,13 +118,20 @@ export class LogReader implements Disposable {
       next.close();
       return true;
     }
-    file.close();
-    this.#file = next;
+    if (this.#end === undefined) file.close();
+    this.#file = this.#use(next);
     this.#position = 0;
     return true;
   }
 
+  /** Whether all that follows a file came after the moment at which to stop. */
+  #isPast(ino: number | null): boolean {
+    const end = this.#end;
+    return end !== undefined && (ino === end.ino || !this.#names.some((name) => inodeOf(name) === end.ino));
+  }
+
   [Symbol.dispose](): void {
+    this.goOn();
     this.#file?.close();
   }
 }
