@@ -137,6 +137,14 @@ export const IFF_UP = 1;
 // poll(2)
 export const POLLIN = 1;
 
+// inotify(7)
+export const IN_MODIFY = 0x2;
+export const IN_MOVED_TO = 0x80;
+export const IN_CREATE = 0x100;
+export const IN_DELETE = 0x200;
+export const IN_NONBLOCK = 0x800;
+export const IN_CLOEXEC = 0x80000;
+
 // memfd_create(2)
 export const MFD_CLOEXEC = 0x1;
 export const MFD_EXEC = 0x10;

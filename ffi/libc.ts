@@ -25,6 +25,8 @@ const FUNCTIONS = [
   "getpgid",
   "getpid",
   "getxattr",
+  "inotify_add_watch",
+  "inotify_init1",
   "ioctl",
   "kill",
   "lgetxattr",

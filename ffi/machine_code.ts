@@ -143,12 +143,15 @@ export function assemble(listing: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(digits.match(/../g) ?? [], (pair) => parseInt(pair, 16));
 }
 
+/** Assembled once: a standalone program has it as well. */
+const walkers: { x86?: Uint8Array<ArrayBuffer>; arm?: Uint8Array<ArrayBuffer> } = {};
+
 /**
  * The walker for the CPU that dhow runs on.
  * @throws {Error} on a CPU that dhow has no walker for.
  */
 export function tableWalker(arch: string = Deno.build.arch): Uint8Array<ArrayBuffer> {
-  if (arch === "x86_64") return assemble(X86_64);
-  if (arch === "aarch64") return assemble(ARM64);
+  if (arch === "x86_64") return walkers.x86 ??= assemble(X86_64);
+  if (arch === "aarch64") return walkers.arm ??= assemble(ARM64);
   throw new Error(`dhow runs on x86-64 and arm64, not on ${arch}`);
 }

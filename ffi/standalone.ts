@@ -68,8 +68,11 @@ export class Label {
   readonly uses: number[] = [];
 }
 
-/** The largest page of a CPU that dhow runs on: parts of an executable begin with one. */
-const PAGE = 64 << 10;
+/** The largest pages of the CPUs that dhow runs on: parts of an executable begin with one. */
+const pageOf = (arch: string) => arch === "aarch64" ? 64 << 10 : 4 << 10;
+
+/** So much of a file is written at once, if it is not all zeros. */
+const BLOCK = 64 << 10;
 
 export class StandaloneProgram {
   readonly #arena: Arena;
@@ -159,7 +162,7 @@ export class StandaloneProgram {
 
   /** Where in the executable a word lies, in bytes. */
   offsetOf(word: Word): number {
-    return 2 * PAGE + word.address - DATA_ADDRESS;
+    return 2 * pageOf(this.arch) + word.address - DATA_ADDRESS;
   }
 
   text(text: string): number {
@@ -180,8 +183,9 @@ export class StandaloneProgram {
   /** The executable (elf(5)): code that cannot be written, and data that cannot be executed. */
   build(): Uint8Array<ArrayBuffer> {
     const { bytes } = this.#code;
+    const page = pageOf(this.arch);
     const stored = this.#stored || this.#arena.mark;
-    const file = new Uint8Array(2 * PAGE + stored);
+    const file = new Uint8Array(2 * page + stored);
     const view = new DataView(file.buffer);
     const machine = this.arch === "aarch64" ? 183 : 62;
     // e_ident, e_type EXEC, e_machine, e_version, e_entry, e_phoff
@@ -207,15 +211,15 @@ export class StandaloneProgram {
       const header = 64 + 56 * index;
       view.setUint32(header, type, true);
       view.setUint32(header + 4, flags, true);
-      [at, where, where, size, memory, PAGE].forEach((value, field) =>
+      [at, where, where, size, memory, page].forEach((value, field) =>
         view.setBigUint64(header + 8 + 8 * field, BigInt(value), true)
       );
     };
-    segment(0, LOAD, R | X, PAGE, CODE_ADDRESS, bytes.length, bytes.length);
-    segment(1, LOAD, R | W, 2 * PAGE, DATA_ADDRESS, stored, this.#arena.mark);
+    segment(0, LOAD, R | X, page, CODE_ADDRESS, bytes.length, bytes.length);
+    segment(1, LOAD, R | W, 2 * page, DATA_ADDRESS, stored, this.#arena.mark);
     segment(2, STACK, R | W, 0, 0, 0, 0);
-    file.set(bytes, PAGE);
-    file.set(this.#arena.bytes.subarray(0, stored), 2 * PAGE);
+    file.set(bytes, page);
+    file.set(this.#arena.bytes.subarray(0, stored), 2 * page);
     return file;
   }
 }
@@ -235,7 +239,7 @@ export function executableInMemory(name: string, bytes: Uint8Array): number {
     arena.bytes.set(bytes);
     for (let at = 0; at < length;) {
       // pages of zeros stay holes
-      const end = Math.min(at + PAGE, length);
+      const end = Math.min(at + BLOCK, length);
       const size = bytes.subarray(at, end).some((byte) => byte !== 0) ? end - at : 0;
       if (size > 0) libcCall("pwrite", fd, arena.address + at, size, at);
       at = end;

@@ -59,6 +59,24 @@ const LIBC: Functions = {
   address: (name) => functionAddress(name as LibcFunction),
 };
 
+const masks = new WeakMap<readonly number[], readonly [low: number, high: number]>();
+
+/** A set of errno values as the walker looks at it. The same lists are used again and again. */
+function maskOf(errnos: readonly number[]): readonly [low: number, high: number] {
+  let mask = masks.get(errnos);
+  if (mask === undefined) {
+    let [low, high] = [0, 0];
+    for (const errno of errnos) {
+      if (errno > 63) throw new RangeError(`the walker cannot tell errno ${errno}`);
+      if (errno < 32) low |= 1 << errno;
+      else high |= 1 << (errno - 32);
+    }
+    mask = [low, high];
+    masks.set(errnos, mask);
+  }
+  return mask;
+}
+
 export interface CallOptions {
   /** The smallest result that is no failure. Default 0. */
   readonly least?: number;
@@ -145,12 +163,7 @@ export class CallTable {
     if (indirect !== 0) arena.setWord(entry + ENTRY_INDIRECT, indirect);
     if (options.least !== undefined) arena.setWord(entry + ENTRY_LEAST, options.least);
     if (options.tolerate !== undefined) {
-      let [low, high] = [0, 0];
-      for (const errno of options.tolerate) {
-        if (errno > 63) throw new RangeError(`${name}: the walker cannot tell errno ${errno}`);
-        if (errno < 32) low |= 1 << errno;
-        else high |= 1 << (errno - 32);
-      }
+      const [low, high] = maskOf(options.tolerate);
       arena.setInt(entry + ENTRY_TOLERATED, low);
       arena.setInt(entry + ENTRY_TOLERATED + 4, high);
     }

@@ -4,10 +4,33 @@
  *
  *     deno run -A scripts/lib/pack.ts BUNDLE OUT
  *
- * All that `dhow run` loads is one pack, `run`, and shares one scope. Every other chunk is a pack of its own, loaded when
- * it is first required, once: modules of different packs see the same classes and variables.
+ * - `core` is what every command loads: all that main.ts and session.ts import. It shares one scope.
+ * - `command.NAME` is all that a command of OFTEN loads besides, NAME being its chunk's. A process loads one of them at
+ *   most, before anything else, so that what is in several of them is there once. `command.NAME+OTHER` is what
+ *   such a command needs for a module that it often loads later.
+ * - Every chunk that is not in `core` is a pack of its own as well, for the other commands, and for what is imported later.
+ *
+ * So each chunk is loaded once: modules of different packs see the same classes and variables.
  */
 import * as esbuild from "esbuild";
+
+/**
+ * Commands that scripts run again and again, and the modules that each often loads later. All commands in this way would
+ * make the executable a fifth larger.
+ */
+const OFTEN: Readonly<Record<string, readonly string[]>> = {
+  "cli/run": ["container/start"],
+  "cli/container/create": [],
+  "cli/container/ended": [],
+  "cli/container/exec": [],
+  "cli/container/inspect": [],
+  "cli/container/list": [],
+  "cli/container/logs": [],
+  "cli/container/remove": [],
+  "cli/container/start": [],
+  "cli/container/stop": [],
+  "cli/container/wait": [],
+};
 
 const [bundle, out] = Deno.args as [string, string];
 
@@ -61,7 +84,10 @@ function closure(chunks: ReadonlyMap<string, Chunk>, names: readonly string[], f
   return found;
 }
 
-/** Writes one pack: a script whose value is a function of `require`, which gives its members' exports. */
+/**
+ * Writes one pack: a script whose value is a function of `require`, which gives its members' exports, each as a function: few
+ * are ever asked for.
+ */
 async function pack(
   name: string,
   members: readonly string[],
@@ -77,7 +103,7 @@ async function pack(
       );
     }
     const getters = names.map((name) => `get ${name}() { return ${name}_${index}; }`);
-    exports.push(`"${member}": { ${getters.join(", ")} }`);
+    exports.push(`"${member}": () => ({ ${getters.join(", ")} })`);
   });
   const chunkImports: esbuild.Plugin = {
     name: "chunks",
@@ -103,12 +129,29 @@ async function pack(
   );
 }
 
+/** The chunk that a module of the sources is in. */
+function chunkOf(module: string): string {
+  const [name, ...others] = [...chunks.keys()].filter((chunk) =>
+    Deno.readTextFileSync(`${bundle}/${chunk}`).includes(`\n// ${module}\n`)
+  );
+  if (name === undefined || others.length > 0) throw new Error(`no chunk of the bundle has ${module}`);
+  return name;
+}
+
 const chunks = await readChunks();
-const run = [...chunks.keys()].find((name) => /^\.\/run-\w+\.js$/.test(name));
-if (run === undefined) throw new Error("the bundle has no chunk for the command run");
-const hot = closure(chunks, ["./main.js", run]);
-await pack("run", [...hot], chunks);
+const core = closure(chunks, ["./main.js", chunkOf("src/cli/session.ts")]);
+await pack("core", [...core], chunks);
 for (const name of chunks.keys()) {
-  if (!hot.has(name)) await pack(name.slice("./".length), [name], chunks);
+  if (!core.has(name)) await pack(name.slice("./".length), [name], chunks);
+}
+for (const [command, others] of Object.entries(OFTEN)) {
+  const chunk = chunkOf(`src/${command}.ts`);
+  const name = `command.${chunk.slice("./".length)}`;
+  const members = closure(chunks, [chunk]).difference(core);
+  await pack(name, [...members], chunks);
+  for (const other of others.map((module) => chunkOf(`src/${module}.ts`))) {
+    const more = closure(chunks, [other]).difference(core).difference(members);
+    await pack(`${name}+${other.slice("./".length)}`, [...more], chunks);
+  }
 }
 await esbuild.stop();

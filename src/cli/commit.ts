@@ -15,6 +15,7 @@ import type { Command } from "./command.ts";
 import { print } from "./output.ts";
 import { CHANGE, MESSAGE } from "./revision.ts";
 import { openSession } from "./session.ts";
+import { storeOf } from "./store_of.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER [REPOSITORY[:TAG]]",
@@ -43,7 +44,9 @@ export const command: Command = {
       });
     }
     const tags = repository === undefined ? [] : [formatReference(parseReference(repository))];
-    const { database, paths, store } = await openSession(global, "commit containers");
+    const session = await openSession(global, "commit containers");
+    const { database, paths } = session;
+    const store = storeOf(session);
     const found = findContainer(database, name);
     const container = isRunning(found)
       ? committedRunning(findRunning(database, found.id, "cannot commit"))

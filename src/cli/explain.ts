@@ -21,6 +21,7 @@ import { type Command, type GlobalOptions, helpText, parse, withHelp } from "./c
 import { print } from "./output.ts";
 import { readRunOptions, RUN_OPTIONS } from "./run_options.ts";
 import { openSession } from "./session.ts";
+import { storeOf } from "./store_of.ts";
 
 export const command: Command = {
   usage: "run [OPTIONS] IMAGE [COMMAND [ARG...]]",
@@ -66,7 +67,7 @@ async function inspect(
 ): Promise<Inspected> {
   const store = isSourcePath(name) || Deno.uid() !== 0
     ? undefined
-    : (await openSession(global, "explain")).store;
+    : storeOf(await openSession(global, "explain"));
   const found = locateImage(store ?? NO_STORE, name, platform);
   if (found.kind === "registry") {
     requireRoot("look for images in the store");

@@ -9,6 +9,7 @@ import { print } from "./output.ts";
 import { readPlatform } from "./registry_options.ts";
 import { CHANGE, MESSAGE } from "./revision.ts";
 import { openSession } from "./session.ts";
+import { storeOf } from "./store_of.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] FILE|URL|- [REPOSITORY[:TAG]]",
@@ -30,7 +31,9 @@ export const command: Command = {
     }
     const tags = repository === undefined ? [] : [formatReference(parseReference(repository))];
     const platform = linuxPlatform(options);
-    const { paths, store } = await openSession(global, "import images");
+    const session = await openSession(global, "import images");
+    const { paths } = session;
+    const store = storeOf(session);
     const { id } = await interruptible(`cannot import ${JSON.stringify(source)}`, async (signal) => {
       using tar = await openImportSource(source, paths.state, signal);
       const message = options.text("message") ?? `Imported from ${tar.origin}`;

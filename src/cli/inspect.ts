@@ -8,6 +8,7 @@ import { log } from "../log.ts";
 import type { Database } from "../state/database.ts";
 import { containerViews } from "./container/inspect.ts";
 import { openSession } from "./session.ts";
+import { storeOf } from "./store_of.ts";
 import type { Value } from "./template/value.ts";
 
 /** How the objects of each type are looked up; undefined when there is none of that name. */
@@ -26,7 +27,7 @@ export const command: Command = {
     const type = invocation.options.text("type") ?? "";
     const session = await openSession(invocation.global, "inspect");
     const withSize = invocation.options.flag("size");
-    const catalog = new ImageCatalog(session.store);
+    const catalog = new ImageCatalog(storeOf(session));
     const show = containerViews(session, withSize);
     const finders: Finders = {
       container: (name) => findContainerOf(session.database, name, show),

@@ -12,6 +12,7 @@ import { parseAddress } from "../network/subnet.ts";
 import { UsageError } from "../errors.ts";
 import type { Invocation, Option, ParsedOptions } from "./command.ts";
 import { readEnvFile } from "./env_file.ts";
+import { readVariable } from "./variable.ts";
 import { MOUNT_OPTIONS, readMounts } from "./mount_options.ts";
 import { INSECURE, PLATFORM, readPlatform } from "./registry_options.ts";
 
@@ -261,13 +262,4 @@ function readLogOptions(texts: readonly string[], wrong: Wrong): LogOptions {
   }
   if (maxFiles > 1 && maxSize === undefined) throw wrong("max-file needs max-size");
   return { maxSize, maxFiles };
-}
-
-/** `NAME=VALUE` as it is; `NAME` with the caller's value, or by itself if the caller has none, which takes it away. */
-export function readVariable(entry: string, wrong: (why: string) => UsageError): string[] {
-  const name = entry.split("=", 1)[0] ?? "";
-  if (name === "") throw wrong(`${JSON.stringify(entry)} is not a variable`);
-  if (entry.includes("=")) return [entry];
-  const value = Deno.env.get(name);
-  return [value === undefined ? name : `${name}=${value}`];
 }

@@ -8,6 +8,7 @@ import type { Command } from "./command.ts";
 import { STANDARD_ERROR } from "./output.ts";
 import { openProgress } from "./progress.ts";
 import { openSession } from "./session.ts";
+import { storeOf } from "./store_of.ts";
 
 const FORMATS: readonly string[] = ["docker", "oci"] satisfies ArchiveFormat[];
 const isFormat = (text: string): text is ArchiveFormat => FORMATS.includes(text);
@@ -26,7 +27,7 @@ export const command: Command = {
     if (args.length === 0) throw wrong("no IMAGE was given");
     const format = options.text("format") ?? "docker";
     if (!isFormat(format)) throw wrong(`there is no format ${JSON.stringify(format)}`);
-    const { store } = await openSession(global, "save images");
+    const store = storeOf(await openSession(global, "save images"));
     const images = selectImages(args, store);
     const subject = args.map((name) => JSON.stringify(name)).join(", ");
     return await writeArchive("save", subject, options.text("output"), async (sink, signal) => {

@@ -2,8 +2,6 @@ import { resolve } from "@std/path";
 import { requireRoot } from "../container/host.ts";
 import { recover } from "../container/recover.ts";
 import { type Storage, STORAGES } from "../image/store/storage.ts";
-import { ImageStore } from "../image/store/store.ts";
-import { readEtc } from "../container/image.ts";
 import { UsageError } from "../errors.ts";
 import { log } from "../log.ts";
 import { Database } from "../state/database.ts";
@@ -14,7 +12,8 @@ import type { GlobalOptions } from "./command.ts";
 export interface Session {
   readonly paths: Paths;
   readonly database: Database;
-  readonly store: ImageStore;
+  /** How images are to be kept, if the user says it. */
+  readonly storage: Storage | undefined;
   /** This dhow's own command line, without a command. */
   readonly ownCommand: readonly string[];
   /** The same for `recover`. */
@@ -34,12 +33,12 @@ export async function openSession(global: GlobalOptions, what: string): Promise<
   const root = global.root === undefined ? undefined : resolve(global.root);
   const paths = pathsUnder(root);
   const database = Database.open(paths);
-  const store = new ImageStore(paths, database, { storage: readStorage(global), describe: readEtc });
+  const storage = readStorage(global);
   log.debug("look for what killed commands left behind");
   const self = [...ownCommand(), ...rootOption(root)];
-  await recover({ database, paths, ownCommand: self }, store);
+  await recover({ database, paths, ownCommand: self });
   log.debug("ready");
-  return { paths, database, store, ownCommand: self, recoverCommand: [...self, "recover"] };
+  return { paths, database, storage, ownCommand: self, recoverCommand: [...self, "recover"] };
 }
 
 /** This dhow's own command line, without a command, for what is started without a session. */

@@ -7,27 +7,26 @@ import {
   CLONE_NEWPID,
   CLONE_NEWUSER,
   CLONE_NEWUTS,
+  SIGNALS,
 } from "../../ffi/constants.ts";
 import { describeErrno, EINVAL, ENODEV, ENOENT, ENOMEM, ESRCH } from "../../ffi/errno.ts";
 import { pathExists } from "../../ffi/files.ts";
 import { exitCode } from "../../ffi/process.ts";
 import { Freezers } from "../limits/freezer.ts";
 import { CommandError, DhowError, EXIT_NOT_EXECUTABLE, HostError, ImageError } from "../errors.ts";
-import { log } from "../log.ts";
-import { explainExecuteFailure } from "../plan/failure.ts";
 import type { JoinSetup } from "../plan/joiner.ts";
 import { JoinedProgram, type JoinFailure } from "../plan/joined.ts";
 import type { Undo } from "../plan/step.ts";
 import { type ResolvedUser, resolveUser } from "../security/user.ts";
 import type { Database } from "../state/database.ts";
 import { ProcessHandle } from "../state/process_end.ts";
-import { hasExecuted } from "../state/process_identity.ts";
+import { hasExecuted, isAlive } from "../state/process_identity.ts";
 import type { DetachKeys } from "./detach_keys.ts";
 import { readInside } from "./files_inside.ts";
-import { changedSignals, openFilesLimit } from "./host.ts";
+import { changedSignals, openFilesLimit, signalSet } from "./host.ts";
 import type { ContainerRecord } from "./records.ts";
 import { environment, hostnameOf } from "./spec.ts";
-import { awaitForeground, RawTerminal, requireTerminal, TerminalRelay, windowSize } from "./terminal.ts";
+import type { TerminalRelay } from "./terminal.ts";
 
 /** What a user can choose: the options of `exec`. */
 export interface ExecOptions {
@@ -56,17 +55,17 @@ export async function executeInside(
   container: ContainerRecord,
   options: ExecOptions,
 ): Promise<number> {
-  const usesTerminal = options.terminal && options.interactive && !options.detach;
-  if (usesTerminal) {
-    requireTerminal();
-    awaitForeground();
+  // loaded only now: most programs need no terminal
+  const terminal = options.terminal ? await import("./terminal.ts") : undefined;
+  if (terminal !== undefined && options.interactive && !options.detach) {
+    terminal.requireTerminal();
+    terminal.awaitForeground();
   }
-  // a caller may have ignored it, and then the kernel keeps no exit status (wait(2))
-  const nothing = () => {};
-  Deno.addSignalListener("SIGCHLD", nothing);
+  keepExitStatus();
   using process = openFirstProcess(container);
-  const setup = prepareJoin(database, container, options, process.identity.pid);
-  if (!(await isStillThere(process))) throw notRunning(container);
+  const size = terminal?.windowSize() ?? { rows: 0, columns: 0 };
+  const setup = prepareJoin(database, container, options, { pid: process.identity.pid, size });
+  if (!isAlive(process.identity)) throw notRunning(container);
   let relay: TerminalRelay | undefined;
   const program = new JoinedProgram(setup, {
     container: process.fd,
@@ -74,41 +73,21 @@ export async function executeInside(
     changedSignals: changedSignals(),
     openFiles: openFilesLimit(),
   });
-  const failure = program.started((master) => relay = new TerminalRelay(master));
-  if (failure !== undefined) throw explain(failure, setup, container);
+  const failure = program.started((master) => relay = new terminal!.TerminalRelay(master));
+  if (failure !== undefined) throw await explain(failure, setup, container);
   if (options.detach) {
     program.leaveTerminal();
     return 0;
   }
   if (relay === undefined) return exitCode(await program.ended);
+  const { attend } = await import("./exec_terminal.ts");
   return await attend(program, relay, options);
 }
 
-/** Connects this process's terminal with the program's. */
-async function attend(program: JoinedProgram, relay: TerminalRelay, options: ExecOptions): Promise<number> {
-  const raw = options.interactive ? new RawTerminal() : undefined;
-  const resize = () => relay.copySize();
-  Deno.addSignalListener("SIGWINCH", resize);
-  // the window may have changed before somebody listened
-  resize();
-  try {
-    const failed = (error: unknown) => log.warn(`the terminal failed: ${error}`);
-    const output = relay.output(() => {}).catch(failed);
-    const left = Promise.withResolvers<undefined>();
-    if (options.interactive) {
-      relay.input(options.detachKeys).then((isLeaving) => isLeaving && left.resolve(undefined), failed);
-    }
-    const status = await Promise.race([program.ended, left.promise]);
-    if (status !== undefined) {
-      await output;
-      return exitCode(status);
-    }
-    program.leaveTerminal();
-  } finally {
-    Deno.removeSignalListener("SIGWINCH", resize);
-    raw?.restore();
-  }
-  throw new DhowError({ what: "read escape sequence", why: "the command goes on" });
+/** A caller may have ignored SIGCHLD, and then the kernel keeps no exit status (wait(2)). */
+function keepExitStatus(): void {
+  const { SIGCHLD } = SIGNALS;
+  if ((signalSet("self", "SigIgn") >> BigInt(SIGCHLD - 1)) & 1n) Deno.addSignalListener("SIGCHLD", () => {});
 }
 
 const notRunning = ({ id }: ContainerRecord) =>
@@ -133,10 +112,6 @@ function openFirstProcess(container: ContainerRecord): ProcessHandle {
   throw notRunning(container);
 }
 
-async function isStillThere(process: ProcessHandle): Promise<boolean> {
-  return !(await process.ended(0));
-}
-
 function withoutStreams({ detach, terminal, interactive }: ExecOptions): readonly number[] {
   if (detach || terminal) return [0, 1, 2];
   return interactive ? [] : [0];
@@ -146,7 +121,7 @@ function prepareJoin(
   database: Database,
   { id, config }: ContainerRecord,
   options: ExecOptions,
-  pid: number,
+  { pid, size }: { readonly pid: number; readonly size: { rows: number; columns: number } },
 ): JoinSetup {
   const { defaults, options: wanted } = config;
   const [passwd = "", group = ""] = readInside(pid, ["etc/passwd", "etc/group"]);
@@ -165,7 +140,7 @@ function prepareJoin(
       pathExists(`${path}/tasks`) ? `${path}/tasks` : `${path}/cgroup.procs`
     ),
     namespaces: wanted.userNamespace ? namespaces | CLONE_NEWUSER : namespaces,
-    terminal: options.terminal ? windowSize() ?? { rows: 0, columns: 0 } : undefined,
+    terminal: options.terminal ? size : undefined,
     closed: withoutStreams(options),
     // as makeSpec has it: the user namespace maps one group only
     user: wanted.userNamespace ? { ...user, additionalGids: [] } : user,
@@ -191,7 +166,11 @@ function cgroupFolders(database: Database, id: string): readonly string[] {
   return journal.flatMap((entry) => entry.undo === "remove-cgroups" ? entry.folders : []);
 }
 
-function explain({ step, errno }: JoinFailure, setup: JoinSetup, container: ContainerRecord): DhowError {
+async function explain(
+  { step, errno }: JoinFailure,
+  setup: JoinSetup,
+  container: ContainerRecord,
+): Promise<DhowError> {
   const why = errno === 0 ? "the container has ended meanwhile" : describeErrno(errno);
   const error = (what: string, hint?: string) =>
     new HostError({ what, why, ...(hint === undefined ? {} : { hint }) });
@@ -224,8 +203,10 @@ function explain({ step, errno }: JoinFailure, setup: JoinSetup, container: Cont
         : "the user namespace may not map these ids";
       return error(`cannot become user ${uid}:${gid} in the container`, hint);
     }
-    case "execute":
+    case "execute": {
+      const { explainExecuteFailure } = await import("../plan/failure.ts");
       return explainExecuteFailure(setup, [{ errno }]);
+    }
     case "start":
     case "terminalReady":
       return errno === 0 || errno === ESRCH ? notRunning(container) : error(WHAT);

@@ -10,7 +10,8 @@ import { cloneWalking } from "../../ffi/process.ts";
 import { CallTable } from "../../ffi/table.ts";
 import { countEndpoints } from "../network/endpoints.ts";
 import type { Database } from "../state/database.ts";
-import { identify, isAlive, type ProcessIdentity } from "../state/process_identity.ts";
+import { identify } from "../state/process_identity.ts";
+import { isKeeperAlive } from "./keeper_alive.ts";
 
 /** How long an unused network stays. */
 const LINGER_SECONDS = 2;
@@ -18,12 +19,6 @@ const LINGER_SECONDS = 2;
 interface KeptRow {
   readonly idle_since: number | null;
   readonly keeper: string | null;
-}
-
-/** Whether a keeper will look after unused networks. */
-export function isKeeperAlive(database: Database): boolean {
-  const rows = database.all<KeptRow>("SELECT idle_since, keeper FROM networks WHERE keeper IS NOT NULL");
-  return rows.some(({ keeper }) => isAlive(JSON.parse(keeper as string) as ProcessIdentity));
 }
 
 /**

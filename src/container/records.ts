@@ -78,17 +78,19 @@ interface Row {
   readonly stopped: number;
 }
 
+/** The process that a journal says is to be killed. */
+function processIn(undo: string): ProcessIdentity | null {
+  const journal = JSON.parse(undo) as { readonly undo: string }[];
+  return (journal.findLast((entry) => entry.undo === "kill") as ProcessIdentity | undefined) ?? null;
+}
+
 function toRecord(row: Row): ContainerRecord {
   const { undo, exit_code: exitCode, restart_delay: restartDelay, ...rest } = row;
-  const journal = JSON.parse(undo) as { undo: string }[];
-  const killed = row.process === null ? journal.findLast((entry) => entry.undo === "kill") : undefined;
   return {
     ...rest,
     owner: JSON.parse(row.owner),
     config: JSON.parse(row.config),
-    process: row.process === null
-      ? (killed as unknown as ProcessIdentity | undefined) ?? null
-      : JSON.parse(row.process),
+    process: row.process === null ? processIn(undo) : JSON.parse(row.process),
     exitCode,
     restartDelay,
   };

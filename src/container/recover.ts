@@ -1,15 +1,12 @@
 import { messagesOf } from "../errors.ts";
 import { log } from "../log.ts";
-import type { ImageStore } from "../image/store/store.ts";
-import { removeUnusedNetwork } from "../network/lifecycle.ts";
-import { removeTree } from "../plan/undo.ts";
+import { hasLeftovers } from "../image/store/leftovers.ts";
 import type { Database } from "../state/database.ts";
-import { containerRun, containerState, type Paths } from "../state/paths.ts";
+import { containerRun, containerState, indexesFolder, layersFolder, type Paths } from "../state/paths.ts";
 import { entriesIn } from "../state/read.ts";
-import { isAlive, type ProcessIdentity } from "../state/process_identity.ts";
-import { removeAbandonedSpools } from "../state/spool.ts";
-import { undoAll } from "./journal.ts";
-import { isKeeperAlive } from "./keeper.ts";
+import { areAlive, isAlive, type ProcessIdentity } from "../state/process_identity.ts";
+import { abandonedSpools } from "../state/abandoned_spools.ts";
+import { isKeeperAlive } from "./keeper_alive.ts";
 import { NOBODY, type Status } from "./records.ts";
 import { mayHaveOrphans } from "./volume_records.ts";
 
@@ -40,36 +37,50 @@ interface Context {
  * Undoes what killed dhow commands left behind: called at the start of every command, and cheap when there is nothing.
  * What cannot be undone now is reported and kept on record for the next time.
  */
-export async function recover(context: Context, store: ImageStore): Promise<void> {
+export async function recover(context: Context): Promise<void> {
   const { database, paths } = context;
   const containers = database.all<ContainerRow>("SELECT id, owner, status FROM containers");
-  const dead = containers.filter(({ owner }) =>
-    owner !== NOBODY && (owner.includes('"cleans"') || !isAlive(JSON.parse(owner) as ProcessIdentity))
-  );
+  const owned = containers.filter(({ owner }) => owner !== NOBODY);
+  const alive = areAlive(owned.map(({ owner }) => JSON.parse(owner) as ProcessIdentity));
+  const dead = owned.filter(({ owner }, index) => owner.includes('"cleans"') || !alive[index]);
   for (const { id, status, owner } of dead) {
     await attempt(async () => {
-      if (status === "foreground") await undoAll(database, id, { quick: false, exitCode: KILLED });
-      else await settleDead(context, id, JSON.parse(owner) as ProcessIdentity);
+      if (status === "foreground") {
+        const { undoAll } = await import("./journal.ts");
+        await undoAll(database, id, { quick: false, exitCode: KILLED });
+      } else await settleDead(context, id, JSON.parse(owner) as ProcessIdentity);
     });
   }
   for (const network of database.all<{ name: string }>("SELECT name FROM networks WHERE made IS NOT NULL")) {
     // a network that was left in order has somebody to remove it soon
     if (dead.length === 0 && isKeeperAlive(database)) continue;
-    await attempt(() => removeUnusedNetwork(database, paths, network.name));
+    await attempt(async () => {
+      const { removeUnusedNetwork } = await import("../network/lifecycle.ts");
+      await removeUnusedNetwork(database, paths, network.name);
+    });
   }
   const known = new Set(containers.map(({ id }) => id));
   for (const folder of [containerState(paths, ""), containerRun(paths, "")]) {
     for (const { name: id } of entriesIn(folder)) {
       // after a power cut the folder may have outlived its row; one that is new since the query has a row by now
       if (known.has(id) || database.get("SELECT 1 FROM containers WHERE id = ?", id) !== undefined) continue;
-      await attempt(() => removeTree(`${folder}/${id}`));
+      await attempt(() => removeFolder(`${folder}/${id}`));
     }
   }
   await attempt(async () => {
     if (mayHaveOrphans(database, paths)) (await import("./volumes.ts")).removeOrphans(database, paths);
   });
-  await attempt(() => store.recover());
-  await attempt(() => removeAbandonedSpools(paths));
+  await attempt(async () => {
+    const isClean = !hasLeftovers(database, "layers", layersFolder(paths)) &&
+      !hasLeftovers(database, "indexes", indexesFolder(paths));
+    if (!isClean) (await import("../image/store/recover.ts")).recoverStore(database, paths);
+  });
+  for (const path of abandonedSpools(paths)) await attempt(() => removeFolder(path));
+}
+
+async function removeFolder(path: string): Promise<void> {
+  const { removeTree } = await import("../plan/undo.ts");
+  removeTree(path);
 }
 
 async function attempt(work: () => Promise<void> | void): Promise<void> {

@@ -18,7 +18,7 @@ import type { RunOptions } from "./options.ts";
 import { prepare } from "./prepare.ts";
 import { claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
 import { SignalForwarder } from "./signals.ts";
-import { awaitForeground, RawTerminal, requireTerminal, TerminalRelay } from "./terminal.ts";
+import type { RawTerminal, TerminalRelay } from "./terminal.ts";
 
 export interface RunContext {
   readonly database: Database;
@@ -42,9 +42,11 @@ export async function runContainer(
 ): Promise<number> {
   const { database, paths } = context;
   if (options.name !== undefined) checkName(options.name);
-  if (options.terminal && options.interactive) {
-    requireTerminal();
-    awaitForeground();
+  // loaded only now: most programs need no terminal
+  const terminals = options.terminal ? await import("./terminal.ts") : undefined;
+  if (options.interactive) {
+    terminals?.requireTerminal();
+    terminals?.awaitForeground();
   }
   let relay: TerminalRelay | undefined;
   const signals = new SignalForwarder((signal) => {
@@ -68,9 +70,9 @@ export async function runContainer(
         record: (undo) => recordUndo(database, id, undo),
         makeNetwork: (setup) => makeNetwork(database, context.paths, setup),
         terminalOpened: (master) => {
-          relay = new TerminalRelay(master);
+          relay = new terminals!.TerminalRelay(master);
           relay.copySize();
-          if (options.interactive) terminal = new RawTerminal();
+          if (options.interactive) terminal = new terminals!.RawTerminal();
         },
       });
       log.debug("wait for the program's end");

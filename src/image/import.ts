@@ -8,7 +8,7 @@ import type { Content } from "./compression/stream.ts";
 import { openLayer } from "./layer/stream.ts";
 import type { Platform } from "./platform.ts";
 import type { SourceImage } from "./source/source.ts";
-import { readAt } from "./tar/reader.ts";
+import { readAt } from "./read_at.ts";
 
 export interface ImportOptions {
   readonly platform: Platform;

@@ -2,6 +2,7 @@
  * Containers that stand still: the kernel's freezer (Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst and cgroup-v2.rst).
  * Whether one does is asked of the kernel each time, and written down nowhere.
  */
+import { readSmallFiles } from "../../ffi/files.ts";
 import { HostError } from "../errors.ts";
 import { eachCgroup } from "../plan/cgroup_tree.ts";
 import { readIfThere } from "../state/read.ts";
@@ -24,6 +25,19 @@ export class Freezers {
   isFrozen(id: string): boolean {
     const folder = this.#folders.find("freezer", id);
     return folder !== undefined && isFolderFrozen(folder);
+  }
+
+  /** The same for many containers, which are looked at together. @returns the ids of those that do */
+  frozenAmong(ids: readonly string[]): Set<string> {
+    const folders = ids.map((id) => this.#folders.find("freezer", id)).filter((folder) =>
+      folder !== undefined
+    );
+    const states = readSmallFiles(
+      folders.map(({ version, path }) => `${path}/${FILES[version].control}`),
+      64,
+    );
+    // a host has a freezer for all of them, or for none
+    return new Set(ids.filter((_, index) => isFrozenState(states[index], folders[index]?.version ?? 1)));
   }
 
   /**
@@ -77,9 +91,11 @@ function thawFolder(folder: ControllerFolder): void {
 }
 
 function isFolderFrozen({ version, path }: ControllerFolder): boolean {
-  const { control, thaw } = FILES[version];
-  const state = readIfThere(`${path}/${control}`)?.trim();
-  return state !== undefined && state !== thaw;
+  return isFrozenState(readIfThere(`${path}/${FILES[version].control}`), version);
+}
+
+function isFrozenState(text: string | undefined, version: 1 | 2): boolean {
+  return text !== undefined && text.trim() !== FILES[version].thaw;
 }
 
 function standsStill({ version, path }: ControllerFolder): boolean {

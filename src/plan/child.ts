@@ -43,6 +43,7 @@ import { EACCES, EBADF, EEXIST, ENOENT, ENOTDIR, EROFS } from "../../ffi/errno.t
 import type { Pipe } from "../../ffi/process.ts";
 import { type Argument, Call, type CallOptions, CallTable } from "../../ffi/table.ts";
 import { ContainerRoot } from "./container_root.ts";
+import { executablePlaces } from "./executable_places.ts";
 import { AFTER_INIT_FD, becomeInit, type Init, INIT_MEMORY, keepInit } from "./init.ts";
 import { type ChildStep, overlayOptions } from "./step.ts";
 
@@ -379,13 +380,4 @@ class Compiler {
     if (init === undefined) throw new Error("there is no init to become");
     this.initsChild = becomeInit(this.table, init, args, places.length, addTo);
   }
-}
-
-/**
- * Where a program may lie, as execvp(3) looks for it: by its path if the name has a slash, else in the folders of PATH.
- */
-export function executablePlaces(program: string, env: readonly string[]): string[] {
-  if (program.includes("/")) return [program];
-  const path = env.find((entry) => entry.startsWith("PATH="))?.slice("PATH=".length) ?? "";
-  return path.split(":").map((folder) => folder === "" ? `./${program}` : `${folder}/${program}`);
 }

@@ -36,7 +36,7 @@ import { ANY_ERRNO, EACCES, EAGAIN, ENODEV, ENOENT, ENOTDIR } from "../../ffi/er
 import { Label, StandaloneProgram } from "../../ffi/standalone.ts";
 import { DATA_ADDRESS } from "../../ffi/standalone_code.ts";
 import { type Argument, type Call, Word } from "../../ffi/table.ts";
-import { executablePlaces } from "./child.ts";
+import { executablePlaces } from "./executable_places.ts";
 import { CLOSED, HAS_COME, waitFor } from "./pollfd.ts";
 
 /** Numbers of its descriptors. */

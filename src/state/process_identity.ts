@@ -1,3 +1,4 @@
+import { readSmallFiles } from "../../ffi/files.ts";
 import { readIfThere } from "./read.ts";
 
 /**
@@ -19,12 +20,21 @@ export function bootId(): string {
   return currentBootId;
 }
 
+interface Stat {
+  readonly state: string;
+  readonly flags: number;
+  readonly startTime: number;
+}
+
 /** State, flags and start time of a process (proc(5)); undefined when there is none. */
-function readStat(pid: number): { state: string; flags: number; startTime: number } | undefined {
-  const stat = readIfThere(`/proc/${pid}/stat`);
+function readStat(pid: number): Stat | undefined {
+  return parseStat(readIfThere(`/proc/${pid}/stat`));
+}
+
+function parseStat(stat: string | undefined): Stat | undefined {
   if (stat === undefined) return undefined;
   // the second field is the program's name in parentheses, and may itself hold spaces and parentheses
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ", 20);
   return { state: fields[0] ?? "", flags: Number(fields[6]), startTime: Number(fields[19]) };
 }
 
@@ -42,10 +52,22 @@ export function isSelf({ pid, startTime, bootId: boot }: ProcessIdentity): boole
 
 /** Whether the process still runs. A zombie does not: it holds nothing any more. Nor does nobody: null. */
 export function isAlive(identity: ProcessIdentity | null): boolean {
-  if (identity === null || identity.bootId !== bootId()) return false;
-  const stat = readStat(identity.pid);
-  return stat !== undefined && stat.startTime === identity.startTime && stat.state !== "Z" &&
-    stat.state !== "X";
+  return identity !== null && identity.bootId === bootId() && runs(identity, readStat(identity.pid));
+}
+
+function runs({ startTime }: ProcessIdentity, stat: Stat | undefined): boolean {
+  return stat !== undefined && stat.startTime === startTime && stat.state !== "Z" && stat.state !== "X";
+}
+
+/** More than its first 22 fields take; the name, which its process chooses, has 64 bytes at most. */
+const STAT_SIZE = 1024;
+
+/** The same for many processes, which are looked at together. @returns for each whether it still runs */
+export function areAlive(identities: readonly ProcessIdentity[]): boolean[] {
+  const stats = readSmallFiles(identities.map(({ pid }) => `/proc/${pid}/stat`), STAT_SIZE);
+  return identities.map((identity, index) =>
+    identity.bootId === bootId() && runs(identity, parseStat(stats[index]))
+  );
 }
 
 /** Whether a process has executed a program since it was made, and is not just the copy of its parent any more. */

@@ -1,10 +1,8 @@
 /** Folders for what a command keeps on disk while it runs: downloads, compressed layers. */
-import { join } from "@std/path";
 import { HostError } from "../errors.ts";
 import { removeTree } from "../plan/undo.ts";
 import { type Paths, spoolFolder } from "./paths.ts";
-import { identify, isAlive } from "./process_identity.ts";
-import { entriesIn } from "./read.ts";
+import { identify } from "./process_identity.ts";
 
 /** A folder that goes when it is disposed of, or, should this process be killed, with the next command. */
 export interface Spool extends Disposable {
@@ -26,14 +24,5 @@ export function openSpool(paths: Paths): Spool {
     const why = cause instanceof Error ? cause.message : String(cause);
     const hint = "free some space, or choose another place with --root DIR";
     throw new HostError({ what: `cannot make a folder in "${folder}"`, why, hint, cause });
-  }
-}
-
-/** Removes the folders of processes that are gone. Costs almost nothing when there are none. */
-export function removeAbandonedSpools(paths: Paths): void {
-  const folder = spoolFolder(paths);
-  for (const { name } of entriesIn(folder)) {
-    const [pid, startTime, bootId = ""] = name.split(".");
-    if (!isAlive({ pid: Number(pid), startTime: Number(startTime), bootId })) removeTree(join(folder, name));
   }
 }

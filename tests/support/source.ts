@@ -1,6 +1,6 @@
 import { join } from "@std/path";
 import { openSource, type SourceOptions } from "../../src/image/source/open.ts";
-import { readAt } from "../../src/image/tar/reader.ts";
+import { readAt } from "../../src/image/read_at.ts";
 import type { ImageSource, SourceImage } from "../../src/image/source/source.ts";
 import type { Layout } from "./layout.ts";
 

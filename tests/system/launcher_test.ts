@@ -33,7 +33,7 @@ systemTest("whatever TMPDIR says, dhow loads nothing from the host's files", asy
     odd=$(printf '${odd}') text=$(printf '${asText}')
     for folder in "$odd" "$text"; do
       for name in deno-compile-dhow deno-compile-dhow/packs deno-compile-dhow/dist/packs; do
-        mkdir -p "$folder/$name" && cp ${path} "$folder/$name/run.txt" && : >"$folder/$name/run.cache"
+        mkdir -p "$folder/$name" && cp ${path} "$folder/$name/core.txt" && : >"$folder/$name/core.cache"
       done
     done
     TMPDIR=$odd ${DHOW} version || true

@@ -2,7 +2,7 @@ import { executeInside } from "../../container/exec.ts";
 import { findContainer } from "../../container/records.ts";
 import { UsageError } from "../../errors.ts";
 import type { Command } from "../command.ts";
-import { readVariable } from "../run_options.ts";
+import { readVariable } from "../variable.ts";
 import { openSession } from "../session.ts";
 import { readEnvFile } from "../env_file.ts";
 import { DETACH_KEYS, readDetachKeys } from "./detach_keys.ts";

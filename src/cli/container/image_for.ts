@@ -3,11 +3,12 @@ import type { RunOptions } from "../../container/options.ts";
 import { formatImageName } from "../../image/reference.ts";
 import { STANDARD_ERROR } from "../output.ts";
 import type { Session } from "../session.ts";
+import { storeOf } from "../store_of.ts";
 
 /** The image of a container that is about to be, downloaded if it has to be. */
 export function imageFor(session: Session, options: RunOptions): Promise<ResolvedImage> {
   const { pull, platform, quiet: isQuiet, insecure: isInsecure } = options;
-  return resolveImage(session.store, options.image, {
+  return resolveImage(storeOf(session), options.image, {
     pull,
     platform,
     async download(name) {

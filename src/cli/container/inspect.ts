@@ -10,6 +10,7 @@ import type { Command } from "../command.ts";
 import { describeProcess } from "../image/details.ts";
 import { FORMAT, inspectNames, requireNames } from "../image/inspect.ts";
 import { openSession, type Session } from "../session.ts";
+import { storeOf } from "../store_of.ts";
 import type { Value } from "../template/value.ts";
 import { describeContainer, type ShownEndpoint } from "./details.ts";
 import { pausedOnes } from "./rows.ts";
@@ -29,8 +30,8 @@ export const command: Command = {
 
 /** Tells what there is to know of containers. @param withSize whether they are measured, too */
 export function containerViews(session: Session, withSize: boolean): (container: ContainerRecord) => Value {
-  const { database, paths, store } = session;
-  const isPaused = pausedOnes();
+  const { database, paths } = session;
+  const store = storeOf(session);
   const sizeOf: (record: ContainerRecord) => ContainerSize | undefined = withSize
     ? sizesIn(session)
     : () => undefined;
@@ -41,7 +42,7 @@ export function containerViews(session: Session, withSize: boolean): (container:
     return describeContainer({
       record,
       isRunning: runs,
-      isPaused: runs && isPaused(record),
+      isPaused: runs && pausedOnes([record])(record),
       process: describeProcess(processConfig(record, config)),
       endpoint: endpointOf(database, id),
       stateFolder: containerState(paths, id),

@@ -48,11 +48,12 @@ export const command: Command = {
     const last = options.flag("latest") ? 1 : readCount(options.text("last"));
     const session = await openSession(global, "list containers");
     const { database } = session;
-    const isPaused = pausedOnes();
+    const containers = allContainers(database);
+    const isPaused = pausedOnes(containers);
     const meetsState = options.flag("all") || last !== undefined || filters.has("status") ||
       filters.has("exited");
     const found = filterContainers(
-      allContainers(database),
+      containers,
       filters,
       (name) => findContainer(database, name),
       isPaused,

@@ -3,11 +3,12 @@ import type { ContainerRecord } from "../../container/records.ts";
 import type { Lower } from "../../rootfs/overlay.ts";
 import { ImageError } from "../../errors.ts";
 import type { Session } from "../session.ts";
+import { storeOf } from "../store_of.ts";
 
 /** The image of a container as it is mounted. @throws {ImageError} when it is gone or was changed */
 export async function lowerOf(session: Session, container: ContainerRecord): Promise<Lower> {
   const { id, config, image: expected } = container;
-  const image = await resolveImage(session.store, config.source, {
+  const image = await resolveImage(storeOf(session), config.source, {
     pull: "never",
     platform: config.options.platform,
     download: () => Promise.reject(new Error("nothing is to be downloaded")),

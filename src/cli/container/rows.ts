@@ -48,10 +48,12 @@ export function isUp(container: Pick<ContainerRecord, "status">): boolean {
   return ["running", "restarting"].includes(stateOf(container));
 }
 
-/** Tells which containers stand still, as the kernel has it now. */
-export function pausedOnes(): (container: ContainerRecord) => boolean {
-  let freezers: Freezers | undefined;
-  return ({ id, owner }) => owner !== null && (freezers ??= new Freezers()).isFrozen(id);
+/** Tells which of some containers stand still, as the kernel has it now: all are looked at when one is asked for. */
+export function pausedOnes(containers: readonly ContainerRecord[]): (container: ContainerRecord) => boolean {
+  let paused: ReadonlySet<string> | undefined;
+  const find = () =>
+    new Freezers().frozenAmong(containers.filter(({ owner }) => owner !== null).map(({ id }) => id));
+  return ({ id }) => (paused ??= find()).has(id);
 }
 
 /** `Up 3 minutes`, `Exited (0) 2 hours ago`. */
@@ -67,6 +69,7 @@ export function statusOf(container: ContainerRecord, now: number, isPaused = fal
 
 /** Shortened as docker does it: the last of the characters that are left is an ellipsis. */
 function truncated(text: string, length: number): string {
+  if (text.length <= length) return text;
   const characters = [...text];
   return characters.length <= length ? text : `${characters.slice(0, length - 1).join("")}…`;
 }
@@ -100,7 +103,6 @@ export function containerRow(
   const { id, name, config, created, image } = container;
   const { options } = config;
   const command = commandText(config.command);
-  const labels = Object.entries(options.labels ?? {}).map(([key, value]) => `${key}=${value}`).join(",");
   const isId = options.image === image;
   return {
     fields: {
@@ -114,7 +116,7 @@ export function containerRow(
       State: () => stateOf(container, isPaused(container)),
       Status: () => statusOf(container, now, isPaused(container)),
       Size: () => sizeText(sizeOf?.(container)),
-      Labels: () => labels,
+      Labels: () => Object.entries(options.labels ?? {}).map(([key, value]) => `${key}=${value}`).join(","),
       LocalVolumes: () => String((config.mounts ?? []).filter(({ type }) => type === "volume").length),
       Mounts: () => (config.mounts ?? []).map((mount) => mountName(mount, truncate)).join(","),
       Networks: () => options.network,

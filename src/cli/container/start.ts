@@ -7,6 +7,7 @@ import { ImageError, UsageError } from "../../errors.ts";
 import { isAlive, isSelf } from "../../state/process_identity.ts";
 import type { Command, Invocation } from "../command.ts";
 import { openSession, type Session } from "../session.ts";
+import { storeOf } from "../store_of.ts";
 import { DETACH_KEYS } from "./detach_keys.ts";
 import { eachContainer, requireContainers } from "./each.ts";
 
@@ -70,7 +71,7 @@ export async function startAgain(
     return; // it will be started soon
   }
   const { id, config, image: expected } = container;
-  const image = await resolveImage(session.store, config.source, {
+  const image = await resolveImage(storeOf(session), config.source, {
     pull: "never",
     platform: undefined,
     download: () => Promise.reject(new Error("nothing is to be downloaded")),

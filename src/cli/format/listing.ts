@@ -2,7 +2,7 @@
 import { TemplateError } from "../template/error.ts";
 import { HEADER_FUNCTIONS } from "../template/docker_functions.ts";
 import { Template } from "../template/template.ts";
-import { GoMap, type Method, Struct } from "../template/value.ts";
+import { GoMap, type Method, Struct, type Value } from "../template/value.ts";
 import { printable } from "../output.ts";
 import { alignTabs } from "./tabwriter.ts";
 
@@ -45,13 +45,29 @@ function templateOf(format: string): string {
   return source.replace(/^ +| +$/g, "").replaceAll("\\t", "\t").replaceAll("\\n", "\n");
 }
 
+/** A row's fields: a list has hundreds of rows, of which a template uses some fields. */
+class RowStruct extends Struct {
+  constructor(type: string, readonly row: Row["fields"], methods: Row["methods"], readonly inTable: boolean) {
+    super(type, [], methods, "map");
+  }
+
+  override fields() {
+    return Object.keys(this.row).map((name) => ({ name, value: () => this.get(name) }));
+  }
+
+  override has(name: string): boolean {
+    return Object.hasOwn(this.row, name);
+  }
+
+  override get(name: string): Value {
+    const value = this.has(name) ? this.row[name]!() : undefined;
+    return value !== undefined && this.inTable ? printable(value) : value;
+  }
+}
+
 /** In a table, no value can add cells or lines, or reach the terminal as a command: it is one line of printable characters. */
 function structOf(type: string, { fields, methods }: Row, inTable: boolean): Struct {
-  const entries = Object.entries(fields).map(([name, value]) => ({
-    name,
-    value: inTable ? () => printable(value()) : value,
-  }));
-  return new Struct(type, entries, methods, "map");
+  return new RowStruct(type, fields, methods, inTable);
 }
 
 function headerLine(template: Template, headers: Readonly<Record<string, string>>): string {

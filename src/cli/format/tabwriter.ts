@@ -27,7 +27,9 @@ export function alignTabs(text: string, minWidth = MIN_WIDTH): string {
 }
 
 const hasColumn = (cells: readonly string[], column: number) => column < cells.length - 1;
-const widthOf = (text: string) => [...text].length;
+// deno-lint-ignore no-control-regex -- all of ASCII
+const ASCII = /^[\x00-\x7f]*$/;
+const widthOf = (text: string) => ASCII.test(text) ? text.length : [...text].length;
 
 function alignLine(cells: readonly string[], widths: readonly number[]): string {
   return cells.map((cell, column) => cell + " ".repeat(Math.max(0, (widths[column] ?? 0) - widthOf(cell))))

@@ -14,6 +14,7 @@ import { type Output, STANDARD_ERROR } from "../output.ts";
 import { openProgress } from "../progress.ts";
 import { connect } from "../registry.ts";
 import type { Session } from "../session.ts";
+import { storeOf } from "../store_of.ts";
 
 export interface FetchOptions {
   /** What the user asked for; undefined: this machine's, if there is a choice. */
@@ -22,7 +23,7 @@ export interface FetchOptions {
 }
 
 export interface Fetch extends FetchOptions {
-  readonly session: Pick<Session, "store" | "paths" | "database">;
+  readonly session: Session;
   readonly registry: Registry;
   readonly name: ImageName;
   /** Where it is told how it goes. */
@@ -42,8 +43,10 @@ export interface Fetched {
  * @throws {DhowError} when there is none of that name, or none that dhow can use
  */
 export async function fetchImage(
-  { session: { store, paths, database }, isQuiet, output, ...options }: Fetch,
+  { session, isQuiet, output, ...options }: Fetch,
 ): Promise<Fetched> {
+  const { paths, database } = session;
+  const store = storeOf(session);
   const { name } = options;
   const say = (text: string) => isQuiet ? undefined : output.print(`${text}\n`);
   using spool = openSpool(paths);

@@ -7,6 +7,7 @@ import { formatRfc3339, GO_ZERO_TIME } from "../format/time.ts";
 import { humanSize } from "../human.ts";
 import { print } from "../output.ts";
 import { openSession } from "../session.ts";
+import { storeOf } from "../store_of.ts";
 import { creationTime } from "./filters.ts";
 import { age, shortId } from "./rows.ts";
 
@@ -43,7 +44,7 @@ export const command: Command = {
     if (name === undefined || extra !== undefined) {
       throw new UsageError({ what: "cannot print the history", why: "history takes one argument: IMAGE" });
     }
-    const { store } = await openSession(global, "read images");
+    const store = storeOf(await openSession(global, "read images"));
     const catalog = new ImageCatalog(store);
     const { id, configText } = catalog.get(name);
     const human = options.flag("human");

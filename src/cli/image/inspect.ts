@@ -4,6 +4,7 @@ import type { Command, Invocation, Option } from "../command.ts";
 import { EXIT_BAD_TEMPLATE, inspect } from "../format/inspect.ts";
 import { print, printError } from "../output.ts";
 import { openSession } from "../session.ts";
+import { storeOf } from "../store_of.ts";
 import { TemplateError } from "../template/error.ts";
 import type { Value } from "../template/value.ts";
 import { describeImage } from "./details.ts";
@@ -21,7 +22,7 @@ export const command: Command = {
   options: [FORMAT],
   async run(invocation) {
     requireNames(invocation, "IMAGE");
-    const { store } = await openSession(invocation.global, "inspect images");
+    const store = storeOf(await openSession(invocation.global, "inspect images"));
     const catalog = new ImageCatalog(store);
     return inspectNames(invocation, (name) => describeImage(catalog.get(name)));
   },

@@ -5,6 +5,7 @@ import type { Command } from "../command.ts";
 import { formatRows, isTable } from "../format/listing.ts";
 import { print } from "../output.ts";
 import { openSession } from "../session.ts";
+import { storeOf } from "../store_of.ts";
 import {
   creationTime,
   type Filters,
@@ -45,7 +46,7 @@ export const command: Command = {
     ], FILTERS);
     const digests = options.flag("digests");
     const format = chooseFormat(options.text("format") ?? "", options.flag("quiet"), digests);
-    const { store } = await openSession(global, "list images");
+    const store = storeOf(await openSession(global, "list images"));
     const images = listImages(new ImageCatalog(store), filters);
     const how = { truncate: !options.flag("no-trunc"), digests, now: Date.now() };
     print(formatRows(IMAGES, images.flatMap((image) => imageRows(image, format, how)), format));

@@ -8,6 +8,7 @@ import { print, STANDARD_ERROR } from "../output.ts";
 import { openProgress } from "../progress.ts";
 import { PLATFORM, readPlatform } from "../registry_options.ts";
 import { openSession } from "../session.ts";
+import { storeOf } from "../store_of.ts";
 
 export const command: Command = {
   usage: "[OPTIONS]",
@@ -35,7 +36,9 @@ export const command: Command = {
     }
     const platform = readPlatform(options);
     const choice = platform === undefined ? {} : { platform };
-    const { store, paths } = await openSession(global, "load images");
+    const session = await openSession(global, "load images");
+    const { paths } = session;
+    const store = storeOf(session);
     const what = `cannot load ${input === undefined ? "standard input" : JSON.stringify(input)}`;
     const isQuiet = options.flag("quiet");
     using source = await interruptible(what, async (signal) => {

@@ -6,6 +6,7 @@ import type { Command } from "../command.ts";
 import { print } from "../output.ts";
 import { confirm, reclaimed } from "../prune.ts";
 import { openSession } from "../session.ts";
+import { storeOf } from "../store_of.ts";
 import { creationTime, type Filters, flagFilter, hasLabels, parseFilters, parseUntil } from "./filters.ts";
 import { linesOf, type RemovableImages } from "./remove.ts";
 
@@ -39,7 +40,7 @@ export const command: Command = {
       print(reclaimed(0));
       return 0;
     }
-    const { store } = await openSession(global, "remove images");
+    const store = storeOf(await openSession(global, "remove images"));
     const removed = pruneImages(new ImageCatalog(store), {
       all,
       filters,

@@ -12,6 +12,7 @@ import { print } from "../output.ts";
 import { openProgress } from "../progress.ts";
 import { connect, readTransfer, TRANSFER_OPTIONS } from "../registry.ts";
 import { openSession, type Session } from "../session.ts";
+import { storeOf } from "../store_of.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] NAME[:TAG]",
@@ -24,7 +25,7 @@ export const command: Command = {
       parseReference,
     );
     const session = await openSession(invocation.global, "push images");
-    const images = find(session.store, name, isForAll);
+    const images = find(storeOf(session), name, isForAll);
     if (!isQuiet) print(`The push refers to repository [${name.domain}/${name.path}]\n`);
     await interruptible(what, async (signal) => {
       const registry = await connect({ domain: name.domain, isInsecure }, what, signal);
@@ -71,8 +72,10 @@ interface Push extends Image {
 }
 
 async function push(
-  { session: { store, paths, database }, image, isQuiet, ...options }: Push,
+  { session, image, isQuiet, ...options }: Push,
 ): Promise<void> {
+  const { paths, database } = session;
+  const store = storeOf(session);
   const { reference } = options;
   using spool = openSpool(paths);
   using progress = openProgress(isQuiet);

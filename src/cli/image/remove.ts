@@ -4,6 +4,7 @@ import { ImageCatalog, type Removed } from "../../image/store/catalog.ts";
 import type { Command } from "../command.ts";
 import { print, printError } from "../output.ts";
 import { openSession } from "../session.ts";
+import { storeOf } from "../store_of.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] IMAGE [IMAGE...]",
@@ -21,7 +22,7 @@ export const command: Command = {
         hint: "name at least one IMAGE",
       });
     }
-    const { store } = await openSession(global, "remove images");
+    const store = storeOf(await openSession(global, "remove images"));
     const { lines, errors, failed } = removeImages(
       new ImageCatalog(store),
       args,

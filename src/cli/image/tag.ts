@@ -3,6 +3,7 @@ import { parseReference } from "../../image/reference.ts";
 import { ImageCatalog } from "../../image/store/catalog.ts";
 import type { Command } from "../command.ts";
 import { openSession } from "../session.ts";
+import { storeOf } from "../store_of.ts";
 
 export const command: Command = {
   usage: "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]",
@@ -13,7 +14,7 @@ export const command: Command = {
       throw new UsageError({ what: "cannot tag", why: "tag takes two arguments: SOURCE_IMAGE TARGET_IMAGE" });
     }
     const reference = parseReference(target);
-    const { store } = await openSession(global, "tag images");
+    const store = storeOf(await openSession(global, "tag images"));
     new ImageCatalog(store).tag(source, reference);
     return 0;
   },

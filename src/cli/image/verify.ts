@@ -3,6 +3,7 @@ import type { CheckedLayer } from "../../image/store/verify.ts";
 import type { Command } from "../command.ts";
 import { print } from "../output.ts";
 import { openSession } from "../session.ts";
+import { storeOf } from "../store_of.ts";
 
 export const command: Command = {
   usage: "[IMAGE...]",
@@ -10,7 +11,7 @@ export const command: Command = {
     "Read the layers of images again, of all when none are named, and say whether they are what they were.",
   options: [],
   async run({ args, global }) {
-    const { store } = await openSession(global, "verify images");
+    const store = storeOf(await openSession(global, "verify images"));
     return await verifyImages(new ImageCatalog(store), args, print);
   },
 };

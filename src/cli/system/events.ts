@@ -1,6 +1,7 @@
 import { dirname } from "@std/path";
 import { type Event, eventsAfter, lastEvent } from "../../container/events.ts";
 import { UsageError } from "../../errors.ts";
+import { FolderWatch } from "../../state/folder_watch.ts";
 import { databasePath } from "../../state/paths.ts";
 import type { Command } from "../command.ts";
 import { parseMoment } from "../container/moments.ts";
@@ -50,9 +51,6 @@ export const command: Command = {
 /** A change of the database's log can be seen a moment before the transaction can: so look once more, so long after the last. */
 const LOOK_AGAIN_MS = 50;
 
-/** Longer than that no timer of JavaScript waits. */
-const LONGEST_WAIT_MS = 2 ** 31 - 1;
-
 /**
  * Hands events on until a time, or for ever: each change of the database's files is a moment to look.
  * @param since what happened from then on comes first, in milliseconds since 1970; undefined for nothing
@@ -60,36 +58,23 @@ const LONGEST_WAIT_MS = 2 ** 31 - 1;
  */
 async function follow(
   { database, paths }: Session,
-  { since, until }: { since: number | undefined; until: number | undefined },
+  { since, until = Infinity }: { since: number | undefined; until: number | undefined },
   show: (event: Event) => boolean,
 ): Promise<void> {
   // before the first look: what happens in between is an event for it
-  using watcher = Deno.watchFs(dirname(databasePath(paths)), { recursive: false });
+  using watch = new FolderWatch(dirname(databasePath(paths)));
   let last = since === undefined ? lastEvent(database) : 0;
   const look = () => {
     for (const event of eventsAfter(database, last)) {
       last = event.id;
-      if (until !== undefined && event.time > until) return false;
+      if (event.time > until) return false;
       if (event.time >= (since ?? 0) && !show(event)) return false;
     }
-    return until === undefined || Date.now() < until;
+    return Date.now() < until;
   };
-  if (!look()) return;
-  const left = until === undefined ? undefined : Math.min(until - Date.now(), LONGEST_WAIT_MS);
-  const timer = left === undefined ? undefined : setTimeout(() => watcher.close(), left);
-  let again: ReturnType<typeof setTimeout> | undefined;
-  try {
-    for await (const _ of watcher) {
-      if (!look()) break;
-      clearTimeout(again);
-      again = setTimeout(() => {
-        if (!look()) watcher.close();
-      }, LOOK_AGAIN_MS);
-    }
-    look();
-  } finally {
-    clearTimeout(timer);
-    clearTimeout(again);
+  let mayComeLate = false;
+  while (look()) {
+    mayComeLate = await watch.changed(Math.min(until - Date.now(), mayComeLate ? LOOK_AGAIN_MS : Infinity));
   }
 }
 

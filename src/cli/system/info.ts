@@ -9,6 +9,7 @@ import { pausedOnes } from "../container/rows.ts";
 import { binarySize } from "../human.ts";
 import { print } from "../output.ts";
 import { openSession, type Session } from "../session.ts";
+import { storeOf } from "../store_of.ts";
 import { Template } from "../template/template.ts";
 import { Struct } from "../template/value.ts";
 
@@ -33,9 +34,11 @@ export const command: Command = {
 /** Under docker's names, in docker's order. */
 type Fields = Readonly<Record<string, string | number>>;
 
-async function gather({ database, store, paths }: Session): Promise<Fields> {
+async function gather(session: Session): Promise<Fields> {
+  const { database, paths } = session;
+  const store = storeOf(session);
   const containers = allContainers(database);
-  const isPaused = pausedOnes();
+  const isPaused = pausedOnes(containers);
   const running = containers.filter(isRunning);
   const paused = running.filter(isPaused).length;
   const { version } = cgroupLayout(

@@ -7,6 +7,7 @@ import { pruneImages, tellRemoved } from "../image/prune.ts";
 import { print } from "../output.ts";
 import { confirm, reclaimed } from "../prune.ts";
 import { openSession } from "../session.ts";
+import { storeOf } from "../store_of.ts";
 
 const FILTERS = ["label", "label!", "until"];
 
@@ -33,15 +34,16 @@ export const command: Command = {
     const all = options.flag("all");
     if (!options.flag("force") && !confirm(warning(all, filters))) return 0;
     const session = await openSession(global, "remove containers and images");
+    const store = storeOf(session);
     const containers = await pruneContainers(session, filters);
     if (containers.ids.length > 0) print(`Deleted Containers:\n${containers.ids.join("\n")}\n\n`);
     const until = (filters.get("until") ?? []).map((text) => parseUntil(text, Date.now()));
-    const removed = pruneImages(new ImageCatalog(session.store), {
+    const removed = pruneImages(new ImageCatalog(store), {
       all,
       filters,
       before: Math.min(...until),
     });
-    print(reclaimed(tellRemoved(removed) + containers.size + session.store.archives.prune()));
+    print(reclaimed(tellRemoved(removed) + containers.size + store.archives.prune()));
     return 0;
   },
 };

@@ -3,6 +3,7 @@ import { isRunning } from "../../container/pause.ts";
 import { allVolumes, volumeSize } from "../../container/volumes.ts";
 import { sizesIn } from "../container/sizes.ts";
 import type { Session } from "../session.ts";
+import { storeOf } from "../store_of.ts";
 
 /** What one kind of object takes on the disk. */
 export interface Kind {
@@ -21,7 +22,7 @@ export function diskUsage(session: Session): Kind[] {
   const containers = allContainers(session.database);
   const sizeOf = sizesIn(session);
   const used = new Set(containers.map(({ image }) => image));
-  const images = session.store.list();
+  const images = storeOf(session).list();
   const unused = images.filter(({ id }) => !used.has(id));
   const sum = (sizes: readonly number[]) => sizes.reduce((total, size) => total + size, 0);
   const shared = session.database.get<{ size: number | null }>(

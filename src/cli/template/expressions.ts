@@ -15,6 +15,12 @@ interface Place {
   readonly scope: Scope;
 }
 
+function soleField({ operands: [first, second] }: Command): string | undefined {
+  return second === undefined && first?.kind === "field" && first.names.length === 1
+    ? first.names[0]
+    : undefined;
+}
+
 export class Expressions {
   constructor(
     readonly source: string,
@@ -36,6 +42,9 @@ export class Expressions {
 
   /** The value of a pipeline, which its variables are set to. */
   pipeline({ commands, variables, assigns }: Pipeline, dot: Value, scope: Scope): Value {
+    // most are a field by itself, and lists have thousands of them
+    const field = commands.length === 1 && variables.length === 0 ? soleField(commands[0]!) : undefined;
+    if (field !== undefined && dot instanceof Struct && dot.has(field)) return dot.get(field) ?? undefined;
     let final: Final;
     for (const command of commands) {
       // a nil interface is no value from here on

@@ -3,6 +3,7 @@ import { Float, GoMap, List, Nil, Struct, Text, type Value } from "./value.ts";
 
 /** `%v`. */
 export function formatValue(value: Value): string {
+  if (typeof value === "string") return value;
   return mapScalars(value, scalarText);
 }
 

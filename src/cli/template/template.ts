@@ -8,13 +8,15 @@ import { execute, type ExecuteOptions } from "./evaluate.ts";
 import { type ParsedTemplate, parseTemplate } from "./parser.ts";
 import type { Value } from "./value.ts";
 
+const USUAL: Functions = { ...BUILTINS, ...DOCKER_FUNCTIONS };
+
 /** A template that can be used again and again. */
 export class Template {
   readonly #parsed: ParsedTemplate;
 
   /** @throws {TemplateError} when it is malformed */
   constructor(readonly source: string) {
-    this.#parsed = parseTemplate(source, new Set(Object.keys({ ...BUILTINS, ...DOCKER_FUNCTIONS })));
+    this.#parsed = parseTemplate(source, new Set(Object.keys(USUAL)));
   }
 
   /**
@@ -23,12 +25,12 @@ export class Template {
    */
   execute(
     value: Value,
-    { functions = DOCKER_FUNCTIONS, ...options }: Partial<ExecuteOptions> & { functions?: Functions } = {},
+    { functions, ...options }: Partial<ExecuteOptions> & { functions?: Functions } = {},
   ): string {
     return execute(this.#parsed, this.source, value, {
       missingKey: "default",
       ...options,
-      functions: { ...BUILTINS, ...functions },
+      functions: functions === undefined ? USUAL : { ...BUILTINS, ...functions },
     });
   }
 }

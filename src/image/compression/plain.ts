@@ -1,4 +1,4 @@
-import { readAt } from "../tar/reader.ts";
+import { readAt } from "../read_at.ts";
 import { type ByteStream, type Content, truncated } from "./stream.ts";
 
 /** Content that is not compressed. */

@@ -1,5 +1,6 @@
 import { ImageError } from "../../errors.ts";
-import { type FileRange, readAt } from "../tar/reader.ts";
+import { readAt } from "../read_at.ts";
+import type { FileRange } from "../tar/reader.ts";
 
 /** A part of a file, and how messages name it. */
 export interface Content extends FileRange {

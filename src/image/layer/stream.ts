@@ -1,7 +1,8 @@
 /** A layer's uncompressed tar, from first byte to last. */
 import { PlainStream } from "../compression/plain.ts";
 import { type ByteStream, type Content, DecompressedStream } from "../compression/stream.ts";
-import { type FileRange, readAt } from "../tar/reader.ts";
+import { readAt } from "../read_at.ts";
+import type { FileRange } from "../tar/reader.ts";
 
 /** Whether content starts as what dhow uncompresses does. A zstd skippable frame may come first (RFC 8878, section 3.1.2). */
 const STARTS: Readonly<Record<Compression, (start: Uint8Array) => boolean>> = {

@@ -2,7 +2,8 @@ import { Arena } from "../../../ffi/arena.ts";
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH, RESOLVE_BENEATH } from "../../../ffi/constants.ts";
 import { ELOOP, ENOENT, ENOTDIR, EXDEV } from "../../../ffi/errno.ts";
 import { libcCall, tryLibcCall } from "../../../ffi/table.ts";
-import { type FileRange, readAt } from "../tar/reader.ts";
+import { readAt } from "../read_at.ts";
+import type { FileRange } from "../tar/reader.ts";
 import { BlobStore } from "./blobs.ts";
 
 /** sizeof(struct open_how), openat2(2). */

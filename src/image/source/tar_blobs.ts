@@ -2,7 +2,8 @@ import { Budget } from "../layer/budget.ts";
 import { type ByteString, encodeText } from "../tar/byte_string.ts";
 import { ofEntry, type TarEntry } from "../tar/decoder.ts";
 import { TarError } from "../tar/fields.ts";
-import { type FileRange, readAt, readTar } from "../tar/reader.ts";
+import { readAt } from "../read_at.ts";
+import { type FileRange, readTar } from "../tar/reader.ts";
 import { BlobStore, INCOMPLETE } from "./blobs.ts";
 
 /** An archive of images has few entries; a file system's tar has many. */

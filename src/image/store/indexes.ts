@@ -4,7 +4,7 @@ import type { Database } from "../../state/database.ts";
 import { indexesFolder, type Paths } from "../../state/paths.ts";
 import { chainIds } from "../chain_id.ts";
 import type { ImageIndex } from "../erofs/index.ts";
-import { readAt } from "../tar/reader.ts";
+import { readAt } from "../read_at.ts";
 import { NumberedFiles } from "./numbered.ts";
 
 const SUFFIX = ".erofs";

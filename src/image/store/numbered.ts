@@ -3,8 +3,8 @@ import { HostError } from "../../errors.ts";
 import { stepDone } from "../../plan/fault.ts";
 import { removeTree } from "../../plan/undo.ts";
 import type { Database } from "../../state/database.ts";
-import { entriesIn } from "../../state/read.ts";
 import { identify, isAlive, type ProcessIdentity } from "../../state/process_identity.ts";
+import { filesWithoutRow, type NumberedTable } from "./leftovers.ts";
 
 /**
  * Files and folders of the store that are named after the number of their row in the database. The row is there before
@@ -18,7 +18,7 @@ export class NumberedFiles {
    */
   constructor(
     readonly database: Database,
-    readonly table: "layers" | "indexes",
+    readonly table: NumberedTable,
     readonly folder: string,
     readonly suffixes: readonly string[],
   ) {}
@@ -101,9 +101,11 @@ export class NumberedFiles {
     }
   }
 
-  /** Removes what killed commands have left behind. Costs almost nothing when there is nothing. */
+  /** Removes what killed commands have left behind. */
   recover(): void {
-    for (const name of this.#leftovers()) removeTree(join(this.folder, name));
+    for (const name of filesWithoutRow(this.database, this.table, this.folder)) {
+      removeTree(join(this.folder, name));
+    }
     const pending = this.database.all<{ number: number; owner: string }>(
       `SELECT number, owner FROM ${this.table} WHERE NOT ready`,
     );
@@ -124,14 +126,5 @@ export class NumberedFiles {
       number,
       owner,
     ) !== undefined;
-  }
-
-  /** Files that no row speaks of. They are listed before the rows, because a row is there before its files. */
-  #leftovers(): string[] {
-    const files = entriesIn(this.folder).map(({ name }) => name);
-    if (files.length === 0) return files;
-    const rows = this.database.all<{ number: number }>(`SELECT number FROM ${this.table}`);
-    const numbers = new Set(rows.map(({ number }) => number));
-    return files.filter((name) => !numbers.has(parseInt(name, 10)));
   }
 }

@@ -284,10 +284,4 @@ export class ImageStore {
     this.database.run("UPDATE images SET facts = ? WHERE id = ?", JSON.stringify(facts), image.id);
     return facts;
   }
-
-  /** Removes what loads and removals have left behind that were killed. Costs almost nothing when there is nothing. */
-  recover(): void {
-    this.indexes.files.recover();
-    this.layers.files.recover();
-  }
 }

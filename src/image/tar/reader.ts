@@ -1,5 +1,6 @@
 import { quoteName } from "./byte_string.ts";
 import { BLOCK, END, TarDecoder, type TarEntry } from "./decoder.ts";
+import { readAt } from "../read_at.ts";
 import { TarError } from "./fields.ts";
 
 /** A part of an open file. */
@@ -13,18 +14,6 @@ export interface FileRange {
 export interface LocatedEntry {
   readonly entry: TarEntry;
   readonly offset: number;
-}
-
-/** Reads up to `target.length` bytes at `offset` (pread(2)); fewer at the end of the file only. */
-export function readAt(file: Deno.FsFile, offset: number, target: Uint8Array): number {
-  file.seekSync(offset, Deno.SeekMode.Start);
-  let filled = 0;
-  while (filled < target.length) {
-    const count = file.readSync(target.subarray(filled));
-    if (count === null) break;
-    filled += count;
-  }
-  return filled;
 }
 
 /** Headers of small files follow each other closely; those of large files are far apart. */

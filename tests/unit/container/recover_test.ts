@@ -1,7 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { recover } from "../../../src/container/recover.ts";
 import { getContainer } from "../../../src/container/records.ts";
-import { ImageStore } from "../../../src/image/store/store.ts";
 import { identify } from "../../../src/state/process_identity.ts";
 import { TemporaryState } from "../state/temporary.ts";
 import { insertContainer } from "./container_sample.ts";
@@ -20,11 +19,7 @@ async function recovered(
   insertContainer(database, A, { status, owner, ...options });
   database.run("UPDATE containers SET started = 5 WHERE id = ?", A);
   const { paths } = state;
-  const store = new ImageStore(paths, database, {
-    storage: "unpacked",
-    describe: () => Promise.reject(new Error("no image is looked at")),
-  });
-  await recover({ database, paths, ownCommand: ["/bin/false"] }, store);
+  await recover({ database, paths, ownCommand: ["/bin/false"] });
   if (database.get("SELECT 1 FROM containers") === undefined) return undefined;
   const { status: now, owner: by, exitCode, error } = getContainer(database, A);
   return { now, by, exitCode, error: error?.split(":")[0] };

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ENOENT } from "../../../ffi/errno.ts";
-import { executablePlaces } from "../../../src/plan/child.ts";
+import { executablePlaces } from "../../../src/plan/executable_places.ts";
 import { childSteps, samplePlan } from "../container/sample.ts";
 import { record } from "./recorded.ts";
 

@@ -3,7 +3,7 @@ import { Arena } from "../../../ffi/arena.ts";
 import { cloneWalking, makePipe, waitForExit } from "../../../ffi/process.ts";
 import { CallTable, libcCall } from "../../../ffi/table.ts";
 import { eventually } from "../../support/eventually.ts";
-import { identify, isAlive } from "../../../src/state/process_identity.ts";
+import { areAlive, identify, isAlive } from "../../../src/state/process_identity.ts";
 
 const PR_SET_NAME = 15;
 
@@ -74,4 +74,11 @@ Deno.test("a process that ended is not alive any more, reaped or not", async () 
   Deno.statSync(`/proc/${child.pid}`);
   await waitForExit(child.pid);
   assert(!isAlive(identity));
+});
+
+Deno.test("many processes asked for together are told apart as one by one", () => {
+  const self = identify(Deno.pid);
+  const others = [{ ...self, startTime: 1 }, { ...self, bootId: "another" }, { ...self, pid: 2 ** 22 }];
+  assertEquals(areAlive([self, ...others, self]), [true, false, false, false, true]);
+  assertEquals(areAlive([]), []);
 });

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { spoolFolder } from "../../../src/state/paths.ts";
-import { openSpool, removeAbandonedSpools } from "../../../src/state/spool.ts";
+import { abandonedSpools } from "../../../src/state/abandoned_spools.ts";
+import { openSpool } from "../../../src/state/spool.ts";
 import { TemporaryState } from "./temporary.ts";
 
 function spools(state: TemporaryState): string[] {
@@ -17,7 +18,7 @@ Deno.test("a spool goes with all that is in it when it is disposed of", () => {
   assertEquals(spools(state), []);
 });
 
-Deno.test("spools of processes that are gone are removed, those of others are not", () => {
+Deno.test("spools of processes that are gone are abandoned, those of others are not", () => {
   using state = new TemporaryState();
   using first = openSpool(state.paths);
   using second = openSpool(state.paths);
@@ -33,11 +34,13 @@ Deno.test("spools of processes that are gone are removed, those of others are no
     Deno.mkdirSync(`${spoolFolder(state.paths)}/${name}`);
     Deno.writeTextFileSync(`${spoolFolder(state.paths)}/${name}/layer`, "x");
   }
-  removeAbandonedSpools(state.paths);
-  assertEquals(spools(state).sort(), [first, second].map(({ path }) => path.split("/").at(-1)!).sort());
+  const abandoned = abandonedSpools(state.paths).map((path) => path.split("/").at(-1)!);
+  const own = [first, second].map(({ path }) => path.split("/").at(-1)!);
+  assertEquals(abandoned.sort(), spools(state).filter((name) => !own.includes(name)).sort());
+  assertEquals(abandoned.length, 4);
 });
 
-Deno.test("where there never was a spool, there is nothing to remove", () => {
+Deno.test("where there never was a spool, none is abandoned", () => {
   using state = new TemporaryState();
-  removeAbandonedSpools(state.paths);
+  assertEquals(abandonedSpools(state.paths), []);
 });

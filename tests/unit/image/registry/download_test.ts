@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { HostError, ImageError } from "../../../../src/errors.ts";
 import { sha256 } from "../../../../src/image/digest.ts";
 import { downloadBlob } from "../../../../src/image/registry/download.ts";
-import { readAt } from "../../../../src/image/tar/reader.ts";
+import { readAt } from "../../../../src/image/read_at.ts";
 import { type Answer, broken, digestOf, type FakeNetwork, openRegistry } from "./fake.ts";
 
 sha256(); // loads a library, which then is not the first test's

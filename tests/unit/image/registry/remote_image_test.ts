@@ -6,7 +6,7 @@ import { QUIET } from "../../../../src/image/progress.ts";
 import { parseImageName } from "../../../../src/image/reference.ts";
 import { MEDIA_TYPES } from "../../../../src/image/registry/manifest.ts";
 import { openRemoteImage, type RemoteImage } from "../../../../src/image/registry/remote_image.ts";
-import { readAt } from "../../../../src/image/tar/reader.ts";
+import { readAt } from "../../../../src/image/read_at.ts";
 import { type Answer, digestOf, DOMAIN, openRegistry } from "./fake.ts";
 
 sha256(); // loads a library, which then is not the first test's

@@ -3,7 +3,7 @@ import { sha256 } from "../../../../src/image/digest.ts";
 import { HostError } from "../../../../src/errors.ts";
 import { Spool, spool } from "../../../../src/image/source/spool.ts";
 import { openRemoved } from "../../../../src/image/unnamed_file.ts";
-import { readAt } from "../../../../src/image/tar/reader.ts";
+import { readAt } from "../../../../src/image/read_at.ts";
 
 sha256(); // opens OpenSSL's library, which then stays open; a test that did it would be said to leak
 

@@ -7,6 +7,7 @@ import { sha256 } from "../../../../src/image/digest.ts";
 import { digestOf } from "../../../../src/image/digest_of.ts";
 import { QUIET } from "../../../../src/image/progress.ts";
 import { ImageLoad } from "../../../../src/image/store/load.ts";
+import { recoverStore } from "../../../../src/image/store/recover.ts";
 import { ImageStore } from "../../../../src/image/store/store.ts";
 import { Database } from "../../../../src/state/database.ts";
 import { identify } from "../../../../src/state/process_identity.ts";
@@ -117,8 +118,7 @@ Deno.test("cleaning up keeps the layer of a load that ends as the cleaning looks
     const [ended, killed] = numbers as [number, number];
     const accept = () => database.run("UPDATE layers SET ready = 1 WHERE number = ?", ended);
     const racing = afterPendingWereRead(database, accept);
-    const { paths, options } = store;
-    new ImageStore(paths, racing, options).recover();
+    recoverStore(racing, store.paths);
     assertEquals(store.layers.find("ended", "tar"), ended);
     assert(pathExists(store.layers.tar(ended)));
     assert(!pathExists(store.layers.tar(killed)));

@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ImageError } from "../../../../src/errors.ts";
+import { recoverStore } from "../../../../src/image/store/recover.ts";
 import { ImageStore } from "../../../../src/image/store/store.ts";
 import { Database } from "../../../../src/state/database.ts";
 import { pathsUnder } from "../../../../src/state/paths.ts";
@@ -85,7 +86,7 @@ Deno.test("the start of several ids is refused", () => {
 
 Deno.test("cleaning up a store that has never held a layer does nothing", () => {
   withStore((store) => {
-    store.recover();
+    recoverStore(store.database, store.paths);
     assertEquals(store.list().length, 3);
   });
 });

@@ -1,0 +1,10 @@
+import type { Database } from "../../state/database.ts";
+import type { Paths } from "../../state/paths.ts";
+import { IndexStore } from "./indexes.ts";
+import { LayerStore } from "./layers.ts";
+
+/** Removes what loads and removals have left behind that were killed. */
+export function recoverStore(database: Database, paths: Paths): void {
+  new IndexStore(paths, database).files.recover();
+  new LayerStore(paths, database).files.recover();
+}
