@@ -99,7 +99,7 @@ detachedTest("a container whose first process is held on its way to its end can 
     await it.dhow(...verb, id);
     const expected = { rm: "", restart: "Up" }[verb[0]!] ?? "Exited (137)";
     assertEquals(await it.status(id), expected, verb[0]);
-    await it.dhow("rm", "-f", id);
+    if (verb[0] !== "rm") await it.dhow("rm", "-f", id);
   }
   await sameAgain(it.host, before);
 });

@@ -114,3 +114,7 @@ Deno.test("a name is matched whole", () => {
   assertThrows(() => resolve("ap"), ImageError);
   assertEquals(ids("app", PASSWD, "x:x:9:application,zapp\n"), [1000, 1001, []]);
 });
+
+Deno.test("a line of passwd with a NUL names nobody: it could be in no variable", () => {
+  assertThrows(() => resolveUser("app", "app:x:1:1::/ho\0me:/bin/sh\n", ""), ImageError);
+});
