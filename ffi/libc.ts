@@ -43,6 +43,7 @@ const FUNCTIONS = [
   "poll",
   "prctl",
   "pread",
+  "prlimit",
   "pwrite",
   "read",
   "readlinkat",

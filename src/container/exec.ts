@@ -43,6 +43,9 @@ export interface ExecOptions {
 
 const WHAT = "cannot execute a command in the container";
 
+/** setgroups(2) */
+const NGROUPS_MAX = 65536;
+
 /**
  * Runs a program in a container.
  * @returns its exit code, or 128 + the signal that ended it; 0 at once if nobody waits for it
@@ -210,8 +213,12 @@ export async function explain(
         EXIT_NOT_EXECUTABLE,
       );
     case "setUser": {
-      const { uid, gid } = setup.user;
-      const hint = errno === EINVAL ? "the user namespace may not map these ids" : undefined;
+      const { uid, gid, additionalGids } = setup.user;
+      const hint = errno !== EINVAL
+        ? undefined
+        : additionalGids.length > NGROUPS_MAX
+        ? `its /etc/group makes it a member of more than ${NGROUPS_MAX} groups`
+        : "the user namespace may not map these ids";
       return error(`cannot become user ${uid}:${gid} in the container`, hint);
     }
     case "execute": {

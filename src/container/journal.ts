@@ -1,7 +1,8 @@
 import { carryOut } from "../plan/undo.ts";
 import type { Undo } from "../plan/step.ts";
 import type { Database } from "../state/database.ts";
-import { isAlive } from "../state/process_identity.ts";
+import { isAlive, type ProcessIdentity } from "../state/process_identity.ts";
+import { HostError, messagesOf } from "../errors.ts";
 import { forgetContainer } from "./volume_records.ts";
 
 /**
@@ -19,7 +20,7 @@ export function recordUndo(database: Database, container: string, undo: Undo): v
 /**
  * Carries out a container's journal, the last entry first. Every entry is tried.
  * @param quick the container ended by itself; see carryOut
- * @throws {AggregateError} with all that failed
+ * @throws {HostError} with all that failed
  */
 export async function carryOutJournal(
   database: Database,
@@ -34,18 +35,23 @@ export async function carryOutJournal(
       if (undo.undo === "release-volumes") {
         const { releaseVolumes } = await import("./volume_mounts.ts");
         await releaseVolumes(database, container, undo.folders);
-        continue;
+      } else if (undo.undo === "kill") {
+        await endProcess(container, undo);
+      } else {
+        await carryOut(undo, {
+          quick: quick && !(undo.undo === "delete-link" && isJoined(database, container)),
+        });
       }
-      if (undo.undo === "kill" && isAlive(undo)) await letGoOn(container);
-      await carryOut(undo, {
-        quick: quick && !(undo.undo === "delete-link" && isJoined(database, container)),
-      });
     } catch (error) {
       failures.push(error);
     }
   }
   if (failures.length > 0) {
-    throw new AggregateError(failures, `cannot remove all of container ${container.slice(0, 12)}`);
+    throw new HostError({
+      what: `cannot remove all of container ${container.slice(0, 12)}`,
+      why: failures.flatMap(messagesOf).join("; "),
+      cause: new AggregateError(failures),
+    });
   }
 }
 
@@ -55,10 +61,15 @@ function isJoined(database: Database, container: string): boolean {
   return database.get(sql, container) !== undefined;
 }
 
-/** One that is paused would not end by a signal before it goes on. */
-async function letGoOn(id: string): Promise<void> {
-  const { Freezers } = await import("../limits/freezer.ts");
-  new Freezers().thaw(id);
+/** Ends a process of a container, which need not be a child of this one. */
+async function endProcess(container: string, identity: ProcessIdentity): Promise<void> {
+  // a monitor is in its container's journal, and becomes the command that carries it out
+  if (!isAlive(identity) || identity.pid === Deno.pid) return;
+  const { ProcessHandle } = await import("../state/process_end.ts");
+  using process = ProcessHandle.open(identity);
+  if (process === undefined) return;
+  const { killForSure } = await import("./end.ts");
+  await killForSure(container, process);
 }
 
 /**
@@ -66,7 +77,7 @@ async function letGoOn(id: string): Promise<void> {
  * container stays on record for the next command to try again.
  * @param how its exit code, if that is known; and as carryOutJournal's
  * @returns names of volumes that only it had, whose folders remain to be removed
- * @throws {AggregateError} with all that failed
+ * @throws {HostError} with all that failed
  */
 export async function undoAll(
   database: Database,

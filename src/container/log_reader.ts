@@ -20,11 +20,15 @@ function inodeOf(path: string): number | null | undefined {
 /** Reads a log that may be written, and make way for a new one, meanwhile. */
 export class LogReader implements Disposable {
   readonly #names: readonly string[];
-  /** What is read, and what came after it, as far as it has been opened. */
+  /** What is read, what came after it, as far as it has been opened, and, until the present is reached, what was read. */
   readonly #files: Deno.FsFile[] = [];
+  /** Which of them is read, and where. */
+  #current = 0;
   #position = 0;
   /** How many files have been opened so far. */
   opened = 0;
+  /** Where it stops for the present: in the newest file, at the size that it had. */
+  #end: { readonly file: Deno.FsFile; readonly size: number } | undefined;
 
   constructor(readonly path: string, files: number) {
     this.#names = logNames(path, files);
@@ -33,33 +37,55 @@ export class LogReader implements Disposable {
   /** One that begins with what comes from now on. */
   static fromEnd(path: string, files: number): LogReader {
     const reader = new LogReader(path, files);
-    reader.#add(Deno.openSync(path));
+    reader.#add(open(path)); // somebody may have removed it
     reader.#position = logEnd(path);
     return reader;
+  }
+
+  /** What comes from now on is not read, however fast it comes, until `goOn`. */
+  stopAtPresent(): void {
+    this.openNewer();
+    const file = this.#files.at(-1);
+    if (file !== undefined) this.#end = { file, size: file.statSync().size };
+  }
+
+  /** Begins anew with the first record that it gave. To be called between `stopAtPresent` and `goOn`. */
+  rewind(): void {
+    this.#current = 0;
+    this.#position = 0;
+  }
+
+  /** Reads also what has come since. */
+  goOn(): void {
+    this.#end = undefined;
+    this.#closeRead();
   }
 
   /** The next record; undefined when there is none yet. */
   next(): LogRecord | undefined {
     while (true) {
-      let [file] = this.#files;
-      if (file === undefined) {
-        file = this.#openOldest();
-        if (file === undefined) return undefined;
-        this.#add(file);
-      }
+      if (this.#files.length === 0) this.#add(this.#openOldest());
+      const file = this.#files[this.#current];
+      if (file === undefined) return undefined;
+      if (file === this.#end?.file && this.#position >= this.#end.size) return undefined;
       const record = readRecord(file, this.#position);
       if (record !== undefined) {
         this.#position += LOG_HEADER + record.bytes.length;
         return record;
       }
-      this.openNewer();
-      if (this.#files.length === 1) return undefined;
+      if (this.#end === undefined) this.openNewer();
+      if (this.#current === this.#files.length - 1) return undefined;
       // something may have been written to it after the last look, before it made way
       if (readRecord(file, this.#position) !== undefined) continue;
-      file.close();
-      this.#files.shift();
+      this.#current++;
       this.#position = 0;
+      if (this.#end === undefined) this.#closeRead();
     }
+  }
+
+  #closeRead(): void {
+    for (const file of this.#files.splice(0, this.#current)) file.close();
+    this.#current = 0;
   }
 
   /** Opens all that is newer than what is open, so that it can be read also when its name is gone. */
@@ -72,7 +98,8 @@ export class LogReader implements Disposable {
     }
   }
 
-  #add(file: Deno.FsFile): void {
+  #add(file: Deno.FsFile | undefined): void {
+    if (file === undefined) return;
     this.#files.push(file);
     this.opened++;
   }

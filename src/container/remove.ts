@@ -5,7 +5,7 @@ import { removeTree } from "../plan/undo.ts";
 import { containerState } from "../state/paths.ts";
 import { isAlive } from "../state/process_identity.ts";
 import { type ContainerRecord, getContainer } from "./records.ts";
-import { awaitEnd, stopContainer, type StopContext } from "./stop.ts";
+import { awaitRunsEnd, stopContainer, type StopContext } from "./stop.ts";
 import { forgetContainer } from "./volume_records.ts";
 import { removeOrphans } from "./volumes.ts";
 
@@ -25,7 +25,7 @@ export async function removeContainer(
   const { id } = found;
   // one that has ended this moment does not run, even if that is not written down yet
   const hasEnded = found.process !== null && !isAlive(found.process);
-  const container = hasEnded ? await awaitEnd(context, found) : found;
+  const container = hasEnded ? await awaitRunsEnd(context, found) : found;
   if (container === undefined) return;
   if (container.owner !== null) {
     if (!isForced && new Freezers().isFrozen(id)) {

@@ -138,7 +138,7 @@ export async function awaitCleaner(database: Database, id: string): Promise<void
  * wanted. To be called by its owner.
  * @param quick it ended by itself; see carryOut
  * @param mayRestart whether its restart policy is asked
- * @throws {AggregateError} when not all could be taken back: then it is to be tried again
+ * @throws {HostError} when not all could be taken back: then it is to be tried again
  */
 export async function settle(
   context: Context,

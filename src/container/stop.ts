@@ -2,6 +2,7 @@ import { SIGNALS } from "../../ffi/constants.ts";
 import type { Database } from "../state/database.ts";
 import type { Paths } from "../state/paths.ts";
 import { ProcessHandle } from "../state/process_end.ts";
+import { killForSure } from "./end.ts";
 import { recordEvent } from "./events.ts";
 import { undoAll } from "./journal.ts";
 import { letGoOn } from "./pause.ts";
@@ -22,13 +23,36 @@ const LOOK_AGAIN_MS = 10;
  * Waits until a container does not run any more, and its end is written down.
  * @returns the container as it is then; undefined when it was removed
  */
-export async function awaitEnd(
+export function awaitEnd(
   context: StopContext,
   { id }: ContainerRecord,
 ): Promise<ContainerRecord | undefined> {
+  return awaitRecord(context, id, () => false);
+}
+
+/**
+ * The same for the run that is under way: a container that is about to be started again, or has been, is not waited for.
+ * @returns the container as it is then; undefined when it was removed
+ */
+export function awaitRunsEnd(
+  context: StopContext,
+  { id, process }: ContainerRecord,
+): Promise<ContainerRecord | undefined> {
+  return awaitRecord(
+    context,
+    id,
+    (now) => now.process?.pid !== process?.pid || now.process?.startTime !== process?.startTime,
+  );
+}
+
+async function awaitRecord(
+  context: StopContext,
+  id: string,
+  isEnough: (record: ContainerRecord) => boolean,
+): Promise<ContainerRecord | undefined> {
   while (true) {
     const record = lookUpContainer(context.database, id);
-    if (record === undefined || record.owner === null) return record;
+    if (record === undefined || record.owner === null || isEnough(record)) return record;
     if (await awaitOwner(record)) continue;
     if (record.status === "foreground") await undoAll(context.database, id, { quick: false });
     else await settleAfter(context, id, record.owner);
@@ -109,8 +133,10 @@ async function endProcess(
   using process = ProcessHandle.open(record.process);
   if (process === undefined) return;
   send(context, process, record, signal);
-  if (seconds >= 0 && !await process.ended(seconds * 1000)) send(context, process, record, SIGNALS.SIGKILL);
-  await process.ended();
+  const isPatient = seconds < 0 && signal !== SIGNALS.SIGKILL;
+  if (await process.ended(isPatient ? undefined : Math.max(0, seconds * 1000))) return;
+  if (signal !== SIGNALS.SIGKILL) recordEvent(context.database, record.id, "kill", { signal: "9" });
+  await killForSure(record.id, process);
 }
 
 /** A paused container goes on, or it could not take the signal. */

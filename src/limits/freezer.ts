@@ -4,6 +4,7 @@
  */
 import { readSmallFiles } from "../../ffi/files.ts";
 import { HostError } from "../errors.ts";
+import { eachCgroup } from "../plan/cgroup_tree.ts";
 import { readIfThere } from "../state/read.ts";
 import { type ControllerFolder, ControllerFolders } from "./controllers.ts";
 
@@ -69,13 +70,23 @@ export class Freezers {
   /** Lets a container go on; one that goes on, or has ended, is left alone. */
   thaw(id: string): void {
     const folder = this.#folders.find("freezer", id);
-    if (folder === undefined || !isFolderFrozen(folder)) return;
-    const { control, thaw } = FILES[folder.version];
-    try {
-      Deno.writeTextFileSync(`${folder.path}/${control}`, thaw, { create: false });
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
+    if (folder !== undefined) thawFolder(folder);
+  }
+
+  /** The same, also for those of its processes that it has frozen itself. */
+  thawAll(id: string): void {
+    const folder = this.#folders.find("freezer", id);
+    if (folder !== undefined) eachCgroup(folder.path, (path) => thawFolder({ ...folder, path }));
+  }
+}
+
+function thawFolder(folder: ControllerFolder): void {
+  if (!isFolderFrozen(folder)) return;
+  const { control, thaw } = FILES[folder.version];
+  try {
+    Deno.writeTextFileSync(`${folder.path}/${control}`, thaw, { create: false });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 

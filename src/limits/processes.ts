@@ -1,18 +1,25 @@
-import { entriesIn, readIfThere } from "../state/read.ts";
+import { eachCgroup, killAllIn, pidsIn } from "../plan/cgroup_tree.ts";
 import { ControllerFolders } from "./controllers.ts";
 
 /** Controllers whose hierarchy has every container's processes; a host may have but one of them. */
 const ANY = ["pids", "memory", "freezer", "cpuacct", "devices", "blkio"];
 
-/** The pids of a container's processes, also of those in cgroups that it has made itself. */
-export function processesOf(id: string): number[] {
+/** A cgroup of a container's that has all of its processes, itself or below it. */
+function folderOf(id: string): string | undefined {
   const folders = new ControllerFolders();
-  const folder = ANY.map((name) => folders.find(name, id)).find((found) => found !== undefined);
-  return folder === undefined ? [] : [...new Set(pidsBelow(folder.path))].sort((a, b) => a - b);
+  return ANY.map((name) => folders.find(name, id)).find((found) => found !== undefined)?.path;
 }
 
-function pidsBelow(path: string): number[] {
-  const own = readIfThere(`${path}/cgroup.procs`)?.trim().split("\n").filter((line) => line !== "") ?? [];
-  const inner = entriesIn(path).filter(({ isDirectory }) => isDirectory);
-  return [...own.map(Number), ...inner.flatMap(({ name }) => pidsBelow(`${path}/${name}`))];
+/** The pids of a container's processes, also of those in cgroups that it has made itself. */
+export function processesOf(id: string): number[] {
+  const folder = folderOf(id);
+  const pids = new Set<number>();
+  if (folder !== undefined) eachCgroup(folder, (path) => pidsIn(path).forEach((pid) => pids.add(pid)));
+  return [...pids].sort((a, b) => a - b);
+}
+
+/** Kills all processes of a container. */
+export function killProcessesOf(id: string): void {
+  const folder = folderOf(id);
+  if (folder !== undefined) killAllIn(folder);
 }

@@ -315,10 +315,12 @@ class JoinerBuilder {
     program.call("umask", [0o022]);
     this.#attempt("changeDirectory", "chdir", [cwd]);
     const groups = user.additionalGids;
-    const list = program.words(...Array.from({ length: Math.ceil(groups.length / 2) }, (_, pair) => {
-      const [low = 0, high = 0] = groups.slice(2 * pair);
-      return BigInt(low) | BigInt(high) << 32n;
-    }));
+    const list = program.words(
+      ...Array.from(
+        { length: Math.ceil(groups.length / 2) },
+        (_, pair) => BigInt(groups[2 * pair]!) | BigInt(groups[2 * pair + 1] ?? 0) << 32n,
+      ),
+    );
     this.#attempt("setUser", "setgroups", [groups.length, list]);
     this.#attempt("setUser", "setresgid", [user.gid, user.gid, user.gid]);
     this.#attempt("setUser", "setresuid", [user.uid, user.uid, user.uid]);

@@ -1,20 +1,32 @@
 import { Arena } from "../../ffi/arena.ts";
-import { ANY_ERRNO, EBUSY, EINTR, EINVAL, ENOENT, ESRCH, SystemCallError } from "../../ffi/errno.ts";
-import { AT_FDCWD, AT_REMOVEDIR, SIGNALS } from "../../ffi/constants.ts";
+import {
+  ANY_ERRNO,
+  describeErrno,
+  EBUSY,
+  EMFILE,
+  ENOENT,
+  ENOTEMPTY,
+  errnoOf,
+  SystemCallError,
+} from "../../ffi/errno.ts";
+import { AT_FDCWD, AT_REMOVEDIR } from "../../ffi/constants.ts";
+import { pathExists } from "../../ffi/files.ts";
 import { ENTRY_SIZE } from "../../ffi/machine_code.ts";
-import { CallTable, libcCall, tryLibcCall } from "../../ffi/table.ts";
-import { isAlive, type ProcessIdentity } from "../state/process_identity.ts";
-import { entriesIn, readIfThere } from "../state/read.ts";
+import { CallTable, tryLibcCall } from "../../ffi/table.ts";
+import { HostError } from "../errors.ts";
+import { eachCgroup, killAllIn } from "./cgroup_tree.ts";
+import { flatten, limitDepth } from "./deep_tree.ts";
 import { hostLinks } from "./links.ts";
 import { runIp } from "./program.ts";
 import type { Undo } from "./step.ts";
 
 /**
  * Carries out one undo. What is gone already is no error: it may never have been made.
+ * @param undo processes are ended elsewhere (src/container/journal.ts)
  * @param quick the container ended by itself: what the kernel takes away with its namespaces is left to the kernel
  */
 export async function carryOut(
-  undo: Exclude<Undo, { undo: "release-volumes" }>,
+  undo: Exclude<Undo, { undo: "kill" | "release-volumes" }>,
   { quick }: { quick: boolean },
 ): Promise<void> {
   switch (undo.undo) {
@@ -25,8 +37,6 @@ export async function carryOut(
     case "delete-link":
       if (!quick) await deleteLink(undo.link);
       return;
-    case "kill":
-      return await killProcess(undo);
   }
 }
 
@@ -41,14 +51,29 @@ export async function deleteLink(link: string): Promise<void> {
   }
 }
 
-/** Removes a folder and what is in it, without following symlinks; another dhow may be at it as well. */
+const REMOVAL_ATTEMPTS = 100;
+
+/**
+ * Removes a folder and what is in it, without following symlinks; another dhow may be at it as well.
+ * @throws {HostError} when something cannot be removed
+ */
 export function removeTree(path: string): void {
-  while (true) {
+  limitDepth();
+  for (let attempt = 0;; attempt++) {
     try {
       return Deno.removeSync(path, { recursive: true });
     } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-      if (!exists(path)) return;
+      if (errnoOf(error) === EMFILE) {
+        flatten(path);
+      } else if (errnoOf(error) === ENOTEMPTY && attempt < REMOVAL_ATTEMPTS) {
+        continue; // another dhow has just moved something up
+      } else if (!(error instanceof Deno.errors.NotFound)) {
+        const errno = errnoOf(error);
+        const why = errno === undefined ? String(error) : describeErrno(errno);
+        throw new HostError({ what: `cannot remove ${JSON.stringify(path)}`, why, cause: error });
+      } else if (!exists(path)) {
+        return;
+      }
     }
   }
 }
@@ -64,6 +89,7 @@ function exists(path: string): boolean {
 }
 
 const CGROUP_EMPTY_WITHIN_MS = 5000;
+const CGROUP_USUALLY_EMPTY_WITHIN_MS = 50;
 
 /**
  * Removes a container's cgroups.
@@ -84,7 +110,7 @@ async function removeCgroups(folders: readonly string[]): Promise<void> {
       if (errno === 0 || errno === ENOENT) continue;
       try {
         if (errno !== EBUSY) throw new SystemCallError(`rmdir "${path}"`, errno);
-        await removeBusyCgroup(path);
+        await removeBusyCgroup(path, folders);
       } catch (error) {
         if (!(error instanceof SystemCallError)) throw error;
         failure ??= error;
@@ -96,50 +122,24 @@ async function removeCgroups(folders: readonly string[]): Promise<void> {
   if (failure !== undefined) throw failure;
 }
 
-async function removeBusyCgroup(path: string): Promise<void> {
-  const deadline = performance.now() + CGROUP_EMPTY_WITHIN_MS;
+async function removeBusyCgroup(path: string, all: readonly string[]): Promise<void> {
+  const start = performance.now();
   // A cgroup stays busy for a moment after its last process has ended, and cgroup v1 has no event for that.
   while (tryLibcCall([ENOENT, EBUSY], "unlinkat", AT_FDCWD, path, AT_REMOVEDIR) === -EBUSY) {
+    const passed = performance.now() - start;
+    if (passed > CGROUP_EMPTY_WITHIN_MS) throw new SystemCallError(`rmdir "${path}"`, EBUSY);
+    // those that start others faster than they can be killed
+    if (passed > CGROUP_USUALLY_EMPTY_WITHIN_MS) { for (const each of all) forbidProcesses(each); }
     // without a pid namespace of its own, what it has started does not end with its first process
-    killThoseIn(path);
+    killAllIn(path);
     // the container may have made cgroups in its own
-    const inner = entriesIn(path).filter(({ isDirectory }) => isDirectory);
-    await removeCgroups(inner.map(({ name }) => `${path}/${name}`));
-    if (performance.now() > deadline) throw new SystemCallError(`rmdir "${path}"`, EBUSY);
+    eachCgroup(path, () => {}, true);
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
 }
 
-function killThoseIn(cgroup: string): void {
-  const read = () =>
-    (readIfThere(`${cgroup}/cgroup.procs`) ?? "").split("\n").map(Number).filter((pid) => pid > 1);
-  for (const pid of read()) {
-    const pidfd = tryLibcCall([ESRCH, EINVAL], "pidfd_open", pid, 0);
-    if (pidfd < 0) continue;
-    // still there: so the descriptor means a process of the container, not another one with its pid
-    if (read().includes(pid)) tryLibcCall([ESRCH], "pidfd_send_signal", pidfd, SIGNALS.SIGKILL, 0, 0);
-    libcCall("close", pidfd);
-  }
-}
-
-/** Kills a process that need not be a child of this one, and waits until it is gone. */
-async function killProcess(process: ProcessIdentity): Promise<void> {
-  // a monitor is in its container's journal, and becomes the command that carries it out
-  if (!isAlive(process) || process.pid === Deno.pid) return;
-  const pidfd = tryLibcCall([ESRCH], "pidfd_open", process.pid, 0);
-  if (pidfd === -ESRCH) return;
-  const arena = new Arena(4096);
-  try {
-    // only now is it certain that the descriptor means that process, and not another one with its pid
-    if (!isAlive(process)) return;
-    libcCall("pidfd_send_signal", pidfd, SIGNALS.SIGKILL, 0, 0);
-    const POLLIN = 1;
-    const request = arena.integers([pidfd, POLLIN]);
-    const table = new CallTable(arena, 1);
-    table.call("poll", [request, 1, -1], { tolerate: [EINTR] });
-    while (isAlive(process)) await table.runBlocking();
-  } finally {
-    libcCall("close", pidfd);
-    arena.release();
-  }
+/** From now on nobody can start a process there, where this hierarchy counts them (cgroup-v1/pids.rst, cgroup-v2.rst). */
+function forbidProcesses(cgroup: string): void {
+  const limit = `${cgroup}/pids.max`;
+  if (pathExists(limit)) Deno.writeTextFileSync(limit, "0", { create: false });
 }

@@ -29,9 +29,9 @@ interface PasswdEntry {
   readonly home: string;
 }
 
-/** passwd(5). Lines that are not of its form are passed over, as getpwnam(3) does. */
+/** passwd(5). Lines that are not of its form are passed over, as getpwnam(3) does; a NUL can be in no variable. */
 function parsePasswd(text: string): PasswdEntry[] {
-  return text.split(/\r?\n/).flatMap((line) => {
+  return text.split(/\r?\n/).filter((line) => !line.includes("\0")).flatMap((line) => {
     const [name = "", , uidText = "", gidText = "", , home = ""] = line.split(":");
     const uid = parseId(uidText);
     const gid = parseId(gidText);

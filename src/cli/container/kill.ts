@@ -1,8 +1,9 @@
 import { SIGNALS } from "../../../ffi/constants.ts";
+import { killForSure } from "../../container/end.ts";
 import { recordEvent } from "../../container/events.ts";
 import { letGoOn } from "../../container/pause.ts";
 import { STOPPED } from "../../container/records.ts";
-import { cancelRestart, markStopped } from "../../container/stop.ts";
+import { awaitRunsEnd, cancelRestart, markStopped } from "../../container/stop.ts";
 import { DhowError, UsageError } from "../../errors.ts";
 import { ProcessHandle } from "../../state/process_end.ts";
 import type { Command } from "../command.ts";
@@ -43,9 +44,14 @@ export const command: Command = {
       }
       markStopped(session.database, id, endsIt ? STOPPED.forGood : STOPPED.byUser);
       recordEvent(session.database, id, "kill", { signal: String(signal) });
+      if (signal === SIGNALS.SIGKILL) {
+        await killForSure(id, handle);
+        await awaitRunsEnd(session, container);
+        return;
+      }
       handle.signal(signal);
       // docker's rule: one that stops in its own way stays as it is for other signals
-      if (signal === SIGNALS.SIGKILL || signal === signalNumber(config.stopSignal)) letGoOn(container);
+      if (signal === signalNumber(config.stopSignal)) letGoOn(container);
     });
   },
 };

@@ -58,20 +58,28 @@ export const command: Command = {
     // whether it had ended is asked before the log is read to its end
     using owner = options.flag("follow") ? ProcessHandle.open(container.owner) : undefined;
     using reader = new LogReader(logPath(paths, container.id), container.config.options.log.maxFiles);
-    const lines = new LineAssembler();
     const print = (line: LogLine) => write(line, withTimes);
-    let last: LogLine[] = [];
-    const keep = (line: LogLine) => {
-      if (!isMeant(line)) return;
-      if (tail === undefined) return print(line);
-      last.push(line);
-      if (last.length > 2 * tail + 1024) last = lastOf(last, tail);
+    /** Reads what there is now. */
+    const read = (use: (line: LogLine) => void) => {
+      const lines = new LineAssembler();
+      const keep = (line: LogLine) => isMeant(line) && use(line);
+      for (let record = reader.next(); record !== undefined; record = reader.next()) {
+        lines.add(record).forEach(keep);
+      }
+      if (owner === undefined) lines.rest().forEach(keep);
+      return lines;
     };
-    for (let record = reader.next(); record !== undefined; record = reader.next()) {
-      lines.add(record).forEach(keep);
+    reader.stopAtPresent();
+    let skipped = 0;
+    if (tail !== undefined) {
+      // counted, and then read once more: lines may be long, and many
+      let count = 0;
+      read(() => count++);
+      skipped = Math.max(0, count - tail);
+      reader.rewind();
     }
-    if (owner === undefined) lines.rest().forEach(keep);
-    lastOf(last, tail ?? 0).forEach(print);
+    const lines = read((line) => skipped > 0 ? skipped-- : print(line));
+    reader.goOn();
     if (owner !== undefined) {
       await follow(reader, lines, logPath(paths, container.id), owner, (line) => {
         if (isMeant(line)) print(line);
@@ -80,10 +88,6 @@ export const command: Command = {
     return 0;
   },
 };
-
-function lastOf(lines: LogLine[], count: number): LogLine[] {
-  return count === 0 ? [] : lines.slice(-count);
-}
 
 function readTail(text: string | undefined): number | undefined {
   if (text === undefined || text === "all") return undefined;

@@ -2,7 +2,7 @@ import { resolveImage } from "../../container/image.ts";
 import { allContainers, type ContainerRecord } from "../../container/records.ts";
 import { isStartedAtBoot } from "../../container/restart.ts";
 import { type Audience, startContainer } from "../../container/start.ts";
-import { awaitEnd } from "../../container/stop.ts";
+import { awaitRunsEnd } from "../../container/stop.ts";
 import { ImageError, UsageError } from "../../errors.ts";
 import { isAlive, isSelf } from "../../state/process_identity.ts";
 import { DETACH_KEYS } from "../attach_options.ts";
@@ -62,7 +62,8 @@ export async function startAgain(
   if (container.status === "running") {
     if (isAlive(container.process)) return;
     // it has ended this moment
-    await awaitEnd(session, container);
+    const ended = await awaitRunsEnd(session, container);
+    if (ended !== undefined && ended.owner !== null) return; // or has been started again since
   } else if (container.status === "restarting" && container.owner !== null && !isSelf(container.owner)) {
     return; // it will be started soon
   }

@@ -24,6 +24,37 @@ Deno.test("a log is read from its oldest file to its newest", () => {
   assertEquals(rest(reader), ["e"]);
 });
 
+Deno.test("what is there now is read, and read once more, whatever is written meanwhile", () => {
+  using folder = new LogFolder();
+  append(folder.log, logRecord("a"));
+  folder.rotate(2);
+  append(folder.log, logRecord("b"));
+  using reader = new LogReader(folder.log, 2);
+  reader.stopAtPresent();
+  append(folder.log, logRecord("c"));
+  assertEquals(rest(reader), ["a", "b"]);
+  folder.rotate(2);
+  append(folder.log, logRecord("d"));
+  reader.rewind();
+  assertEquals(rest(reader), ["a", "b"]);
+  reader.goOn();
+  assertEquals(rest(reader), ["c", "d"]);
+});
+
+Deno.test("what is there now is read also when all of it makes way before", () => {
+  using folder = new LogFolder();
+  append(folder.log, logRecord("a"));
+  using reader = new LogReader(folder.log, 2);
+  reader.stopAtPresent();
+  folder.rotate(2);
+  append(folder.log, logRecord("b"));
+  folder.rotate(2);
+  append(folder.log, logRecord("c"));
+  assertEquals(rest(reader), ["a"]);
+  reader.goOn();
+  assertEquals(rest(reader), ["b", "c"]);
+});
+
 Deno.test("a log that is not there yet is empty, and read when it comes", () => {
   using folder = new LogFolder();
   using reader = new LogReader(folder.log, 1);

@@ -122,3 +122,7 @@ Deno.test("groups that are added come from the image's list, or are numbers that
   assertThrows(() => added("nobodys"), ImageError, "nobodys");
   assertThrows(() => added("-1"), ImageError);
 });
+
+Deno.test("a line of passwd with a NUL names nobody: it could be in no variable", () => {
+  assertThrows(() => resolveUser("app", "app:x:1:1::/ho\0me:/bin/sh\n", ""), ImageError);
+});
