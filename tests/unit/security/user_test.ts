@@ -117,8 +117,8 @@ Deno.test("a name is matched whole", () => {
 
 Deno.test("groups that are added come from the image's list, or are numbers that need not be in it", () => {
   const added = (...groups: string[]) => withGroups(resolve("app"), groups, GROUP).additionalGids;
-  assertEquals(added(), [10, 6]);
-  assertEquals(added("empty", "12345", "wheel"), [10, 6, 77, 12345]);
+  assertEquals(added(), [1001, 10, 6]);
+  assertEquals(added("empty", "12345", "wheel"), [1001, 10, 6, 77, 12345]);
   assertThrows(() => added("nobodys"), ImageError, "nobodys");
   assertThrows(() => added("-1"), ImageError);
 });
