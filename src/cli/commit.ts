@@ -6,6 +6,7 @@ import {
 } from "../container/commit.ts";
 import { recordEvent } from "../container/events.ts";
 import { findContainer } from "../container/records.ts";
+import { whilePaused } from "../container/pause.ts";
 import { isRunning } from "../container/tree_view.ts";
 import { findRunning } from "../container/running.ts";
 import { ImageError, UsageError } from "../errors.ts";
@@ -20,13 +21,12 @@ import { storeOf } from "./store_of.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER [REPOSITORY[:TAG]]",
-  summary:
-    "Make an image of a container's changes. One that runs goes on meanwhile: dhow cannot pause one yet.",
+  summary: "Make an image of a container and its changes. One that runs is paused meanwhile.",
   options: [
     { name: "author", short: "a", value: "AUTHOR", help: "who made it: NAME <ADDRESS>" },
     CHANGE,
     MESSAGE,
-    { name: "pause", short: "p", help: "pause the container meanwhile; not possible yet" },
+    { name: "pause", short: "p", help: "pause the container meanwhile (default; --pause=false does not)" },
   ],
   async run({ args, options, global }) {
     const [name, repository] = args;
@@ -35,13 +35,6 @@ export const command: Command = {
         what: "cannot commit",
         why: `commit takes a container and a name, but ${args.length} arguments were given`,
         hint: "see: dhow commit --help",
-      });
-    }
-    if (options.flag("pause")) {
-      throw new UsageError({
-        what: "cannot pause the container",
-        why: "dhow has no freezer yet",
-        hint: "leave --pause out: the container then goes on while its changes are read",
       });
     }
     const tags = repository === undefined ? [] : [formatReference(parseReference(repository))];
@@ -59,10 +52,16 @@ export const command: Command = {
       message: options.text("message"),
       changes: options.list("change"),
     };
+    const pauses = isRunning(found) && (!options.isGiven("pause") || options.flag("pause"));
     const { id } = await interruptible(
       `cannot commit ${JSON.stringify(name)}`,
       (signal) =>
-        commitContainer({ ...work, options: change, signal }, (image) => store.load(image, { tags })),
+        whilePaused(
+          found,
+          pauses,
+          options.isGiven("pause"),
+          () => commitContainer({ ...work, options: change, signal }, (image) => store.load(image, { tags })),
+        ),
     );
     recordEvent(database, found.id, "commit", { comment: options.text("message") ?? "", imageID: id });
     print(`${id}\n`);

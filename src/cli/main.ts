@@ -21,6 +21,7 @@ const RUNS_A_PROGRAM: readonly string[] = ["run", "explain"];
  */
 export async function main(argv: readonly string[]): Promise<number> {
   let debug = argv[0] === "--debug" || argv[0] === "-D";
+  /** `run` in `dhow container run` as well. */
   let verb: string | undefined;
   try {
     const before = parse("dhow", GLOBAL_OPTIONS, argv, true);
@@ -32,13 +33,14 @@ export async function main(argv: readonly string[]): Promise<number> {
     debug = global.debug;
     configureLog(debug);
     const words = before.options.flag("version") ? ["version"] : helpLast(before.args);
-    verb = words[0];
-    if (before.options.flag("help") || verb === undefined || verb === "help") {
+    const [first, second] = words;
+    verb = first === "container" ? second : first;
+    if (before.options.flag("help") || first === undefined || first === "help") {
       print(overview());
-      return verb === undefined && !before.options.flag("help") ? 1 : 0;
+      return first === undefined && !before.options.flag("help") ? 1 : 0;
     }
     const found = findCommand(words);
-    if (found === undefined) throw unknownCommand(verb, "dhow");
+    if (found === undefined) throw unknownCommand(first, "dhow");
     if ("group" in found) return groupHelp(found.name, found.group, found.rest);
     return await runCommand(found.name, found.entry, found.rest, global);
   } catch (error) {

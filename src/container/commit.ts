@@ -3,7 +3,7 @@ import { libcCall } from "../../ffi/table.ts";
 import { childConfig } from "../image/change/child_config.ts";
 import { digestOf } from "../image/digest_of.ts";
 import { parseImageConfig } from "../image/config.ts";
-import type { Healthcheck } from "../image/healthcheck.ts";
+import type { ProcessConfig } from "../image/change/process_config.ts";
 import type { LayerBlob, SourceImage } from "../image/source/source.ts";
 import { Spool } from "../image/source/spool.ts";
 import { TarWriter } from "../image/tar/writer.ts";
@@ -15,6 +15,7 @@ import { writeChanges } from "./changes.ts";
 import { pathExists } from "../../ffi/files.ts";
 import type { Database } from "../state/database.ts";
 import type { ContainerConfig, ContainerRecord } from "./records.ts";
+import { processConfig } from "./process_config.ts";
 import { type RunningContainer, whileAlive } from "./running.ts";
 import { whileStopped } from "./tree_view.ts";
 
@@ -58,7 +59,8 @@ export async function commitContainer<T>(
     ...(options.author === undefined ? {} : { author: options.author }),
     ...(options.message === undefined ? {} : { comment: options.message }),
     changes: options.changes,
-    ...(container.healthcheck === undefined ? {} : { healthcheck: container.healthcheck }),
+    config: ownConfig(container.record, parent.configText),
+    ...healthcheckIn(container.record.config),
   });
   const changes: LayerBlob = {
     name: diffId,
@@ -109,8 +111,7 @@ export interface CommittedContainer {
   readonly hasUserXattrs: boolean;
   /** What it runs, for the new image's history. */
   readonly command: string;
-  /** Absent when neither its image nor whoever made it has said anything. */
-  readonly healthcheck?: Healthcheck;
+  readonly record: ContainerRecord;
   /** Does work that reads its files, unless they turn out to have become another run's meanwhile. */
   guard<T>(what: string, work: () => Promise<T>): Promise<T>;
 }
@@ -118,11 +119,11 @@ export interface CommittedContainer {
 /** A container that runs. */
 export function committedRunning(
   container: RunningContainer,
-  { config }: ContainerRecord,
+  record: ContainerRecord,
 ): CommittedContainer {
   return {
     ...container,
-    ...healthcheckIn(config),
+    record,
     command: commandLine(container.process.pid),
     guard: (what, work) => whileAlive(container, what, work),
   };
@@ -132,14 +133,25 @@ export function committedRunning(
 export function committedStopped(database: Database, container: ContainerRecord): CommittedContainer {
   const { id, name, image, config } = container;
   return {
+    record: container,
     id,
     name,
     image,
     hasUserXattrs: config.options.userNamespace,
     command: config.command.join(" ").slice(0, MAX_COMMAND),
-    ...healthcheckIn(config),
     guard: (what, work) => whileStopped(database, container, what, work),
   };
+}
+
+/** Members of docker's config that an image takes over from the container that it is made of. */
+const TAKEN_OVER = ["User", "ExposedPorts", "Env", "Cmd", "Volumes", "WorkingDir", "Entrypoint", "Labels"];
+
+/** What of its image's config a container was given other values for. */
+function ownConfig(record: ContainerRecord, imageConfig: string): ProcessConfig {
+  const { members } = processConfig(record, imageConfig);
+  const given = TAKEN_OVER.map((key) => [key, members[key] ?? undefined]);
+  const { stopSignal } = record.config.options;
+  return { ...Object.fromEntries(given), ...(stopSignal === undefined ? {} : { StopSignal: stopSignal }) };
 }
 
 const healthcheckIn = ({ healthcheck }: ContainerConfig) => healthcheck === undefined ? {} : { healthcheck };

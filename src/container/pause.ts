@@ -31,6 +31,27 @@ export function unpauseContainer(container: ContainerRecord): void {
   freezers.thaw(id);
 }
 
+/**
+ * Does work while a container stands still.
+ * @param pauses whether it is to be paused for that; one that is paused already stays so
+ * @param mustPause whether it is an error when the host has no freezer
+ */
+export async function whilePaused<T>(
+  container: ContainerRecord,
+  pauses: boolean,
+  mustPause: boolean,
+  work: () => Promise<T>,
+): Promise<T> {
+  const freezers = new Freezers();
+  if (!pauses || freezers.isFrozen(container.id) || !(mustPause || freezers.isThere)) return await work();
+  await pauseContainer(container);
+  try {
+    return await work();
+  } finally {
+    freezers.thaw(container.id);
+  }
+}
+
 /** @throws {DhowError} when it stands still, in which what is to be done makes no sense */
 export function refusePaused({ id, name }: Pick<ContainerRecord, "id" | "name">, what: string): void {
   if (!new Freezers().isFrozen(id)) return;

@@ -25,6 +25,11 @@ export class Document {
     return Object.hasOwn(this.#members, key) ? this.#members[key] : undefined;
   }
 
+  /** As the JSON has them. */
+  get members(): Readonly<Record<string, unknown>> {
+    return this.#members;
+  }
+
   keys(): string[] {
     return Object.keys(this.#members);
   }

@@ -21,6 +21,11 @@ const FILES = {
 export class Freezers {
   readonly #folders = new ControllerFolders();
 
+  /** Whether this host has one. */
+  get isThere(): boolean {
+    return this.#folders.find("freezer", "") !== undefined;
+  }
+
   /** Whether a container stands still, or is about to. */
   isFrozen(id: string): boolean {
     const folder = this.#folders.find("freezer", id);

@@ -103,6 +103,8 @@ boot() {
   mount -t tmpfs -o mode=755 tmpfs /run
   mkdir /run/lock /run/host /run/host/files
   mount_tmp
+  # The devices are the machine's. What is mounted on can be neither removed nor replaced.
+  for device in null zero full random urandom tty; do mount --bind "/dev/$device" "/dev/$device"; done
   private /etc
   private /usr
   private /var/lib

@@ -3,6 +3,7 @@ import { assertFailure, assertSuccess } from "../support/containers.ts";
 import type { Host } from "../support/host.ts";
 import { busyboxArchive, busyboxWith } from "../support/images.ts";
 import { WaitingContainer } from "../support/running.ts";
+import { detachedTest } from "../support/detached.ts";
 import { systemTest } from "../support/system_test.ts";
 
 const CHANGE = `
@@ -145,7 +146,27 @@ systemTest("commit refuses what it cannot do, and says why", async (host) => {
   await using _container = await WaitingContainer.start(host, "here", "");
   assertFailure(await host.dhow(["commit", "elsewhere"]), 1, /No such container: elsewhere/);
   assertFailure(await host.dhow(["commit", "here", "Upper"]), 1, /must be lowercase/);
-  assertFailure(await host.dhow(["commit", "-p", "here"]), 1, /has no freezer yet; leave --pause out/);
   assertFailure(await host.dhow(["commit"]), 1, /a container and a name/);
-  assertEquals((await host.dhow(["commit", "--pause=false", "here"])).code, 0);
+  for (const pause of ["--pause=false", "--pause"]) {
+    assertEquals((await host.dhow(["commit", pause, "here"])).code, 0);
+  }
+});
+
+detachedTest("an image of a container is run as the container was", async (it) => {
+  const flags = ["--name", "made", "-e", "A=1", "--label", "l=x", "-w", "/tmp", "--stop-signal", "INT"];
+  await it.start(["sh", "-c", "echo $A $PWD"], flags, ["create"]);
+  await it.dhow("commit", "made", "again");
+  const template =
+    '{{json .Config.Cmd}} {{.Config.WorkingDir}} {{index .Config.Labels "l"}} {{.Config.StopSignal}}';
+  assertEquals(await it.inspect("again", template), '["sh","-c","echo $A $PWD"] /tmp x SIGINT');
+  assertEquals(await it.dhow("run", "--network", "none", "again"), "1 /tmp");
+});
+
+detachedTest("commit leaves a container as it was: going on, or paused", async (it) => {
+  const container = await it.named("box");
+  await it.dhow("commit", "box");
+  assertEquals(await it.ask(container, "{{.State}}"), "running");
+  await it.dhow("pause", "box");
+  await it.dhow("commit", "box");
+  assertEquals(await it.ask(container, "{{.State}}"), "paused");
 });

@@ -38,7 +38,6 @@ export const command: Command = {
       return (since === undefined || time >= since) && (until === undefined || time <= until);
     };
     const tail = readTail(options.text("tail"));
-    const withTimes = options.flag("timestamps");
     const { database, paths } = await openSession(global, "read logs");
     const container = findContainer(database, name);
     if (container.status === "foreground") {
@@ -58,7 +57,7 @@ export const command: Command = {
     // whether it had ended is asked before the log is read to its end
     using owner = options.flag("follow") ? ProcessHandle.open(container.owner) : undefined;
     using reader = new LogReader(logPath(paths, container.id), container.config.options.log.maxFiles);
-    const print = (line: LogLine) => write(line, withTimes);
+    const printer = new LogPrinter(options.flag("timestamps"));
     /** Reads what there is now. */
     const read = (use: (line: LogLine) => void) => {
       const lines = new LineAssembler();
@@ -78,12 +77,18 @@ export const command: Command = {
       skipped = Math.max(0, count - tail);
       reader.rewind();
     }
-    const lines = read((line) => skipped > 0 ? skipped-- : print(line));
+    const lines = read((line) => skipped > 0 ? skipped-- : printer.print(line));
+    printer.flush();
     reader.goOn();
     if (owner !== undefined) {
-      await follow(reader, lines, logPath(paths, container.id), owner, (line) => {
-        if (isMeant(line)) print(line);
+      await followLog(logPath(paths, container.id), owner, () => {
+        for (let record = reader.next(); record !== undefined; record = reader.next()) {
+          for (const line of lines.add(record)) if (isMeant(line)) printer.print(line);
+        }
+        printer.flush();
       });
+      for (const line of lines.rest()) if (isMeant(line)) printer.print(line);
+      printer.flush();
     }
     return 0;
   },
@@ -95,22 +100,6 @@ function readTail(text: string | undefined): number | undefined {
   return /^\d{1,9}$/.test(text) ? Number(text) : undefined;
 }
 
-/** Prints what comes, until the container's owner has ended. */
-async function follow(
-  reader: LogReader,
-  lines: LineAssembler,
-  path: string,
-  owner: ProcessHandle,
-  print: (line: LogLine) => void,
-): Promise<void> {
-  await followLog(path, owner, () => {
-    for (let record = reader.next(); record !== undefined; record = reader.next()) {
-      lines.add(record).forEach(print);
-    }
-  });
-  lines.rest().forEach(print);
-}
-
 /** RFC 3339 with nine digits, as docker writes it. */
 function timestamp({ seconds, nanoseconds }: LogLine): string {
   const date = new Date(seconds * 1000).toISOString().slice(0, 19);
@@ -119,16 +108,44 @@ function timestamp({ seconds, nanoseconds }: LogLine): string {
 
 const ENCODER = new TextEncoder();
 
-function write(line: LogLine, withTime: boolean): void {
-  const stream = line.stream === STREAMS.errors ? Deno.stderr : Deno.stdout;
-  const parts = withTime ? [ENCODER.encode(timestamp(line)), line.bytes] : [line.bytes];
-  try {
+/** So much is gathered before it is written: a write for each line takes most of the time. */
+const GATHERED = 64 << 10;
+
+/** Writes lines to the stream that they came from, in their order. */
+class LogPrinter {
+  readonly #parts: Uint8Array[] = [];
+  #size = 0;
+  #stream: number = STREAMS.output;
+
+  constructor(readonly withTimes: boolean) {}
+
+  print(line: LogLine): void {
+    if (line.stream !== this.#stream) this.flush();
+    this.#stream = line.stream;
+    const parts = this.withTimes ? [ENCODER.encode(timestamp(line)), line.bytes] : [line.bytes];
     for (const part of parts) {
-      for (let done = 0; done < part.length;) done += stream.writeSync(part.subarray(done));
+      this.#parts.push(part);
+      this.#size += part.length;
     }
-  } catch (error) {
-    if (error instanceof Deno.errors.BrokenPipe) Deno.exit(0);
-    const why = error instanceof Error ? error.message : String(error);
-    throw new HostError({ what: "cannot print logs", why, cause: error });
+    if (this.#size >= GATHERED) this.flush();
+  }
+
+  /** @throws {HostError} when it cannot be written; the process ends when nobody reads it */
+  flush(): void {
+    const stream = this.#stream === STREAMS.errors ? Deno.stderr : Deno.stdout;
+    const all = new Uint8Array(this.#size);
+    let at = 0;
+    for (const part of this.#parts.splice(0)) {
+      all.set(part, at);
+      at += part.length;
+    }
+    this.#size = 0;
+    try {
+      for (let done = 0; done < all.length;) done += stream.writeSync(all.subarray(done));
+    } catch (error) {
+      if (error instanceof Deno.errors.BrokenPipe) Deno.exit(0);
+      const why = error instanceof Error ? error.message : String(error);
+      throw new HostError({ what: "cannot print logs", why, cause: error });
+    }
   }
 }

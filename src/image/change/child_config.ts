@@ -17,6 +17,8 @@ export interface Revision {
   readonly comment?: string;
   /** Instructions of a Dockerfile. */
   readonly changes: readonly string[];
+  /** Members of the config that the container has its own of; undefined for those that the image has and it has not. */
+  readonly config?: ProcessConfig;
   /** The container's, which may be another than its image's. What a change leaves out of its own is taken from it, as in docker. */
   readonly healthcheck?: Healthcheck;
 }
@@ -45,7 +47,7 @@ export function childConfig(parent: string, revision: Revision): string {
     ...Object.fromEntries(kept),
     ...(revision.author === undefined ? {} : { author: revision.author }),
     created: revision.created,
-    config: changedConfig(config ?? {}, revision),
+    config: changedConfig({ ...config, ...revision.config }, revision),
     rootfs: { ...rootfs, diff_ids: diffIds },
     history: [...(Array.isArray(history) ? history : []), historyOf(revision)],
   });
