@@ -1,6 +1,7 @@
 import { SIGNALS } from "../../ffi/constants.ts";
 import { DhowError } from "../errors.ts";
 import { Freezers } from "../limits/freezer.ts";
+import { stepDone } from "../plan/fault.ts";
 import { removeTree } from "../plan/undo.ts";
 import { containerState } from "../state/paths.ts";
 import { isAlive } from "../state/process_identity.ts";
@@ -55,6 +56,7 @@ export async function removeContainer(
     forgetContainer(database, id, { withVolumes });
     return false;
   });
+  stepDone();
   // should this process be killed now, recovery finds a folder without a row
   if (!isGone) removeTree(containerState(paths, id));
   if (withVolumes) removeOrphans(database, paths);

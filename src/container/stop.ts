@@ -1,4 +1,5 @@
 import { SIGNALS } from "../../ffi/constants.ts";
+import { stepDone } from "../plan/fault.ts";
 import type { Database } from "../state/database.ts";
 import type { Paths } from "../state/paths.ts";
 import { ProcessHandle } from "../state/process_end.ts";
@@ -109,6 +110,7 @@ export async function stopContainer(
 ): Promise<void> {
   const { database } = context;
   markStopped(database, id, how);
+  stepDone();
   while (true) {
     const record = lookUpContainer(database, id);
     if (record === undefined || record.owner === null) return;
@@ -118,6 +120,7 @@ export async function stopContainer(
       continue; // somebody is starting it
     } else {
       await endProcess(context, record, signal, seconds);
+      stepDone();
       await awaitEnd(context, record);
       return;
     }
@@ -148,5 +151,6 @@ function send(
 ): void {
   recordEvent(database, record.id, "kill", { signal: String(signal) });
   process.signal(signal);
+  stepDone();
   letGoOn(record);
 }

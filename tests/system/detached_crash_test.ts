@@ -84,6 +84,23 @@ detachedTest("dhow killed after any step of start: the container can be started 
   }
 });
 
+for (
+  const { args, allowed } of [
+    { args: ["stop", "-t", "0", "it"], allowed: /^(Up|Exited \(137\))$/ },
+    { args: ["rm", "-f", "it"], allowed: /^(|Up|Exited \(137\))$/ },
+    { args: ["restart", "-t", "0", "it"], allowed: /^(Up|Exited \(137\))$/ },
+  ]
+) {
+  detachedTest(
+    `dhow killed after any step of ${args[0]}: the container runs or has ended, and nothing leaks`,
+    async (it) => {
+      const start = () => it.named("it").then(() => {});
+      const crashes = await crashEverywhere(it, "kill-after", start, args, allowed);
+      assert(crashes >= 3, `only ${crashes} steps`);
+    },
+  );
+}
+
 detachedTest(
   "what cleans up after a container is killed after any step: the exit code is known all the same",
   async (it) => {
