@@ -104,6 +104,7 @@ export function parse(
     for (const { option, written, value } of spellOut(arg, options, wrong)) {
       const given = value ?? (option.value === undefined ? "true" : args[++index]);
       if (given === undefined) throw wrong(`${written} needs a value: ${option.value}`);
+      allGiven.add(option.name);
       if (option.value !== undefined) {
         plain.push(`--${option.name}=${given}`);
         continue;
@@ -112,7 +113,6 @@ export function parse(
       if (isOn === undefined) {
         throw wrong(`${written} is on or off, but ${JSON.stringify(given)} was given`);
       }
-      allGiven.add(option.name);
       // parseArgs takes --no-trunc=true for something about "trunc"; without a value it does not
       plain.push(isOn ? `--${option.name}` : `--${option.name}=false`);
     }
