@@ -163,6 +163,8 @@ Deno.test("an option that is given is told from one that has its usual value", (
   assertEquals(given("image", "--rm=false"), [false, false]);
   assertEquals(given("--rm=false", "image"), [true, false]);
   assertEquals(given("--rm", "image"), [true, true]);
+  const { options } = parse("dhow run", OPTIONS, ["--name", "x", "-e", "A=1"], true);
+  assertEquals(["name", "env", "rm"].map((name) => options.isGiven(name)), [true, true, false]);
 });
 
 Deno.test("help lists every option with its letter, its value and what it does", () => {
