@@ -5,8 +5,8 @@
  *
  * Not as files that are embedded (`--include`): all that deno compile appends is read into memory, and copied, before
  * anything else happens, which costs every start some 2 ms for each megabyte. So they lie between the program itself and
- * what was appended, where only the launcher looks: each pack's compiled code and text, then a table of places (JSON),
- * and then the table's size. What is appended is found from the file's end, by its size in the last eight bytes.
+ * what was appended, where only the launcher looks: each pack's compiled code and text, then a table of places and members (JSON), and
+ * then the table's size. What is appended is found from the file's end, by its size in the last eight bytes.
  */
 const [folder, executable] = Deno.args as [string, string];
 
@@ -23,7 +23,8 @@ if (!(appended > 16 && start > 0)) {
 }
 
 const parts: Uint8Array<ArrayBuffer>[] = [];
-const places: Record<string, readonly [number, number, number]> = {};
+const later: Record<string, readonly string[]> = JSON.parse(await Deno.readTextFile(`${folder}/later.json`));
+const places: Record<string, readonly [number, number, number, readonly string[] | null]> = {};
 let offset = start;
 const names = [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => name.endsWith(".txt"));
 for (const name of names.sort()) {
@@ -31,7 +32,7 @@ for (const name of names.sort()) {
   const code = await Deno.readFile(`${folder}/${pack}.cache`);
   const text = await Deno.readFile(`${folder}/${name}`);
   parts.push(code, text);
-  places[pack] = [offset, code.length, text.length];
+  places[pack] = [offset, code.length, text.length, later[pack] ?? null];
   offset += code.length + text.length;
 }
 const table = new TextEncoder().encode(JSON.stringify(places));

@@ -25,8 +25,13 @@ function read(offset: number, size: number, whence = Deno.SeekMode.Start): Uint8
   return bytes;
 }
 
-/** Where each pack lies: its offset, the size of its compiled code, and that of its text, which comes after it. */
-function readPlaces(): Record<string, readonly [number, number, number]> {
+/**
+ * Where a pack lies: its offset, the size of its compiled code, and that of its text, which comes after it. And its members,
+ * if some of them may be there already.
+ */
+type Place = readonly [number, number, number, readonly string[] | null];
+
+function readPlaces(): Record<string, Place> {
   const word = (bytes: Uint8Array<ArrayBuffer>) => Number(new DataView(bytes.buffer).getBigUint64(0, true));
   // what deno compile has appended ends with its size, which counts that as well; the packs come before it
   const end = executable.seekSync(0, Deno.SeekMode.End) - word(read(-8, 8, Deno.SeekMode.End));
@@ -62,7 +67,9 @@ function require(name: string): unknown {
     const pack = name.slice("./".length);
     const larger = command === undefined ? `command.${pack}` : `${command}+${pack}`;
     command ??= larger;
-    load(places[larger] === undefined ? pack : larger);
+    // a module must not be there twice
+    const isWhole = places[larger]?.[3]?.every((member) => found[member] === undefined) ?? true;
+    load(places[larger] !== undefined && isWhole ? larger : pack);
   }
   return required[name] ??= found[name]!();
 }

@@ -7,7 +7,8 @@
  * - `core` is what every command loads: all that main.ts and session.ts import. It shares one scope.
  * - `command.NAME` is all that a command of OFTEN loads besides, NAME being its chunk's. A process loads one of them at
  *   most, before anything else, so that what is in several of them is there once. `command.NAME+OTHER` is what
- *   such a command needs for a module that it often loads later.
+ *   such a command needs for modules that it often loads later, OTHER being the first. The launcher takes it only if
+ *   none of its members is there already: they are listed in `later.json`.
  * - Every chunk that is not in `core` is a pack of its own as well, for the other commands, and for what is imported later.
  *
  * So each chunk is loaded once: modules of different packs see the same classes and variables.
@@ -15,11 +16,12 @@
 import * as esbuild from "esbuild";
 
 /**
- * Commands that scripts run again and again, and the modules that each often loads later. All commands in this way would
- * make the executable a fifth larger.
+ * Commands that scripts run again and again, and groups of modules that each often loads later, each by its first. All
+ * commands in this way would make the executable a fifth larger. What reads tars belongs together also because its loops
+ * are slower across packs: names of other packs are looked up each time.
  */
-const OFTEN: Readonly<Record<string, readonly string[]>> = {
-  "cli/run": ["container/start"],
+const OFTEN: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  "cli/run": [["container/start"], ["image/source/open", "image/store/in_place"]],
   "cli/container/create": [],
   "cli/container/ended": [],
   "cli/container/exec": [],
@@ -144,14 +146,18 @@ await pack("core", [...core], chunks);
 for (const name of chunks.keys()) {
   if (!core.has(name)) await pack(name.slice("./".length), [name], chunks);
 }
-for (const [command, others] of Object.entries(OFTEN)) {
+const later: Record<string, readonly string[]> = {};
+for (const [command, groups] of Object.entries(OFTEN)) {
   const chunk = chunkOf(`src/${command}.ts`);
   const name = `command.${chunk.slice("./".length)}`;
   const members = closure(chunks, [chunk]).difference(core);
   await pack(name, [...members], chunks);
-  for (const other of others.map((module) => chunkOf(`src/${module}.ts`))) {
-    const more = closure(chunks, [other]).difference(core).difference(members);
-    await pack(`${name}+${other.slice("./".length)}`, [...more], chunks);
+  for (const group of groups.map((modules) => modules.map((module) => chunkOf(`src/${module}.ts`)))) {
+    const more = [...closure(chunks, group).difference(core).difference(members)];
+    const larger = `${name}+${group[0]!.slice("./".length)}`;
+    await pack(larger, more, chunks);
+    later[larger] = more;
   }
 }
+await Deno.writeTextFile(`${out}/later.json`, JSON.stringify(later));
 await esbuild.stop();
