@@ -1,7 +1,9 @@
 /** The end of a container's process by force. */
 import { SIGNALS } from "../../ffi/constants.ts";
-import { Freezers } from "../limits/freezer.ts";
+import type { ControllerFolder } from "../limits/controllers.ts";
+import { Freezers, thawFolder } from "../limits/freezer.ts";
 import { killProcessesOf } from "../limits/processes.ts";
+import { eachCgroup } from "../plan/cgroup_tree.ts";
 import type { ProcessHandle } from "../state/process_end.ts";
 
 /** How long to wait before all is tried again, at first and at last; in milliseconds. */
@@ -21,6 +23,11 @@ export async function killForSure(id: string, process: ProcessHandle): Promise<v
   for (let wait = FIRST_WAIT; !await process.ended(wait); wait = Math.min(2 * wait, LONGEST_WAIT)) {
     process.signal(SIGNALS.SIGKILL);
     killProcessesOf(id);
-    freezers.thawAll(id);
+    thawAll(freezers.folder(id));
   }
+}
+
+/** Lets all of a container go on, also what it has frozen itself. */
+function thawAll(folder: ControllerFolder | undefined): void {
+  if (folder !== undefined) eachCgroup(folder.path, (path) => thawFolder({ ...folder, path }));
 }

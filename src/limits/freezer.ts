@@ -4,7 +4,6 @@
  */
 import { readSmallFiles } from "../../ffi/files.ts";
 import { HostError } from "../errors.ts";
-import { eachCgroup } from "../plan/cgroup_tree.ts";
 import { readIfThere } from "../state/read.ts";
 import { type ControllerFolder, ControllerFolders } from "./controllers.ts";
 
@@ -23,20 +22,18 @@ export class Freezers {
 
   /** Whether this host has one. */
   get isThere(): boolean {
-    return this.#folders.find("freezer", "") !== undefined;
+    return this.folder("") !== undefined;
   }
 
   /** Whether a container stands still, or is about to. */
   isFrozen(id: string): boolean {
-    const folder = this.#folders.find("freezer", id);
+    const folder = this.folder(id);
     return folder !== undefined && isFolderFrozen(folder);
   }
 
   /** The same for many containers, which are looked at together. @returns the ids of those that do */
   frozenAmong(ids: readonly string[]): Set<string> {
-    const folders = ids.map((id) => this.#folders.find("freezer", id)).filter((folder) =>
-      folder !== undefined
-    );
+    const folders = ids.map((id) => this.folder(id)).filter((folder) => folder !== undefined);
     const states = readSmallFiles(
       folders.map(({ version, path }) => `${path}/${FILES[version].control}`),
       64,
@@ -50,7 +47,7 @@ export class Freezers {
    * @throws {HostError} when the kernel has no freezer, or a process cannot be stopped; then all of them go on
    */
   async freeze(id: string): Promise<void> {
-    const folder = this.#folders.find("freezer", id);
+    const folder = this.folder(id);
     if (folder === undefined) {
       throw new HostError({
         what: `cannot pause container ${id.slice(0, 12)}`,
@@ -74,18 +71,18 @@ export class Freezers {
 
   /** Lets a container go on; one that goes on, or has ended, is left alone. */
   thaw(id: string): void {
-    const folder = this.#folders.find("freezer", id);
+    const folder = this.folder(id);
     if (folder !== undefined) thawFolder(folder);
   }
 
-  /** The same, also for those of its processes that it has frozen itself. */
-  thawAll(id: string): void {
-    const folder = this.#folders.find("freezer", id);
-    if (folder !== undefined) eachCgroup(folder.path, (path) => thawFolder({ ...folder, path }));
+  /** The cgroup of a container that can be frozen; undefined when this host has no freezer. */
+  folder(id: string): ControllerFolder | undefined {
+    return this.#folders.find("freezer", id);
   }
 }
 
-function thawFolder(folder: ControllerFolder): void {
+/** Lets what is in a cgroup go on, if it stands still. */
+export function thawFolder(folder: ControllerFolder): void {
   if (!isFolderFrozen(folder)) return;
   const { control, thaw } = FILES[folder.version];
   try {
