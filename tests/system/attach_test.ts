@@ -2,14 +2,19 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { assertFailure } from "../support/containers.ts";
 import { detachedTest } from "../support/detached.ts";
 import { eventually } from "../support/eventually.ts";
-import { DHOW, type Host } from "../support/host.ts";
+import { DHOW } from "../support/host.ts";
+import {
+  followsWindow,
+  hasModes,
+  HOST_PROMPT,
+  hostShell,
+  isInterrupted,
+  LEAVE,
+  PROMPT,
+} from "../support/host_shell.ts";
 import { busyboxArchive } from "../support/images.ts";
 import { systemTest } from "../support/system_test.ts";
-import { KEYS, Terminal } from "../support/terminal.ts";
-
-const HOST_PROMPT = /# $/;
-const PROMPT = new RegExp("/ # (\u001b\\[6n)?$");
-const LEAVE = "\x10\x11";
+import type { Terminal } from "../support/terminal.ts";
 
 const ECHO = ["sh", "-c", "while read line; do echo got $line; echo err $line >&2; done; echo end; exit 5"];
 
@@ -123,14 +128,8 @@ detachedTest("attach to what does not run", async (it, host) => {
   assertFailure(await host.dhow(["attach", "--detach-keys", "ctrl-1", "box"]), 1, /these are no keys/);
 });
 
-async function hostShell(host: Host): Promise<{ terminal: Terminal; modes: string }> {
-  const terminal = new Terminal(host, ["sh"], { rows: 30, columns: 100 });
-  await terminal.see(HOST_PROMPT);
-  return { terminal, modes: await terminal.modes() };
-}
-
 async function restored(terminal: Terminal, modes: string): Promise<void> {
-  await eventually(async () => assertEquals(await terminal.modes(), modes));
+  await hasModes(terminal, modes);
   await terminal.type("echo back at $(hostname)\r", /back at testhost\r\n/);
 }
 
@@ -144,11 +143,8 @@ detachedTest(
     await terminal.type(`${DHOW} attach box\r`);
     await eventually(async () => assertStringIncludes(await terminal.modes(), "-icanon"));
     await terminal.type("stty size\r", /30 100\r\n/);
-    terminal.resize(41, 132);
-    await eventually(() => terminal.type("stty size\r", /41 132\r\n/));
-    terminal.resize(30, 100);
-    await terminal.type("sh -c 'echo start\"\"ed; sleep 1000'\r", /started\r\n/);
-    await terminal.type(KEYS.controlC, PROMPT);
+    await followsWindow(terminal);
+    await isInterrupted(terminal);
     await terminal.type("here=kept\r", PROMPT);
     await terminal.type(LEAVE, /read escape sequence/);
     await restored(terminal, modes);
@@ -172,11 +168,8 @@ detachedTest("exec -it has a terminal of its own, with the window's size", async
   await terminal.type(`${DHOW} exec -it box sh\r`, PROMPT);
   assertStringIncludes(await terminal.modes(), "-icanon");
   await terminal.type("stty size; tty; echo $TERM\r", /30 100\r\n\/dev\/pts\/\d+\r\nxterm\r\n/);
-  terminal.resize(41, 132);
-  await eventually(() => terminal.type("stty size\r", /41 132\r\n/));
-  terminal.resize(30, 100);
-  await terminal.type("sh -c 'echo start\"\"ed; sleep 1000'\r", /started\r\n/);
-  await terminal.type(KEYS.controlC, PROMPT);
+  await followsWindow(terminal);
+  await isInterrupted(terminal);
   await terminal.type("exit 3\r", HOST_PROMPT);
   await terminal.type("echo code $?\r", /code 3\r\n/);
   await restored(terminal, modes);

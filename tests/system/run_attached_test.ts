@@ -4,8 +4,17 @@ import { assertFailure } from "../support/containers.ts";
 import { type Detached, detachedTest } from "../support/detached.ts";
 import { eventually } from "../support/eventually.ts";
 import { DHOW, type Host } from "../support/host.ts";
+import {
+  followsWindow,
+  hasModes,
+  HOST_PROMPT,
+  hostShell,
+  isInterrupted,
+  LEAVE,
+  PROMPT,
+} from "../support/host_shell.ts";
 import type { RunOptions } from "../support/process.ts";
-import { KEYS, Terminal } from "../support/terminal.ts";
+import { Terminal } from "../support/terminal.ts";
 
 const RUN = ["run", "--network", "none"];
 
@@ -206,26 +215,18 @@ detachedTest(
   },
 );
 
-const HOST_PROMPT = /# $/;
-const PROMPT = new RegExp("/ # (\u001b\\[6n)?$");
-const LEAVE = "\x10\x11";
-
 detachedTest("with a terminal: the window's size, leaving it, coming back, its exit code", async (it) => {
-  await using terminal = new Terminal(it.host, ["sh"], { rows: 30, columns: 100 });
-  await terminal.see(HOST_PROMPT);
-  const modes = await terminal.modes();
+  const { terminal, modes } = await hostShell(it.host);
+  await using _terminal = terminal;
   const isBack = async (code: number) => {
-    await eventually(async () => assertEquals(await terminal.modes(), modes));
+    await hasModes(terminal, modes);
     await terminal.type("echo back with $?\r", new RegExp(`back with ${code}\r\n`));
   };
   await terminal.type(`${DHOW} ${RUN.join(" ")} -it --rm=false --name box busybox\r`, PROMPT);
   assertStringIncludes(await terminal.modes(), "-icanon");
   await terminal.type("stty size\r", /30 100\r\n/);
-  terminal.resize(41, 132);
-  await eventually(() => terminal.type("stty size\r", /41 132\r\n/));
-  terminal.resize(30, 100);
-  await terminal.type("sh -c 'echo start\"\"ed; sleep 1000'\r", /started\r\n/);
-  await terminal.type(KEYS.controlC, PROMPT);
+  await followsWindow(terminal);
+  await isInterrupted(terminal);
   await terminal.type("here=kept\r", PROMPT);
   await terminal.type(LEAVE, HOST_PROMPT);
   await isBack(0);
