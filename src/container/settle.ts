@@ -1,5 +1,6 @@
 /** What is to be done when a container with a monitor has ended, or its start was given up. */
 import { join } from "@std/path";
+import { DEFAULT_NETWORK } from "../network/endpoints.ts";
 import { stepDone } from "../plan/fault.ts";
 import { removeTree } from "../plan/undo.ts";
 import { EXIT_LOG_SIZE, EXIT_SIGINFO, EXIT_SIZE } from "../plan/monitor.ts";
@@ -7,6 +8,7 @@ import type { Database } from "../state/database.ts";
 import { containerState, type Paths } from "../state/paths.ts";
 import { bootId, identify, isAlive, isSelf, type ProcessIdentity } from "../state/process_identity.ts";
 import { carryOutJournal } from "./journal.ts";
+import { leaveNetworkBehind } from "./keeper.ts";
 import { startSleeper } from "./later.ts";
 import { getContainer, lookUpContainer, NOBODY } from "./records.ts";
 import { restartDelay } from "./restart.ts";
@@ -82,6 +84,12 @@ interface Context {
   readonly ownCommand: readonly string[];
 }
 
+/** What it takes to leave a network as well. */
+export interface EndContext extends Context {
+  /** This dhow's own command line for `recover`. */
+  readonly recoverCommand: readonly string[];
+}
+
 /** An owner that has only taken a container over to clean up after another: not for as long as it lives. */
 interface Cleaner extends ProcessIdentity {
   readonly cleans: true;
@@ -89,33 +97,80 @@ interface Cleaner extends ProcessIdentity {
 
 export const isCleaner = (owner: ProcessIdentity): owner is Cleaner => "cleans" in owner;
 
+/** A monitor that settles its container's end, having become a dhow: not to be disturbed. */
+interface Settler extends ProcessIdentity {
+  readonly settles: true;
+}
+
 /**
- * Takes over a container whose owner has ended, so that nobody else cleans up after it, or starts it, meanwhile.
+ * Takes over a container whose owner has ended, or has no more to do than to have it settled; so that nobody else cleans up after
+ * it, or starts it, meanwhile.
+ * @param from the owner
+ * @param to who is it from now on
  * @returns whether it could be taken over; if not, somebody else has
  */
-function takeOver(database: Database, id: string, dead: ProcessIdentity): boolean {
+function takeOver(database: Database, id: string, from: ProcessIdentity, to: Cleaner | Settler): boolean {
   return database.transaction(() => {
     const owner = lookUpContainer(database, id)?.owner;
-    if (owner === null || owner === undefined || owner.pid !== dead.pid) return false;
-    if (owner.startTime !== dead.startTime || owner.bootId !== dead.bootId) return false;
-    const cleaner: Cleaner = { ...identify(Deno.pid), cleans: true };
-    database.run("UPDATE containers SET owner = ? WHERE id = ?", JSON.stringify(cleaner), id);
+    if (owner === null || owner === undefined || owner.pid !== from.pid) return false;
+    if (owner.startTime !== from.startTime || owner.bootId !== from.bootId) return false;
+    if ("settles" in owner && isAlive(owner)) return false;
+    database.run("UPDATE containers SET owner = ? WHERE id = ?", JSON.stringify(to), id);
     return true;
   });
+}
+
+const cleaner = (): Cleaner => ({ ...identify(Deno.pid), cleans: true });
+
+/** Settles a container's end, as what its monitor has become; unless another command has taken that over. */
+export async function settleAsMonitor(context: EndContext, id: string): Promise<void> {
+  const self = identify(Deno.pid);
+  if (takeOver(context.database, id, self, { ...self, settles: true })) await settleEnd(context, id);
+}
+
+/**
+ * Settles a container's end in the place of its monitor, which would start another dhow for that. Does nothing if it has done so.
+ * @param owner the monitor, which has written down how the container ended
+ */
+export async function settleForMonitor(
+  context: EndContext,
+  id: string,
+  owner: ProcessIdentity,
+): Promise<void> {
+  if (!takeOver(context.database, id, owner, cleaner())) return;
+  stepDone();
+  await orGiveBack(context, id, owner, () => settleEnd(context, id));
+}
+
+async function settleEnd(context: EndContext, id: string): Promise<void> {
+  const { database, recoverCommand } = context;
+  const network = lookUpContainer(database, id)?.config.options.network;
+  await settle(context, id, { quick: true, mayRestart: true });
+  if (network === "bridge") leaveNetworkBehind(database, DEFAULT_NETWORK, recoverCommand);
+}
+
+/** If that fails, the next command tries it as well, however long this one lives. */
+async function orGiveBack(
+  { database }: Context,
+  id: string,
+  owner: ProcessIdentity,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    database.run("UPDATE containers SET owner = ? WHERE id = ?", JSON.stringify(owner), id);
+    throw error;
+  }
 }
 
 /** Settles a container whose owner was killed; see settle. Returns when that is done, whoever does it. */
 export async function settleAfter(context: Context, id: string, dead: ProcessIdentity): Promise<void> {
   const isOfThisBoot = dead.bootId === bootId();
-  if (takeOver(context.database, id, dead)) {
+  if (takeOver(context.database, id, dead, cleaner())) {
     stepDone();
-    try {
-      return await settle(context, id, { quick: false, mayRestart: isOfThisBoot });
-    } catch (error) {
-      // so that the next command tries it as well, however long this one lives
-      context.database.run("UPDATE containers SET owner = ? WHERE id = ?", JSON.stringify(dead), id);
-      throw error;
-    }
+    const how = { quick: false, mayRestart: isOfThisBoot };
+    return await orGiveBack(context, id, dead, () => settle(context, id, how));
   }
   await awaitCleaner(context.database, id);
 }

@@ -1,21 +1,15 @@
 import { SIGNALS } from "../../ffi/constants.ts";
 import { stepDone } from "../plan/fault.ts";
 import type { Database } from "../state/database.ts";
-import type { Paths } from "../state/paths.ts";
 import { ProcessHandle } from "../state/process_end.ts";
 import { killForSure } from "./end.ts";
 import { recordEvent } from "./events.ts";
 import { undoAll } from "./journal.ts";
 import { letGoOn } from "./pause.ts";
 import { type ContainerRecord, lookUpContainer, STOPPED } from "./records.ts";
-import { isCleaner, settleAfter } from "./settle.ts";
+import { type EndContext, isCleaner, readEnd, settleAfter, settleForMonitor } from "./settle.ts";
 
-export interface StopContext {
-  readonly database: Database;
-  readonly paths: Paths;
-  /** This dhow's own command line, without a command. */
-  readonly ownCommand: readonly string[];
-}
+export type StopContext = EndContext;
 
 /** How often to look whether a command that works on a container is through with it. */
 const LOOK_AGAIN_MS = 10;
@@ -121,10 +115,19 @@ export async function stopContainer(
     } else {
       await endProcess(context, record, signal, seconds);
       stepDone();
+      if (record.status === "running") await relieveMonitor(context, record);
       await awaitEnd(context, record);
       return;
     }
   }
+}
+
+/** Settles the end of a container's process itself, as soon as its monitor has written it down. */
+async function relieveMonitor(context: StopContext, { id, owner }: ContainerRecord): Promise<void> {
+  using monitor = ProcessHandle.open(owner);
+  if (monitor === undefined) return;
+  while (readEnd(context.paths, id) === undefined) if (await monitor.ended(LOOK_AGAIN_MS)) return;
+  await settleForMonitor(context, id, monitor.identity);
 }
 
 async function endProcess(

@@ -80,6 +80,30 @@ detachedTest("stop asks with the signal that was given, and kills after the time
   assertEquals(await it.dhow("stop", stubborn, id), `${stubborn}\n${id}`);
 });
 
+detachedTest(
+  "stop and rm -f settle a container's end without the dhow that its monitor starts",
+  async (it, host) => {
+    const own = host.file("dhow");
+    await host.succeed(["cp", DHOW, own]);
+    const start = async () => {
+      const flags = ["run", "-d", "--init", "--network", "none", "busybox", "sleep", "1000"];
+      const output = await host.run([own, ...flags]);
+      assertSuccess(output);
+      return output.stdout.trim();
+    };
+    const [one, two] = [await start(), await start()];
+    const monitors = [await it.monitor(one), await it.monitor(two)];
+    // what the monitors become does not end
+    await Deno.remove(host.path(own));
+    await host.write("dhow", "#!/bin/sh\nwhile :; do sleep 1; done\n", 0o755);
+    await it.dhow("stop", one);
+    assertEquals(await it.status(one), "Exited (143)");
+    await it.dhow("rm", "-f", two);
+    assertEquals(await it.dhow("ps", "-aq", "--no-trunc"), one);
+    assertEquals(host.processes().filter(({ pid }) => monitors.includes(pid)), []);
+  },
+);
+
 detachedTest("restart starts a container that runs anew, and one that does not", async (it) => {
   const id = await it.script("echo up; exec sleep 1000");
   const before = await it.monitor(id);
