@@ -104,8 +104,12 @@ function toRecord(row: Row): ContainerRecord {
 
 /** All containers, the newest first. */
 export function allContainers(database: Database): ContainerRecord[] {
-  return database.all<Row>("SELECT * FROM containers WHERE config IS NOT NULL ORDER BY created DESC, id")
-    .map(toRecord);
+  return database.all<Row>(
+    // a journal is long, and seldom needed
+    `SELECT id, name, image, status, owner, iif(process IS NULL, undo, '[]') AS undo, config, process, created, started, finished,
+      exit_code, error, restarts, restart_delay, stopped
+      FROM containers WHERE config IS NOT NULL ORDER BY created DESC, id`,
+  ).map(toRecord);
 }
 
 /** The container with an id; undefined when it is gone. */

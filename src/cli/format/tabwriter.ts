@@ -8,30 +8,26 @@ const GAP = 3;
  * @param minWidth of a cell; docker's usual
  */
 export function alignTabs(text: string, minWidth = MIN_WIDTH): string {
+  // in the usual text, each UTF-16 unit is a character
+  const isPlain = ASCII.test(text);
+  const widthOf = (cell: string) => isPlain ? cell.length : [...cell].length;
   const lines = text.split("\n").map((line) => line.split("\t"));
-  const widths = lines.map((): number[] => []);
   const columns = lines.reduce((most, cells) => Math.max(most, cells.length - 1), 0);
   for (let column = 0; column < columns; column++) {
-    for (let start = 0; start < lines.length; start++) {
-      if (!hasColumn(lines[start]!, column)) continue;
-      let end = start;
-      let width = minWidth;
-      while (end < lines.length && hasColumn(lines[end]!, column)) {
-        width = Math.max(width, widthOf(lines[end++]![column]!) + GAP);
+    for (let start = 0, end = 0; start < lines.length; start = end + 1) {
+      let width = minWidth - GAP;
+      for (end = start; end < lines.length && column < lines[end]!.length - 1; end++) {
+        width = Math.max(width, widthOf(lines[end]![column]!));
       }
-      for (let line = start; line < end; line++) widths[line]![column] = width;
-      start = end;
+      for (let index = start; index < end; index++) {
+        const cells = lines[index]!;
+        const cell = cells[column]!;
+        cells[column] = cell.padEnd(width + GAP + cell.length - widthOf(cell));
+      }
     }
   }
-  return lines.map((cells, line) => alignLine(cells, widths[line]!)).join("\n");
+  return lines.map((cells) => cells.join("")).join("\n");
 }
 
-const hasColumn = (cells: readonly string[], column: number) => column < cells.length - 1;
 // deno-lint-ignore no-control-regex -- all of ASCII
 const ASCII = /^[\x00-\x7f]*$/;
-const widthOf = (text: string) => ASCII.test(text) ? text.length : [...text].length;
-
-function alignLine(cells: readonly string[], widths: readonly number[]): string {
-  return cells.map((cell, column) => cell + " ".repeat(Math.max(0, (widths[column] ?? 0) - widthOf(cell))))
-    .join("");
-}

@@ -1,11 +1,11 @@
 /** Go's text/template, exec.go: a template used on a value, with Go's messages for what does not fit. */
 import type { Functions } from "./builtins.ts";
 import { Expressions } from "./expressions.ts";
-import type { Branch, Node } from "./nodes.ts";
+import type { Branch, Node, Pipeline } from "./nodes.ts";
 import type { ParsedTemplate } from "./parser.ts";
 import { formatValue } from "./print.ts";
 import { Scope } from "./scope.ts";
-import { GoMap, isTrue, List, type Value } from "./value.ts";
+import { GoMap, isTrue, List, Struct, type Value } from "./value.ts";
 
 /** Templates within templates and blocks within blocks; Go has 100,000. */
 const MAX_DEPTH = 600;
@@ -31,6 +31,13 @@ export function execute(
   const execution = new Execution(template, source, "", options);
   execution.list(template.body, value, new Scope(value));
   return execution.output.join("");
+}
+
+/** The name of the field that a pipeline consists of: `.Name`; undefined when there is more in it. */
+function onlyField({ commands, variables }: Pipeline): string | undefined {
+  const operand = commands[0]?.operands[0];
+  const isOnly = commands.length === 1 && commands[0]!.operands.length === 1 && variables.length === 0;
+  return isOnly && operand?.kind === "field" && operand.names.length === 1 ? operand.names[0] : undefined;
 }
 
 /** How a node ended: as usual, or by leaving the range around it. */
@@ -80,7 +87,7 @@ class Execution {
         this.#write(node, node.text);
         return undefined;
       case "action": {
-        const value = this.#expressions.pipeline(node.pipeline, dot, scope);
+        const value = this.#actionValue(node.pipeline, dot, scope);
         if (node.pipeline.variables.length === 0) {
           this.#write(node, value === undefined || value === null ? "<no value>" : formatValue(value));
         }
@@ -97,6 +104,14 @@ class Execution {
       default:
         return node.kind;
     }
+  }
+
+  /** Lists print hundreds of rows of fields, and nothing else: they need none of what an expression can do. */
+  #actionValue(pipeline: Pipeline, dot: Value, scope: Scope): Value {
+    const name = onlyField(pipeline);
+    const isField = name !== undefined && dot instanceof Struct && !Object.hasOwn(dot.methods, name) &&
+      dot.has(name);
+    return isField ? dot.get(name) : this.#expressions.pipeline(pipeline, dot, scope);
   }
 
   #condition({ kind, pipeline, body, otherwise = [] }: Branch, dot: Value, scope: Scope): Flow {
