@@ -41,6 +41,21 @@ detachedTest("exec joins all the namespaces and the cgroups of the container", a
   assertEquals((await running.output()).code, 0);
 });
 
+detachedTest("exec --privileged has all capabilities that there are", async (it) => {
+  const id = await it.start(["sleep", "1000"]);
+  const all = Deno.readTextFileSync("/proc/self/status").match(/CapBnd:\s*(\S+)/)?.[1];
+  const status = await it.dhow(
+    "exec",
+    "--privileged",
+    id,
+    "grep",
+    "-E",
+    "Cap(Prm|Eff|Bnd)",
+    "/proc/self/status",
+  );
+  assertEquals(status.match(/[0-9a-f]{16}/g), [all, all, all]);
+});
+
 detachedTest("exec in a container with a user namespace, and in one in the foreground", async (it, host) => {
   await it.named("box", undefined, ["--userns"]);
   const { stdout, stderr } = await exec(host, [

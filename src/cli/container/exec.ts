@@ -25,7 +25,7 @@ export const command: Command = {
       help: "set a variable; without =VALUE pass the caller's on",
     },
     { name: "env-file", value: "FILE", repeats: true, help: "set the variables that a file lists" },
-    { name: "privileged", help: "not yet" },
+    { name: "privileged", help: "with all capabilities: so far, every command in a container has them" },
     DETACH_KEYS,
   ],
   stopsAtFirst: true,
@@ -35,11 +35,6 @@ export const command: Command = {
     const wrong = (why: string) => new UsageError({ what, why, hint: "see: dhow exec --help" });
     const malformed = (why: string) => new OptionError({ what, why });
     if (name === undefined || words.length === 0) throw wrong("a CONTAINER and a COMMAND are needed");
-    if (options.flag("privileged")) {
-      throw wrong(
-        "there is no --privileged yet: a command has what its container has, which is all capabilities",
-      );
-    }
     const workingDir = options.text("workdir") || undefined;
     if (workingDir !== undefined && !workingDir.startsWith("/")) {
       const why = `the working directory ${JSON.stringify(workingDir)} is not an absolute path`;
