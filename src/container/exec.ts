@@ -194,9 +194,9 @@ export async function explain(
     new HostError({ what, why, ...(hint === undefined ? {} : { hint }) });
   switch (step) {
     case "joinCgroup":
-      return errno === ENOENT || errno === ENODEV
+      return (errno === ENOENT || errno === ENODEV) && !isAlive(container.process)
         ? notRunning(container)
-        : error("cannot join the container's cgroup");
+        : error("cannot join the container's cgroup", "see that /sys/fs/cgroup is mounted and writable");
     case "joinNamespaces":
       return errno === ESRCH ? notRunning(container) : error("cannot join the container's namespaces");
     case "makeProcess":

@@ -1,8 +1,16 @@
-import { dirname } from "@std/path";
+import { basename, dirname } from "@std/path";
 import { DatabaseSync } from "node:sqlite";
 import { HostError } from "../errors.ts";
 import { EVENT_SCHEMA } from "./event_schema.ts";
-import { databasePath, type Paths } from "./paths.ts";
+import {
+  containersFolder,
+  databasePath,
+  indexesFolder,
+  layersFolder,
+  type Paths,
+  volumesFolder,
+} from "./paths.ts";
+import { entriesIn } from "./read.ts";
 
 /** The schema that this dhow writes, as PRAGMA user_version. Each entry brings a database from one version to the next. */
 const MIGRATIONS: readonly string[] = [
@@ -155,6 +163,10 @@ const MIGRATIONS: readonly string[] = [
   `,
 ];
 
+/** What to do about a database that is lost. What runs goes on without it: a monitor ends its container with itself. */
+const BEGIN_ANEW =
+  "put dhow.db back, or move the whole folder away to begin anew; containers that run end with their dhow-monitor: see ps, and kill";
+
 /**
  * What of SQLite's troubles the user can do something about: the primary result code and its text (sqlite.org/rescode.html).
  * Errors of exec() have no code.
@@ -176,18 +188,24 @@ const HOST_PROBLEMS: readonly { readonly code: number; readonly text: string; re
     text: "database or disk is full",
     hint: "free some space, or choose another place with --root DIR",
   },
+  { code: 11, text: "database disk image is malformed", hint: BEGIN_ANEW },
+  { code: 26, text: "file is not a database", hint: BEGIN_ANEW },
 ];
+
+function problemOf(error: unknown) {
+  const { errcode, message } = error as { errcode?: number; message?: string };
+  return HOST_PROBLEMS.find(({ code, text }) =>
+    errcode === undefined ? text === message : code === (errcode & 0xff)
+  );
+}
 
 /** An error of SQLite's, in words, if the host is to blame for it. */
 function explain(error: unknown): unknown {
-  const { errcode, message } = error as { errcode?: number; message?: string };
-  const problem = HOST_PROBLEMS.find(({ code, text }) =>
-    errcode === undefined ? text === message : code === (errcode & 0xff)
-  );
+  const problem = problemOf(error);
   if (problem === undefined) return error;
   return new HostError({
     what: "cannot write dhow's database",
-    why: message ?? "",
+    why: (error as Error).message,
     hint: problem.hint,
     cause: error,
   });
@@ -199,6 +217,20 @@ function explained<T>(work: () => T): T {
   } catch (error) {
     throw explain(error);
   }
+}
+
+/** Everything below these folders belongs to the database beside them, and what it does not know there is removed. */
+const OWNED = [containersFolder, layersFolder, indexesFolder, volumesFolder];
+
+/** @throws {HostError} when a new database would have what is there already removed */
+function refuseStrangers(paths: Paths): void {
+  const full = OWNED.map((folder) => folder(paths)).filter((folder) => entriesIn(folder).length > 0);
+  if (full.length === 0) return;
+  throw new HostError({
+    what: `cannot begin a new database in "${paths.state}"`,
+    why: `there are ${full.map((folder) => basename(folder)).join(", ")} of one that is lost`,
+    hint: BEGIN_ANEW,
+  });
 }
 
 /**
@@ -232,12 +264,12 @@ export class Database {
       throw new HostError({
         what: `cannot open the database "${path}"`,
         why: cause instanceof Error ? cause.message : String(cause),
-        hint: "dhow needs to write there; --root DIR chooses another place",
+        hint: problemOf(cause)?.hint ?? "dhow needs to write there; --root DIR chooses another place",
         cause,
       });
     }
     const database = new Database(connection);
-    database.#migrate(path);
+    database.#migrate(paths);
     return database;
   }
 
@@ -245,14 +277,19 @@ export class Database {
     return (this.#connection.prepare("PRAGMA user_version").get() as { user_version: number }).user_version;
   }
 
-  #migrate(path: string): void {
-    if (this.#version() === MIGRATIONS.length) return;
+  #migrate(paths: Paths): void {
+    const path = databasePath(paths);
+    const found = explained(() => this.#version());
+    if (found === MIGRATIONS.length) return;
     // SQLite's time-out does not hold for two who change the journal's mode at once: one of them fails at once
     using folder = Deno.openSync(dirname(path));
     folder.lockSync(true);
     explained(() => this.#connection.exec("PRAGMA journal_mode = WAL"));
+    // once it is there, whatever else is must not outlive it
+    this.#connection.exec("PRAGMA synchronous = FULL");
     this.transaction(() => {
       const version = this.#version();
+      if (version === 0) refuseStrangers(paths);
       if (version > MIGRATIONS.length) {
         throw new HostError({
           what: `cannot use the database "${path}"`,
@@ -263,6 +300,8 @@ export class Database {
       for (const migration of MIGRATIONS.slice(version)) this.#connection.exec(migration);
       this.#connection.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
     });
+    this.#connection.exec("PRAGMA wal_checkpoint; PRAGMA synchronous = NORMAL");
+    folder.syncSync();
   }
 
   /**
