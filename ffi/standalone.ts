@@ -35,6 +35,7 @@ const NUMBERS: Readonly<Record<string, readonly [x86: number, arm: number]>> = {
   ftruncate: [77, 46],
   kill: [62, 129],
   fchown: [93, 55],
+  getpid: [39, 172],
   ioctl: [16, 29],
   nanosleep: [35, 101],
   openat: [257, 56],
@@ -51,6 +52,7 @@ const NUMBERS: Readonly<Record<string, readonly [x86: number, arm: number]>> = {
   unlinkat: [263, 35],
   setgroups: [116, 159],
   setns: [308, 268],
+  setpgid: [109, 154],
   setresgid: [119, 149],
   setresuid: [117, 147],
   setsid: [112, 157],
@@ -161,11 +163,6 @@ export class StandaloneProgram {
     const address = this.#arena.allocate(8 * values.length);
     values.forEach((value, index) => this.#arena.setWord(address + 8 * index, value));
     return address;
-  }
-
-  /** Where in the executable a word lies, in bytes. */
-  offsetOf(word: Word): number {
-    return 2 * pageOf(this.arch) + word.address - DATA_ADDRESS;
   }
 
   text(text: string): number {

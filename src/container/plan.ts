@@ -214,7 +214,7 @@ function childSteps(input: PlanInput): ChildStep[] {
     },
     {
       op: "execute",
-      why: input.init ? "start the program, and become the init that looks after it" : "become the program",
+      why: input.init ? "become an init, which starts the program and looks after it" : "become the program",
       args: process.args,
       env: process.env,
       init: input.init,

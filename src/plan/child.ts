@@ -47,7 +47,7 @@ import type { Pipe } from "../../ffi/process.ts";
 import { type Argument, Call, type CallOptions, CallTable } from "../../ffi/table.ts";
 import { ContainerRoot } from "./container_root.ts";
 import { executablePlaces } from "./executable_places.ts";
-import { AFTER_INIT_FD, becomeInit, type Init, INIT_MEMORY, keepInit } from "./init.ts";
+import { AFTER_INIT_FD, becomeInit, type Init, keepInit } from "./init.ts";
 import type { Partners } from "./partners.ts";
 import { type ChildStep, type JoinableKind, overlayOptions } from "./step.ts";
 
@@ -73,7 +73,7 @@ export interface ChildProgram {
   /** The call that opened the root, if there is one. */
   readonly root: Call | undefined;
   readonly table: CallTable;
-  /** The call that it stopped at, if it stopped: also that of the init's child. */
+  /** The call that it stopped at, if it stopped. */
   readonly failure: Call | undefined;
   /** Which step a call belongs to. */
   readonly stepOf: (call: Call) => ChildStep | undefined;
@@ -121,8 +121,7 @@ export function compileChild(
   // each word may be there several times: a program's name once for each place where it may lie, a path once for each folder
   const words = Math.max(...steps.map(longestWord)) * capacity;
   const arena = new Arena(
-    (meeting.init === undefined ? 0 : INIT_MEMORY + capacity * ENTRY_SIZE) + 256 * 1024 +
-      capacity * ENTRY_SIZE + 4 * texts + words,
+    256 * 1024 + capacity * ENTRY_SIZE + 4 * texts + words,
   );
   const table = new CallTable(arena, capacity);
   const compiler = new Compiler(table, meeting, stopAfter);
@@ -132,13 +131,12 @@ export function compileChild(
     compiler.compile(step);
     while (owners.length < table.length) owners.push(step);
   }
-  const execute = steps.find(({ op }) => op === "execute");
   return {
     table,
     get failure() {
-      return table.failure ?? compiler.initsChild?.failure;
+      return table.failure;
     },
-    stepOf: (call) => call.table === table ? owners[call.index] : execute,
+    stepOf: (call) => owners[call.index],
     terminal: compiler.terminal,
     root: compiler.root,
     attempts: compiler.attempts,
@@ -148,8 +146,6 @@ export function compileChild(
 class Compiler {
   terminal: Call | undefined;
   attempts: Call[] = [];
-  /** What the init's child does. */
-  initsChild: CallTable | undefined;
   #root: ContainerRoot | undefined;
   #slave: Call | undefined;
   /** What open-source has opened, by the places where it will be mounted. */
@@ -388,22 +384,17 @@ class Compiler {
     this.call("umask", [0o022]);
   }
 
-  #execute({ args, env, init: hasInit }: Extract<ChildStep, { op: "execute" }>): void {
+  #execute({ args, env, init }: Extract<ChildStep, { op: "execute" }>): void {
+    if (init) return becomeInit(this, args);
     const argv = this.arena.strings(args);
     const envp = this.arena.strings(env);
     const places = executablePlaces(args[0] ?? "", env);
-    const addTo = (table: Pick<CallTable, "call">) => {
-      places.forEach((place, index) => {
-        const isLast = index === places.length - 1;
-        const attempt = table.call("execve", [place, argv, envp], {
-          tolerate: isLast ? [] : [ENOENT, ENOTDIR, EACCES],
-        });
-        this.attempts.push(attempt);
+    places.forEach((place, index) => {
+      const isLast = index === places.length - 1;
+      const attempt = this.call("execve", [place, argv, envp], {
+        tolerate: isLast ? [] : [ENOENT, ENOTDIR, EACCES],
       });
-    };
-    const { init } = this.meeting;
-    if (!hasInit) return addTo(this);
-    if (init === undefined) throw new Error("there is no init to become");
-    this.initsChild = becomeInit(this.table, init, args, places.length, addTo);
+      this.attempts.push(attempt);
+    });
   }
 }

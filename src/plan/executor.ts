@@ -22,6 +22,7 @@ import { childStopsAfter, killSelf, stepDone, stopsBetweenSteps } from "./fault.
 import { type FileStep, isFileStep, makeFiles } from "./files.ts";
 import { runIp } from "./program.ts";
 import { attachLoop, type LoopDevice } from "./loop.ts";
+import type { InitStart } from "./init_start.ts";
 import type { Monitor } from "./monitored.ts";
 import type { Partners } from "./partners.ts";
 import {
@@ -139,6 +140,7 @@ class Execution {
   #child: { pid: number; pidfd: number; program: ChildProgram; exit: Promise<ExitStatus> } | undefined;
   #pipes: { readonly ready: Pipe; readonly go: Pipe } | undefined;
   #monitor: Monitor | undefined;
+  #init: InitStart | undefined;
   /** By the files that they stand for; open until the child has ended. */
   readonly #loops = new Map<string, LoopDevice>();
 
@@ -187,25 +189,24 @@ class Execution {
       const { Monitor } = await import("./monitored.ts");
       this.#monitor = new Monitor(step.monitor);
     }
-    const init = step.steps.some((each) => each.op === "execute" && each.init)
-      ? (await import("./init_program.ts")).makeInit()
-      : undefined;
+    const program = step.steps.find((each) => each.op === "execute");
+    if (program?.init === true) this.#init = new (await import("./init_start.ts")).InitStart(program);
     using partners = await openPartners(step);
-    const meeting = { ready, go, streams: this.#monitor?.streams, init, partners };
-    const program = compileChild(this.#withLoops(step.steps), meeting, childStopsAfter());
+    const meeting = { ready, go, streams: this.#monitor?.streams, init: this.#init?.init, partners };
+    const child = compileChild(this.#withLoops(step.steps), meeting, childStopsAfter());
     const flags = step.namespaces.reduce((bits, kind) => bits | CLONE_FLAGS[kind], 0);
-    const { pid, ended } = await this.#spawn(program, flags, meeting, partners);
+    const { pid, ended } = await this.#spawn(child, flags, meeting, partners);
     libcCall("close", go.reader);
-    if (init !== undefined) libcCall("close", init.fd); // the child has its own
+    this.#init?.handedOver();
     try {
       // The child waits for a byte that only comes after this is written down, and ends if this process ends before.
-      this.#child = { pid, pidfd: libcCall("pidfd_open", pid, 0), program, exit: ended };
+      this.#child = { pid, pidfd: libcCall("pidfd_open", pid, 0), program: child, exit: ended };
       const monitor = this.#monitor?.identity;
       if (monitor !== undefined) this.around.record({ undo: "kill", ...monitor });
       this.around.record({ undo: "kill", ...identify(pid) });
     } catch (error) {
       // it may have failed, and be gone, already
-      throw program.failure === undefined ? error : explainChildFailure(program, await ended);
+      throw child.failure === undefined ? error : explainChildFailure(child, await ended);
     }
   }
 
@@ -292,11 +293,13 @@ class Execution {
     const { pid, pidfd, program, exit } = this.#started();
     if (childStopsAfter() === undefined) this.#closePipes();
     else this.#awaitChild().catch(() => {}); // fault injection: it may still stop after its release
-    const ended = exit.then((status) => {
+    const ended = exit.then(async (status) => {
       this.#detachLoops();
       if (program.failure !== undefined) throw explainChildFailure(program, status);
+      const failure = await this.#init?.failureThatEnded();
+      if (failure !== undefined) throw failure;
       return status;
-    });
+    }).finally(() => this.#init?.close());
     return { pid, signal: (signal) => signalProcess(pidfd, signal), ended };
   }
 
@@ -310,6 +313,8 @@ class Execution {
     await monitor.settled();
     if (program.failure !== undefined) throw explainChildFailure(program, await exit);
     const identity = monitor.assertStarted();
+    const failure = await this.#init?.failure();
+    if (failure !== undefined) throw failure;
     this.#closePipes();
     this.#detachLoops();
     return {
@@ -319,6 +324,7 @@ class Execution {
         monitor.begin();
         libcCall("close", pidfd);
         monitor.close();
+        this.#init?.close();
       },
       abandon: () => this.abandon(),
     };
@@ -345,6 +351,7 @@ class Execution {
       }
       this.#monitor.close();
     }
+    this.#init?.close();
     this.#detachLoops();
   }
 }

@@ -85,7 +85,11 @@ export function explainChildFailure(program: ChildProgram, status: ExitStatus): 
       why: describeErrno(failed.errno),
     });
   }
-  if (step.op === "execute") return explainExecuteFailure(step, program.attempts);
+  // an init gets the program's arguments as well, and may be told first that they are too long
+  if (step.op === "execute" && step.init && failed.errno === E2BIG) {
+    return explainExecuteFailure(step, [failed]);
+  }
+  if (step.op === "execute" && !step.init) return explainExecuteFailure(step, program.attempts);
   return explainStepFailure(step, failed);
 }
 
@@ -181,6 +185,8 @@ function explainStepFailure(step: ChildStep, failed: Call): DhowError {
     }
     case "join-namespaces":
       return cannotJoin(step.kinds[0]!, step.container, failed.errno === ESRCH ? undefined : why);
+    case "execute":
+      return host("cannot become the container's init");
     case "change-directory":
       return new ImageError(explanation(`cannot change to the working directory "${step.path}"`));
     case "set-user":

@@ -1,27 +1,43 @@
 /**
- * The first process of a container that was started with --init: it hands signals on to the image's program, and takes the exit
- * statuses of whatever ends in the container. A standalone program (ffi/standalone.ts), handed in by a descriptor, so that the image
- * needs nothing. It has no signal handlers: all signals stay blocked, and it waits for them (rt_sigtimedwait(2)).
+ * The first process of a container that was started with --init: it starts the image's program, hands signals on to it, and takes
+ * the exit statuses of whatever ends in the container. A standalone program (ffi/standalone.ts), handed in by a descriptor, so that
+ * the image needs nothing. It has no signal handlers: all signals stay blocked, and it waits for them (rt_sigtimedwait(2)).
  */
-import { SIGNALS, WNOHANG } from "../../ffi/constants.ts";
+import { O_CLOEXEC, SIG_SETMASK, SIGNALS, TIOCSPGRP, WNOHANG } from "../../ffi/constants.ts";
 import { ANY_ERRNO } from "../../ffi/errno.ts";
-import { executableInMemory, Label, StandaloneProgram } from "../../ffi/standalone.ts";
+import { Label, StandaloneProgram } from "../../ffi/standalone.ts";
 import { Word } from "../../ffi/table.ts";
-import type { Init } from "./init.ts";
+import { INIT_FDS } from "./init.ts";
+import { attempt, executeFirst, type Execution, reportAndEnd, sizeOfExecution } from "./reporting.ts";
 
 const ANY = { tolerate: ANY_ERRNO };
 
-/** @throws {SystemCallError} when there can be no file in memory */
-export function makeInit(): Init {
-  const program = new StandaloneProgram(64, 4096);
-  const pidOffset = buildInit(program);
-  return { fd: executableInMemory("dhow-init", program.build()), pidOffset };
+/** The steps of its report: what failed. */
+export const INIT_STEPS = { makeProcess: 1, execute: 2 } as const;
+
+/** Where the program's process has its report; the init has none then. */
+const LAST_REPORT_FD = 4;
+
+/** @param arch the CPU that it is for; this one by default */
+export function initProgram(execution: Execution, arch?: string): Uint8Array<ArrayBuffer> {
+  const { calls, bytes } = sizeOfExecution(execution);
+  const program = new StandaloneProgram(64 + calls, 4096 + bytes, arch);
+  const everySignal = program.words(-1);
+  const reportFd = program.word(INIT_FDS.report);
+  const [failed, becoming] = [new Label(), new Label()];
+  const child = attempt(program, INIT_STEPS.makeProcess, failed, "clone", [SIGNALS.SIGCHLD, 0, 0, 0, 0]);
+  program.jumpIfEqual(child, 0, becoming);
+  program.call("close", [INIT_FDS.report], ANY);
+  lookAfter(program, child, everySignal);
+  program.place(becoming);
+  becomeProgram(program, execution, reportFd, failed);
+  program.place(failed);
+  reportAndEnd(program, reportFd);
+  return program.build();
 }
 
-/** @returns where in the executable the program's pid belongs */
-function buildInit(program: StandaloneProgram): number {
-  const child = program.word(0);
-  const everySignal = program.words(-1);
+/** Until the program ends: then it ends as that did. */
+function lookAfter(program: StandaloneProgram, child: ReturnType<typeof attempt>, everySignal: number): void {
   // wait(2): the low byte is the signal, with 128 for a core dump, the next one the exit code
   const status = program.words(0, 0);
   const signal = program.words(0, 0);
@@ -53,5 +69,23 @@ function buildInit(program: StandaloneProgram): number {
   program.place(signalled);
   program.add(signal, 128);
   program.call("exit_group", [new Word(signal)]);
-  return program.offsetOf(child);
+}
+
+/** What the init's child does. */
+function becomeProgram(
+  program: StandaloneProgram,
+  execution: Execution,
+  reportFd: Word,
+  failed: Label,
+): void {
+  program.call("dup3", [INIT_FDS.report, LAST_REPORT_FD, O_CLOEXEC]);
+  program.call("close", [INIT_FDS.report]);
+  program.store(reportFd, LAST_REPORT_FD);
+  // a group of its own, in the foreground of the terminal if there is one: what is typed there is the program's alone
+  const self = program.word(0);
+  program.store(self, program.call("getpid", []));
+  program.call("setpgid", [0, 0]);
+  program.call("ioctl", [0, TIOCSPGRP, self.address], ANY);
+  program.call("rt_sigprocmask", [SIG_SETMASK, program.words(0), 0, 8]);
+  executeFirst(program, INIT_STEPS.execute, execution, failed);
 }

@@ -14,9 +14,9 @@ import {
   joinerProgram,
   type JoinSetup,
   type JoinStep,
-  REPORT_SIZE,
   TERMINAL,
 } from "./joiner.ts";
+import { REPORT_SIZE } from "./reporting.ts";
 
 /** Why the program does not run. */
 export interface JoinFailure {

@@ -33,16 +33,23 @@ import {
   TIOCSWINSZ,
   WEXITED,
 } from "../../ffi/constants.ts";
-import { ANY_ERRNO, EACCES, EAGAIN, ENODEV, ENOENT, ENOTDIR } from "../../ffi/errno.ts";
+import { ANY_ERRNO, EAGAIN, ENODEV } from "../../ffi/errno.ts";
 import { Label, StandaloneProgram } from "../../ffi/standalone.ts";
-import { DATA_ADDRESS } from "../../ffi/standalone_code.ts";
 import { type Argument, type Call, Word } from "../../ffi/table.ts";
-import { executablePlaces } from "./executable_places.ts";
 import { CLOSED, HAS_COME, waitFor } from "./pollfd.ts";
+import {
+  attempt,
+  ERRNO,
+  executeFirst,
+  REPORT_SIZE,
+  reportAndEnd,
+  sizeOfExecution,
+  STEP,
+} from "./reporting.ts";
 
 /** Numbers of its descriptors. */
 export const JOINER_FDS = {
-  /** Where records go: see REPORT. Closed when the program is executed. */
+  /** Where records go (reporting.ts). Closed when the program is executed. */
   report: 3,
   /** A pidfd of the container's first process. */
   container: 4,
@@ -57,12 +64,7 @@ const LAST_REPORT_FD = 8;
 /** Where the joiner itself is, until it is executed. */
 export const JOINER_PROGRAM_FD = 9;
 
-/** A record of the report: errno and a step, as words of 64 bits. */
-export const REPORT_SIZE = 16;
-const ERRNO = DATA_ADDRESS;
-const STEP = DATA_ADDRESS + 8;
-
-/** What failed; and, without an errno, that the terminal can be taken from the keeper. */
+/** The steps of its report: what failed; and, without an errno, that the terminal can be taken from the keeper. */
 export const JOIN_STEPS = {
   start: 1,
   joinCgroup: 2,
@@ -114,18 +116,17 @@ export function joinerProgram(setup: JoinSetup): Uint8Array<ArrayBuffer> {
 
 class JoinerBuilder {
   readonly #program: StandaloneProgram;
-  readonly #places: readonly string[];
   readonly #failed = new Label();
   readonly #reportFd: Word;
   readonly #noSignals: number;
 
   constructor(readonly setup: JoinSetup) {
-    const { args, env, cgroups, cwd, user } = setup;
-    this.#places = executablePlaces(args[0] ?? "", env);
-    const words = [...args, ...env, ...cgroups, ...this.#places, cwd];
-    const bytes = words.reduce((sum, word) => sum + 3 * word.length + 16, 0) + 4 * user.additionalGids.length;
-    const calls = 160 + 6 * cgroups.length + 8 * this.#places.length;
-    this.#program = new StandaloneProgram(calls, bytes + DRAINED + 4096);
+    const { cgroups, cwd, user } = setup;
+    const execution = sizeOfExecution(setup);
+    const bytes = [...cgroups, cwd].reduce((sum, word) => sum + 3 * word.length + 16, 0) +
+      4 * user.additionalGids.length;
+    const calls = 150 + 6 * cgroups.length + execution.calls;
+    this.#program = new StandaloneProgram(calls, bytes + execution.bytes + DRAINED + 4096);
     this.#reportFd = this.#program.word(JOINER_FDS.report);
     this.#noSignals = this.#program.words(0);
   }
@@ -141,17 +142,13 @@ class JoinerBuilder {
     this.#join();
     this.#becomeProgram();
     program.place(this.#failed);
-    program.call("write", [this.#reportFd, ERRNO, REPORT_SIZE], ANY);
-    program.call("exit_group", [1]);
+    reportAndEnd(program, this.#reportFd);
     return program.build();
   }
 
   /** Adds a call whose failure is reported, and ends the process. */
   #attempt(step: JoinStep, name: string, parameters: readonly Argument[]): Call {
-    this.#program.store(STEP, JOIN_STEPS[step]);
-    const call = this.#program.call(name, parameters, ANY);
-    this.#program.jumpIfLess(call, 0, this.#failed);
-    return call;
+    return attempt(this.#program, JOIN_STEPS[step], this.#failed, name, parameters);
   }
 
   /** The keeper, which shares its descriptors with the joiner until that has ended. */
@@ -325,30 +322,6 @@ class JoinerBuilder {
     this.#attempt("setUser", "setresgid", [user.gid, user.gid, user.gid]);
     this.#attempt("setUser", "setresuid", [user.uid, user.uid, user.uid]);
     this.#attempt("makeProcess", "rt_sigprocmask", [SIG_SETMASK, this.#noSignals, 0, 8]);
-    this.#execute();
-  }
-
-  /** As `execute` of child.ts; the errno that tells most is reported. */
-  #execute(): void {
-    const program = this.#program;
-    const argv = program.texts(this.setup.args);
-    const envp = program.texts(this.setup.env);
-    const errno = new Word(ERRNO);
-    const telling = program.word(0);
-    const done = new Label();
-    program.store(STEP, JOIN_STEPS.execute);
-    for (const place of this.#places) {
-      const next = new Label();
-      program.call("execve", [place, argv, envp], ANY);
-      program.jumpIfEqual(errno, ENOENT, next);
-      program.jumpIfEqual(errno, ENOTDIR, next);
-      program.store(telling.address, errno);
-      program.jumpIfEqual(errno, EACCES, next);
-      program.jump(done);
-      program.place(next);
-    }
-    program.place(done);
-    program.jumpIfEqual(telling, 0, this.#failed);
-    program.store(ERRNO, telling);
+    executeFirst(program, JOIN_STEPS.execute, this.setup, this.#failed);
   }
 }

@@ -48,56 +48,6 @@ detachedTest(
   },
 );
 
-systemTest("--init: the program is a child of an init, whose exit code is the program's", async (host) => {
-  const init = ["--init"];
-  assertEquals(await busyboxShell(host, "echo $$; cat /proc/1/cmdline | head -c 9", init), "2\ndhow-init");
-  const code = async (script: string) => (await runBusybox(host, ["sh", "-c", script], init)).code;
-  assertEquals([await code("exit 0"), await code("exit 42"), await code("exit 255")], [0, 42, 255]);
-  assertEquals([await code("kill -9 $$"), await code("kill -TERM $$"), await code("kill -ABRT $$")], [
-    137,
-    143,
-    134,
-  ]);
-  const signals = await busyboxOutput(host, ["grep", "^Sig[BI]", "/proc/self/status"], init);
-  assertEquals(signals, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
-  assertEquals(await busyboxOutput(host, ["ls", "/proc/self/fd"], init), "0\n1\n2\n3\n");
-  assertFailure(await runBusybox(host, ["no-such-program"], init), 127, /cannot find the command/);
-  assertFailure(await runBusybox(host, ["/etc"], init), 126, /cannot execute/);
-});
-
-systemTest("--init reaps what other processes leave behind", async (host) => {
-  const script =
-    'for i in 1 2 3; do (true & exec true) & wait; done; sleep 0.1; grep -l "^State:.Z" /proc/[0-9]*/status || true';
-  assertEquals(await busyboxShell(host, script, ["--init"]), "");
-});
-
-detachedTest(
-  "--init hands signals on, also to a program that a process 1 would not have heard of",
-  async (it) => {
-    const container = await it.start(["sleep", "1000"], ["--init", "--user", "1000"]);
-    await it.dhow("kill", "-s", "TERM", container);
-    assertEquals(await it.dhow("wait", container), "143");
-    await it.dhow("start", container);
-    await it.dhow("stop", "-t", "30", container);
-    assertEquals(await it.inspect(container, "{{.State.ExitCode}} {{.HostConfig.Init}}"), "143 true");
-  },
-);
-
-detachedTest("--init: what is typed at a terminal goes to the program, once", async (it, host) => {
-  const script = "trap 'echo got' INT; trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done";
-  const container = await it.start(["sh", "-c", script], ["--init", "-t"]);
-  await eventually(async () => assertMatch(await it.dhow("logs", container), /ready/));
-  const pid = await it.inspect(container, "{{.State.Pid}}");
-  const status = await host.shell(`cat /proc/${pid}/stat`);
-  const foreground = status.slice(status.lastIndexOf(")") + 2).split(" ")[5];
-  const group = status.slice(status.lastIndexOf(")") + 2).split(" ")[2];
-  assert(foreground !== group && foreground !== "-1", status);
-  await it.dhow("kill", "-s", "INT", container);
-  await eventually(async () => assertMatch(await it.dhow("logs", container), /got/));
-  await it.dhow("stop", container);
-  assertEquals((await it.dhow("logs", container)).match(/got/g)?.length, 1);
-});
-
 detachedTest(
   "--pid host shows the host's processes, and all that the container has started end with it",
   async (it, host) => {

@@ -3,30 +3,17 @@ import { CODE_ADDRESS, standaloneCode } from "../../../ffi/standalone_code.ts";
 import { executableInMemory, Label, StandaloneProgram } from "../../../ffi/standalone.ts";
 import { libcCall } from "../../../ffi/table.ts";
 import { tableWalker } from "../../../ffi/machine_code.ts";
-
-/** What starts a program of another CPU; undefined when that is not installed. */
-function emulator(arch: string): string[] | undefined {
-  if (arch === Deno.build.arch) return [];
-  const path = `/usr/bin/qemu-${arch}-static`;
-  try {
-    Deno.statSync(path);
-    return [path];
-  } catch {
-    return undefined;
-  }
-}
+import { eachCpu as onEachCpu } from "../../support/emulator.ts";
 
 const ANY = { tolerate: Array.from({ length: 64 }, (_, errno) => errno) };
 
-/** A program on each CPU that can be tried here. */
 function eachCpu(name: string, test: (make: () => StandaloneProgram, run: Run) => void): void {
-  for (const arch of ["x86_64", "aarch64"]) {
-    const prefix = emulator(arch);
-    Deno.test(`${arch}: ${name}`, () => {
-      if (prefix === undefined) return; // what its bytes are is compared below
-      test(() => new StandaloneProgram(64, 64 << 10, arch), (program, stdin) => run(prefix, program, stdin));
-    });
-  }
+  // of the ones that cannot be tried here, the bytes are compared below
+  onEachCpu(
+    name,
+    (arch, prefix) =>
+      test(() => new StandaloneProgram(64, 64 << 10, arch), (program, stdin) => run(prefix, program, stdin)),
+  );
 }
 
 type Run = (program: StandaloneProgram, stdin?: string) => { code: number; stdout: string };

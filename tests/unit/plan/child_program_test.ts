@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { O_CLOEXEC } from "../../../ffi/constants.ts";
 import { ENOENT } from "../../../ffi/errno.ts";
 import { executablePlaces } from "../../../src/plan/executable_places.ts";
 import { childSteps, samplePlan } from "../container/sample.ts";
@@ -81,4 +82,16 @@ Deno.test("the longest words that an image can bring find room", () => {
     env: [`A=${word}`, "PATH=/bin"],
     init: false,
   }]);
+});
+
+Deno.test("with an init, only what has memory of its own starts the program: the child itself makes no process", () => {
+  const { calls } = record(childSteps(samplePlan({ options: { init: true } })));
+  const names = calls.map(({ name }) => name);
+  assertEquals(names.at(-1), "execveat");
+  assertEquals(names.filter((name) => ["clone", "execve"].includes(name)), []);
+  const closing = calls.findLast(({ name }) => name === "close_range");
+  const kept = calls.slice(0, calls.indexOf(closing!)).filter(({ name }) => name === "dup3").slice(-2);
+  // the init's own executable, closed by its execution, and its report
+  assertEquals(kept.map(({ args }) => args.slice(1)), [[4, O_CLOEXEC], [3, 0]]);
+  assertEquals(closing!.args, [5, 0xffffffff, 0]);
 });

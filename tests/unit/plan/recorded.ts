@@ -24,6 +24,8 @@ export const MEETING = {
   partners: { pidfd: () => 108, sharedMemory: () => 109 },
 };
 
+const INIT = { program: 110, report: 111 };
+
 /** Compiles steps into a table that nobody walks, and lists its calls. */
 export function record(steps: readonly ChildStep[], stopAfter?: number): Recording {
   const calls: RecordedCall[] = [];
@@ -34,9 +36,11 @@ export function record(steps: readonly ChildStep[], stopAfter?: number): Recordi
     return call;
   };
   try {
+    const hasInit = steps.some((step) => step.op === "execute" && step.init);
+    const meeting = hasInit ? { ...MEETING, init: INIT } : MEETING;
     const program = stopAfter === undefined
-      ? compileChild(steps, MEETING)
-      : compileChild(steps, MEETING, stopAfter);
+      ? compileChild(steps, meeting)
+      : compileChild(steps, meeting, stopAfter);
     const words = (address: Argument | undefined, count: number) => {
       if (typeof address !== "number") throw new TypeError("not an address");
       return Array.from({ length: count }, (_, index) => program.table.arena.word(address + index * 8));
