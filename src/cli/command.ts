@@ -181,7 +181,7 @@ export function helpText(verb: string, command: Command): string {
     const flag = `${short === undefined ? "    " : `-${short}, `}--${name}${
       value === undefined ? "" : ` ${value}`
     }`;
-    return `  ${flag.padEnd(28)} ${help}`;
+    return `  ${flag.padEnd(27)}  ${help}`;
   });
   return `Usage: dhow ${verb} ${command.usage}\n\n${command.summary}\n\nOptions:\n${rows.join("\n")}\n`;
 }

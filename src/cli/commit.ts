@@ -5,9 +5,8 @@ import {
   type ParentImage,
 } from "../container/commit.ts";
 import { recordEvent } from "../container/events.ts";
-import { findContainer } from "../container/records.ts";
+import { findContainer, isRunning } from "../container/records.ts";
 import { whilePaused } from "../container/pause.ts";
-import { isRunning } from "../container/tree_view.ts";
 import { findRunning } from "../container/running.ts";
 import { ImageError, UsageError } from "../errors.ts";
 import { interruptible } from "../image/interrupt.ts";
@@ -42,8 +41,9 @@ export const command: Command = {
     const { database, paths } = session;
     const store = storeOf(session);
     const found = findContainer(database, name);
-    const container = isRunning(found)
-      ? committedRunning(findRunning(database, found.id, "cannot commit"), found)
+    const runs = isRunning(found);
+    const container = runs
+      ? committedRunning(findRunning(found, "cannot commit"), found)
       : committedStopped(database, found);
     using parent = await openParent(store, container.image, paths.state);
     const work = { container, parent, paths };
@@ -52,7 +52,7 @@ export const command: Command = {
       message: options.text("message"),
       changes: options.list("change"),
     };
-    const pauses = isRunning(found) && (!options.isGiven("pause") || options.flag("pause"));
+    const pauses = runs && (!options.isGiven("pause") || options.flag("pause"));
     const { id } = await interruptible(
       `cannot commit ${JSON.stringify(name)}`,
       (signal) =>

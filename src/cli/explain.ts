@@ -9,15 +9,18 @@ import { type ImageEtc, type PartnersOfStart, prepare, type RunnableImage } from
 import { UsageError } from "../errors.ts";
 import { archivedFiles } from "../image/files/archived.ts";
 import { assertRunnableHere } from "../image/config.ts";
+import { mergeHealthcheck } from "../image/healthcheck.ts";
 import { isSourcePath } from "../image/source/location.ts";
 import { openSource } from "../image/source/open.ts";
 import type { ImageStore, StoredImage } from "../image/store/store.ts";
 import { imagineEndpoint } from "../network/endpoints.ts";
-import { type Archive, explain } from "../plan/explain.ts";
+import { explain } from "../plan/explain.ts";
+import type { Archive } from "../plan/explain_archive.ts";
 import { commandLine } from "../plan/shell.ts";
 import type { Lower } from "../rootfs/overlay.ts";
 import { pathsUnder, volumeData } from "../state/paths.ts";
 import { type Command, type GlobalOptions, helpText, parse, withHelp } from "./command.ts";
+import { healthRemarks } from "./explain_health.ts";
 import { print } from "./output.ts";
 import { readRunOptions, RUN_OPTIONS } from "./run_options.ts";
 import { openSession } from "./session.ts";
@@ -51,7 +54,9 @@ export const command: Command = {
     const { mounts } = settleMounts(options.mounts, image.config.volumes ?? [], newId, inherited);
     const paths = pathsUnder(workFolder);
     const plan = prepare({ id, options, image, endpoint, paths, mounts, partners, fillsVolumes: true });
-    print(explain({ title: commandLine("dhow", ...args), workFolder, archive, plan }));
+    const { config } = image;
+    const remarks = healthRemarks(mergeHealthcheck(options.healthcheck, config.healthcheck), config.shell);
+    print(explain({ title: commandLine("dhow", ...args), workFolder, archive, plan, remarks }));
     return 0;
   },
 };

@@ -2,8 +2,7 @@ import { UsageError } from "../errors.ts";
 import { recordEvent } from "../container/events.ts";
 import { exportContainer, exportStopped } from "../container/export.ts";
 import { findRunning } from "../container/running.ts";
-import { findContainer } from "../container/records.ts";
-import { isRunning } from "../container/tree_view.ts";
+import { findContainer, isRunning } from "../container/records.ts";
 import { type ArchiveWork, writeArchive } from "./archive_output.ts";
 import type { Command } from "./command.ts";
 import { lowerOf } from "./container/lower_of.ts";
@@ -41,7 +40,7 @@ export const command: Command = {
 async function exporter(session: Session, name: string): Promise<ArchiveWork> {
   const found = findContainer(session.database, name);
   if (isRunning(found)) {
-    const running = findRunning(session.database, found.id, "cannot export");
+    const running = findRunning(found, "cannot export");
     return (sink, signal) => exportContainer(running, sink, signal);
   }
   const lower = await lowerOf(session, found);

@@ -4,7 +4,7 @@ import { describeErrno, EIO, EPIPE } from "../../ffi/errno.ts";
 import { libcCall, tryLibcCall } from "../../ffi/table.ts";
 import { DhowError, HostError, UsageError } from "../errors.ts";
 import { log } from "../log.ts";
-import { CONTROL, MONITOR_FDS, STREAMS } from "../plan/monitor.ts";
+import { CONTROL, MONITOR_FDS, STREAMS } from "../plan/monitor_layout.ts";
 import type { Database } from "../state/database.ts";
 import type { Paths } from "../state/paths.ts";
 import { ProcessHandle } from "../state/process_end.ts";

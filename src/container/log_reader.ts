@@ -1,5 +1,5 @@
 /** What a container has written, from the records of its log (src/plan/log_records.ts). */
-import { LOG_HEADER } from "../plan/monitor.ts";
+import { LOG_HEADER } from "../plan/monitor_layout.ts";
 import { logEnd, type LogRecord, readRecord } from "../plan/log_records.ts";
 
 /** The names of a log's files, the newest first. */

@@ -1,7 +1,6 @@
 import { DhowError, HostError } from "../errors.ts";
 import { Freezers } from "../limits/freezer.ts";
-import { isAlive } from "../state/process_identity.ts";
-import type { ContainerRecord } from "./records.ts";
+import { type ContainerRecord, isRunning } from "./records.ts";
 
 /** @throws {DhowError} in docker's words, when it does not run or stands still already */
 export async function pauseContainer(container: ContainerRecord): Promise<void> {
@@ -67,17 +66,12 @@ export function refusePaused({ id, name }: Pick<ContainerRecord, "id" | "name">,
   });
 }
 
-function assertRunning({ id, status, process }: ContainerRecord): void {
-  if (isRunning({ status, process })) return;
+function assertRunning(container: ContainerRecord): void {
+  if (isRunning(container)) return;
   throw new DhowError({
-    what: `Container ${id.slice(0, 12)} is not running`,
+    what: `Container ${container.id.slice(0, 12)} is not running`,
     why: "only one that runs can be paused",
   });
-}
-
-/** Whether its first process is there. */
-export function isRunning({ status, process }: Pick<ContainerRecord, "status" | "process">): boolean {
-  return (status === "running" || status === "foreground") && isAlive(process);
 }
 
 /** A frozen process takes no signal on cgroup v1: after one that is to end it, it goes on, as with docker. */

@@ -1,5 +1,5 @@
 /** What dhow remembers of containers. */
-import type { ProcessIdentity } from "../state/process_identity.ts";
+import { isAlive, type ProcessIdentity } from "../state/process_identity.ts";
 import type { Database } from "../state/database.ts";
 import { DhowError } from "../errors.ts";
 import type { ImageConfig } from "../image/config.ts";
@@ -57,6 +57,11 @@ export interface ContainerRecord {
   readonly restartDelay: number;
   /** One of STOPPED. */
   readonly stopped: number;
+}
+
+/** Whether its first process is there. */
+export function isRunning({ status, process }: Pick<ContainerRecord, "status" | "process">): boolean {
+  return (status === "running" || status === "foreground") && isAlive(process);
 }
 
 /**

@@ -3,7 +3,7 @@ import { ImageError, messagesOf, MissingTargetError } from "../errors.ts";
 import { log } from "../log.ts";
 import { allocateEndpoint, DEFAULT_NETWORK } from "../network/endpoints.ts";
 import { makeNetwork } from "../network/lifecycle.ts";
-import { execute } from "../plan/executor.ts";
+import { execute } from "../plan/execute.ts";
 import { stepDone } from "../plan/fault.ts";
 import type { Plan } from "../plan/step.ts";
 import type { Database } from "../state/database.ts";

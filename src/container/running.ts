@@ -11,10 +11,9 @@ import { SystemCallError } from "../../ffi/errno.ts";
 import { cloneWalking, STACK_SIZE, waitForExit } from "../../ffi/process.ts";
 import { CallTable, libcCall } from "../../ffi/table.ts";
 import { DhowError, HostError } from "../errors.ts";
-import type { Undo } from "../plan/step.ts";
-import type { Database } from "../state/database.ts";
 import { isAlive, type ProcessIdentity } from "../state/process_identity.ts";
 import { readIfThere } from "../state/read.ts";
+import type { ContainerRecord } from "./records.ts";
 
 /** A container whose program runs. */
 export interface RunningContainer {
@@ -28,57 +27,21 @@ export interface RunningContainer {
   readonly hasUserXattrs: boolean;
 }
 
-interface ContainerRow {
-  readonly id: string;
-  readonly name: string;
-  readonly image: string;
-  readonly undo: string;
-}
-
 /**
- * Finds a running container by its id, its name, or the start of its id.
+ * What is needed of a container that runs.
  * @param what how errors name the work: `cannot export`
- * @throws {DhowError} when there is none, or it is not up yet
+ * @throws {DhowError} when its program does not run
  */
-export function findRunning(database: Database, wanted: string, what: string): RunningContainer {
-  const subject = `${what} ${JSON.stringify(wanted)}`;
-  const { id, name, image, undo } = findRow(database, wanted, subject);
-  const journal = JSON.parse(undo) as Undo[];
-  const process = journal.findLast((entry) => entry.undo === "kill");
-  const root = process && isAlive(process) ? rootMount(process.pid, id) : undefined;
-  if (process === undefined || root === undefined) {
+export function findRunning({ id, name, image, process }: ContainerRecord, what: string): RunningContainer {
+  const root = process !== null && isAlive(process) ? rootMount(process.pid, id) : undefined;
+  if (process === null || root === undefined) {
     throw new DhowError({
-      what: subject,
+      what: `${what} ${JSON.stringify(name)}`,
       why: "its program does not run (yet, or any more), or has gone to another root directory",
       hint: "try again while it runs",
     });
   }
   return { id, name, image, process, hasUserXattrs: root.includes("userxattr") };
-}
-
-function findRow(database: Database, wanted: string, subject: string): ContainerRow {
-  const exact = database.all<ContainerRow>(
-    "SELECT id, name, image, undo FROM containers WHERE id = ? OR name = ? ORDER BY id = ? DESC",
-    wanted,
-    wanted,
-    wanted,
-  );
-  const found = exact.length > 0 || !/^[0-9a-f]{1,63}$/.test(wanted)
-    ? exact.slice(0, 1)
-    : database.all<ContainerRow>(
-      "SELECT id, name, image, undo FROM containers WHERE id BETWEEN ? AND ? LIMIT 2",
-      wanted,
-      `${wanted}g`,
-    );
-  const [row, second] = found;
-  if (second !== undefined) {
-    throw new DhowError({ what: subject, why: "several ids start like that", hint: "give more of the id" });
-  }
-  if (row === undefined) {
-    const hint = "a container is there as long as its dhow run is";
-    throw new DhowError({ what: subject, why: "there is no container of that name or id", hint });
-  }
-  return row;
 }
 
 /**

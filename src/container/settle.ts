@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { DEFAULT_NETWORK } from "../network/endpoints.ts";
 import { stepDone } from "../plan/fault.ts";
 import { removeTree } from "../plan/undo.ts";
-import { EXIT_LOG_SIZE, EXIT_SIGINFO, EXIT_SIZE } from "../plan/monitor.ts";
+import { EXIT_LOG_SIZE, EXIT_SIGINFO, EXIT_SIZE } from "../plan/monitor_layout.ts";
 import type { Database } from "../state/database.ts";
 import { containerState, type Paths } from "../state/paths.ts";
 import { bootId, identify, isAlive, isSelf, type ProcessIdentity } from "../state/process_identity.ts";

@@ -3,7 +3,8 @@ import { DhowError, ImageError, messagesOf, MissingTargetError } from "../errors
 import { log } from "../log.ts";
 import { allocateEndpoint, DEFAULT_NETWORK } from "../network/endpoints.ts";
 import { makeNetwork } from "../network/lifecycle.ts";
-import { type DetachedChild, executeDetached } from "../plan/executor.ts";
+import { executeDetached } from "../plan/execute.ts";
+import type { DetachedChild } from "../plan/executor.ts";
 import { stepDone } from "../plan/fault.ts";
 import type { MonitorSetup, Plan } from "../plan/step.ts";
 import { identify, isSelf } from "../state/process_identity.ts";

@@ -10,7 +10,7 @@ import { identify, isAlive } from "../state/process_identity.ts";
 import { arrangeMounts } from "../rootfs/mounts.ts";
 import type { Lower } from "../rootfs/overlay.ts";
 import { findSources } from "./mount_sources.ts";
-import { type ContainerRecord, getContainer, NOBODY } from "./records.ts";
+import { type ContainerRecord, getContainer, isRunning, NOBODY } from "./records.ts";
 import { findRunning } from "./running.ts";
 import { type RootView, viewRoot } from "./root_view.ts";
 
@@ -24,11 +24,6 @@ export interface ViewOptions {
   readonly lower: (container: ContainerRecord) => Promise<Lower>;
 }
 
-/** A container that runs is seen as its own first process sees it: with all that is mounted in it. */
-export function isRunning({ status }: ContainerRecord): boolean {
-  return status === "running" || status === "foreground";
-}
-
 /**
  * Opens a container's root, does some work with it, and looks afterwards whether the container has been started, has ended or was
  * removed meanwhile: then the work was in vain.
@@ -40,20 +35,20 @@ export async function withRoot<T>(
   options: ViewOptions,
   work: (root: number) => Promise<T>,
 ): Promise<T> {
-  if (isRunning(container)) return await withRunning(context, container, options, work);
+  if (isRunning(container)) return await withRunning(container, options, work);
   return options.isWritable
     ? await withLocked(context, container, options, work)
     : await withStopped(context, container, options, work);
 }
 
+/** A container that runs is seen as its own first process sees it: with all that is mounted in it. */
 async function withRunning<T>(
-  { database }: { readonly database: Database },
-  { id }: ContainerRecord,
+  container: ContainerRecord,
   { what }: ViewOptions,
   work: (root: number) => Promise<T>,
 ): Promise<T> {
   // before it has a root of its own, that of its process is the host's
-  const { process } = findRunning(database, id, what);
+  const { process } = findRunning(container, what);
   const root = libcCall("openat", AT_FDCWD, `/proc/${process.pid}/root`, O_PATH | O_DIRECTORY | O_CLOEXEC);
   try {
     // only now is it certain that the root is that of the container, not of another process with its pid

@@ -7,15 +7,8 @@ import { spawnWalking } from "../../ffi/spawn.ts";
 import { executableInMemory } from "../../ffi/standalone.ts";
 import { CallTable, libcCall, tryLibcCall } from "../../ffi/table.ts";
 import { HostError } from "../errors.ts";
-import {
-  JOIN_STEPS,
-  JOINER_FDS,
-  JOINER_PROGRAM_FD,
-  joinerProgram,
-  type JoinSetup,
-  type JoinStep,
-  TERMINAL,
-} from "./joiner.ts";
+import { joinerProgram, type JoinSetup } from "./joiner.ts";
+import { JOIN_STEPS, JOINER_FDS, JOINER_PROGRAM_FD, type JoinStep, TERMINAL } from "./joiner_layout.ts";
 import { REPORT_SIZE } from "./reporting.ts";
 
 /** Why the program does not run. */

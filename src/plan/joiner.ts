@@ -1,12 +1,13 @@
 /**
  * What brings one more program into a running container. It is a standalone program (ffi/standalone.ts), because a process that joins
- * the namespaces of others can be looked into by them: it has nothing of dhow's in its memory, and no descriptors but those below.
+ * the namespaces of others can be looked into by them: it has nothing of dhow's in its memory, and no descriptors but its own
+ * (joiner_layout.ts).
  *
- * There are three processes. The keeper stays on the host, and tells by its own end how the program ended; it is no part of dhow's
- * job, so that a dhow that is stopped, or killed, leaves no zombie in the container, which could not end then. The joiner, its child,
- * joins the cgroups and the namespaces, opens the terminal, and makes the program's process, which is the keeper's child too: a pid
- * namespace is joined by one's children. Until it executes the program, that process cannot be traced (CVE-2016-9962), and its root
- * is the container's.
+ * There are three processes. The keeper (joiner_keeper.ts) stays on the host, and tells by its own end how the program ended; it is no
+ * part of dhow's job, so that a dhow that is stopped, or killed, leaves no zombie in the container, which could not end then. The
+ * joiner, its child, joins the cgroups and the namespaces, opens the terminal, and makes the program's process, which is the keeper's
+ * child too: a pid namespace is joined by one's children. Until it executes the program, that process cannot be traced
+ * (CVE-2016-9962), and its root is the container's.
  */
 import {
   AT_EMPTY_PATH,
@@ -19,8 +20,6 @@ import {
   O_NONBLOCK,
   O_RDWR,
   O_WRONLY,
-  P_ALL,
-  PIDFD_SIGNAL_PROCESS_GROUP,
   PR_SET_DUMPABLE,
   PR_SET_NAME,
   RESOLVE_NO_SYMLINKS,
@@ -31,12 +30,12 @@ import {
   TIOCSCTTY,
   TIOCSPTLCK,
   TIOCSWINSZ,
-  WEXITED,
 } from "../../ffi/constants.ts";
-import { ANY_ERRNO, EAGAIN, ENODEV } from "../../ffi/errno.ts";
+import { ANY_ERRNO, ENODEV } from "../../ffi/errno.ts";
 import { Label, StandaloneProgram } from "../../ffi/standalone.ts";
 import { type Argument, type Call, Word } from "../../ffi/table.ts";
-import { CLOSED, HAS_COME, waitFor } from "./pollfd.ts";
+import { DRAINED, Keeper } from "./joiner_keeper.ts";
+import { JOIN_STEPS, JOINER_FDS, type JoinStep, LAST_REPORT_FD } from "./joiner_layout.ts";
 import {
   attempt,
   ERRNO,
@@ -46,42 +45,6 @@ import {
   sizeOfExecution,
   STEP,
 } from "./reporting.ts";
-
-/** Numbers of its descriptors. */
-export const JOINER_FDS = {
-  /** Where records go (reporting.ts). Closed when the program is executed. */
-  report: 3,
-  /** A pidfd of the container's first process. */
-  container: 4,
-  /** With a terminal, what dhow does with it: see TERMINAL. With a leash, its other end. */
-  control: 5,
-  master: 6,
-} as const;
-/** A pidfd of the program's process. */
-const PROGRAM_FD = 7;
-/** Where the program's process has its `report`. */
-const LAST_REPORT_FD = 8;
-/** Where the joiner itself is, until it is executed. */
-export const JOINER_PROGRAM_FD = 9;
-
-/** The steps of its report: what failed; and, without an errno, that the terminal can be taken from the keeper. */
-export const JOIN_STEPS = {
-  start: 1,
-  joinCgroup: 2,
-  joinNamespaces: 3,
-  openNull: 4,
-  openTerminal: 5,
-  makeProcess: 6,
-  takeTerminal: 7,
-  changeDirectory: 8,
-  setUser: 9,
-  execute: 10,
-  terminalReady: 11,
-} as const;
-export type JoinStep = keyof typeof JOIN_STEPS;
-
-/** What is written to the control pipe once dhow has the terminal's master. Its end hangs the terminal up. */
-export const TERMINAL = { taken: "a", leftAlone: "d" } as const;
 
 /** What is to be run, and where. */
 export interface JoinSetup {
@@ -107,9 +70,6 @@ const LAST_FD = 0xffffffff;
 const NULL_DEVICE = 1 + 3 * 2 ** 32;
 const STATX_SIZE = 256;
 const STATX_RDEV = 128;
-/** Bytes of a terminal's output that nobody reads, at a time. */
-const DRAINED = 1024;
-
 export function joinerProgram(setup: JoinSetup): Uint8Array<ArrayBuffer> {
   return new JoinerBuilder(setup).build();
 }
@@ -137,7 +97,7 @@ class JoinerBuilder {
     program.call("prctl", [PR_SET_NAME, "dhow-exec", 0, 0, 0]);
     const child = this.#attempt("start", "clone", [CLONE_FILES | SIGNALS.SIGCHLD, 0, 0, 0, 0]);
     program.jumpIfEqual(child, 0, joiner);
-    this.#keep(child);
+    new Keeper(program, this.#failed).keep(child, this.setup);
     program.place(joiner);
     this.#join();
     this.#becomeProgram();
@@ -149,89 +109,6 @@ class JoinerBuilder {
   /** Adds a call whose failure is reported, and ends the process. */
   #attempt(step: JoinStep, name: string, parameters: readonly Argument[]): Call {
     return attempt(this.#program, JOIN_STEPS[step], this.#failed, name, parameters);
-  }
-
-  /** The keeper, which shares its descriptors with the joiner until that has ended. */
-  #keep(joiner: Call): void {
-    const program = this.#program;
-    const { report, control, master } = JOINER_FDS;
-    const status = program.word(0);
-    program.store(STEP, JOIN_STEPS.start);
-    program.call("wait4", [joiner, status.address, 0, 0], ANY);
-    const goesOn = new Label();
-    program.jumpIfEqual(status, 0, goesOn);
-    // it has said why itself, unless it was killed
-    program.jump(this.#failed);
-    program.place(goesOn);
-    for (const fd of [0, 1, 2, report]) program.call("close", [fd], ANY);
-    if (this.setup.terminal !== undefined) this.#watchTerminal(control, master);
-    else if (this.setup.leash === true) this.#watchLeash(control);
-    const siginfo = program.words(...Array(16).fill(0));
-    program.call("waitid", [P_ALL, 0, siginfo, WEXITED, 0], ANY);
-    // siginfo_t: si_code after two ints; si_status after si_pid and si_uid (waitid(2))
-    const [code, result] = [new Word(siginfo + 8), new Word(siginfo + 24)];
-    const exited = new Label();
-    const CLD_EXITED = 1;
-    program.jumpIfEqual(code, CLD_EXITED, exited);
-    program.add(result.address, 128);
-    program.place(exited);
-    program.call("exit_group", [result]);
-  }
-
-  /** Until the program has ended: hangs the terminal up if dhow dies, and reads it in its place if dhow has left it alone. */
-  #watchTerminal(control: number, master: number): void {
-    const program = this.#program;
-    const polled = program.words(CLOSED, waitFor(PROGRAM_FD), CLOSED);
-    const [onControl, onProgram, onMaster] = [new Word(polled), new Word(polled + 8), new Word(polled + 16)];
-    const said = program.word(0);
-    const byte = program.word(0);
-    const drained = program.words(...Array(DRAINED / 8).fill(0));
-    const [loop, understand, hangUp, notControl] = [new Label(), new Label(), new Label(), new Label()];
-    const [nothing, notMaster] = [new Label(), new Label()];
-    program.store(onControl.address, waitFor(control));
-    // the program may end at once: the terminal must still be there when dhow comes for it
-    program.jump(understand);
-    program.place(loop);
-    program.call("ppoll", [polled, 3, 0, 0, 0], ANY);
-    program.jumpIfLess(onControl, HAS_COME, notControl);
-    program.place(understand);
-    program.store(said.address, program.call("read", [control, byte.address, 1], ANY));
-    program.jumpIfLess(said, 1, hangUp);
-    program.jumpIfEqual(byte, TERMINAL.taken.charCodeAt(0), notControl);
-    program.store(onMaster.address, waitFor(master));
-    program.store(onControl.address, CLOSED);
-    program.jump(notControl);
-    program.place(hangUp);
-    program.call("close", [master], ANY);
-    program.store(onControl.address, CLOSED);
-    program.place(notControl);
-    program.jumpIfLess(onMaster, HAS_COME, notMaster);
-    program.jumpIfLess(program.call("read", [master, drained, DRAINED], ANY), 0, nothing);
-    program.jump(notMaster);
-    program.place(nothing);
-    program.jumpIfEqual(new Word(ERRNO), EAGAIN, notMaster);
-    program.store(onMaster.address, CLOSED);
-    program.place(notMaster);
-    program.jumpIfLess(onProgram, HAS_COME, loop);
-  }
-
-  /** Until the program has ended: kills it, and what is in its process group, if dhow lets go. */
-  #watchLeash(control: number): void {
-    const program = this.#program;
-    const polled = program.words(waitFor(control), waitFor(PROGRAM_FD));
-    const [onControl, onProgram] = [new Word(polled), new Word(polled + 8)];
-    const [loop, notControl] = [new Label(), new Label()];
-    program.place(loop);
-    program.call("ppoll", [polled, 2, 0, 0, 0], ANY);
-    program.jumpIfLess(onControl, HAS_COME, notControl);
-    program.store(onControl, CLOSED);
-    // before Linux 6.9 there is no such flag
-    const flags = [PIDFD_SIGNAL_PROCESS_GROUP, 0];
-    for (const flag of flags) {
-      program.call("pidfd_send_signal", [PROGRAM_FD, SIGNALS.SIGKILL, 0, flag], ANY);
-    }
-    program.place(notControl);
-    program.jumpIfLess(onProgram, HAS_COME, loop);
   }
 
   #join(): void {
@@ -252,7 +129,7 @@ class JoinerBuilder {
     const flags = CLONE_PARENT | CLONE_PIDFD | SIGNALS.SIGCHLD;
     const child = this.#attempt("makeProcess", "clone", [flags, 0, pidfd.address, 0, 0]);
     program.jumpIfEqual(child, 0, becoming);
-    this.#attempt("makeProcess", "dup3", [pidfd, PROGRAM_FD, O_CLOEXEC]);
+    this.#attempt("makeProcess", "dup3", [pidfd, JOINER_FDS.program, O_CLOEXEC]);
     program.call("exit_group", [0]);
     program.place(becoming);
   }

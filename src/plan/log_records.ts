@@ -1,5 +1,5 @@
 /** The records of a container's log, as the monitor writes them (monitor.ts). */
-import { LOG_HEADER } from "./monitor.ts";
+import { LOG_HEADER } from "./monitor_layout.ts";
 
 /** What the container wrote at once. */
 export interface LogRecord {

@@ -3,6 +3,8 @@ import { Arena } from "../../ffi/arena.ts";
 import { AT_FDCWD, O_CLOEXEC, O_RDONLY, O_RDWR } from "../../ffi/constants.ts";
 import { EBUSY } from "../../ffi/errno.ts";
 import { libcCall, tryLibcCall } from "../../ffi/table.ts";
+import { resolve } from "@std/path";
+import type { ChildStep } from "./step.ts";
 
 /** ioctl(2) requests of linux/loop.h; LOOP_CONFIGURE came with Linux 5.8. */
 const LOOP_CTL_GET_FREE = 0x4c82;
@@ -64,5 +66,31 @@ function tryOpen(path: string, other: number): number {
   } catch (error) {
     libcCall("close", other);
     throw error;
+  }
+}
+
+/** The loop devices of a container's image. */
+export class LoopDevices {
+  readonly #byFile = new Map<string, LoopDevice>();
+
+  /** @throws {SystemCallError} when that is not possible */
+  attach(files: readonly string[]): void {
+    for (const file of files) this.#byFile.set(file, attachLoop(file));
+  }
+
+  /** The child's steps, with the devices in place of the files that they stand for. */
+  inPlaceOfFiles(steps: readonly ChildStep[]): readonly ChildStep[] {
+    if (this.#byFile.size === 0) return steps;
+    return steps.map((step) => {
+      if (step.op !== "mount-index") return step;
+      const device = (file: string) => this.#byFile.get(resolve(step.folder, file))?.path ?? file;
+      return { ...step, index: device(step.index), devices: step.devices.map(device) };
+    });
+  }
+
+  /** They go with their last mount. */
+  detach(): void {
+    for (const loop of this.#byFile.values()) loop[Symbol.dispose]();
+    this.#byFile.clear();
   }
 }

@@ -9,7 +9,9 @@ import { type CallTable, libcCall, tryLibcCall, Word } from "../../ffi/table.ts"
 import { HostError } from "../errors.ts";
 import { identify, type ProcessIdentity } from "../state/process_identity.ts";
 import { logEnd } from "./log_records.ts";
-import { becomeMonitor, CONTROL, MONITOR_CALLS, monitorProgram } from "./monitor.ts";
+import { monitorProgram } from "./monitor.ts";
+import { CONTROL } from "./monitor_layout.ts";
+import { becomeMonitor, MONITOR_CALLS } from "./monitor_start.ts";
 import type { MonitorSetup } from "./step.ts";
 
 /** A monitor that is about to be, and the descriptors that dhow has for it. */

@@ -14,3 +14,19 @@ export function commandLine(...words: readonly string[]): string {
 export function indent(lines: readonly string[], by = "  "): string[] {
   return lines.map((line) => line === "" ? "" : `${by}${line}`);
 }
+
+/** A sentence as a comment. */
+export function comment(why: string): string[] {
+  return [`# ${why[0]?.toUpperCase()}${why.slice(1)}.`];
+}
+
+/**
+ * A command with a here-document. What ends it is a line that it does not have itself: else an image could end it, and go on
+ * in sh.
+ */
+export function document(command: string, lines: readonly string[]): string[] {
+  const taken = new Set(lines.flatMap((line) => line.split("\n")));
+  let end = "END";
+  for (let number = 2; taken.has(end); number++) end = `END${number}`;
+  return [`${command} <<'${end}'`, ...lines, end];
+}

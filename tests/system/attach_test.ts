@@ -93,8 +93,10 @@ detachedTest("attach passes signals on, unless it is told not to", async (it, ho
   await eventually(async () => assertEquals((await host.dhow(["logs", "box"])).stdout, "up\n"));
   await using deaf = host.spawnDhow(["attach", "--sig-proxy=false", "box"]);
   await using attached = host.spawnDhow(["attach", "box"]);
+  // they may not have come so far that they read what is written, and that signals are caught
   await eventually(async () => {
-    // it may not have come so far that it catches them
+    const files = await host.succeed(["ls", "-l", `/proc/${await deaf.hostPid()}/fd`]);
+    assertMatch(files, /\/containers\/[0-9a-f]+\/log\n/);
     assertMatch(
       await host.succeed(["cat", `/proc/${await attached.hostPid()}/status`]),
       /SigCgt:\s*[0-9a-f]*[2367abef][0-9a-f]{2}\n/,

@@ -1,7 +1,6 @@
 import { healthOf } from "../../container/health.ts";
-import { isRunning } from "../../container/pause.ts";
 import { processConfig } from "../../container/process_config.ts";
-import { type ContainerRecord, findContainer } from "../../container/records.ts";
+import { type ContainerRecord, findContainer, isRunning } from "../../container/records.ts";
 import { DEFAULT_NETWORK, networkOf, networkRow } from "../../network/endpoints.ts";
 import { hardwareAddress } from "../../network/steps.ts";
 import { formatAddress, gatewayOf } from "../../network/subnet.ts";

@@ -3,7 +3,7 @@ import { LineAssembler, type LogLine, LogReader } from "../../container/log_read
 import { followLog } from "../../container/log_watch.ts";
 import { logPath } from "../../container/settle.ts";
 import { HostError, UsageError } from "../../errors.ts";
-import { STREAMS } from "../../plan/monitor.ts";
+import { STREAMS } from "../../plan/monitor_layout.ts";
 import { ProcessHandle } from "../../state/process_end.ts";
 import type { Command } from "../command.ts";
 import { openSession } from "../session.ts";

@@ -1,8 +1,8 @@
-import { isRunning } from "../../container/pause.ts";
 import {
   allContainers,
   type ContainerRecord,
   findContainer,
+  isRunning,
   seekContainer,
 } from "../../container/records.ts";
 import { type Usage, UsageReader } from "../../limits/usage.ts";

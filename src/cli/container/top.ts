@@ -1,7 +1,6 @@
 import { recordEvent } from "../../container/events.ts";
-import { isRunning } from "../../container/pause.ts";
 import { listProcesses } from "../../container/process_list.ts";
-import { findContainer } from "../../container/records.ts";
+import { findContainer, isRunning } from "../../container/records.ts";
 import { DhowError } from "../../errors.ts";
 import { processesOf } from "../../limits/processes.ts";
 import type { Command } from "../command.ts";

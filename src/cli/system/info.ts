@@ -1,6 +1,5 @@
 import config from "../../../deno.json" with { type: "json" };
-import { allContainers } from "../../container/records.ts";
-import { isRunning } from "../../container/pause.ts";
+import { allContainers, isRunning } from "../../container/records.ts";
 import { UsageError } from "../../errors.ts";
 import { cgroupVersion, hierarchies } from "../../limits/cgroup.ts";
 import { readConfiguration, readIfThere } from "../../state/read.ts";

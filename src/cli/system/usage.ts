@@ -1,5 +1,4 @@
-import { allContainers } from "../../container/records.ts";
-import { isRunning } from "../../container/pause.ts";
+import { allContainers, isRunning } from "../../container/records.ts";
 import { allVolumes, volumeSize } from "../../container/volumes.ts";
 import { sizesIn } from "../container/sizes.ts";
 import type { Session } from "../session.ts";

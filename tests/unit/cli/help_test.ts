@@ -1,35 +1,9 @@
-import { assert, assertEquals } from "@std/assert";
-import { command as commit } from "../../../src/cli/commit.ts";
-import { command as inspectContainer } from "../../../src/cli/container/inspect.ts";
-import { command as pause } from "../../../src/cli/container/pause.ts";
-import { command as unpause } from "../../../src/cli/container/unpause.ts";
-import { command as port } from "../../../src/cli/container/port.ts";
-import { command as pruneContainers } from "../../../src/cli/container/prune.ts";
-import { command as stats } from "../../../src/cli/container/stats.ts";
-import { command as top } from "../../../src/cli/container/top.ts";
-import { command as update } from "../../../src/cli/container/update.ts";
-import { command as df } from "../../../src/cli/system/df.ts";
-import { command as events } from "../../../src/cli/system/events.ts";
-import { command as info } from "../../../src/cli/system/info.ts";
-import { command as pruneSystem } from "../../../src/cli/system/prune.ts";
-import { command as explain } from "../../../src/cli/explain.ts";
-import { command as exportCommand } from "../../../src/cli/export.ts";
-import { command as history } from "../../../src/cli/image/history.ts";
-import { command as inspectImage } from "../../../src/cli/image/inspect.ts";
-import { command as images } from "../../../src/cli/image/list.ts";
-import { command as load } from "../../../src/cli/image/load.ts";
-import { command as prune } from "../../../src/cli/image/prune.ts";
-import { command as pull } from "../../../src/cli/image/pull.ts";
-import { command as push } from "../../../src/cli/image/push.ts";
-import { command as rmi } from "../../../src/cli/image/remove.ts";
-import { command as tag } from "../../../src/cli/image/tag.ts";
-import { command as inspect } from "../../../src/cli/inspect.ts";
-import { command as importCommand } from "../../../src/cli/import.ts";
-import { command as login } from "../../../src/cli/login.ts";
-import { command as logout } from "../../../src/cli/logout.ts";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { parse, withHelp } from "../../../src/cli/command.ts";
+import { COMMANDS, type Entry } from "../../../src/cli/commands.ts";
 import { main } from "../../../src/cli/main.ts";
-import { command as save } from "../../../src/cli/save.ts";
-import { command as run } from "../../../src/cli/run.ts";
+import { OptionError } from "../../../src/errors.ts";
+import { RUN_OPTIONS } from "../../../src/cli/run_options.ts";
 
 /** Runs dhow's command line in this process. */
 async function dhow(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
@@ -49,78 +23,54 @@ async function dhow(...args: string[]): Promise<{ code: number; stdout: string; 
   }
 }
 
-const COMMANDS = {
-  run,
-  explain,
-  images,
-  load,
-  save,
-  commit,
-  export: exportCommand,
-  import: importCommand,
-  history,
-  inspect,
-  pull,
-  push,
-  login,
-  logout,
-  rmi,
-  tag,
-  pause,
-  unpause,
-  top,
-  stats,
-  port,
-  update,
-  events,
-  info,
-  "container inspect": inspectContainer,
-  "container prune": pruneContainers,
-  "system df": df,
-  "system prune": pruneSystem,
-  "image history": history,
-  "image inspect": inspectImage,
-  "image load": load,
-  "image ls": images,
-  "image prune": prune,
-  "image pull": pull,
-  "image push": push,
-  "image rm": rmi,
-  "image tag": tag,
-};
+/** All verbs, also those of groups. */
+const VERBS: readonly (readonly [verb: string, entry: Entry])[] = Object.entries(COMMANDS).flatMap(
+  ([verb, entry]) =>
+    "verbs" in entry
+      ? Object.entries(entry.verbs).map(([second, each]) => [`${verb} ${second}`, each] as const)
+      : [[verb, entry] as const],
+);
 
-for (const [verb, command] of Object.entries(COMMANDS)) {
+for (const [verb, entry] of VERBS) {
+  const { command } = await entry.load();
+
   Deno.test(`dhow ${verb} --help lists all of its options, on standard output`, async () => {
     const { code, stdout, stderr } = await dhow(...verb.split(" "), "--help");
     assertEquals((await dhow("help", ...verb.split(" "))).stdout, stdout);
     assertEquals([code, stderr], [0, ""]);
-    assert(stdout.startsWith(`Usage: dhow ${verb} ${command.usage}`));
+    assert(stdout.startsWith(`Usage: dhow ${verb} ${command.usage}`.trimEnd()), stdout);
     for (const { name, help, isHidden = false } of command.options) {
       assertEquals(stdout.includes(`--${name} `) && stdout.includes(help), !isHidden, name);
     }
   });
+
+  Deno.test(`dhow ${verb} takes each option that its --help lists, and no other`, async () => {
+    const { stdout } = await dhow(...verb.split(" "), "--help");
+    const rows = [...stdout.matchAll(/^ {2}(?:-(\S), | {4})--([\w-]+)( \S+)?  /gm)];
+    assertEquals(rows.length, stdout.split("Options:\n")[1]?.trimEnd().split("\n").length, stdout);
+    for (const [row, short, name, value] of rows) {
+      for (const spelled of [`--${name}`, ...(short === undefined ? [] : [`-${short}`])]) {
+        const words = value === undefined ? [spelled] : [spelled, "1"];
+        const { options, args } = parse(verb, withHelp(command.options), [...words, "x"], true);
+        assertEquals([options.isGiven(name!), args], [true, ["x"]], row);
+      }
+    }
+    assertThrows(() => parse(verb, withHelp(command.options), ["--no-such-option"]), OptionError);
+  });
 }
+
+Deno.test("dhow explain run --help lists the options of run", async () => {
+  const { stdout } = await dhow("explain", "run", "--help");
+  for (const { name, isHidden = false } of RUN_OPTIONS) {
+    assertEquals(stdout.includes(`--${name} `), !isHidden, name);
+  }
+});
 
 Deno.test("dhow --help lists the commands and the options before them", async () => {
   const { code, stdout, stderr } = await dhow("--help");
   assertEquals([code, stderr], [0, ""]);
-  for (
-    const word of [
-      "run",
-      "explain",
-      "load",
-      "images",
-      "save",
-      "import",
-      "export",
-      "commit",
-      "version",
-      "--root DIR",
-      "--debug",
-      "--version",
-      "--help",
-    ]
-  ) {
+  const verbs = Object.entries(COMMANDS).filter(([, entry]) => !("isHidden" in entry)).map(([verb]) => verb);
+  for (const word of [...verbs, "--root DIR", "--debug", "--version", "--help"]) {
     assert(stdout.includes(` ${word} `), word);
   }
   assertEquals((await dhow("help")).stdout, stdout);

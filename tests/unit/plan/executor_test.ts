@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { CommandError, HostError, ImageError } from "../../../src/errors.ts";
-import { execute, type Surroundings } from "../../../src/plan/executor.ts";
+import { execute } from "../../../src/plan/execute.ts";
+import type { Surroundings } from "../../../src/plan/executor.ts";
 import type { ChildStep, HostStep, Undo } from "../../../src/plan/step.ts";
 import { isAlive } from "../../../src/state/process_identity.ts";
 

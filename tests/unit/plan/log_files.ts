@@ -1,4 +1,4 @@
-import { LOG_HEADER } from "../../../src/plan/monitor.ts";
+import { LOG_HEADER } from "../../../src/plan/monitor_layout.ts";
 
 const ENCODER = new TextEncoder();
 

@@ -1,5 +1,6 @@
 import { childSteps, samplePlan } from "../container/sample.ts";
-import { type Archive, explain } from "../../../src/plan/explain.ts";
+import { explain } from "../../../src/plan/explain.ts";
+import type { Archive } from "../../../src/plan/explain_archive.ts";
 import { lastCommand } from "../../../src/plan/explain_child.ts";
 import type { Choice } from "../container/sample.ts";
 

@@ -1,0 +1,110 @@
+/** Steps on the host, and their undo, as the commands of a script of explain.ts. */
+import { commandLine, document, indent, quote } from "./shell.ts";
+import { CHILD, type HostStep, type Plan, type Undo } from "./step.ts";
+
+/** A file in the script's own folder. */
+export function script(name: string, lines: readonly string[]): string[] {
+  return document(`cat >"$work/${name}"`, lines);
+}
+
+/** The commands that do a step; none for the child's start. */
+export function hostCommands(step: HostStep): string[] {
+  switch (step.do) {
+    case "attach-loops":
+      throw new Error("an image is explained with its layers unpacked");
+    case "make-directory":
+      return [`mkdir -p -m ${step.mode.toString(8)} ${quote(step.path)}`];
+    case "write-file":
+      return document(`cat >${quote(step.path)}`, step.text.replace(/\n$/, "").split("\n"));
+    case "make-cgroups":
+      return step.folders.flatMap(({ path, settings }) => [
+        commandLine("mkdir", path),
+        ...settings.map(({ file, value }) => `echo ${quote(value)} >${quote(`${path}/${file}`)}`),
+      ]);
+    case "start-child":
+      return [];
+    case "map-ids": {
+      const map = (mappings: typeof step.uids, file: string) => {
+        const rows = mappings.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}`);
+        return `printf '%s\\n' ${commandLine(...rows)} >"/proc/$child/${file}"`;
+      };
+      return [
+        map(step.uids, "uid_map"),
+        map(step.gids, "gid_map"),
+        'echo go >"$work/go"',
+        'read -r child <"$work/ready"',
+      ];
+    }
+    case "make-network": {
+      const { bridgeCommands, rules, sysctls } = step.setup;
+      return [
+        ...script("rules-to-remove", removal(rules)),
+        ...bridgeCommands.map((command) => `ip ${command}`),
+        "iptables-restore -w --noflush <<'END'",
+        ...rules.trimEnd().split("\n"),
+        "END",
+        ...sysctls.map(({ path, value }) =>
+          `[ ! -e ${path} ] || [ "$(cat ${path})" = ${value} ] || set_back ${path} ${value}`
+        ),
+      ];
+    }
+    case "ip": {
+      const enter = step.namespace === "host" ? "" : 'nsenter --target "$child" --net ';
+      return step.commands.map((command) => `${enter}ip ${command.replaceAll(CHILD, '"$child"')}`);
+    }
+    case "release-child":
+      return ['echo go >"$work/go"'];
+  }
+}
+
+/** What to do at the script's end, however it comes: the plan's undo, last first. */
+export function finish(plan: Plan): string[] {
+  const network = plan.steps.flatMap((step) => step.do === "make-network" ? [step.setup] : [])[0];
+  const undo = plan.undo.toReversed().flatMap(undoCommands);
+  return [
+    'changed=""',
+    "# Changes a setting of the kernel until this script ends.",
+    "set_back() {",
+    '  changed="$changed $1=$(cat "$1")"',
+    '  echo "$2" >"$1"',
+    "}",
+    "finish() {",
+    ...indent([
+      "trap - EXIT",
+      "# it may wait for a partner, and some shells would do so once more in its own trap",
+      '[ -z "${helper:-}" ] || kill -KILL "$helper" 2>/dev/null || true',
+      ...(network === undefined ? [] : [
+        `ip link delete ${network.bridge} 2>/dev/null || true`,
+        'iptables-restore -w --noflush <"$work/rules-to-remove" 2>/dev/null || true',
+        'for entry in $changed; do [ ! -e "${entry%%=*}" ] || echo "${entry#*=}" >"${entry%%=*}"; done',
+      ]),
+      ...undo,
+      'rm -rf "$work"',
+    ]),
+    "}",
+    "trap finish EXIT",
+    "trap 'exit 129' HUP; trap 'exit 130' INT; trap 'exit 143' TERM",
+  ];
+}
+
+/** The reverse of rules in iptables-restore's form. */
+function removal(rules: string): string[] {
+  return rules.trimEnd().split("\n").flatMap((line) => {
+    const chain = /^:(\S+)/.exec(line)?.[1];
+    if (line.startsWith("*") || line === "COMMIT") return [line];
+    if (line.startsWith("-I ")) return [`-D${line.slice(2)}`];
+    return chain === undefined ? [] : [`-F ${chain}`];
+  }).flatMap((line) => line.startsWith("-D") ? [line, `-X ${line.split(" ").at(-1)}`] : [line]);
+}
+
+function undoCommands(undo: Undo): string[] {
+  switch (undo.undo) {
+    case "remove-cgroups":
+      return undo.folders.map((path) => `rmdir ${quote(path)} 2>/dev/null || true`);
+    case "release-volumes": // a script has none
+    case "delete-link": // goes with the container's network namespace
+    case "remove-tree": // below the script's own folder
+    case "kill":
+      return [];
+  }
+}
