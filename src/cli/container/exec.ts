@@ -25,7 +25,7 @@ export const command: Command = {
       help: "set a variable; without =VALUE pass the caller's on",
     },
     { name: "env-file", value: "FILE", repeats: true, help: "set the variables that a file lists" },
-    { name: "privileged", help: "not yet" },
+    { name: "privileged", isHidden: true, help: "not yet" },
     DETACH_KEYS,
   ],
   stopsAtFirst: true,

@@ -11,7 +11,11 @@ export const command: Command = {
   async run({ args, global }) {
     const [wanted, given] = args;
     if (wanted === undefined || given === undefined || args.length > 2) {
-      throw new UsageError({ what: "cannot rename", why: "CONTAINER and NAME are needed" });
+      throw new UsageError({
+        what: "cannot rename",
+        why: "CONTAINER and NAME are needed",
+        hint: "see: dhow rename --help",
+      });
     }
     const name = parseName(given);
     const { database } = await openSession(global, "rename containers");
