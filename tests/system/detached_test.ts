@@ -4,6 +4,7 @@ import { detachedTest } from "../support/detached.ts";
 import { eventually } from "../support/eventually.ts";
 import { DHOW } from "../support/host.ts";
 import { sha256 } from "../support/image.ts";
+import { memoryOf } from "../support/memory.ts";
 
 detachedTest("run -d prints the id and returns; ps, logs, wait and rm know the container", async (it) => {
   const id = await it.script("echo out; echo err >&2; read line; exit 7", ["-i", "--name", "web"]);
@@ -193,16 +194,11 @@ detachedTest("a reader of the log that stops does not stop the container", async
   await eventually(async () => assertEquals((await it.host.dhow(["logs", id])).stderr, "end\n"));
 });
 
-/** In KiB. */
-function pss(path: string): number {
-  return Number(/^Pss: +(\d+) kB/m.exec(Deno.readTextFileSync(path))?.[1]);
-}
-
 detachedTest("a monitor keeps less than 0.4 MiB, also after much output", async (it) => {
   const id = await it.script("yes | head -c 3000000; exec sleep 1000");
   const pid = await it.monitor(id);
   await it.host.pidOf("sleep 1000");
-  const kept = pss(it.host.path(`/proc/${pid}/smaps_rollup`));
+  const kept = memoryOf(it.host.path(`/proc/${pid}`));
   assert(kept > 0 && kept < 0.4 * 1024, `${kept} KiB`);
 });
 
