@@ -175,7 +175,7 @@ export function prepareJoin(
 function imagesUsers(database: Database, image: string): Pick<ImageEtc, "passwd" | "group"> {
   const sql = "SELECT facts FROM images WHERE id = ? UNION ALL SELECT facts FROM archives WHERE image = ?";
   const row = database.get<{ facts: string | null }>(sql, image, image);
-  return row?.facts == null ? { passwd: "", group: "" } : JSON.parse(row.facts) as ImageEtc;
+  return JSON.parse(row?.facts ?? '{"passwd":"","group":""}') as ImageEtc;
 }
 
 /** @throws {CommandError} as docker has it */
