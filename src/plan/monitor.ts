@@ -75,9 +75,16 @@ const BUFFER = 32 << 10;
 
 const ANY = { tolerate: ANY_ERRNO };
 
-/** @param logSize where in the log it goes on, in bytes */
-export function monitorProgram(setup: MonitorSetup, logSize: number): Uint8Array<ArrayBuffer> {
-  return new MonitorBuilder(setup, logSize).build();
+/**
+ * @param logSize where in the log it goes on, in bytes
+ * @param arch the CPU that it is for; this one by default
+ */
+export function monitorProgram(
+  setup: MonitorSetup,
+  logSize: number,
+  arch?: string,
+): Uint8Array<ArrayBuffer> {
+  return new MonitorBuilder(setup, logSize, arch).build();
 }
 
 class MonitorBuilder {
@@ -98,13 +105,14 @@ class MonitorBuilder {
   /** What the exit file gets. */
   readonly #record: number;
 
-  constructor(readonly setup: MonitorSetup, logSize: number) {
+  constructor(readonly setup: MonitorSetup, logSize: number, arch?: string) {
     const { command, environment, log, probe } = setup;
     const texts = JSON.stringify([command, environment, probe]).length * 4 +
       log.path.length * 4 * (log.files + 4);
     const program = this.#program = new StandaloneProgram(
       180 + (probe === undefined ? 0 : PROBER_CALLS) + 8 * log.files,
       4096 + texts + BUFFER + 4096,
+      arch,
     );
     this.#offset = program.word(logSize);
     this.#expected = program.word(0);
