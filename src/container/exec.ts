@@ -25,6 +25,7 @@ import type { DetachKeys } from "./detach_keys.ts";
 import { ExecEvents } from "./exec_events.ts";
 import { readInside } from "./files_inside.ts";
 import { changedSignals, openFilesLimit, signalSet } from "./host.ts";
+import type { ImageEtc } from "./prepare.ts";
 import type { ContainerRecord } from "./records.ts";
 import { environment, hostnameOf } from "./spec.ts";
 import type { TerminalRelay } from "./terminal.ts";
@@ -136,12 +137,15 @@ function withoutStreams(
 /** What a program in a container is to be like. */
 export function prepareJoin(
   database: Database,
-  { id, config }: ContainerRecord,
+  { id, image, config }: ContainerRecord,
   options: Omit<ExecOptions, "detachKeys">,
   { pid, size }: { readonly pid: number; readonly size: { rows: number; columns: number } },
 ): JoinSetup {
   const { defaults, options: wanted } = config;
-  const [passwd = "", group = ""] = readInside(pid, ["etc/passwd", "etc/group"]);
+  const [ownPasswd, ownGroup] = readInside(pid, ["etc/passwd", "etc/group"]);
+  const { passwd, group } = ownPasswd === undefined || ownGroup === undefined
+    ? imagesUsers(database, image)
+    : { passwd: ownPasswd, group: ownGroup };
   const user = findUser(options.user ?? wanted.user ?? defaults.user, wanted.groups, passwd, group);
   const hostname = hostnameOf(id, wanted, Deno.hostname);
   const env = environment(
@@ -165,6 +169,13 @@ export function prepareJoin(
     args: options.command,
     env,
   };
+}
+
+/** The users of the image, where something is mounted over those of its container. */
+function imagesUsers(database: Database, image: string): Pick<ImageEtc, "passwd" | "group"> {
+  const sql = "SELECT facts FROM images WHERE id = ? UNION ALL SELECT facts FROM archives WHERE image = ?";
+  const row = database.get<{ facts: string | null }>(sql, image, image);
+  return JSON.parse(row?.facts ?? '{"passwd":"","group":""}') as ImageEtc;
 }
 
 /** @throws {CommandError} as docker has it */
@@ -194,9 +205,9 @@ export async function explain(
     new HostError({ what, why, ...(hint === undefined ? {} : { hint }) });
   switch (step) {
     case "joinCgroup":
-      return errno === ENOENT || errno === ENODEV
+      return (errno === ENOENT || errno === ENODEV) && !isAlive(container.process)
         ? notRunning(container)
-        : error("cannot join the container's cgroup");
+        : error("cannot join the container's cgroup", "see that /sys/fs/cgroup is mounted and writable");
     case "joinNamespaces":
       return errno === ESRCH ? notRunning(container) : error("cannot join the container's namespaces");
     case "makeProcess":

@@ -1,4 +1,4 @@
-import { DhowError } from "../errors.ts";
+import { DhowError, HostError } from "../errors.ts";
 import { Freezers } from "../limits/freezer.ts";
 import { type ContainerRecord, isRunning } from "./records.ts";
 
@@ -13,9 +13,14 @@ export async function pauseContainer(container: ContainerRecord): Promise<void> 
   try {
     await freezers.freeze(id);
   } catch (error) {
-    // its cgroup has gone with it
-    if (error instanceof Deno.errors.NotFound) assertRunning(container);
-    throw error;
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    assertRunning(container); // if it has ended, its cgroup has gone with it
+    throw new HostError({
+      what: `cannot pause container ${id.slice(0, 12)}`,
+      why: "its cgroup is not to be seen from here",
+      hint: "see that /sys/fs/cgroup is what it was when the container was started",
+      cause: error,
+    });
   }
 }
 

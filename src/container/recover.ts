@@ -1,4 +1,4 @@
-import { messagesOf } from "../errors.ts";
+import { HostError, messagesOf } from "../errors.ts";
 import { log } from "../log.ts";
 import { hasLeftovers } from "../image/store/leftovers.ts";
 import type { Database } from "../state/database.ts";
@@ -64,7 +64,10 @@ export async function recover(context: Context): Promise<void> {
     for (const { name: id } of entriesIn(folder)) {
       // after a power cut the folder may have outlived its row; one that is new since the query has a row by now
       if (known.has(id) || database.get("SELECT 1 FROM containers WHERE id = ?", id) !== undefined) continue;
-      await attempt(() => removeFolder(`${folder}/${id}`));
+      await attempt(async () => {
+        await refuseRunning(id);
+        await removeFolder(`${folder}/${id}`);
+      });
     }
   }
   await attempt(async () => {
@@ -76,6 +79,21 @@ export async function recover(context: Context): Promise<void> {
     if (!isClean) (await import("../image/store/recover.ts")).recoverStore(database, paths);
   });
   for (const path of abandonedSpools(paths)) await attempt(() => removeFolder(path));
+}
+
+/**
+ * @throws {HostError} for a container that runs, but has no row: this is not the database that it was started with, but an older one,
+ * or one from elsewhere
+ */
+async function refuseRunning(id: string): Promise<void> {
+  const { processesOf } = await import("../limits/processes.ts");
+  const [first] = processesOf(id);
+  if (first === undefined) return;
+  throw new HostError({
+    what: `cannot remove what is left of container ${id.slice(0, 12)}`,
+    why: `it runs (process ${first}), but this is not the database that knows it`,
+    hint: "put that one back, or kill the container's dhow-monitor",
+  });
 }
 
 async function removeFolder(path: string): Promise<void> {

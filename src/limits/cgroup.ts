@@ -12,12 +12,17 @@ interface Hierarchy {
 export function hierarchies(mountinfo: string): Hierarchy[] {
   const mounts = mountinfo.split("\n").filter((line) => line.includes(" - ")).map(parseMount);
   const isBelow = (path: string, folder: string) => path.startsWith(folder === "/" ? "/" : `${folder}/`);
-  // covered by a mount on its own root, or by one that was made later on a folder above it
+  const byId = new Map(mounts.map((mount) => [mount.id, mount]));
+  /** Whether another one lies on a folder above it, in the same mount as it does or in one of those below that. */
+  const isCovered = (mount: MountInfo): boolean => {
+    const isAbove = ({ id, parent, mountPoint }: MountInfo) =>
+      parent === mount.parent && id !== mount.id && isBelow(mount.mountPoint, mountPoint);
+    const carrier = byId.get(mount.parent);
+    return mounts.some(isAbove) || (carrier !== undefined && carrier !== mount && isCovered(carrier));
+  };
   const isHidden = (mount: MountInfo) =>
-    mounts.some(({ id, parent, mountPoint }) =>
-      (parent === mount.id && mountPoint === mount.mountPoint) ||
-      (parent === mount.parent && id !== mount.id && isBelow(mount.mountPoint, mountPoint))
-    );
+    mounts.some(({ parent, mountPoint }) => parent === mount.id && mountPoint === mount.mountPoint) ||
+    isCovered(mount);
   const found = new Map<string, Hierarchy>();
   for (const mount of mounts) {
     const { type, device, mountPoint, options } = mount;
@@ -69,9 +74,13 @@ function cpusetSettings(mountPoint: string, read: (path: string) => string): Cgr
 
 /** Which cgroups a container is put into, on this host. */
 export interface CgroupLayout {
-  /** 2 when the unified hierarchy is the only one; a hybrid host counts as 1. */
   readonly version: 1 | 2;
   readonly folders: readonly CgroupFolder[];
+}
+
+/** 2 when the unified hierarchy is the only one; a hybrid host counts as 1. */
+export function cgroupVersion(mounted: readonly Hierarchy[]): 1 | 2 {
+  return mounted.some(({ version }) => version === 1) ? 1 : 2;
 }
 
 /**
@@ -90,7 +99,7 @@ export function cgroupLayout(mountinfo: string, id: string, read: (path: string)
       hint: "mount it with: mount -t cgroup2 cgroup2 /sys/fs/cgroup",
     });
   }
-  const version = mounted.some((hierarchy) => hierarchy.version === 1) ? 1 : 2;
+  const version = cgroupVersion(mounted);
   // on a hybrid host the unified hierarchy has no controllers, and nothing of dhow's to do
   const used = mounted.filter((hierarchy) => hierarchy.version === version && !isOnlyCpuset(hierarchy));
   const folders = used.map(({ mountPoint, options }): CgroupFolder => {

@@ -1,4 +1,4 @@
-import { hierarchies } from "./cgroup.ts";
+import { cgroupVersion, hierarchies } from "./cgroup.ts";
 
 /** A container's cgroup in the hierarchy of one controller. */
 export interface ControllerFolder {
@@ -10,7 +10,7 @@ export interface ControllerFolder {
 /** Finds the cgroups of containers on this host, by the controllers that count or hold their processes. */
 export class ControllerFolders {
   readonly #mounted = hierarchies(Deno.readTextFileSync("/proc/self/mountinfo"));
-  readonly #version = this.#mounted.some(({ version }) => version === 1) ? 1 : 2;
+  readonly #version = cgroupVersion(this.#mounted);
 
   /** @returns undefined when this host does not have the controller */
   find(controller: string, id: string): ControllerFolder | undefined {

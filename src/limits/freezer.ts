@@ -2,6 +2,7 @@
  * Containers that stand still: the kernel's freezer (Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst and cgroup-v2.rst).
  * Whether one does is asked of the kernel each time, and written down nowhere.
  */
+import { describeErrno, errnoOf } from "../../ffi/errno.ts";
 import { readSmallFiles } from "../../ffi/files.ts";
 import { HostError } from "../errors.ts";
 import { readIfThere } from "../state/read.ts";
@@ -56,7 +57,7 @@ export class Freezers {
       });
     }
     const { control, freeze } = FILES[folder.version];
-    Deno.writeTextFileSync(`${folder.path}/${control}`, freeze);
+    writeState(`${folder.path}/${control}`, freeze, `cannot pause container ${id.slice(0, 12)}`);
     const deadline = performance.now() + FROZEN_WITHIN_MS;
     // cgroup v1 has no event for it, and looks at the processes again when it is asked
     while (!standsStill(folder)) {
@@ -72,7 +73,7 @@ export class Freezers {
   /** Lets a container go on; one that goes on, or has ended, is left alone. */
   thaw(id: string): void {
     const folder = this.folder(id);
-    if (folder !== undefined) thawFolder(folder);
+    if (folder !== undefined) thawFolder(folder, `cannot let container ${id.slice(0, 12)} go on`);
   }
 
   /** The cgroup of a container that can be frozen; undefined when this host has no freezer. */
@@ -81,14 +82,33 @@ export class Freezers {
   }
 }
 
-/** Lets what is in a cgroup go on, if it stands still. */
-export function thawFolder(folder: ControllerFolder): void {
+/**
+ * Lets what is in a cgroup go on, if it stands still; one that has gone is left alone.
+ * @param what how errors name the work
+ */
+export function thawFolder(folder: ControllerFolder, what = "cannot let a cgroup go on"): void {
   if (!isFolderFrozen(folder)) return;
   const { control, thaw } = FILES[folder.version];
   try {
-    Deno.writeTextFileSync(`${folder.path}/${control}`, thaw, { create: false });
+    writeState(`${folder.path}/${control}`, thaw, what);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** @throws {HostError} when it cannot be written to. @throws {Deno.errors.NotFound} when it is not there */
+function writeState(path: string, state: string, what: string): void {
+  try {
+    Deno.writeTextFileSync(path, state, { create: false });
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (error instanceof Deno.errors.NotFound || errno === undefined) throw error;
+    throw new HostError({
+      what,
+      why: `${describeErrno(errno)} in "${path}"`,
+      hint: "see that /sys/fs/cgroup is writable",
+      cause: error,
+    });
   }
 }
 

@@ -6,6 +6,7 @@ import {
   EMFILE,
   ENOENT,
   ENOTEMPTY,
+  EROFS,
   errnoOf,
   SystemCallError,
 } from "../../ffi/errno.ts";
@@ -107,7 +108,8 @@ async function removeCgroups(folders: readonly string[]): Promise<void> {
     table.run();
     for (const [index, path] of folders.entries()) {
       const { errno } = removals[index]!;
-      if (errno === 0 || errno === ENOENT) continue;
+      // a file system that must not be written to says so of what is not there, too
+      if (errno === 0 || errno === ENOENT || (errno === EROFS && !pathExists(path))) continue;
       try {
         if (errno !== EBUSY) throw new SystemCallError(`rmdir "${path}"`, errno);
         await removeBusyCgroup(path, folders);

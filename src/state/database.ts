@@ -1,9 +1,31 @@
-import { dirname } from "@std/path";
+import { basename, dirname } from "@std/path";
 import { DatabaseSync } from "node:sqlite";
 import { HostError } from "../errors.ts";
-import { explain, explained } from "./database_error.ts";
-import { databasePath, type Paths } from "./paths.ts";
+import { BEGIN_ANEW, explain, explained, problemOf } from "./database_error.ts";
+import {
+  containersFolder,
+  databasePath,
+  indexesFolder,
+  layersFolder,
+  type Paths,
+  volumesFolder,
+} from "./paths.ts";
+import { entriesIn } from "./read.ts";
 import { MIGRATIONS } from "./schema.ts";
+
+/** Everything below these folders belongs to the database beside them, and what it does not know there is removed. */
+const OWNED = [containersFolder, layersFolder, indexesFolder, volumesFolder];
+
+/** @throws {HostError} when a new database would have what is there already removed */
+function refuseStrangers(paths: Paths): void {
+  const full = OWNED.map((folder) => folder(paths)).filter((folder) => entriesIn(folder).length > 0);
+  if (full.length === 0) return;
+  throw new HostError({
+    what: `cannot begin a new database in "${paths.state}"`,
+    why: `there are ${full.map((folder) => basename(folder)).join(", ")} of one that is lost`,
+    hint: BEGIN_ANEW,
+  });
+}
 
 /**
  * dhow's database: names, addresses, references, and the journal of what must be undone. Write-ahead logging with
@@ -36,12 +58,12 @@ export class Database {
       throw new HostError({
         what: `cannot open the database "${path}"`,
         why: cause instanceof Error ? cause.message : String(cause),
-        hint: "dhow needs to write there; --root DIR chooses another place",
+        hint: problemOf(cause)?.hint ?? "dhow needs to write there; --root DIR chooses another place",
         cause,
       });
     }
     const database = new Database(connection);
-    database.#migrate(path);
+    database.#migrate(paths);
     return database;
   }
 
@@ -49,14 +71,19 @@ export class Database {
     return (this.#connection.prepare("PRAGMA user_version").get() as { user_version: number }).user_version;
   }
 
-  #migrate(path: string): void {
-    if (this.#version() === MIGRATIONS.length) return;
+  #migrate(paths: Paths): void {
+    const path = databasePath(paths);
+    const found = explained(() => this.#version());
+    if (found === MIGRATIONS.length) return;
     // SQLite's time-out does not hold for two who change the journal's mode at once: one of them fails at once
     using folder = Deno.openSync(dirname(path));
     folder.lockSync(true);
     explained(() => this.#connection.exec("PRAGMA journal_mode = WAL"));
+    // once it is there, whatever else is must not outlive it
+    this.#connection.exec("PRAGMA synchronous = FULL");
     this.transaction(() => {
       const version = this.#version();
+      if (version === 0) refuseStrangers(paths);
       if (version > MIGRATIONS.length) {
         throw new HostError({
           what: `cannot use the database "${path}"`,
@@ -67,6 +94,8 @@ export class Database {
       for (const migration of MIGRATIONS.slice(version)) this.#connection.exec(migration);
       this.#connection.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
     });
+    this.#connection.exec("PRAGMA wal_checkpoint; PRAGMA synchronous = NORMAL");
+    folder.syncSync();
   }
 
   /**

@@ -46,8 +46,12 @@ export function volumeData(paths: Paths, name: string): string {
   return join(volumesFolder(paths), name, "_data");
 }
 
+export function containersFolder(paths: Paths): string {
+  return join(paths.state, "containers");
+}
+
 export function containerState(paths: Paths, id: string): string {
-  return join(paths.state, "containers", id);
+  return join(containersFolder(paths), id);
 }
 
 export function containerRun(paths: Paths, id: string): string {

@@ -1,7 +1,7 @@
 import config from "../../../deno.json" with { type: "json" };
 import { allContainers, isRunning } from "../../container/records.ts";
 import { UsageError } from "../../errors.ts";
-import { cgroupLayout } from "../../limits/cgroup.ts";
+import { cgroupVersion, hierarchies } from "../../limits/cgroup.ts";
 import { readConfiguration, readIfThere } from "../../state/read.ts";
 import type { Command } from "../command.ts";
 import { pausedOnes } from "../container/rows.ts";
@@ -40,11 +40,7 @@ async function gather(session: Session): Promise<Fields> {
   const isPaused = pausedOnes(containers);
   const running = containers.filter(isRunning);
   const paused = running.filter(isPaused).length;
-  const { version } = cgroupLayout(
-    Deno.readTextFileSync("/proc/self/mountinfo"),
-    "info",
-    Deno.readTextFileSync,
-  );
+  const mounted = hierarchies(Deno.readTextFileSync("/proc/self/mountinfo"));
   const system = /^PRETTY_NAME="?(.*?)"?$/m.exec(readConfiguration("/etc/os-release") ?? "")?.[1];
   return {
     Containers: containers.length,
@@ -54,7 +50,7 @@ async function gather(session: Session): Promise<Fields> {
     Images: store.list().length,
     ServerVersion: config.version,
     Driver: await store.storage(),
-    CgroupVersion: String(version),
+    CgroupVersion: mounted.length === 0 ? "" : String(cgroupVersion(mounted)),
     KernelVersion: Deno.osRelease(),
     OperatingSystem: system ?? "Linux",
     OSType: "linux",

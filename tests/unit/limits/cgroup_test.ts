@@ -108,6 +108,13 @@ Deno.test("hierarchies that a later mount hides do not count", () => {
   assertEquals(paths(onTop), ["/sys/fs/cgroup/dhow-id"]);
 });
 
+Deno.test("nor do those in a mount that a later one hides", () => {
+  const onSys = V1 + "60 22 0:50 / /sys rw - sysfs sysfs rw\n";
+  assertEquals(hierarchies(onSys), []);
+  const anew = onSys + "61 60 0:28 / /sys/fs/cgroup rw - cgroup cgroup rw,memory\n";
+  assertEquals(paths(anew), ["/sys/fs/cgroup/dhow-id"]);
+});
+
 Deno.test("a root directory that was mounted after /sys hides nothing", () => {
   // as an initramfs leaves it: /sys was moved below the real root, which has the higher number
   const mountinfo =
