@@ -6,7 +6,7 @@ import {
 } from "../container/commit.ts";
 import { recordEvent } from "../container/events.ts";
 import { findContainer } from "../container/records.ts";
-import { whilePaused } from "../container/pause.ts";
+import { whilePaused } from "../container/while_paused.ts";
 import { isRunning } from "../container/tree_view.ts";
 import { findRunning } from "../container/running.ts";
 import { ImageError, UsageError } from "../errors.ts";
