@@ -14,6 +14,7 @@ import { pathExists } from "../../ffi/files.ts";
 import { exitCode } from "../../ffi/process.ts";
 import { refusePaused } from "./pause.ts";
 import { CommandError, DhowError, EXIT_NOT_EXECUTABLE, HostError, ImageError } from "../errors.ts";
+import { stepDone } from "../plan/fault.ts";
 import type { JoinSetup } from "../plan/joiner.ts";
 import { JoinedProgram, type JoinFailure } from "../plan/joined.ts";
 import type { Undo } from "../plan/step.ts";
@@ -77,8 +78,10 @@ export async function executeInside(
   });
   const failure = program.started((master) => relay = new terminal!.TerminalRelay(master));
   if (failure !== undefined) throw await explain(failure, setup, container);
+  stepDone();
   const events = new ExecEvents(database, container.id);
   events.started(options.command);
+  stepDone();
   if (options.detach) {
     program.leaveTerminal();
     return 0;

@@ -1,6 +1,7 @@
 import { parseName } from "../../container/names.ts";
 import { findContainer } from "../../container/records.ts";
 import { TakenError, UsageError } from "../../errors.ts";
+import { stepDone } from "../../plan/fault.ts";
 import type { Command } from "../command.ts";
 import { openSession } from "../session.ts";
 
@@ -33,6 +34,7 @@ export const command: Command = {
       }
       database.run("UPDATE containers SET name = ? WHERE id = ?", name, id);
     });
+    stepDone();
     return 0;
   },
 };

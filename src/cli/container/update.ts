@@ -2,6 +2,7 @@ import { DhowError, UsageError } from "../../errors.ts";
 import { recordEvent } from "../../container/events.ts";
 import type { RestartPolicy } from "../../container/options.ts";
 import { type ContainerRecord, getContainer } from "../../container/records.ts";
+import { stepDone } from "../../plan/fault.ts";
 import type { Database } from "../../state/database.ts";
 import type { Command, Option } from "../command.ts";
 import { readRestart, RESTART } from "../restart_option.ts";
@@ -79,4 +80,5 @@ function setPolicy(database: Database, { id }: ContainerRecord, policy: RestartP
     database.run(sql, JSON.stringify(policy), id);
     recordEvent(database, id, "update");
   });
+  stepDone();
 }
