@@ -96,7 +96,7 @@ eachCpu("a monitor keeps output, probes, makes new logs, and writes down the end
     ? "until [ $(wc -l <$1/probes) -ge 2 ]; do sleep 0.01; done 2>/dev/null;"
     : "";
   const script =
-    `echo out; echo err >&2; ${probes} head -c 60000 /dev/zero | tr '\\0' x; echo; echo end; exit 7`;
+    `echo out; echo err >&2; ${probes} head -c 120000 /dev/zero | tr '\\0' x; echo; echo end; exit 7`;
   const seen = await monitored(arch, emulator, script);
   assertEquals([seen.exitCode, seen.errors, seen.after], [7, "err\n", "a variable\n"]);
   assert(seen.output.endsWith("x\nend\n"), seen.output.slice(-20));
