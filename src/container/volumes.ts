@@ -5,6 +5,7 @@ import { EINVAL, ENOENT, ENOTDIR } from "../../ffi/errno.ts";
 import { pathExists } from "../../ffi/files.ts";
 import { tryLibcCall } from "../../ffi/table.ts";
 import { DhowError } from "../errors.ts";
+import { stepDone } from "../plan/fault.ts";
 import { removeTree } from "../plan/undo.ts";
 import type { Database } from "../state/database.ts";
 import { type Paths, volumeData, volumesFolder } from "../state/paths.ts";
@@ -102,6 +103,7 @@ export function removeVolume(
     database.run("DELETE FROM volumes WHERE name = ?", name);
     return true;
   });
+  stepDone();
   if (isRemoved) removeOrphans(database, paths);
   return isRemoved;
 }
@@ -153,6 +155,7 @@ export function removeOrphans(database: Database, paths: Paths): void {
       }
       return path;
     });
+    stepDone();
     if (removed !== undefined) removeTree(removed);
   }
 }
