@@ -168,14 +168,14 @@ database.commit()
 detachedTest(
   "events, logs and ps tell of what is to happen later by a clock that was set back",
   async (it, host) => {
-    await it.named("box", ["sh", "-c", "echo said; exec sleep 1000"]);
+    const id = await it.named("box", ["sh", "-c", "echo said; exec sleep 1000"]);
     await eventually(async () => assertEquals(await it.dhow("logs", "box"), "said"));
     await host.succeed(["python3", "-c", LATER]);
     const events = await it.dhow("events", "--since", "1m", "--until", "0s", "--format", "{{.Action}}");
     assertEquals(events.split("\n").at(-1), "start");
-    assertEquals(await it.ask("box", "{{.Status}}"), "Up Less than a second");
+    assertEquals(await it.ask(id, "{{.Status}}"), "Up Less than a second");
     assertEquals(await it.dhow("logs", "--since", "1m", "box"), "said");
     await it.dhow("stop", "-t", "0", "box");
-    assertEquals(await it.status("box"), "Exited (137)");
+    assertEquals(await it.status(id), "Exited (137)");
   },
 );
