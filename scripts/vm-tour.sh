@@ -136,7 +136,7 @@ living() {
   check "live: its log has all of its runs, with their times" 0 '^3$' dash -c \
     'dhow logs -t again | grep -c "^20.*Z run$"; dhow rm again'
   check "live: attach gives it input, and shows what it says" 0 '^it: typed$' dash -c "
-    $there reader -i busybox sh -c 'read line; echo it: \\$line'
+    $there reader -i busybox sh -c 'read line; echo it: \$line'
     echo typed | dhow attach reader"
   check "live: logs -f ends with it" 0 '^it: typed$' dhow logs -f reader
   check "live: it is started anew, and joined in a terminal" 0 '^/dev/pts/' dash -c \

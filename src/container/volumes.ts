@@ -2,7 +2,6 @@
 import { join } from "@std/path";
 import { MNT_DETACH, UMOUNT_NOFOLLOW } from "../../ffi/constants.ts";
 import { EINVAL, ENOENT, ENOTDIR } from "../../ffi/errno.ts";
-import { pathExists } from "../../ffi/files.ts";
 import { tryLibcCall } from "../../ffi/table.ts";
 import { DhowError } from "../errors.ts";
 import { stepDone } from "../plan/fault.ts";
@@ -106,20 +105,6 @@ export function removeVolume(
   stepDone();
   if (isRemoved) removeOrphans(database, paths);
   return isRemoved;
-}
-
-/** Bytes of all files in a volume; containers may be changing it. */
-export function volumeSize(paths: Paths, name: string): number {
-  let size = 0;
-  const folders = [volumeData(paths, name)];
-  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-    for (const entry of entriesIn(folder)) {
-      const path = join(folder, entry.name);
-      if (entry.isDirectory) folders.push(path);
-      else if (entry.isFile && pathExists(path)) size += Deno.lstatSync(path).size;
-    }
-  }
-  return size;
 }
 
 /** Unmounts what is mounted on a volume's folder, if something is. */

@@ -155,3 +155,27 @@ detachedTest("a user who may have no more processes is told so, also with an ini
   assertMatch((await run()).stderr, /can't fork: Resource temporarily unavailable/);
   assertFailure(await run("--init"), 125, /cannot start the program as the init's child: .*EAGAIN/);
 });
+
+/** As if all that has happened had happened in an hour. */
+const LATER = `
+import sqlite3
+database = sqlite3.connect("/var/lib/dhow/dhow.db")
+database.execute("UPDATE events SET time = time + 3600000 WHERE action = 'create'")
+database.execute("UPDATE containers SET created = created + 3600000, started = started + 3600000")
+database.commit()
+`;
+
+detachedTest(
+  "events, logs and ps tell of what is to happen later by a clock that was set back",
+  async (it, host) => {
+    const id = await it.named("box", ["sh", "-c", "echo said; exec sleep 1000"]);
+    await eventually(async () => assertEquals(await it.dhow("logs", "box"), "said"));
+    await host.succeed(["python3", "-c", LATER]);
+    const events = await it.dhow("events", "--since", "1m", "--until", "0s", "--format", "{{.Action}}");
+    assertEquals(events.split("\n").at(-1), "start");
+    assertEquals(await it.ask(id, "{{.Status}}"), "Up Less than a second");
+    assertEquals(await it.dhow("logs", "--since", "1m", "box"), "said");
+    await it.dhow("stop", "-t", "0", "box");
+    assertEquals(await it.status(id), "Exited (137)");
+  },
+);
