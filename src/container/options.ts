@@ -63,6 +63,8 @@ export interface RunOptions {
   readonly dnsOptions: readonly string[];
   /** The NIS domain name (setdomainname(2)), which /etc/hosts has, too. */
   readonly domainName: string | undefined;
+  /** Whether it sees and may change what others do not: all of the kernel's file systems, all devices. */
+  readonly privileged?: boolean;
   /** Groups that its user is in besides, by name or number. */
   readonly groups: readonly string[];
   /** `80/tcp`: ports that are told of in inspect. */

@@ -1,6 +1,7 @@
 import { mountSteps, sourceSteps } from "../rootfs/mounts.ts";
 import { loopSteps, type Lower, overlaySteps, pivotSteps } from "../rootfs/overlay.ts";
 import { connectSteps, type Endpoint } from "../network/steps.ts";
+import { hidingSteps } from "../security/hidden_paths.ts";
 import type { Spec } from "../plan/oci.ts";
 import type {
   CgroupFolder,
@@ -157,6 +158,7 @@ function childSteps(input: PlanInput): ChildStep[] {
   const { process, linux } = spec;
   const inUserNamespace = linux.uidMappings.length > 0;
   const hasOwnNetwork = linux.namespaces.some(({ type }) => type === "network");
+  const mounts = mountSteps(spec.mounts, inUserNamespace, linksToReplace);
   const openFiles = process.rlimits[0] ?? { soft: 1024, hard: 4096 };
   return [
     ...(inUserNamespace ? [{ op: "await-id-mapping", why: "wait for the id mapping" } as const] : []),
@@ -179,7 +181,7 @@ function childSteps(input: PlanInput): ChildStep[] {
       source,
       inRoot,
     })),
-    ...mountSteps(spec.mounts, inUserNamespace, linksToReplace),
+    ...mounts,
     ...(hasOwnNetwork ? [{ op: "loopback-up", why: "bring its loopback interface up" } as const] : []),
     ...Object.entries(linux.sysctl).map(([key, value]): ChildStep => ({
       op: "set-sysctl",
@@ -187,6 +189,7 @@ function childSteps(input: PlanInput): ChildStep[] {
       key,
       value,
     })),
+    ...hidingSteps(linux, mounts.some((step) => step.op === "make-device" && step.inRoot === "/dev/null")),
     ...(linux.namespaces.some(({ type }) => type === "uts")
       ? [{ op: "set-hostname", why: "set its host name", hostname: spec.hostname } as const]
       : []),

@@ -1,6 +1,7 @@
 import { ImageError } from "../errors.ts";
 import type { ImageConfig } from "../image/config.ts";
 import type { Mount, OciNamespace, Spec } from "../plan/oci.ts";
+import type { HiddenPaths } from "../security/hidden_paths.ts";
 import type { ResolvedUser } from "../security/user.ts";
 import { joinedContainer, type RunOptions } from "./options.ts";
 
@@ -17,6 +18,8 @@ export interface SpecInput {
   readonly openFiles: { readonly soft: number; readonly hard: number };
   readonly rootPath: string;
   readonly mounts: readonly Mount[];
+  /** What of the kernel it does not see, or cannot change. */
+  readonly hidden: HiddenPaths;
   /** Whose uid and gid the container's root is on the host, with a user namespace. */
   readonly caller: { readonly uid: number; readonly gid: number };
 }
@@ -74,6 +77,7 @@ export function makeSpec(input: SpecInput): Spec {
           : { "kernel.domainname": options.domainName }),
       },
       cgroupsPath: `/dhow-${id}`,
+      ...input.hidden,
     },
   };
 }

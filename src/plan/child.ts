@@ -238,6 +238,10 @@ class Compiler {
         return;
       case "mount":
         return this.#inRoot.mount(step);
+      case "mask":
+        return this.#inRoot.mask(step);
+      case "make-read-only":
+        return this.#inRoot.makeReadOnly(step.inRoot);
       case "make-directory":
         return this.#inRoot.makeDirectories(step.inRoot, step.mode);
       case "make-device":
@@ -255,7 +259,7 @@ class Compiler {
       case "fill-volume":
         throw new Error("volumes are filled before a start");
       case "set-sysctl":
-        return this.#inRoot.writeFile(`/proc/sys/${step.key.replaceAll(".", "/")}`, step.value);
+        return this.#inRoot.writeProc(`sys/${step.key.replaceAll(".", "/")}`, step.value);
       case "loopback-up": {
         // netdevice(7): struct ifreq is 40 bytes, its flags come after 16 bytes of name
         const request = this.arena.allocate(40);

@@ -8,6 +8,8 @@ import { type ChildStep, overlayOptions } from "./step.ts";
 /** Where the container's root is while it is being made. */
 const ROOT = "$root";
 
+const READ_ONLY = "remount,bind,ro,nosuid,noexec";
+
 const inside = (path: string) => `"${ROOT}"${quote(path)}`;
 
 /** Folders of a path, from the top: /a/b/c gives /a and /a/b. */
@@ -63,6 +65,21 @@ export function explainChildStep(step: ChildStep): string[] {
         ...guard,
         `mkdir -p ${inside(step.inRoot)}`,
         `${commandLine("mount", "-t", step.type, "-o", options, step.type)} ${inside(step.inRoot)}`,
+      ];
+    }
+    case "mask": {
+      const target = inside(step.inRoot);
+      if (step.cover === "folder") {
+        return [`[ ! -d ${target} ] || mount -t tmpfs -o ro,nosuid,nodev,noexec tmpfs ${target}`];
+      }
+      return step.cover === "own-null"
+        ? [`[ ! -e ${target} ] || mount --bind ${inside("/dev/null")} ${target}`]
+        : [`[ ! -e ${target} ] || { mount --bind /dev/null ${target}; mount -o ${READ_ONLY} ${target}; }`];
+    }
+    case "make-read-only": {
+      const target = inside(step.inRoot);
+      return [
+        `[ ! -e ${target} ] || { mount --rbind ${target} ${target}; mount -o ${READ_ONLY},nodev ${target}; }`,
       ];
     }
     case "make-directory":

@@ -27,6 +27,8 @@ export interface Spec {
     readonly gidMappings: readonly IdMapping[];
     readonly sysctl: Readonly<Record<string, string>>;
     readonly cgroupsPath: string;
+    readonly maskedPaths: readonly string[];
+    readonly readonlyPaths: readonly string[];
   };
 }
 

@@ -149,6 +149,15 @@ export type ChildStep =
       /** As in bind. */
       readonly followsLinks?: boolean;
     }
+    /** Covers a path of the kernel's file systems with nothing; one that is not there needs none. */
+    | {
+      readonly op: "mask";
+      readonly inRoot: string;
+      /** An empty folder; or the null device, the one that make-device has made before, or the host's. */
+      readonly cover: "folder" | "own-null" | "hosts-null";
+    }
+    /** The same for what may be read. */
+    | { readonly op: "make-read-only"; readonly inRoot: string }
     | { readonly op: "make-directory"; readonly inRoot: string; readonly mode: number }
     | {
       readonly op: "make-device";
