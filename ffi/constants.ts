@@ -142,6 +142,9 @@ export const PR_SET_DUMPABLE = 4;
 export const PR_SET_NAME = 15;
 export const RLIMIT_NOFILE = 7;
 
+// keyctl(2)
+export const KEYCTL_JOIN_SESSION_KEYRING = 1;
+
 // socket(2), netdevice(7)
 export const AF_INET = 2;
 export const SOCK_DGRAM = 2;
@@ -207,6 +210,7 @@ export const SYSTEM_CALLS: Readonly<Record<string, number>> = {
   setresuid: ARM64 ? 147 : 117,
   setresgid: ARM64 ? 149 : 119,
   mknodat: ARM64 ? 33 : 259,
+  keyctl: ARM64 ? 219 : 250,
   memfd_create: ARM64 ? 279 : 319,
   execveat: ARM64 ? 281 : 322,
   pidfd_send_signal: 424,

@@ -2,7 +2,7 @@ import type { ImageConfig } from "../image/config.ts";
 import { cgroupLayout } from "../limits/cgroup.ts";
 import type { Endpoint } from "../network/steps.ts";
 import type { Join, MonitorSetup, Plan } from "../plan/step.ts";
-import { arrangeMounts, defaultMounts } from "../rootfs/mounts.ts";
+import { arrangeMounts, defaultMounts, withoutWriting } from "../rootfs/mounts.ts";
 import type { Lower } from "../rootfs/overlay.ts";
 import { hiddenPaths } from "../security/hidden_paths.ts";
 import { resolveUser, withGroups } from "../security/user.ts";
@@ -75,8 +75,9 @@ export function prepare(
     cgroupVersion: cgroups.version,
     sharedMemory: sharedMemory(options.ipc, joins),
     privileged,
+    ...(options.sharedMemorySize === undefined ? {} : { sharedMemorySize: options.sharedMemorySize }),
   });
-  const mounts = arrangeMounts(usual, sources.mounts);
+  const mounts = arrangeMounts(options.readOnly === true ? withoutWriting(usual) : usual, sources.mounts);
   const spec = makeSpec({
     id,
     hostname,

@@ -185,7 +185,8 @@ export class ContainerRoot {
     if (this.#proc === undefined) throw new Error("/proc must be mounted before something is written there");
     const how = this.#how(O_WRONLY, 0, RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS);
     const file = this.call("openat2", [this.#proc, path, how, 24]);
-    this.call("write", [file, text, text.length], { least: text.length });
+    const { length } = new TextEncoder().encode(text);
+    this.call("write", [file, text, length], { least: length });
     this.call("close", [file]);
   }
 

@@ -1,6 +1,13 @@
 /** A program that is brought into a running container, as dhow sees it: its keeper (joiner.ts), and what that reports. */
 import { Arena } from "../../ffi/arena.ts";
-import { AT_EMPTY_PATH, AT_FDCWD, O_CLOEXEC, O_RDWR, RLIMIT_NOFILE } from "../../ffi/constants.ts";
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  KEYCTL_JOIN_SESSION_KEYRING,
+  O_CLOEXEC,
+  O_RDWR,
+  RLIMIT_NOFILE,
+} from "../../ffi/constants.ts";
 import { describeErrno, ESRCH, SystemCallError } from "../../ffi/errno.ts";
 import { type ExitStatus, makePipe, type Pipe, STACK_SIZE } from "../../ffi/process.ts";
 import { spawnWalking } from "../../ffi/spawn.ts";
@@ -9,6 +16,7 @@ import { CallTable, libcCall, tryLibcCall } from "../../ffi/table.ts";
 import { HostError } from "../errors.ts";
 import { joinerProgram, type JoinSetup } from "./joiner.ts";
 import { JOIN_STEPS, JOINER_FDS, JOINER_PROGRAM_FD, type JoinStep, TERMINAL } from "./joiner_layout.ts";
+import { type Rlimit, setLimits } from "./rlimits.ts";
 import { REPORT_SIZE } from "./reporting.ts";
 
 /** Why the program does not run. */
@@ -29,6 +37,8 @@ export interface Inheritance {
   /** Signals that this process ignores or catches. */
   readonly changedSignals: readonly number[];
   readonly openFiles: { readonly soft: number; readonly hard: number };
+  /** Limits of the container's processes. */
+  readonly limits: readonly Rlimit[];
 }
 
 /** Descriptors are gathered here before they get their numbers, which may be in use until then. */
@@ -61,7 +71,7 @@ export class JoinedProgram {
   }
 
   #becomeKeeper(ready: number, program: number, inheritance: Inheritance): void {
-    const { container, without, output, changedSignals, openFiles } = inheritance;
+    const { container, without, output, changedSignals, openFiles, limits } = inheritance;
     const table = this.#table;
     const arena = this.#arena;
     table.call("write", [ready, "b", 1]);
@@ -88,6 +98,8 @@ export class JoinedProgram {
     arena.setWord(limit, openFiles.soft);
     arena.setWord(limit + 8, openFiles.hard);
     table.call("setrlimit", [RLIMIT_NOFILE, limit]);
+    setLimits(table, limits);
+    table.call("keyctl", [KEYCTL_JOIN_SESSION_KEYRING, 0], { least: -1 }); // as the container's first process
     const argv = arena.strings(["dhow-exec"]);
     table.call("execveat", [JOINER_PROGRAM_FD, "", argv, arena.strings([]), AT_EMPTY_PATH]);
   }

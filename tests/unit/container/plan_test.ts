@@ -59,7 +59,7 @@ for (const { what, ...choice } of CHOICES) {
     const order = ops(samplePlan(choice));
     assertOrder(order, [
       "join-cgroups",
-      "unshare-cgroup",
+      ...(choice.options?.cgroupNamespace === "host" ? [] : ["unshare-cgroup"]),
       "make-mounts-private",
       "mount-overlay",
       "open-root",

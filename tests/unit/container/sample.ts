@@ -220,5 +220,15 @@ export const CHOICES: readonly (Choice & { readonly what: string })[] = [
   },
   { what: "sharing the host's namespaces", options: { pid: "host", ipc: "host", uts: "host" } },
   { what: "joining another's namespaces", options: { network: JOINED, ipc: JOINED, pid: JOINED } },
+  { what: "with a root that is read-only", options: { readOnly: true } },
+  {
+    what: "with limits and settings of its own",
+    options: {
+      rlimits: [{ name: "nofile", soft: 64, hard: -1 }, { name: "core", soft: 0, hard: 0 }],
+      oomScoreAdjustment: 500,
+      sysctls: { "kernel.msgmax": "9000", "net.ipv4.ip_forward": "1" },
+      cgroupNamespace: "host",
+    },
+  },
   { what: "as a user with groups", user: { uid: 1000, gid: 1001, additionalGids: [10, 6] } },
 ];
