@@ -58,10 +58,12 @@ export const MS_NOSUID = 0x2;
 export const MS_NODEV = 0x4;
 export const MS_NOEXEC = 0x8;
 export const MS_SYNCHRONOUS = 0x10;
+export const MS_REMOUNT = 0x20;
 export const MS_MANDLOCK = 0x40;
 export const MS_DIRSYNC = 0x80;
 export const MS_NOATIME = 0x400;
 export const MS_NODIRATIME = 0x800;
+export const MS_BIND = 0x1000;
 export const MS_REC = 0x4000;
 export const MS_PRIVATE = 0x40000;
 export const MS_SLAVE = 0x80000;
@@ -143,6 +145,9 @@ export const PR_SET_DUMPABLE = 4;
 export const PR_SET_NAME = 15;
 export const RLIMIT_NOFILE = 7;
 
+// keyctl(2)
+export const KEYCTL_JOIN_SESSION_KEYRING = 1;
+
 // socket(2), netdevice(7)
 export const AF_INET = 2;
 export const SOCK_DGRAM = 2;
@@ -208,6 +213,7 @@ export const SYSTEM_CALLS: Readonly<Record<string, number>> = {
   setresuid: ARM64 ? 147 : 117,
   setresgid: ARM64 ? 149 : 119,
   mknodat: ARM64 ? 33 : 259,
+  keyctl: ARM64 ? 219 : 250,
   memfd_create: ARM64 ? 279 : 319,
   execveat: ARM64 ? 281 : 322,
   pidfd_send_signal: 424,

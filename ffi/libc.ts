@@ -33,6 +33,7 @@ const FUNCTIONS = [
   "listxattr",
   "lseek",
   "lsetxattr",
+  "memcmp",
   "mkdirat",
   "mount",
   "nanosleep",

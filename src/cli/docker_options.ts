@@ -15,11 +15,11 @@ const REFUSED: readonly (readonly [why: string, names: string])[] = [
     LIMITS,
     "blkio-weight blkio-weight-device+ cgroup-parent cpu-period cpu-quota cpu-rt-period cpu-rt-runtime cpu-shares,c cpus " +
     "cpuset-cpus cpuset-mems device-read-bps+ device-read-iops+ device-write-bps+ device-write-iops+ kernel-memory memory,m " +
-    "memory-reservation memory-swap memory-swappiness oom-kill-disable! oom-score-adj pids-limit shm-size storage-opt+ ulimit+",
+    "memory-reservation memory-swap memory-swappiness oom-kill-disable! pids-limit storage-opt+",
   ],
   [
     SECURITY,
-    "cap-add+ cap-drop+ cgroupns device+ device-cgroup-rule+ gpus privileged! read-only! security-opt+ sysctl+",
+    "cap-add+ cap-drop+ device+ device-cgroup-rule+ gpus privileged! security-opt+",
   ],
   [NETWORK, "ip6 link+ link-local-ip+ mac-address net-alias+ network-alias+ publish+,p publish-all!,P"],
   [WINDOWS, "cpu-count cpu-percent io-maxbandwidth io-maxiops"],

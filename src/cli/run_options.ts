@@ -4,6 +4,7 @@ import { signalName } from "./container/signal_names.ts";
 import { OptionError, UsageError } from "../errors.ts";
 import { ATTACH, DETACH_KEYS, readStreams, SIG_PROXY } from "./attach_options.ts";
 import type { Invocation, Option, ParsedOptions } from "./command.ts";
+import { CONFINEMENT_OPTIONS, readConfinement } from "./confinement_options.ts";
 import { DOCKER_OPTIONS, refuseOptions } from "./docker_options.ts";
 import { readEnvFile } from "./env_file.ts";
 import { HEALTH_OPTIONS, readHealthcheck } from "./health_options.ts";
@@ -110,6 +111,7 @@ export const RUN_OPTIONS: readonly Option[] = [
   },
   { name: "uts", value: "MODE", help: "private (default) or host: whose host name" },
   ...MOUNT_OPTIONS,
+  ...CONFINEMENT_OPTIONS,
   ...HEALTH_OPTIONS,
   ...DOCKER_OPTIONS,
 ];
@@ -191,6 +193,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     volumesFrom: options.list("volumes-from").map(parseVolumesFrom),
     groups: options.list("group-add"),
     exposed: options.list("expose").flatMap((text) => readPorts(text, wrong)),
+    ...readConfinement(options, wrong, malformed),
     ...(healthcheck === undefined ? {} : { healthcheck }),
   };
 }

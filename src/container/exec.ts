@@ -75,6 +75,7 @@ export async function executeInside(
     without: withoutStreams(options),
     changedSignals: changedSignals(),
     openFiles: openFilesLimit(),
+    limits: container.config.options.rlimits ?? [],
   });
   const failure = program.started((master) => relay = new terminal!.TerminalRelay(master));
   if (failure !== undefined) throw await explain(failure, setup, container);

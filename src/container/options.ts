@@ -1,5 +1,6 @@
 import type { MountRequest } from "./mounts.ts";
 import type { Healthcheck } from "../image/healthcheck.ts";
+import type { Rlimit } from "../plan/rlimits.ts";
 import type { Platform } from "../image/platform.ts";
 
 /** What a user can choose for a container: the options of `run`. */
@@ -63,6 +64,19 @@ export interface RunOptions {
   readonly dnsOptions: readonly string[];
   /** The NIS domain name (setdomainname(2)), which /etc/hosts has, too. */
   readonly domainName: string | undefined;
+  /** Whether it sees and may change what others do not: all of the kernel's file systems, all devices. */
+  readonly privileged?: boolean;
+  /** Whether its root cannot be written to. */
+  readonly readOnly?: boolean;
+  /** Of /dev/shm, in bytes; absent for the usual size. */
+  readonly sharedMemorySize?: number;
+  readonly rlimits?: readonly Rlimit[];
+  /** How readily the kernel kills it (proc_pid_oom_score_adj(5)); absent for the caller's. */
+  readonly oomScoreAdjustment?: number;
+  /** Parameters of its own namespaces (sysctl(8)), by their names with dots. */
+  readonly sysctls?: Readonly<Record<string, string>>;
+  /** Absent for a cgroup namespace of its own. */
+  readonly cgroupNamespace?: "host";
   /** Groups that its user is in besides, by name or number. */
   readonly groups: readonly string[];
   /** `80/tcp`: ports that are told of in inspect. */

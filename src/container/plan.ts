@@ -1,6 +1,8 @@
 import { mountSteps, sourceSteps } from "../rootfs/mounts.ts";
 import { loopSteps, type Lower, overlaySteps, pivotSteps } from "../rootfs/overlay.ts";
 import { connectSteps, type Endpoint } from "../network/steps.ts";
+import { hidingSteps } from "../security/hidden_paths.ts";
+import { rlimitName } from "../plan/rlimits.ts";
 import type { Spec } from "../plan/oci.ts";
 import type {
   CgroupFolder,
@@ -157,12 +159,23 @@ function childSteps(input: PlanInput): ChildStep[] {
   const { process, linux } = spec;
   const inUserNamespace = linux.uidMappings.length > 0;
   const hasOwnNetwork = linux.namespaces.some(({ type }) => type === "network");
-  const openFiles = process.rlimits[0] ?? { soft: 1024, hard: 4096 };
+  const mounts = mountSteps(spec.mounts, inUserNamespace, linksToReplace);
+  const [openFiles = { soft: 1024, hard: 4096 }, ...others] = process.rlimits;
+  const limits = others.map(({ type, soft, hard }) => ({ name: rlimitName(type), soft, hard }));
   return [
     ...(inUserNamespace ? [{ op: "await-id-mapping", why: "wait for the id mapping" } as const] : []),
     ...joinSteps(input),
     { op: "join-cgroups", why: "join its cgroups", folders: cgroups },
-    { op: "unshare-cgroup", why: "make its own cgroup the top of what it sees" },
+    ...(linux.namespaces.some(({ type }) => type === "cgroup")
+      ? [{ op: "unshare-cgroup", why: "make its own cgroup the top of what it sees" } as const]
+      : []),
+    ...(process.oomScoreAdj === undefined ? [] : [
+      {
+        op: "adjust-oom-score",
+        why: "say how readily the kernel may end it when memory is short",
+        score: process.oomScoreAdj,
+      } as const,
+    ]),
     ...sourceSteps(spec.mounts),
     ...overlaySteps({
       lower,
@@ -179,7 +192,7 @@ function childSteps(input: PlanInput): ChildStep[] {
       source,
       inRoot,
     })),
-    ...mountSteps(spec.mounts, inUserNamespace, linksToReplace),
+    ...mounts,
     ...(hasOwnNetwork ? [{ op: "loopback-up", why: "bring its loopback interface up" } as const] : []),
     ...Object.entries(linux.sysctl).map(([key, value]): ChildStep => ({
       op: "set-sysctl",
@@ -187,10 +200,11 @@ function childSteps(input: PlanInput): ChildStep[] {
       key,
       value,
     })),
+    ...hidingSteps(linux, mounts.some((step) => step.op === "make-device" && step.inRoot === "/dev/null")),
     ...(linux.namespaces.some(({ type }) => type === "uts")
       ? [{ op: "set-hostname", why: "set its host name", hostname: spec.hostname } as const]
       : []),
-    { op: "new-session", why: "leave the caller's session" },
+    { op: "new-session", why: "leave the caller's session, and its keys" },
     ...(process.terminal
       ? [{ op: "open-terminal", why: "open a terminal of its own", uid: process.user.uid } as const]
       : []),
@@ -205,6 +219,14 @@ function childSteps(input: PlanInput): ChildStep[] {
       openFiles,
     },
     { op: "change-directory", why: "go to the working directory", path: process.cwd },
+    ...(spec.root.readonly ? [{ op: "protect-root", why: "make its root read-only" } as const] : []),
+    ...(limits.length === 0 ? [] : [
+      {
+        op: "set-limits",
+        why: `limit its processes: ${limits.map(({ name }) => name).join(", ")}`,
+        limits,
+      } as const,
+    ]),
     {
       op: "set-user",
       why: "become the user",

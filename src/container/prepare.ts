@@ -2,8 +2,9 @@ import type { ImageConfig } from "../image/config.ts";
 import { cgroupLayout } from "../limits/cgroup.ts";
 import type { Endpoint } from "../network/steps.ts";
 import type { Join, MonitorSetup, Plan } from "../plan/step.ts";
-import { arrangeMounts, defaultMounts } from "../rootfs/mounts.ts";
+import { arrangeMounts, defaultMounts, withoutWriting } from "../rootfs/mounts.ts";
 import type { Lower } from "../rootfs/overlay.ts";
+import { hiddenPaths } from "../security/hidden_paths.ts";
 import { resolveUser, withGroups } from "../security/user.ts";
 import { containerRun, containerState, type Paths } from "../state/paths.ts";
 import { changedSignals, etcFiles, openFilesLimit } from "./host.ts";
@@ -63,6 +64,7 @@ export function prepare(
     group,
   );
   const hostname = hostnameOf(id, options, Deno.hostname);
+  const privileged = options.privileged === true;
   const { joins = [], files: shared } = partners ?? {};
   const files = shared === undefined ? etcFiles(hostname, options, endpoint) : {};
   const sources = findSources(own, paths);
@@ -72,8 +74,10 @@ export function prepare(
     inUserNamespace: options.userNamespace,
     cgroupVersion: cgroups.version,
     sharedMemory: sharedMemory(options.ipc, joins),
+    privileged,
+    ...(options.sharedMemorySize === undefined ? {} : { sharedMemorySize: options.sharedMemorySize }),
   });
-  const mounts = arrangeMounts(usual, sources.mounts);
+  const mounts = arrangeMounts(options.readOnly === true ? withoutWriting(usual) : usual, sources.mounts);
   const spec = makeSpec({
     id,
     hostname,
@@ -83,6 +87,7 @@ export function prepare(
     openFiles: openFilesLimit(),
     rootPath: `${runFolder}/merged`,
     mounts,
+    hidden: hiddenPaths(privileged),
     caller: { uid: Deno.uid() ?? 0, gid: Deno.gid() ?? 0 },
   });
   return makePlan({

@@ -95,6 +95,7 @@ async function execute(
       output: pipe.writer,
       changedSignals: changedSignals(),
       openFiles: openFilesLimit(pid),
+      limits: container.config.options.rlimits ?? [],
     });
   } finally {
     libcCall("close", pipe.writer);

@@ -1,6 +1,8 @@
 import { ImageError } from "../errors.ts";
 import type { ImageConfig } from "../image/config.ts";
 import type { Mount, OciNamespace, Spec } from "../plan/oci.ts";
+import { rlimitType } from "../plan/rlimits.ts";
+import type { HiddenPaths } from "../security/hidden_paths.ts";
 import type { ResolvedUser } from "../security/user.ts";
 import { joinedContainer, type RunOptions } from "./options.ts";
 
@@ -17,6 +19,8 @@ export interface SpecInput {
   readonly openFiles: { readonly soft: number; readonly hard: number };
   readonly rootPath: string;
   readonly mounts: readonly Mount[];
+  /** What of the kernel it does not see, or cannot change. */
+  readonly hidden: HiddenPaths;
   /** Whose uid and gid the container's root is on the host, with a user namespace. */
   readonly caller: { readonly uid: number; readonly gid: number };
 }
@@ -41,7 +45,7 @@ export function makeSpec(input: SpecInput): Spec {
   const ownNetwork = !isShared(options.network);
   const namespaces: OciNamespace[] = ["mount"];
   for (const type of ["uts", "ipc", "pid"] as const) if (!isShared(options[type])) namespaces.push(type);
-  namespaces.push("cgroup");
+  if (options.cgroupNamespace !== "host") namespaces.push("cgroup");
   if (ownNetwork) namespaces.push("network");
   if (options.userNamespace) namespaces.push("user");
   const mapping = (hostID: number) => options.userNamespace ? [{ containerID: 0, hostID, size: 1 }] : [];
@@ -58,9 +62,13 @@ export function makeSpec(input: SpecInput): Spec {
       args: commandLine(options, config),
       env: environment(options, config, hostname, user.home),
       cwd: options.workingDir ?? (config.workingDir || "/"),
-      rlimits: [{ type: "RLIMIT_NOFILE", ...input.openFiles }],
+      rlimits: [
+        { type: "RLIMIT_NOFILE", ...input.openFiles },
+        ...(options.rlimits ?? []).map(({ name, soft, hard }) => ({ type: rlimitType(name), soft, hard })),
+      ],
+      ...(options.oomScoreAdjustment === undefined ? {} : { oomScoreAdj: options.oomScoreAdjustment }),
     },
-    root: { path: input.rootPath },
+    root: { path: input.rootPath, readonly: options.readOnly === true },
     hostname,
     mounts: input.mounts,
     linux: {
@@ -72,8 +80,10 @@ export function makeSpec(input: SpecInput): Spec {
         ...(options.domainName === undefined || options.uts === "host"
           ? {}
           : { "kernel.domainname": options.domainName }),
+        ...options.sysctls,
       },
       cgroupsPath: `/dhow-${id}`,
+      ...input.hidden,
     },
   };
 }

@@ -17,11 +17,15 @@ import {
   FSMOUNT_CLOEXEC,
   FSOPEN_CLOEXEC,
   IFF_UP,
+  KEYCTL_JOIN_SESSION_KEYRING,
   MNT_DETACH,
   MOUNT_ATTR_RDONLY,
   MOVE_MOUNT_F_EMPTY_PATH,
+  MS_BIND,
   MS_PRIVATE,
+  MS_RDONLY,
   MS_REC,
+  MS_REMOUNT,
   O_CLOEXEC,
   O_NOCTTY,
   O_PATH,
@@ -45,6 +49,7 @@ import { ENTRY_SIZE } from "../../ffi/machine_code.ts";
 import { EACCES, EBADF, EEXIST, ENOENT, ENOTDIR, EROFS } from "../../ffi/errno.ts";
 import type { Pipe } from "../../ffi/process.ts";
 import { type Argument, Call, type CallOptions, CallTable } from "../../ffi/table.ts";
+import { setLimits } from "./rlimits.ts";
 import { ContainerRoot } from "./container_root.ts";
 import { executablePlaces } from "./executable_places.ts";
 import { AFTER_INIT_FD, becomeInit, type Init, keepInit } from "./init.ts";
@@ -238,6 +243,10 @@ class Compiler {
         return;
       case "mount":
         return this.#inRoot.mount(step);
+      case "mask":
+        return this.#inRoot.mask(step);
+      case "make-read-only":
+        return this.#inRoot.makeReadOnly(step.inRoot);
       case "make-directory":
         return this.#inRoot.makeDirectories(step.inRoot, step.mode);
       case "make-device":
@@ -255,7 +264,7 @@ class Compiler {
       case "fill-volume":
         throw new Error("volumes are filled before a start");
       case "set-sysctl":
-        return this.#inRoot.writeFile(`/proc/sys/${step.key.replaceAll(".", "/")}`, step.value);
+        return this.#inRoot.writeProc(`sys/${step.key.replaceAll(".", "/")}`, step.value);
       case "loopback-up": {
         // netdevice(7): struct ifreq is 40 bytes, its flags come after 16 bytes of name
         const request = this.arena.allocate(40);
@@ -278,6 +287,18 @@ class Compiler {
           this.call("close", [file]);
         }
         return;
+      case "adjust-oom-score": {
+        const text = String(step.score);
+        const file = this.call("openat", [AT_FDCWD, "/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC]);
+        this.call("write", [file, text, text.length], { least: text.length });
+        this.call("close", [file]);
+        return;
+      }
+      case "protect-root":
+        this.call("mount", [0, "/", 0, MS_REMOUNT | MS_BIND | MS_RDONLY, 0]);
+        return;
+      case "set-limits":
+        return setLimits(this, step.limits);
       case "unshare-cgroup":
         this.call("unshare", [CLONE_NEWCGROUP]);
         return;
@@ -290,6 +311,8 @@ class Compiler {
         return;
       case "new-session":
         this.call("setsid", []);
+        // whatever goes wrong, as for runc: kernels without keys, a quota that is used up
+        this.call("keyctl", [KEYCTL_JOIN_SESSION_KEYRING, 0], { least: -1 });
         return;
       case "take-terminal":
         if (this.#slave === undefined) throw new Error("open-terminal must come before take-terminal");

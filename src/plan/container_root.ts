@@ -18,22 +18,32 @@ import {
   MOUNT_ATTR_RDONLY,
   MOVE_MOUNT_F_EMPTY_PATH,
   MOVE_MOUNT_T_EMPTY_PATH,
+  MS_BIND,
+  MS_NODEV,
+  MS_NOEXEC,
+  MS_NOSUID,
+  MS_RDONLY,
+  MS_REMOUNT,
   MS_SLAVE,
   O_CLOEXEC,
   O_CREAT,
   O_DIRECTORY,
   O_EXCL,
+  O_NOFOLLOW,
   O_PATH,
   O_WRONLY,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
+  RESOLVE_BENEATH,
   RESOLVE_IN_ROOT,
   RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_SYMLINKS,
+  RESOLVE_NO_XDEV,
   S_IFCHR,
+  STATX_TYPE,
 } from "../../ffi/constants.ts";
 import type { Arena } from "../../ffi/arena.ts";
-import { EEXIST, EROFS } from "../../ffi/errno.ts";
+import { EBADF, EEXIST, ENOENT, EROFS } from "../../ffi/errno.ts";
 import type { Argument, Call, CallOptions } from "../../ffi/table.ts";
 import type { ChildStep, MountAttribute } from "./step.ts";
 
@@ -58,6 +68,11 @@ export class ContainerRoot {
   /** Folders that are there, and those that are open: both until something is mounted over them. */
   readonly #made = new Set<string>();
   readonly #folders = new Map<string, Call>();
+  /** The root of the container's own proc file system, opened before anything can be mounted over it. */
+  #proc: Call | undefined;
+  /** The null device that was made for the container; and the one that has been looked at. */
+  #madeNull: Call | undefined;
+  #verifiedNull: Call | undefined;
   /** struct open_how of openat2(2), by flags and mode. */
   readonly #hows = new Map<string, number>();
 
@@ -66,22 +81,23 @@ export class ContainerRoot {
     this.descriptor = call("openat", [AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC]);
   }
 
-  #how(flags: number, mode: number, follows: boolean): number {
-    const key = `${flags} ${mode} ${follows}`;
+  #how(flags: number, mode: number, resolve: number): number {
+    const key = `${flags} ${mode} ${resolve}`;
     const known = this.#hows.get(key);
     if (known !== undefined) return known;
     const how = this.arena.allocate(24);
     this.#hows.set(key, how);
     this.arena.setWord(how, flags | O_CLOEXEC);
     this.arena.setWord(how + 8, mode);
-    this.arena.setWord(how + 16, RESOLVE_IN_ROOT | (follows ? RESOLVE_NO_MAGICLINKS : RESOLVE_NO_SYMLINKS));
+    this.arena.setWord(how + 16, resolve);
     return how;
   }
 
   /** Opens a path below the container's root (openat2(2)). */
   open(inRoot: string, flags: number, { mode = 0, options = {} as CallOptions, follows = false } = {}) {
     const relative = inRoot.replace(/^\/+/, "") || ".";
-    const how = this.#how(flags, mode, follows);
+    const resolve = RESOLVE_IN_ROOT | (follows ? RESOLVE_NO_MAGICLINKS : RESOLVE_NO_SYMLINKS);
+    const how = this.#how(flags, mode, resolve);
     return this.call("openat2", [this.descriptor, relative, how, 24], options);
   }
 
@@ -160,11 +176,86 @@ export class ContainerRoot {
     });
   }
 
-  /** Writes into a file that is there. */
-  writeFile(inRoot: string, text: string): void {
-    const file = this.open(inRoot, O_WRONLY);
-    this.call("write", [file, text, text.length], { least: text.length });
+  /**
+   * Writes into a file of the container's /proc. It is looked for below the proc file system itself, and in no other: what is
+   * mounted in there, or what a link makes of the path, is not written to (CVE-2025-52881).
+   * @param path below /proc
+   */
+  writeProc(path: string, text: string): void {
+    if (this.#proc === undefined) throw new Error("/proc must be mounted before something is written there");
+    const how = this.#how(O_WRONLY, 0, RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS);
+    const file = this.call("openat2", [this.#proc, path, how, 24]);
+    const { length } = new TextEncoder().encode(text);
+    this.call("write", [file, text, length], { least: length });
     this.call("close", [file]);
+  }
+
+  /**
+   * Covers what a container is not to see: a folder with an empty one, a file with /dev/null.
+   * @param step of a path that may be missing
+   */
+  mask({ inRoot, cover }: Step<"mask">): void {
+    const flags = O_PATH | (cover === "folder" ? O_DIRECTORY : 0);
+    const target = this.open(inRoot, flags, { options: { tolerate: [ENOENT] } });
+    const mount = cover === "folder"
+      ? this.#newMount("tmpfs", ["ro", "nosuid", "nodev", "noexec"])
+      : this.call("open_tree", [this.#null(cover), "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC]);
+    this.#attachIfThere(mount, target);
+    this.call("close", [mount]);
+    if (cover === "hosts-null") this.#remountReadOnly(inRoot, MS_NOSUID | MS_NOEXEC);
+  }
+
+  /**
+   * The null device, to clone mounts of. It is the one that was made for the container in a file system of dhow's own, or else the
+   * host's, read-only, so that nobody changes its mode: never what a path in the container leads to. What was opened is
+   * looked at once more (CVE-2025-31133).
+   */
+  #null(which: "own-null" | "hosts-null"): Call {
+    if (this.#verifiedNull !== undefined) return this.#verifiedNull;
+    const flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
+    const opened = which === "own-null"
+      ? this.#madeNull
+      : this.call("openat", [AT_FDCWD, "/dev/null", flags]);
+    if (opened === undefined) throw new Error("the container's null device must be made before it is used");
+    const status = this.arena.allocate(256); // struct statx
+    this.call("statx", [opened, "", AT_EMPTY_PATH, STATX_TYPE, status]);
+    // stx_mode without its lower byte: a character device that its owner may read; stx_rdev_major and stx_rdev_minor
+    this.#assertSame(status + 29, Uint8Array.of((S_IFCHR | 0o400) >> 8));
+    this.#assertSame(status + 128, Uint8Array.of(1, 0, 0, 0, 3, 0, 0, 0));
+    return this.#verifiedNull = opened;
+  }
+
+  /** memcmp(3) says which is greater: only if it is neither, the table goes on after both calls. */
+  #assertSame(address: number, expected: Uint8Array): void {
+    const other = this.arena.allocate(expected.length);
+    this.arena.bytes.set(expected, other - this.arena.address);
+    this.call("memcmp", [address, other, expected.length]);
+    this.call("memcmp", [other, address, expected.length]);
+  }
+
+  /** Mounts a path over itself, read-only. One that is missing is left out. */
+  makeReadOnly(inRoot: string): void {
+    const target = this.open(inRoot, O_PATH, { options: { tolerate: [ENOENT] } });
+    const flags = AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE;
+    const tree = this.call("open_tree", [target, "", flags], { tolerate: [EBADF] });
+    this.#attachIfThere(tree, target);
+    this.call("close", [tree], { tolerate: [EBADF] });
+    this.#remountReadOnly(inRoot, MS_NOSUID | MS_NODEV | MS_NOEXEC);
+  }
+
+  /** mount_setattr(2) came with Linux 5.12. A name in a folder of the kernel's that is open leads nowhere else. */
+  #remountReadOnly(inRoot: string, attributes: number): void {
+    const { folder, name } = this.#parent(inRoot);
+    this.call("fchdir", [folder]);
+    const flags = MS_REMOUNT | MS_BIND | MS_RDONLY | attributes;
+    this.call("mount", [0, name, 0, flags, 0], { tolerate: [ENOENT] });
+  }
+
+  /** @param target an open descriptor, or -1 where there is nothing */
+  #attachIfThere(mount: Call, target: Call): void {
+    const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+    this.call("move_mount", [mount, "", target, "", flags], { tolerate: [EBADF] });
+    this.call("close", [target], { tolerate: [EBADF] });
   }
 
   /** Mounts a new file system (fsopen(2), fsmount(2)). */
@@ -172,14 +263,25 @@ export class ContainerRoot {
     const follows = step.followsLinks === true;
     this.#makeFolders(step.inRoot, follows);
     const target = this.open(step.inRoot, O_PATH | O_DIRECTORY, { follows });
-    const context = this.call("fsopen", [step.type, FSOPEN_CLOEXEC]);
-    for (const [key, value] of [["source", step.type] as const, ...step.options]) {
+    const mount = this.#newMount(step.type, step.attributes, step.options);
+    this.attach(mount, target, step.inRoot, follows);
+    if (step.type === "proc") this.#proc = this.open(step.inRoot, O_PATH | O_DIRECTORY);
+  }
+
+  /** A new file system that is mounted nowhere yet. */
+  #newMount(
+    type: string,
+    attributes: readonly MountAttribute[],
+    options: readonly (readonly [key: string, value: string])[] = [],
+  ): Call {
+    const context = this.call("fsopen", [type, FSOPEN_CLOEXEC]);
+    for (const [key, value] of [["source", type] as const, ...options]) {
       this.call("fsconfig", [context, FSCONFIG_SET_STRING, key, value, 0]);
     }
     this.call("fsconfig", [context, FSCONFIG_CMD_CREATE, 0, 0, 0]);
-    const mount = this.call("fsmount", [context, FSMOUNT_CLOEXEC, attributeBits(step.attributes)]);
+    const mount = this.call("fsmount", [context, FSMOUNT_CLOEXEC, attributeBits(attributes)]);
     this.call("close", [context]);
-    this.attach(mount, target, step.inRoot, follows);
+    return mount;
   }
 
   #makeFolders(inRoot: string, follows: boolean): void {
@@ -191,6 +293,7 @@ export class ContainerRoot {
     const { folder, name } = this.#parent(step.inRoot);
     // makedev(3) for minors below 256
     this.call("mknodat", [folder, name, S_IFCHR | step.mode, step.major * 256 + step.minor]);
+    if (step.inRoot === "/dev/null") this.#madeNull = this.open(step.inRoot, O_PATH);
   }
 
   makeSymlink(step: Step<"make-symlink">): void {

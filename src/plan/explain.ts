@@ -94,13 +94,24 @@ function startCommands(
   joins: readonly Join[],
 ): string[] {
   const cgroups = plan.steps.flatMap((step) => step.do === "make-cgroups" ? step.folders : []);
+  const sharesCgroups = !plan.steps.some((step) =>
+    step.do === "start-child" && step.steps.some(({ op }) => op === "unshare-cgroup")
+  );
   const flags = namespaces.map((kind) => UNSHARE_FLAGS[kind]);
   return [
     "(",
     ...indent([
       ...cgroups.map(({ path, joinFile }) => `echo 0 >${quote(`${path}/${joinFile}`)}`),
       `exec ${
-        commandLine(...joins.flatMap(enter), "unshare", ...flags, "--cgroup", "--fork", "--kill-child", "sh")
+        commandLine(
+          ...joins.flatMap(enter),
+          "unshare",
+          ...flags,
+          ...(sharesCgroups ? [] : ["--cgroup"]),
+          "--fork",
+          "--kill-child",
+          "sh",
+        )
       } "$work/init"`,
     ]),
     ") && code=0 || code=$?",

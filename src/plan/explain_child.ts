@@ -8,6 +8,8 @@ import { type ChildStep, overlayOptions } from "./step.ts";
 /** Where the container's root is while it is being made. */
 const ROOT = "$root";
 
+const READ_ONLY = "remount,bind,ro,nosuid,noexec";
+
 const inside = (path: string) => `"${ROOT}"${quote(path)}`;
 
 /** Folders of a path, from the top: /a/b/c gives /a and /a/b. */
@@ -65,6 +67,21 @@ export function explainChildStep(step: ChildStep): string[] {
         `${commandLine("mount", "-t", step.type, "-o", options, step.type)} ${inside(step.inRoot)}`,
       ];
     }
+    case "mask": {
+      const target = inside(step.inRoot);
+      if (step.cover === "folder") {
+        return [`[ ! -d ${target} ] || mount -t tmpfs -o ro,nosuid,nodev,noexec tmpfs ${target}`];
+      }
+      return step.cover === "own-null"
+        ? [`[ ! -e ${target} ] || mount --bind ${inside("/dev/null")} ${target}`]
+        : [`[ ! -e ${target} ] || { mount --bind /dev/null ${target}; mount -o ${READ_ONLY} ${target}; }`];
+    }
+    case "make-read-only": {
+      const target = inside(step.inRoot);
+      return [
+        `[ ! -e ${target} ] || { mount --rbind ${target} ${target}; mount -o ${READ_ONLY},nodev ${target}; }`,
+      ];
+    }
     case "make-directory":
       return [`mkdir -p -m ${step.mode.toString(8)} ${inside(step.inRoot)}`];
     case "make-device":
@@ -103,7 +120,17 @@ export function explainChildStep(step: ChildStep): string[] {
       return [...(isInFreshFolder ? [fresh] : [...guards, ...place]), bind, ...attributes];
     }
     case "set-sysctl":
-      return [`echo ${quote(step.value)} >/proc/sys/${step.key.replaceAll(".", "/")}`];
+      return [`echo ${quote(step.value)} >${quote(`/proc/sys/${step.key.replaceAll(".", "/")}`)}`];
+    case "adjust-oom-score":
+      return [`echo ${step.score} >/proc/self/oom_score_adj # of echo, which is this shell itself`];
+    case "protect-root":
+      // on the folder that it is in: the container's root is not this shell's own
+      return ["mount --no-canonicalize -o remount,bind,ro none ."];
+    case "set-limits": {
+      const value = (limit: number) => limit === -1 ? "unlimited" : limit;
+      const limits = step.limits.map(({ name, soft, hard }) => `--${name}=${value(soft)}:${value(hard)}`);
+      return [`prlimit --pid=$$ ${commandLine(...limits)}`];
+    }
     case "loopback-up":
       return ["ip link set lo up"];
     case "set-hostname":
@@ -112,7 +139,7 @@ export function explainChildStep(step: ChildStep): string[] {
       return ["# (dhow opens a terminal in the container's /dev/pts here; this script keeps the one it has)"];
     case "take-terminal":
     case "new-session":
-      return ["# (dhow does this with setsid and ioctl; this script stays in its session)"];
+      return ["# (dhow does this with setsid, ioctl and keyctl; this script stays in its session)"];
     case "join-cgroups":
     case "unshare-cgroup":
       return ["# (done already: this process was in its cgroups before unshare --cgroup)"];

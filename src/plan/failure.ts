@@ -183,6 +183,21 @@ function explainStepFailure(step: ChildStep, failed: Call): DhowError {
         : undefined;
       return host(`cannot set up "${step.inRoot}" in the container`, hint);
     }
+    case "mask":
+      return failed.name === "memcmp"
+        ? new HostError({
+          what: `cannot ${step.why}`,
+          why: "/dev/null of the host is not the null device",
+          hint: "make it anew: mknod -m 666 /dev/null c 1 3",
+        })
+        : host(`cannot ${step.why}`);
+    case "set-limits":
+      return host(
+        `cannot ${step.why}`,
+        failed.errno === EPERM ? "only who has CAP_SYS_RESOURCE can raise a hard limit" : undefined,
+      );
+    case "adjust-oom-score":
+      return host(`cannot ${step.why}`, "only who has CAP_SYS_RESOURCE can lower it");
     case "join-namespaces":
       return cannotJoin(step.kinds[0]!, step.container, failed.errno === ESRCH ? undefined : why);
     case "execute":

@@ -4,6 +4,7 @@ import {
   AT_EMPTY_PATH,
   AT_FDCWD,
   F_DUPFD_CLOEXEC,
+  KEYCTL_JOIN_SESSION_KEYRING,
   O_CLOEXEC,
   O_RDWR,
   RLIMIT_NOFILE,
@@ -16,6 +17,7 @@ import { CallTable, libcCall, tryLibcCall } from "../../ffi/table.ts";
 import { HostError } from "../errors.ts";
 import { joinerProgram, type JoinSetup } from "./joiner.ts";
 import { JOIN_STEPS, JOINER_FDS, JOINER_PROGRAM_FD, type JoinStep, TERMINAL } from "./joiner_layout.ts";
+import { type Rlimit, setLimits } from "./rlimits.ts";
 import { REPORT_SIZE } from "./reporting.ts";
 
 /** Why the program does not run. */
@@ -36,6 +38,8 @@ export interface Inheritance {
   /** Signals that this process ignores or catches. */
   readonly changedSignals: readonly number[];
   readonly openFiles: { readonly soft: number; readonly hard: number };
+  /** Limits of the container's processes. */
+  readonly limits: readonly Rlimit[];
 }
 
 /** Descriptors are gathered from this number on before they get their own, which may be in use until then. */
@@ -68,7 +72,7 @@ export class JoinedProgram {
   }
 
   #becomeKeeper(ready: number, program: number, inheritance: Inheritance): void {
-    const { container, without, output, changedSignals, openFiles } = inheritance;
+    const { container, without, output, changedSignals, openFiles, limits } = inheritance;
     const table = this.#table;
     const arena = this.#arena;
     table.call("write", [ready, "b", 1]);
@@ -97,6 +101,8 @@ export class JoinedProgram {
     arena.setWord(limit, openFiles.soft);
     arena.setWord(limit + 8, openFiles.hard);
     table.call("setrlimit", [RLIMIT_NOFILE, limit]);
+    setLimits(table, limits);
+    table.call("keyctl", [KEYCTL_JOIN_SESSION_KEYRING, 0], { least: -1 }); // as the container's first process
     const argv = arena.strings(["dhow-exec"]);
     table.call("execveat", [JOINER_PROGRAM_FD, "", argv, arena.strings([]), AT_EMPTY_PATH]);
   }

@@ -1,3 +1,4 @@
+import type { RlimitType } from "./rlimits.ts";
 import type { IdMapping } from "./step.ts";
 
 /**
@@ -13,12 +14,13 @@ export interface Spec {
     readonly env: readonly string[];
     readonly cwd: string;
     readonly rlimits: readonly {
-      readonly type: "RLIMIT_NOFILE";
+      readonly type: RlimitType;
       readonly soft: number;
       readonly hard: number;
     }[];
+    readonly oomScoreAdj?: number;
   };
-  readonly root: { readonly path: string };
+  readonly root: { readonly path: string; readonly readonly: boolean };
   readonly hostname: string;
   readonly mounts: readonly Mount[];
   readonly linux: {
@@ -27,6 +29,8 @@ export interface Spec {
     readonly gidMappings: readonly IdMapping[];
     readonly sysctl: Readonly<Record<string, string>>;
     readonly cgroupsPath: string;
+    readonly maskedPaths: readonly string[];
+    readonly readonlyPaths: readonly string[];
   };
 }
 

@@ -2,6 +2,7 @@
  * What a step of a container's start is. Steps are data: they are made without touching the system, run by the
  * executor (host steps) and by the child's call table (child steps), and printed as shell commands by explain.
  */
+import type { Rlimit } from "./rlimits.ts";
 import type { ProcessIdentity } from "../state/process_identity.ts";
 
 /** A range of user or group ids of a user namespace (user_namespaces(7)), worded as in the OCI runtime specification. */
@@ -149,6 +150,15 @@ export type ChildStep =
       /** As in bind. */
       readonly followsLinks?: boolean;
     }
+    /** Covers a path of the kernel's file systems with nothing; one that is not there needs none. */
+    | {
+      readonly op: "mask";
+      readonly inRoot: string;
+      /** An empty folder; or the null device, the one that make-device has made before, or the host's. */
+      readonly cover: "folder" | "own-null" | "hosts-null";
+    }
+    /** The same for what may be read. */
+    | { readonly op: "make-read-only"; readonly inRoot: string }
     | { readonly op: "make-directory"; readonly inRoot: string; readonly mode: number }
     | {
       readonly op: "make-device";
@@ -190,6 +200,10 @@ export type ChildStep =
     | { readonly op: "await-release"; readonly reports: boolean }
     | { readonly op: "join-cgroups"; readonly folders: readonly CgroupFolder[] }
     | { readonly op: "unshare-cgroup" }
+    | { readonly op: "adjust-oom-score"; readonly score: number }
+    /** After change-directory, which may make a folder. */
+    | { readonly op: "protect-root" }
+    | { readonly op: "set-limits"; readonly limits: readonly Rlimit[] }
     | { readonly op: "pivot-root" }
     | { readonly op: "new-session" }
     | { readonly op: "take-terminal" }

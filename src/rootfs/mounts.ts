@@ -7,18 +7,31 @@ import { deviceSteps } from "./devices.ts";
  * @param files host files that take the place of the image's, by their path in the container
  */
 export function defaultMounts(
-  { files, hasOwnNetwork, inUserNamespace, cgroupVersion, sharedMemory }: {
+  {
+    files,
+    hasOwnNetwork,
+    inUserNamespace,
+    cgroupVersion,
+    sharedMemory,
+    privileged = false,
+    sharedMemorySize = 64 << 20,
+  }: {
     files: Readonly<Record<string, string>>;
     hasOwnNetwork: boolean;
     inUserNamespace: boolean;
     cgroupVersion: 1 | 2;
     /** In another IPC namespace it has the shared memory that lies there on the host. */
     sharedMemory: "own" | "none" | { readonly source: string };
+    /** Whether it may change what lies in /sys. */
+    privileged?: boolean;
+    /** Of its own /dev/shm, in bytes. */
+    sharedMemorySize?: number;
   },
 ): Mount[] {
   // sysfs shows a network namespace, and may be mounted by whoever owns that namespace
   const mayMountSysfs = hasOwnNetwork || !inUserNamespace;
   const protectedOptions = ["nosuid", "noexec", "nodev"];
+  const kernelsOptions = [...(privileged ? [] : ["ro"]), ...protectedOptions];
   const mounts: Mount[] = [
     { destination: "/proc", type: "proc", source: "proc", options: protectedOptions },
     { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "mode=0755", "size=65536k"] },
@@ -29,15 +42,19 @@ export function defaultMounts(
       // group 5 is tty; a user namespace need not map it
       options: ["nosuid", "noexec", "ptmxmode=0666", "mode=0620", ...(inUserNamespace ? [] : ["gid=5"])],
     },
-    ...sharedMemoryMounts(sharedMemory, protectedOptions),
+    ...sharedMemoryMounts(sharedMemory, protectedOptions, sharedMemorySize),
     { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: protectedOptions },
     mayMountSysfs
-      ? { destination: "/sys", type: "sysfs", source: "sysfs", options: ["ro", ...protectedOptions] }
-      : { destination: "/sys", type: "none", source: "/sys", options: ["rbind", "ro", ...protectedOptions] },
+      ? { destination: "/sys", type: "sysfs", source: "sysfs", options: kernelsOptions }
+      : { destination: "/sys", type: "none", source: "/sys", options: ["rbind", ...kernelsOptions] },
   ];
   if (cgroupVersion === 2 && mayMountSysfs) {
-    const options = ["ro", ...protectedOptions];
-    mounts.push({ destination: "/sys/fs/cgroup", type: "cgroup2", source: "cgroup", options });
+    mounts.push({
+      destination: "/sys/fs/cgroup",
+      type: "cgroup2",
+      source: "cgroup",
+      options: kernelsOptions,
+    });
   }
   for (const [destination, source] of Object.entries(files)) {
     mounts.push({ destination, type: "none", source, options: ["bind"] });
@@ -48,6 +65,7 @@ export function defaultMounts(
 function sharedMemoryMounts(
   memory: "own" | "none" | { readonly source: string },
   protectedOptions: readonly string[],
+  size: number,
 ): Mount[] {
   if (memory === "none") return [];
   const destination = "/dev/shm";
@@ -56,7 +74,7 @@ function sharedMemoryMounts(
       destination,
       type: "tmpfs",
       source: "shm",
-      options: [...protectedOptions, "mode=1777", "size=65536k"],
+      options: [...protectedOptions, "mode=1777", `size=${size}`],
     }]
     : [{ destination, type: "none", source: memory.source, options: ["rbind", ...protectedOptions] }];
 }
@@ -69,8 +87,8 @@ const REASONS: Readonly<Record<string, string>> = {
   tmpfs: "give it memory as a file system",
   devpts: "give it terminals of its own",
   mqueue: "give it POSIX message queues of its own",
-  sysfs: "show it devices and its network, read-only",
-  cgroup2: "show it its own cgroup, read-only",
+  sysfs: "show it devices and its network",
+  cgroup2: "show it its own cgroup",
 };
 
 /** The steps that make one mount of the specification. */
@@ -144,6 +162,18 @@ export function arrangeMounts(usual: readonly Mount[], users: readonly Mount[]):
     ...usual.filter((mount) => !isReplaced(mount)),
     ...sorted.filter(late),
   ];
+}
+
+/** What with a root that is read-only can still be written to, besides what the user has mounted: docker's list. */
+const WRITABLE = ["/proc", "/dev/pts", "/dev/shm", "/dev/mqueue", "/dev"];
+
+/** The usual mounts of a container whose root is read-only. */
+export function withoutWriting(usual: readonly Mount[]): Mount[] {
+  return usual.map((mount) =>
+    WRITABLE.includes(mount.destination) || mount.options.includes("ro")
+      ? mount
+      : { ...mount, options: [...mount.options, "ro"] }
+  );
 }
 
 /** Holds the sources of mounts that share theirs with the host, before nothing is shared any more. */

@@ -2,6 +2,7 @@
 import type { Health, ProbeResult } from "../../container/health.ts";
 import { joinedContainer } from "../../container/options.ts";
 import type { ContainerRecord } from "../../container/records.ts";
+import type { Rlimit } from "../../plan/rlimits.ts";
 import { formatTime } from "../format/time.ts";
 import { type Field, GoMap, List, Nil, Struct, Text, type Value } from "../template/value.ts";
 import { describeMounts, describeRequests } from "./mount_details.ts";
@@ -158,8 +159,14 @@ const NO_LIMITS: Readonly<Record<string, Value>> = {
   MemorySwap: 0,
   MemorySwappiness: new Nil("*int64"),
   OomKillDisable: false,
-  Ulimits: new List([], "[]*units.Ulimit", true),
 };
+
+const rlimits = (limits: readonly Rlimit[]) =>
+  new List(
+    limits.map(({ name, soft, hard }) => plain("*units.Ulimit", { Name: name, Hard: hard, Soft: soft })),
+    "[]*units.Ulimit",
+    limits.length === 0,
+  );
 
 /** Of what dhow has no option for there are docker's defaults. */
 function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
@@ -185,7 +192,7 @@ function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
     ),
     CapAdd: NO_TEXTS,
     CapDrop: NO_TEXTS,
-    CgroupnsMode: "private",
+    CgroupnsMode: options.cgroupNamespace ?? "private",
     Dns: new List(options.dns),
     DnsOptions: new List(options.dnsOptions),
     DnsSearch: new List(options.dnsSearch),
@@ -194,15 +201,15 @@ function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
     IpcMode: options.ipc,
     Cgroup: "",
     Links: NO_TEXTS,
-    OomScoreAdj: 0,
+    OomScoreAdj: options.oomScoreAdjustment ?? 0,
     PidMode: options.pid === "private" ? "" : options.pid,
     Privileged: false,
     PublishAllPorts: false,
-    ReadonlyRootfs: false,
+    ReadonlyRootfs: options.readOnly === true,
     SecurityOpt: NO_TEXTS,
     UTSMode: options.uts === "host" ? "host" : "",
     UsernsMode: options.userNamespace ? "private" : "",
-    ShmSize: 64 << 20,
+    ShmSize: options.sharedMemorySize ?? 64 << 20,
     Runtime: "dhow",
     Init: options.init,
     CpuShares: 0,
@@ -210,6 +217,10 @@ function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
     NanoCpus: 0,
     PidsLimit: new Nil("*int64"),
     ...NO_LIMITS,
+    Ulimits: rlimits(options.rlimits ?? []),
+    ...(options.sysctls === undefined
+      ? {}
+      : { Sysctls: new GoMap(new Map<string, Value>(Object.entries(options.sysctls))) }),
   };
   const fields = Object.entries(values).map(([name, value]): Field => ({ name, value }));
   return new Struct("*container.HostConfig", [...describeRequests(options.mounts ?? []), ...fields]);

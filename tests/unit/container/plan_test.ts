@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { dirname } from "@std/path";
+import type { RunOptions } from "../../../src/container/options.ts";
 import type { HostStep, Plan } from "../../../src/plan/step.ts";
 import { childStep, childSteps, CHOICES, hostStep, ID, samplePlan } from "./sample.ts";
 
@@ -58,7 +59,7 @@ for (const { what, ...choice } of CHOICES) {
     const order = ops(samplePlan(choice));
     assertOrder(order, [
       "join-cgroups",
-      "unshare-cgroup",
+      ...(choice.options?.cgroupNamespace === "host" ? [] : ["unshare-cgroup"]),
       "make-mounts-private",
       "mount-overlay",
       "open-root",
@@ -189,4 +190,20 @@ Deno.test("every step says why, in a sentence without its period", () => {
   for (const { why } of [...plan.steps, ...childSteps(plan)]) {
     assert(/^[a-z].*[^.]$/.test(why), JSON.stringify(why));
   }
+});
+
+Deno.test("what of the kernel is hidden is hidden once the container's own settings are made, and before its program is", () => {
+  for (const { what, ...choice } of CHOICES) {
+    const order = ops(samplePlan(choice));
+    const first = order.indexOf("mask");
+    assert(first > order.lastIndexOf("set-sysctl") && first > order.lastIndexOf("mount"), what);
+    assert(order.lastIndexOf("make-read-only") < order.indexOf("pivot-root"), what);
+  }
+});
+
+Deno.test("a file is hidden by the container's own null device, if it has one of its own", () => {
+  const covers = (options: Partial<RunOptions>) =>
+    childSteps(samplePlan({ options })).flatMap((step) => step.op === "mask" ? [step.cover] : []);
+  assertEquals(covers({}), ["folder", "own-null"]);
+  assertEquals(covers({ userNamespace: true }), ["folder", "hosts-null"]);
 });

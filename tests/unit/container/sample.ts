@@ -15,6 +15,7 @@ import {
   type Plan,
 } from "../../../src/plan/step.ts";
 import { defaultMounts } from "../../../src/rootfs/mounts.ts";
+import type { HiddenPaths } from "../../../src/security/hidden_paths.ts";
 import type { ResolvedUser } from "../../../src/security/user.ts";
 
 /** A container to make specifications and plans of, without a host or an image. */
@@ -75,6 +76,12 @@ export const CONFIG: ImageConfig = {
   diffIds: [`sha256:${"0".repeat(64)}`],
 };
 
+/** Some of what is hidden in every container. */
+export const HIDDEN: HiddenPaths = {
+  maskedPaths: ["/sys/firmware", "/proc/kcore"],
+  readonlyPaths: ["/proc/sys", "/proc/sysrq-trigger"],
+};
+
 export const ROOT: ResolvedUser = { uid: 0, gid: 0, additionalGids: [], home: "/root" };
 
 const V2 = "28 22 0:24 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
@@ -129,6 +136,7 @@ export function sampleSpec(
       cgroupVersion,
       sharedMemory: sharedMemory(chosen.ipc),
     }),
+    hidden: HIDDEN,
     caller: { uid: 0, gid: 0 },
   });
 }
@@ -212,5 +220,15 @@ export const CHOICES: readonly (Choice & { readonly what: string })[] = [
   },
   { what: "sharing the host's namespaces", options: { pid: "host", ipc: "host", uts: "host" } },
   { what: "joining another's namespaces", options: { network: JOINED, ipc: JOINED, pid: JOINED } },
+  { what: "with a root that is read-only", options: { readOnly: true } },
+  {
+    what: "with limits and settings of its own",
+    options: {
+      rlimits: [{ name: "nofile", soft: 64, hard: -1 }, { name: "core", soft: 0, hard: 0 }],
+      oomScoreAdjustment: 500,
+      sysctls: { "kernel.msgmax": "9000", "net.ipv4.ip_forward": "1" },
+      cgroupNamespace: "host",
+    },
+  },
   { what: "as a user with groups", user: { uid: 1000, gid: 1001, additionalGids: [10, 6] } },
 ];

@@ -13,10 +13,12 @@ import {
   O_EXCL,
   O_PATH,
   PR_SET_PDEATHSIG,
+  RESOLVE_BENEATH,
   RESOLVE_IN_ROOT,
   RESOLVE_NO_SYMLINKS,
+  RESOLVE_NO_XDEV,
 } from "../../../ffi/constants.ts";
-import { EEXIST } from "../../../ffi/errno.ts";
+import { EBADF, EEXIST, ENOENT } from "../../../ffi/errno.ts";
 import { Call } from "../../../ffi/table.ts";
 import { childSteps, CHOICES, samplePlan } from "../container/sample.ts";
 import { MEETING, named, orderOf, record, type RecordedCall, type Recording } from "./recorded.ts";
@@ -46,8 +48,15 @@ for (const recording of recordings) {
     const root = rootOf(recording);
     const opened = named(recording, "openat2");
     assert(opened.length > 0);
+    const proc = opened.find(({ args }) => args[1] === "proc" && args[0] === root)?.call;
     for (const { args } of opened) {
       const [, , resolve = 0] = recording.words(args[2], 3);
+      if (args[0] !== root) {
+        assert(args[0] instanceof Call && String(args[1]).startsWith("sys/"), String(args[1]));
+        assert(proc !== undefined);
+        assertEquals(resolve, RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS, String(args[1]));
+        continue;
+      }
       assert(args[0] === root, "not below the descriptor of the container's root");
       assertEquals(resolve & RESOLVE_IN_ROOT, RESOLVE_IN_ROOT, String(args[1]));
       assertEquals(resolve & RESOLVE_NO_SYMLINKS, RESOLVE_NO_SYMLINKS, String(args[1]));
@@ -61,7 +70,7 @@ for (const recording of recordings) {
       if (name === "openat" || name === "open_tree") {
         const path = args[1];
         const isOwn = typeof path === "string" &&
-          /^\/(run\/dhow|sys\/fs\/cgroup|cg|dev|sys)(\/|$)/.test(path);
+          /^\/(run\/dhow|sys\/fs\/cgroup|cg|dev|sys|proc\/self\/oom_score_adj)(\/|$)/.test(path);
         assert(isOwn || args[0] instanceof Call, `${name} ${path}`);
       }
       if (["mkdirat", "mknodat", "symlinkat"].includes(name)) {
@@ -207,4 +216,18 @@ Deno.test("namespaces of another container are joined before anything is made, t
   // its shared memory is what dhow has opened, and no path
   assert(named(joining, "move_mount").some(({ args }) => args[0] === 109));
   assertEquals(orderOf(joining, "sethostname"), ["sethostname"]);
+});
+
+Deno.test("what hides a file is compared with the null device first, and only a path that is missing may fail to be hidden", () => {
+  for (const recording of recordings) {
+    const names = orderOf(recording, "memcmp", "statx");
+    assertEquals(names, ["statx", "memcmp", "memcmp", "memcmp", "memcmp"], recording.what);
+    const attached = recording.calls.filter(({ name, options }) => name === "move_mount" && options.tolerate);
+    assert(attached.length >= 4, recording.what);
+    for (const { args, options } of attached) {
+      assertEquals(options.tolerate, [EBADF]);
+      const target = recording.calls.find(({ call }) => call === args[2]);
+      assertEquals([target?.name, target?.options.tolerate], ["openat2", [ENOENT]], recording.what);
+    }
+  }
 });

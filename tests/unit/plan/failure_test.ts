@@ -185,3 +185,8 @@ Deno.test("an error that is explained already is not explained again", () => {
   const error = new TakenError({ what: "cannot use the name" });
   assertStrictEquals(explainHostFailure(hostStep(PLAN, "make-directory"), error), error);
 });
+
+Deno.test("a host whose /dev/null is not the null device is told so, with what to do", () => {
+  const error = failedIn(childStep(samplePlan(), "mask"), "memcmp", 0);
+  assertMatch(error.message, /null device/);
+});

@@ -1,0 +1,121 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { busyboxShell, runArchive, runBusybox } from "../support/containers.ts";
+import { Docker } from "../support/docker.ts";
+import { archive } from "../support/image.ts";
+import { busyboxArchive, busyboxLayer } from "../support/images.ts";
+import { systemTest } from "../support/system_test.ts";
+import type { TarEntry } from "../support/tar.ts";
+
+/** What of /proc and /sys is mounted over, and whether it can be written to: proc_pid_mountinfo(5). */
+function covered(mountinfo: string): Map<string, "ro" | "rw"> {
+  return new Map(
+    mountinfo.split("\n").map((line) => line.split(" ")).flatMap(([, , , , point = "", options = ""]) =>
+      /^\/(proc|sys)\/(?!fs\/cgroup)/.test(point)
+        ? [[point, /\bro\b/.test(options) ? "ro" : "rw"] as const]
+        : []
+    ),
+  );
+}
+
+/** Hidden by later versions of docker only. */
+const LATER =
+  /^\/(proc\/interrupts|sys\/devices\/virtual\/powercap|sys\/devices\/system\/cpu\/cpu\d+\/thermal_throttle)$/;
+
+systemTest(
+  "what docker hides of the kernel is hidden, and what it makes read-only is read-only",
+  async (host) => {
+    await using docker = await Docker.start();
+    const image = await busyboxArchive();
+    assertEquals((await docker.docker("load", "-q", "-i", image)).code, 0);
+    const show = ["cat", "/proc/self/mountinfo"];
+    const theirs = await docker.docker("run", "--rm", "--network", "none", "busybox", ...show);
+    assertEquals(theirs.code, 0, theirs.stderr);
+    for (const flags of [[], ["--userns"], ["--network", "host"], ["--userns", "--network", "host"]]) {
+      const ours = covered((await runBusybox(host, show, flags)).stdout);
+      const common = [...ours].filter(([path]) => !LATER.test(path));
+      // a null device of the host's cannot be written to by its mount either
+      const expected = [...covered(theirs.stdout)].map(([path, access]) =>
+        [path, flags.includes("--userns") && access === "rw" ? "ro" : access] as const
+      );
+      assertEquals(common.toSorted(), expected.toSorted(), flags.join(" "));
+      assert(expected.length >= 6);
+    }
+  },
+);
+
+systemTest(
+  "hidden files are empty, hidden folders too, and settings of the kernel cannot be changed",
+  async (host) => {
+    const script = `
+    for file in kcore keys latency_stats timer_list timer_stats sched_debug interrupts; do
+      [ ! -e /proc/$file ] || [ "$(head -c 1 /proc/$file | wc -c)" = 0 ] || echo $file shows something
+    done
+    for folder in /proc/acpi /proc/asound /proc/scsi /sys/firmware /sys/devices/virtual/powercap; do
+      [ ! -d $folder ] || [ -z "$(ls -A $folder)" ] || echo $folder shows something
+      [ ! -d $folder ] || ! mkdir $folder/x 2>/dev/null || echo $folder takes something
+    done
+    for file in sys/kernel/core_pattern sys/vm/panic_on_oom sysrq-trigger irq/default_smp_affinity; do
+      [ ! -e /proc/$file ] || ! echo x 2>/dev/null >/proc/$file || echo $file takes something
+    done
+    ! mkdir /sys/fs/cgroup/x 2>/dev/null || echo cgroups can be made
+    cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/net/ipv4/ping_group_range`;
+    assertEquals(await busyboxShell(host, script), "0\n0\t2147483647\n");
+  },
+);
+
+// CVE-2025-31133: what hides a file must be the null device itself
+for (const [what, target] of [["a file of the host", "/run/host/files/secret"], ["/proc/sys", "/proc/sys"]]) {
+  systemTest(`a /dev of the user's whose null is a link to ${what} hides what it should`, async (host) => {
+    await host.write("secret", "of the host\n");
+    await host.shell(
+      `mkdir /run/host/files/dev && ln -s ${target} /run/host/files/dev/null && stat -c %a /dev/null`,
+    );
+    const script = `
+      head -c 1 /proc/keys; stat -c '%F %t,%T' /proc/keys /proc/timer_list
+      chmod 0 /proc/keys 2>&1 || true; echo x >/proc/timer_list; (echo x >/proc/sys/kernel/core_pattern) 2>&- || echo refused`;
+    for (const flags of [[], ["--userns"]]) {
+      const seen = await busyboxShell(host, script, ["-i", "-v", "/run/host/files/dev:/dev", ...flags]);
+      assertMatch(
+        seen,
+        /^(character special file 1,3\n){2}chmod: \/proc\/keys: (Read-only file system|Operation not permitted)\nrefused\n$/,
+      );
+    }
+    assertEquals(await host.shell("stat -c %a /dev/null; cat /run/host/files/secret"), "666\nof the host\n");
+  });
+}
+
+systemTest("links of the image in the place of what is hidden lead nowhere", async (host) => {
+  const links = ["proc/keys", "proc/sys", "sys/firmware", "dev/null"].map((path): TarEntry => ({
+    path,
+    type: "symlink",
+    target: "/run/host/files/secret",
+  }));
+  const folders = ["proc/", "sys/", "dev/"].map((path): TarEntry => ({ path, type: "directory" }));
+  await host.write("secret", "of the host\n");
+  const image = archive({ layers: [[...busyboxLayer(), ...folders, ...links]] });
+  const ran = await runArchive(host, image, [
+    "sh",
+    "-c",
+    "cat /proc/keys; ls /sys/firmware; stat -c %F /dev/null",
+  ]);
+  assertEquals([ran.code, ran.stdout, ran.stderr], [0, "character special file\n", ""]);
+});
+
+// CVE-2025-52881: what is written into /proc must reach no other file
+systemTest(
+  "a volume with a link into /proc does not lead dhow's own settings into another mount",
+  async (host) => {
+    const name = "ip_unprivileged_port_start";
+    await host.shell(
+      `mkdir -p /run/host/files/dev /run/host/files/trap && ln -s /proc/sys/net/ipv4 /run/host/files/dev/trap && echo mine >/run/host/files/trap/${name}`,
+    );
+    const { code, stderr } = await runBusybox(host, ["cat", `/proc/sys/net/ipv4/${name}`], [
+      "-v",
+      "/run/host/files/dev:/dev",
+      "-v",
+      "/run/host/files/trap:/dev/trap",
+    ]);
+    assertEquals([code, await host.shell(`cat /run/host/files/trap/${name}`)], [125, "mine\n"], stderr);
+    assertMatch(stderr, /^dhow: cannot mount over "\/dev\/trap" of the image: .*\n$/);
+  },
+);
