@@ -137,7 +137,12 @@ export const SIG_SETMASK = 2;
 // prctl(2), setrlimit(2), close_range(2)
 export const PR_SET_PDEATHSIG = 1;
 export const PR_SET_DUMPABLE = 4;
+export const PR_SET_KEEPCAPS = 8;
 export const PR_SET_NAME = 15;
+export const PR_CAPBSET_DROP = 24;
+export const PR_SET_NO_NEW_PRIVS = 38;
+export const PR_CAP_AMBIENT = 47;
+export const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 export const RLIMIT_NOFILE = 7;
 
 // socket(2), netdevice(7)
@@ -148,6 +153,10 @@ export const IFF_UP = 1;
 
 // pidfd_send_signal(2)
 export const PIDFD_SIGNAL_PROCESS_GROUP = 4;
+
+// seccomp(2), capset(2)
+export const SECCOMP_SET_MODE_FILTER = 1;
+export const LINUX_CAPABILITY_VERSION_3 = 0x20080522;
 
 // poll(2)
 export const POLLIN = 1;
@@ -204,6 +213,8 @@ export const SYSTEM_CALLS: Readonly<Record<string, number>> = {
   setgroups: ARM64 ? 159 : 116,
   setresuid: ARM64 ? 147 : 117,
   setresgid: ARM64 ? 149 : 119,
+  capset: ARM64 ? 91 : 126,
+  seccomp: ARM64 ? 277 : 317,
   mknodat: ARM64 ? 33 : 259,
   memfd_create: ARM64 ? 279 : 319,
   execveat: ARM64 ? 281 : 322,
