@@ -117,6 +117,49 @@ without_network() {
   check_nothing_left "$1: nothing is left"
 }
 
+# Containers that live, where cgroup v2, or an older kernel, might make a difference. Once: it takes two minutes by emulation.
+living() {
+  there="dhow run -d --network none --name"
+  check "live: its health is checked, and told" 0 '(healthy)' dash -c "
+    $there sick --health-cmd 'test -e /well' --health-interval 1s --health-retries 1 busybox sleep 600
+    until dhow ps | grep '(unhealthy)'; do sleep 0.5; done
+    dhow exec sick touch /well
+    until dhow ps | grep '(healthy)'; do sleep 0.5; done"
+  check "live: a paused one can be removed" 0 '^sick$' dash -c 'dhow pause sick && dhow rm -f sick'
+  check "live: one that has frozen itself can be stopped" 0 '^137$' dash /root/vm-tour.sh stop_frozen
+  check "live: with an init, which hands the signal on" 0 '^dhow-init -- .*|143$' dash -c "
+    $there init --init busybox sleep 600
+    echo \"\$(dhow exec init cat /proc/1/cmdline | tr '\\0' ' ')|\$(dhow stop init >/dev/null; dhow wait init)\"; dhow rm init"
+  check "live: it is started again by its policy" 0 '^2 exited 3$' dash -c "
+    $there again --restart on-failure:2 busybox sh -c 'echo run; exit 3'
+    until dhow inspect -f '{{.RestartCount}} {{.State.Status}} {{.State.ExitCode}}' again | grep '^2 exited'; do sleep 0.5; done"
+  check "live: its log has all of its runs, with their times" 0 '^3$' dash -c \
+    'dhow logs -t again | grep -c "^20.*Z run$"; dhow rm again'
+  check "live: attach gives it input, and shows what it says" 0 '^it: typed$' dash -c "
+    $there reader -i busybox sh -c 'read line; echo it: \$line'
+    echo typed | dhow attach reader"
+  check "live: logs -f ends with it" 0 '^it: typed$' dhow logs -f reader
+  check "live: it is started anew, and joined in a terminal" 0 '^/dev/pts/' dash -c \
+    'dhow start reader && dhow exec -t reader tty'
+  check "live: files are copied in and out" 0 '^copied$' dash -c \
+    'echo copied >/tmp/in && dhow cp /tmp/in reader:/out && dhow cp reader:/out /tmp/back && cat /tmp/back'
+  check "live: what was changed is listed" 0 '^A /out$' dhow diff reader
+  check "live: its processes are listed" 0 'read line' dhow top reader
+  check "live: all of them end" 0 '^reader$' dash -c 'dhow stop -t 0 reader && dhow rm reader'
+  check_nothing_left "live: nothing is left"
+}
+
+# Ends with the exit code of a container whose process was frozen in a cgroup below the container's own.
+stop_frozen() {
+  id=$(dhow run -d --network none busybox sleep 600)
+  mkdir "/sys/fs/cgroup/dhow-$id/own"
+  cat "/sys/fs/cgroup/dhow-$id/cgroup.procs" >"/sys/fs/cgroup/dhow-$id/own/cgroup.procs"
+  echo 1 >"/sys/fs/cgroup/dhow-$id/own/cgroup.freeze"
+  dhow stop -t 1 "$id"
+  dhow inspect -f '{{.State.ExitCode}}' "$id"
+  dhow rm "$id"
+}
+
 # Finds the cgroup of a running container, kills what is in it, and ends with dhow's exit code.
 kill_in_cgroup() {
   dhow run --rm --network none busybox sleep 600 &
@@ -169,6 +212,7 @@ tour() {
   tools=/usr/sbin
   snapshot >/tmp/before
   without_network none
+  living
   with_network
 
   # The same machine, as if it had been set up without these.

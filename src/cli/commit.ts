@@ -6,7 +6,7 @@ import {
 } from "../container/commit.ts";
 import { recordEvent } from "../container/events.ts";
 import { findContainer, isRunning } from "../container/records.ts";
-import { whilePaused } from "../container/pause.ts";
+import { whilePaused } from "../container/while_paused.ts";
 import { findRunning } from "../container/running.ts";
 import { ImageError, UsageError } from "../errors.ts";
 import { interruptible } from "../image/interrupt.ts";

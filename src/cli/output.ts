@@ -1,3 +1,4 @@
+import { EDQUOT, EIO, EMFILE, ENFILE, ENOMEM, ENOSPC, errnoOf } from "../../ffi/errno.ts";
 import { DhowError, HostError } from "../errors.ts";
 
 const encoder = new TextEncoder();
@@ -46,6 +47,16 @@ export function printable(text: string): string {
   return text.replace(/[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, " ");
 }
 
+/** What the host has not, whatever wanted it: no bug in dhow. */
+const HOST_FAULTS: Readonly<Record<number, string>> = {
+  [EMFILE]: "allow more of them: ulimit -n 1024",
+  [ENFILE]: "allow more of them: sysctl fs.file-max",
+  [ENOMEM]: "see what has the memory: ps, and the limits of dhow's own cgroup",
+  [ENOSPC]: "free some space there",
+  [EDQUOT]: "free some space there",
+  [EIO]: "see the last lines of: dmesg",
+};
+
 /**
  * Reports an error on standard error, in one line.
  * @param debug whether to show the stack and the causes as well
@@ -53,9 +64,12 @@ export function printable(text: string): string {
 export function printError(error: unknown, debug: boolean): void {
   const isExpected = error instanceof DhowError;
   const message = error instanceof Error ? error.message : String(error);
+  const hint = HOST_FAULTS[errnoOf(error) ?? 0];
   const line = isExpected
     ? message
-    : `a bug in dhow: ${message}; run it again with --debug and report what it prints`;
+    : hint === undefined
+    ? `a bug in dhow: ${message}; run it again with --debug and report what it prints`
+    : `${message}; ${hint}`;
   writeAll(Deno.stderr, `dhow: ${printable(line)}\n`);
   if (!debug) return;
   for (let cause = error; cause instanceof Error; cause = cause.cause) {

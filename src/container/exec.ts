@@ -14,6 +14,7 @@ import { pathExists } from "../../ffi/files.ts";
 import { exitCode } from "../../ffi/process.ts";
 import { refusePaused } from "./pause.ts";
 import { CommandError, DhowError, EXIT_NOT_EXECUTABLE, HostError, ImageError } from "../errors.ts";
+import { stepDone } from "../plan/fault.ts";
 import type { JoinSetup } from "../plan/joiner.ts";
 import { JoinedProgram, type JoinFailure } from "../plan/joined.ts";
 import type { Undo } from "../plan/step.ts";
@@ -25,6 +26,7 @@ import type { DetachKeys } from "./detach_keys.ts";
 import { ExecEvents } from "./exec_events.ts";
 import { readInside } from "./files_inside.ts";
 import { changedSignals, openFilesLimit, signalSet } from "./host.ts";
+import type { ImageEtc } from "./prepare.ts";
 import type { ContainerRecord } from "./records.ts";
 import { environment, hostnameOf } from "./spec.ts";
 import type { TerminalRelay } from "./terminal.ts";
@@ -76,8 +78,10 @@ export async function executeInside(
   });
   const failure = program.started((master) => relay = new terminal!.TerminalRelay(master));
   if (failure !== undefined) throw await explain(failure, setup, container);
+  stepDone();
   const events = new ExecEvents(database, container.id);
   events.started(options.command);
+  stepDone();
   if (options.detach) {
     program.leaveTerminal();
     return 0;
@@ -136,12 +140,15 @@ function withoutStreams(
 /** What a program in a container is to be like. */
 export function prepareJoin(
   database: Database,
-  { id, config }: ContainerRecord,
+  { id, image, config }: ContainerRecord,
   options: Omit<ExecOptions, "detachKeys">,
   { pid, size }: { readonly pid: number; readonly size: { rows: number; columns: number } },
 ): JoinSetup {
   const { defaults, options: wanted } = config;
-  const [passwd = "", group = ""] = readInside(pid, ["etc/passwd", "etc/group"]);
+  const [ownPasswd, ownGroup] = readInside(pid, ["etc/passwd", "etc/group"]);
+  const { passwd, group } = ownPasswd === undefined || ownGroup === undefined
+    ? imagesUsers(database, image)
+    : { passwd: ownPasswd, group: ownGroup };
   const user = findUser(options.user ?? wanted.user ?? defaults.user, wanted.groups, passwd, group);
   const hostname = hostnameOf(id, wanted, Deno.hostname);
   const env = environment(
@@ -165,6 +172,13 @@ export function prepareJoin(
     args: options.command,
     env,
   };
+}
+
+/** The users of the image, where something is mounted over those of its container. */
+function imagesUsers(database: Database, image: string): Pick<ImageEtc, "passwd" | "group"> {
+  const sql = "SELECT facts FROM images WHERE id = ? UNION ALL SELECT facts FROM archives WHERE image = ?";
+  const row = database.get<{ facts: string | null }>(sql, image, image);
+  return JSON.parse(row?.facts ?? '{"passwd":"","group":""}') as ImageEtc;
 }
 
 /** @throws {CommandError} as docker has it */

@@ -10,28 +10,33 @@ import {
   O_PATH,
   O_RDONLY,
   RESOLVE_IN_ROOT,
+  RESOLVE_NO_XDEV,
   S_IFMT,
   S_IFREG,
   STATX_BASIC_STATS,
 } from "../../ffi/constants.ts";
-import { ANY_ERRNO, EACCES, EAGAIN } from "../../ffi/errno.ts";
+import { ANY_ERRNO, EACCES, EAGAIN, EXDEV } from "../../ffi/errno.ts";
 import { libcCall, tryLibcCall } from "../../ffi/table.ts";
+import { readIfThere } from "../state/read.ts";
 
 /** Bytes of a file that are read, at most. */
 const LARGEST = 4 << 20;
 
 /**
- * The texts of files in a container. Symlinks lead to where they lead inside of it, and only regular files are opened.
+ * The texts of files in a container. Symlinks lead to where they lead inside of it, and only regular files are opened. What somebody
+ * has mounted there is not looked at, as docker does not: a file system of a program's (FUSE) answers when that program likes to, and
+ * who waits for it cannot even be killed.
  * @param pid of its first process, which the caller knows to be that before and after
  * @param paths relative to its root
- * @returns for each path the text; empty when there is no such file that can be read
+ * @returns for each path the text; empty when there is no such file that can be read, undefined when a mount lies over it
  */
-export function readInside(pid: number, paths: readonly string[]): string[] {
+export function readInside(pid: number, paths: readonly string[]): (string | undefined)[] {
   const folder = O_PATH | O_DIRECTORY | O_CLOEXEC;
   const root = tryLibcCall(ANY_ERRNO, "openat", AT_FDCWD, `/proc/${pid}/root`, folder);
   if (root < 0) return paths.map(() => "");
   const arena = new Arena(LARGEST + 8192);
   try {
+    if (!isOverlay(pid, root)) return paths.map(() => undefined);
     return paths.map((path) => {
       arena.rewind(0);
       return readBelow(arena, root, path);
@@ -42,12 +47,20 @@ export function readInside(pid: number, paths: readonly string[]): string[] {
   }
 }
 
-function readBelow(arena: Arena, root: number, path: string): string {
+/** Whether a descriptor is in an overlay, as a container's own root is. Neither file asks the file system. */
+function isOverlay(pid: number, fd: number): boolean {
+  const mount = /^mnt_id:\s*(\d+)$/m.exec(readIfThere(`/proc/self/fdinfo/${fd}`) ?? "")?.[1];
+  const mounts = readIfThere(`/proc/${pid}/mountinfo`)?.split("\n");
+  return mounts?.find((line) => line.startsWith(`${mount} `))?.includes(" - overlay ") ?? false;
+}
+
+function readBelow(arena: Arena, root: number, path: string): string | undefined {
   const how = arena.allocate(24);
   arena.setWord(how, O_PATH | O_CLOEXEC);
   arena.setWord(how + 8, 0);
-  arena.setWord(how + 16, RESOLVE_IN_ROOT);
+  arena.setWord(how + 16, RESOLVE_IN_ROOT | RESOLVE_NO_XDEV);
   const found = tryLibcCall(ANY_ERRNO, "openat2", root, path, how, 24);
+  if (found === -EXDEV) return undefined;
   if (found < 0) return "";
   try {
     const stat = arena.allocate(256);

@@ -50,7 +50,9 @@ export function idleNetworks(database: Database, command: readonly string[]): st
     return rows.filter(({ name, idle_since }) => {
       database.run("UPDATE networks SET keeper = NULL WHERE name = ?", name);
       if (countEndpoints(database, name) > 0) return false;
-      if (Date.now() - (idle_since ?? 0) >= LINGER_SECONDS * 1000) return true;
+      const idle = Date.now() - (idle_since ?? 0);
+      // less than nothing: the clock was set back
+      if (idle >= LINGER_SECONDS * 1000 || idle < 0) return true;
       startKeeper(database, name, command);
       return false;
     }).map(({ name }) => name);

@@ -1,5 +1,6 @@
 import { DhowError, HostError } from "../errors.ts";
 import { Freezers } from "../limits/freezer.ts";
+import { stepDone } from "../plan/fault.ts";
 import { type ContainerRecord, isRunning } from "./records.ts";
 
 /** @throws {DhowError} in docker's words, when it does not run or stands still already */
@@ -22,6 +23,7 @@ export async function pauseContainer(container: ContainerRecord): Promise<void> 
       cause: error,
     });
   }
+  stepDone();
 }
 
 /** @throws {DhowError} in docker's words, when it does not stand still */
@@ -33,27 +35,7 @@ export function unpauseContainer(container: ContainerRecord): void {
     throw new DhowError({ what: `cannot unpause container ${id.slice(0, 12)}`, why: "it is not paused" });
   }
   freezers.thaw(id);
-}
-
-/**
- * Does work while a container stands still.
- * @param pauses whether it is to be paused for that; one that is paused already stays so
- * @param mustPause whether it is an error when the host has no freezer
- */
-export async function whilePaused<T>(
-  container: ContainerRecord,
-  pauses: boolean,
-  mustPause: boolean,
-  work: () => Promise<T>,
-): Promise<T> {
-  const freezers = new Freezers();
-  if (!pauses || freezers.isFrozen(container.id) || !(mustPause || freezers.isThere)) return await work();
-  await pauseContainer(container);
-  try {
-    return await work();
-  } finally {
-    freezers.thaw(container.id);
-  }
+  stepDone();
 }
 
 /** @throws {DhowError} when it stands still, in which what is to be done makes no sense */

@@ -114,7 +114,7 @@ function takeOver(database: Database, id: string, from: ProcessIdentity, to: Cle
     const owner = lookUpContainer(database, id)?.owner;
     if (owner === null || owner === undefined || owner.pid !== from.pid) return false;
     if (owner.startTime !== from.startTime || owner.bootId !== from.bootId) return false;
-    if ("settles" in owner && isAlive(owner)) return false;
+    if (("settles" in owner || isCleaner(owner)) && isAlive(owner)) return false;
     database.run("UPDATE containers SET owner = ? WHERE id = ?", JSON.stringify(to), id);
     return true;
   });
@@ -215,7 +215,9 @@ export async function settle(
     }
     database.run("UPDATE containers SET owner = ?, undo = '[]' WHERE id = ?", NOBODY, id);
     if (record.status !== "created") database.run("UPDATE containers SET status = 'exited' WHERE id = ?", id);
-    if (mayRestart && record.status !== "created") restartLater(context, id);
+    // another one was not up: a start of it was killed, or what wrote into its files
+    const wasUp = record.status === "running" || record.status === "restarting";
+    if (mayRestart && wasUp) restartLater(context, id, record.status === "restarting");
     return false;
   });
   stepDone();
@@ -225,19 +227,25 @@ export async function settle(
   removeOrphans(database, paths);
 }
 
-/** Leaves a container that has ended to a process that starts it again, if its policy says so. */
-function restartLater({ database, ownCommand }: Context, id: string): void {
+/**
+ * Leaves a container that has ended to a process that starts it again, if its policy says so.
+ * @param isWaiting whether there was such a process already, which was killed: the restart is still the same one
+ */
+function restartLater({ database, ownCommand }: Context, id: string, isWaiting: boolean): void {
   const record = getContainer(database, id);
-  const { finished, exitCode } = record;
-  const delay = restartDelay(record, {
+  const { finished, exitCode, restartDelay: last } = record;
+  const restarts = record.restarts + (isWaiting ? 0 : 1);
+  const wanted = restartDelay({ ...record, restarts: restarts - 1 }, {
     finished: finished ?? Date.now(),
     exitCode: exitCode ?? UNKNOWN_EXIT_CODE,
   });
-  if (delay === undefined) return;
+  if (wanted === undefined) return;
+  const delay = isWaiting ? last : wanted;
   const sleeper = startSleeper(delay, [...ownCommand, "resume", id]);
   database.run(
-    `UPDATE containers SET status = 'restarting', owner = ?, restarts = restarts + 1, restart_delay = ? WHERE id = ?`,
+    "UPDATE containers SET status = 'restarting', owner = ?, restarts = ?, restart_delay = ? WHERE id = ?",
     JSON.stringify(sleeper),
+    restarts,
     delay,
     id,
   );

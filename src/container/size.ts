@@ -5,9 +5,9 @@ import { openFolder } from "../image/walk/directory.ts";
 import { walk } from "../image/walk/walker.ts";
 
 /**
- * What the files in a container's writable layer hold, in bytes; a file with two names counts once. The container may be changing
- * them: no link of it is followed.
- * @param folder overlay's upper folder; one that is not there is empty
+ * What the files in a container's writable layer or in a volume hold, in bytes; a file with two names counts once. Containers may be
+ * changing them: no link of theirs is followed.
+ * @param folder overlay's upper folder, or the volume's; one that is not there is empty
  * @param warn told of what cannot be looked at
  */
 export function writtenSize(folder: string, warn: (text: string) => void): number {

@@ -152,8 +152,8 @@ export async function startContainer(
   }
 }
 
-/** Takes back what a start has made that failed. */
-async function giveUp(context: RunContext, id: string, error: unknown): Promise<void> {
+/** Takes back what a start has made that failed, and writes down why; to be called by the container's owner. */
+export async function giveUp(context: RunContext, id: string, error: unknown): Promise<void> {
   const { database } = context;
   try {
     database.run(

@@ -2,12 +2,20 @@ import { SIGNALS } from "../../ffi/constants.ts";
 import { stepDone } from "../plan/fault.ts";
 import type { Database } from "../state/database.ts";
 import { ProcessHandle } from "../state/process_end.ts";
+import { isAlive, type ProcessIdentity } from "../state/process_identity.ts";
 import { killForSure } from "./end.ts";
 import { recordEvent } from "./events.ts";
 import { undoAll } from "./journal.ts";
 import { letGoOn } from "./pause.ts";
 import { type ContainerRecord, lookUpContainer, STOPPED } from "./records.ts";
-import { type EndContext, isCleaner, readEnd, settleAfter, settleForMonitor } from "./settle.ts";
+import {
+  awaitCleaner,
+  type EndContext,
+  isCleaner,
+  readEnd,
+  settleAfter,
+  settleForMonitor,
+} from "./settle.ts";
 
 export type StopContext = EndContext;
 
@@ -79,14 +87,19 @@ export function markStopped(database: Database, id: string, how: number): void {
 }
 
 /** Ends the wait of a container that is to be started again. */
-export async function cancelRestart(context: StopContext, { id, owner }: ContainerRecord): Promise<void> {
+async function cancelRestart(
+  context: StopContext,
+  { id, owner }: Pick<ContainerRecord, "id"> & { readonly owner: ProcessIdentity },
+): Promise<void> {
+  // somebody else's command, which has found the process killed that waited
+  if (isCleaner(owner) && isAlive(owner)) return await awaitCleaner(context.database, id);
   {
     // if it is starting the container already, what it has done so far is undone
     using process = ProcessHandle.open(owner);
     process?.signal(SIGNALS.SIGKILL);
     await process?.ended();
   }
-  if (owner !== null) await settleAfter(context, id, owner);
+  await settleAfter(context, id, owner);
 }
 
 /**
@@ -109,7 +122,7 @@ export async function stopContainer(
     const record = lookUpContainer(database, id);
     if (record === undefined || record.owner === null) return;
     if (record.status === "restarting") {
-      await cancelRestart(context, record);
+      await cancelRestart(context, { id, owner: record.owner });
     } else if (record.process === null && await awaitOwner(record)) {
       continue; // somebody is starting it
     } else {

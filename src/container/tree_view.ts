@@ -5,6 +5,7 @@ import { DhowError } from "../errors.ts";
 import { pathExists } from "../../ffi/files.ts";
 import { join } from "@std/path";
 import type { Database } from "../state/database.ts";
+import { stepDone } from "../plan/fault.ts";
 import { containerState, type Paths } from "../state/paths.ts";
 import { identify, isAlive } from "../state/process_identity.ts";
 import { arrangeMounts } from "../rootfs/mounts.ts";
@@ -149,8 +150,10 @@ async function withLocked<T>(
     }
     database.run("UPDATE containers SET owner = ? WHERE id = ?", owner, id);
   });
+  stepDone();
   try {
     await using view = await openStopped(context, container, options);
+    stepDone();
     return await work(view.fd);
   } finally {
     database.run("UPDATE containers SET owner = ? WHERE id = ? AND owner = ?", NOBODY, id, owner);

@@ -97,6 +97,10 @@ class VolumeFiller {
     try {
       Deno.mkdirSync(this.#copying, { mode: 0o700 });
       await this.#copy(source);
+    } catch (error) {
+      // it may be what has filled the disk
+      removeTree(this.#copying);
+      throw error;
     } finally {
       libcCall("close", source);
     }

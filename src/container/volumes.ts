@@ -2,9 +2,9 @@
 import { join } from "@std/path";
 import { MNT_DETACH, UMOUNT_NOFOLLOW } from "../../ffi/constants.ts";
 import { EINVAL, ENOENT, ENOTDIR } from "../../ffi/errno.ts";
-import { pathExists } from "../../ffi/files.ts";
 import { tryLibcCall } from "../../ffi/table.ts";
 import { DhowError } from "../errors.ts";
+import { stepDone } from "../plan/fault.ts";
 import { removeTree } from "../plan/undo.ts";
 import type { Database } from "../state/database.ts";
 import { type Paths, volumeData, volumesFolder } from "../state/paths.ts";
@@ -102,22 +102,9 @@ export function removeVolume(
     database.run("DELETE FROM volumes WHERE name = ?", name);
     return true;
   });
+  stepDone();
   if (isRemoved) removeOrphans(database, paths);
   return isRemoved;
-}
-
-/** Bytes of all files in a volume; containers may be changing it. */
-export function volumeSize(paths: Paths, name: string): number {
-  let size = 0;
-  const folders = [volumeData(paths, name)];
-  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-    for (const entry of entriesIn(folder)) {
-      const path = join(folder, entry.name);
-      if (entry.isDirectory) folders.push(path);
-      else if (entry.isFile && pathExists(path)) size += Deno.lstatSync(path).size;
-    }
-  }
-  return size;
 }
 
 /** Unmounts what is mounted on a volume's folder, if something is. */
@@ -153,6 +140,7 @@ export function removeOrphans(database: Database, paths: Paths): void {
       }
       return path;
     });
+    stepDone();
     if (removed !== undefined) removeTree(removed);
   }
 }

@@ -17,6 +17,12 @@ const FILES = {
   2: { control: "cgroup.freeze", freeze: "1", thaw: "0" },
 } as const;
 
+/** What is written to which file to let a container go on. */
+export interface Thaw {
+  readonly path: string;
+  readonly word: string;
+}
+
 /** The freezers of this host's containers. */
 export class Freezers {
   readonly #folders = new ControllerFolders();
@@ -74,6 +80,14 @@ export class Freezers {
   thaw(id: string): void {
     const folder = this.folder(id);
     if (folder !== undefined) thawFolder(folder, `cannot let container ${id.slice(0, 12)} go on`);
+  }
+
+  /** How to let a container go on; undefined when this host has no freezer. */
+  thawing(id: string): Thaw | undefined {
+    const folder = this.folder(id);
+    if (folder === undefined) return undefined;
+    const { control, thaw } = FILES[folder.version];
+    return { path: `${folder.path}/${control}`, word: thaw };
   }
 
   /** The cgroup of a container that can be frozen; undefined when this host has no freezer. */

@@ -1,6 +1,13 @@
 /** A program that is brought into a running container, as dhow sees it: its keeper (joiner.ts), and what that reports. */
 import { Arena } from "../../ffi/arena.ts";
-import { AT_EMPTY_PATH, AT_FDCWD, O_CLOEXEC, O_RDWR, RLIMIT_NOFILE } from "../../ffi/constants.ts";
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  F_DUPFD_CLOEXEC,
+  O_CLOEXEC,
+  O_RDWR,
+  RLIMIT_NOFILE,
+} from "../../ffi/constants.ts";
 import { describeErrno, ESRCH, SystemCallError } from "../../ffi/errno.ts";
 import { type ExitStatus, makePipe, type Pipe, STACK_SIZE } from "../../ffi/process.ts";
 import { spawnWalking } from "../../ffi/spawn.ts";
@@ -31,8 +38,8 @@ export interface Inheritance {
   readonly openFiles: { readonly soft: number; readonly hard: number };
 }
 
-/** Descriptors are gathered here before they get their numbers, which may be in use until then. */
-const GATHERED = 64;
+/** Descriptors are gathered from this number on before they get their own, which may be in use until then. */
+const GATHERED = JOINER_PROGRAM_FD + 1;
 
 export class JoinedProgram {
   readonly #arena = new Arena(STACK_SIZE + (256 << 10));
@@ -74,15 +81,17 @@ export class JoinedProgram {
       [JOINER_PROGRAM_FD, program],
     ];
     if (this.#control !== undefined) sources.push([JOINER_FDS.control, this.#control.reader]);
-    for (const [fd, source] of sources) table.call("dup3", [source, GATHERED + fd, O_CLOEXEC]);
+    const gathered = sources.map(([fd, source]) =>
+      [fd, table.call("fcntl", [source, F_DUPFD_CLOEXEC, GATHERED])] as const
+    );
     const nothing = table.call("openat", [AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC]);
     for (const fd of without) table.call("dup3", [nothing, fd, 0]);
     if (output !== undefined) { for (const fd of [1, 2]) table.call("dup3", [output, fd, 0]); }
     table.call("close_range", [3, GATHERED - 1, 0]);
-    for (const [fd] of sources) {
-      table.call("dup3", [GATHERED + fd, fd, fd === JOINER_PROGRAM_FD ? O_CLOEXEC : 0]);
+    for (const [fd, source] of gathered) {
+      table.call("dup3", [source, fd, fd === JOINER_PROGRAM_FD ? O_CLOEXEC : 0]);
     }
-    table.call("close_range", [JOINER_PROGRAM_FD + 1, 0xffffffff, 0]);
+    table.call("close_range", [GATHERED, 0xffffffff, 0]);
     table.call("chdir", ["/"]);
     const limit = arena.allocate(16);
     arena.setWord(limit, openFiles.soft);

@@ -37,9 +37,16 @@ import type { MonitorSetup } from "./step.ts";
 
 const ANY = { tolerate: ANY_ERRNO };
 
-/** @param logSize where in the log it goes on, in bytes */
-export function monitorProgram(setup: MonitorSetup, logSize: number): Uint8Array<ArrayBuffer> {
-  return new MonitorBuilder(setup, logSize).build();
+/**
+ * @param logSize where in the log it goes on, in bytes
+ * @param arch the CPU that it is for; this one by default
+ */
+export function monitorProgram(
+  setup: MonitorSetup,
+  logSize: number,
+  arch?: string,
+): Uint8Array<ArrayBuffer> {
+  return new MonitorBuilder(setup, logSize, arch).build();
 }
 
 class MonitorBuilder {
@@ -53,13 +60,14 @@ class MonitorBuilder {
   /** What the exit file gets. */
   readonly #record: number;
 
-  constructor(readonly setup: MonitorSetup, logSize: number) {
+  constructor(readonly setup: MonitorSetup, logSize: number, arch?: string) {
     const { command, environment, log, probe } = setup;
     const texts = JSON.stringify([command, environment, probe]).length * 4 +
       log.path.length * 4 * (log.files + 4);
     const program = this.#program = new StandaloneProgram(
       180 + (probe === undefined ? 0 : PROBER_CALLS) + 8 * log.files,
       4096 + texts + LARGEST_RECORD + 4096,
+      arch,
     );
     this.#log = new LogWriter(program, setup, logSize);
     const wait = (slot: MonitorSlot) => waitFor(MONITOR_FDS[slot]);

@@ -10,8 +10,8 @@ export type MonitorSources = Readonly<Record<Exclude<MonitorSlot, "container">, 
 /** How many calls `becomeMonitor` adds, at most. */
 export const MONITOR_CALLS = 40;
 
-/** Descriptors are gathered above this number before they get their own, which may be in use until then. */
-const GATHERED = 64;
+/** Descriptors are gathered from this number on before they get their own, which may be in use until then. */
+const GATHERED = MONITOR_PROGRAM_FD + 1;
 
 /**
  * Adds the calls with which the container's parent becomes the monitor.

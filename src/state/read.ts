@@ -1,9 +1,14 @@
-import { errnoOf, ESRCH } from "../../ffi/errno.ts";
+import { EINVAL, errnoOf, ESRCH } from "../../ffi/errno.ts";
 import { pathExists } from "../../ffi/files.ts";
 
-/** Whether a file is not there, or speaks of a process that ended between open and read: Deno has no class for ESRCH. */
-function isGone(error: unknown): boolean {
-  return error instanceof Deno.errors.NotFound || errnoOf(error) === ESRCH;
+/**
+ * Whether a file is not there, or speaks of a process that ended between open and read: Deno has no class for ESRCH. With EINVAL a
+ * process that is ending says so of its mounts (linux: fs/proc_namespace.c, mounts_open_common).
+ */
+function isGone(error: unknown, path: string): boolean {
+  const errno = errnoOf(error);
+  return error instanceof Deno.errors.NotFound || errno === ESRCH ||
+    (errno === EINVAL && /^\/proc\/\d+\/mountinfo$/.test(path));
 }
 
 /** The text of a configuration file of the host; undefined when there is none, or it is not a file that can be read. */
@@ -23,7 +28,7 @@ export function readIfThere(path: string): string | undefined {
   try {
     return Deno.readTextFileSync(path);
   } catch (error) {
-    if (isGone(error)) return undefined;
+    if (isGone(error, path)) return undefined;
     throw error;
   }
 }

@@ -1,7 +1,11 @@
+import { skip } from "./system_test.ts";
+
+const emulatorOf = (arch: string) => `/usr/bin/qemu-${arch}-static`;
+
 /** What starts a program of another CPU; undefined when that is not installed. */
 function emulator(arch: string): string[] | undefined {
   if (arch === Deno.build.arch) return [];
-  const path = `/usr/bin/qemu-${arch}-static`;
+  const path = emulatorOf(arch);
   try {
     Deno.statSync(path);
     return [path];
@@ -18,7 +22,8 @@ export function eachCpu(
   for (const arch of ["x86_64", "aarch64"]) {
     const prefix = emulator(arch);
     Deno.test(`${arch}: ${name}`, async () => {
-      if (prefix !== undefined) await test(arch, prefix);
+      if (prefix === undefined) return skip(`${arch}: ${name}`, `needs ${emulatorOf(arch)}`);
+      await test(arch, prefix);
     });
   }
 }

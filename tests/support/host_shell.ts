@@ -22,6 +22,12 @@ export async function hasModes(terminal: Terminal, modes: string): Promise<void>
   await eventually(async () => assertEquals(await terminal.modes(), modes));
 }
 
+/** The host's shell has its terminal back, and goes on. */
+export async function restored(terminal: Terminal, modes: string): Promise<void> {
+  await hasModes(terminal, modes);
+  await terminal.type("echo back at $(hostname)\r", /back at testhost\r\n/);
+}
+
 /** The terminal of the shell in it follows the window's size. */
 export async function followsWindow(terminal: Terminal): Promise<void> {
   terminal.resize(41, 132);

@@ -5,16 +5,15 @@ import { eventually } from "../support/eventually.ts";
 import { DHOW } from "../support/host.ts";
 import {
   followsWindow,
-  hasModes,
   HOST_PROMPT,
   hostShell,
   isInterrupted,
   LEAVE,
   PROMPT,
+  restored,
 } from "../support/host_shell.ts";
 import { busyboxArchive } from "../support/images.ts";
 import { systemTest } from "../support/system_test.ts";
-import type { Terminal } from "../support/terminal.ts";
 
 const ECHO = ["sh", "-c", "while read line; do echo got $line; echo err $line >&2; done; echo end; exit 5"];
 
@@ -129,11 +128,6 @@ detachedTest("attach to what does not run", async (it, host) => {
   );
   assertFailure(await host.dhow(["attach", "--detach-keys", "ctrl-1", "box"]), 1, /these are no keys/);
 });
-
-async function restored(terminal: Terminal, modes: string): Promise<void> {
-  await hasModes(terminal, modes);
-  await terminal.type("echo back at $(hostname)\r", /back at testhost\r\n/);
-}
 
 detachedTest(
   "attach to a terminal: keys, the window's size, leaving it and coming back",

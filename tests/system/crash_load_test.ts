@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { assertSuccess } from "../support/containers.ts";
+import { killedAtEach } from "../support/faults.ts";
 import type { Host } from "../support/host.ts";
 import { archive } from "../support/image.ts";
 import { busyboxArchive, busyboxLayer } from "../support/images.ts";
@@ -47,7 +48,7 @@ systemTest(
   async (host) => {
     const layers = Array.from({ length: 5 }, (_, index) => [{ path: `file-${index}`, content: `${index}` }]);
     const path = await host.write("image.tar", archive({ layers: [busyboxLayer(), ...layers] }));
-    for (let step = 1; step < FAR; step++) {
+    await killedAtEach(5, async (step) => {
       const root = host.file("store");
       const env = { DHOW_FAULT: `kill-after:${step}` };
       const { code } = await host.dhow(["--root", root, "load", "-q", "-i", path], { env });
@@ -72,8 +73,8 @@ systemTest(
       ]);
       assertEquals(stdout, "01234");
       await host.shell(`rm -r ${root}`);
-      if (code !== KILLED) return;
-    }
+      return code === KILLED;
+    });
   },
 );
 

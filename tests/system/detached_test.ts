@@ -4,6 +4,7 @@ import { detachedTest } from "../support/detached.ts";
 import { eventually } from "../support/eventually.ts";
 import { DHOW } from "../support/host.ts";
 import { sha256 } from "../support/image.ts";
+import { memoryOf } from "../support/memory.ts";
 
 detachedTest("run -d prints the id and returns; ps, logs, wait and rm know the container", async (it) => {
   const id = await it.script("echo out; echo err >&2; read line; exit 7", ["-i", "--name", "web"]);
@@ -101,6 +102,26 @@ detachedTest(
     await it.dhow("rm", "-f", two);
     assertEquals(await it.dhow("ps", "-aq", "--no-trunc"), one);
     assertEquals(host.processes().filter(({ pid }) => monitors.includes(pid)), []);
+  },
+);
+
+detachedTest(
+  "ten who stop one container, and ten who remove it by force, are all right",
+  async (it, host) => {
+    const id = await it.named("one");
+    const stops = await Promise.all(Array.from({ length: 10 }, () => host.dhow(["stop", "-t", "0", "one"])));
+    assertEquals(
+      stops.map(({ code, stdout, stderr }) => [code, stdout, stderr]),
+      Array(10).fill([0, "one\n", ""]),
+    );
+    assertEquals(await it.status(id), "Exited (137)");
+    const two = await it.named("two");
+    const removals = await Promise.all(Array.from({ length: 10 }, () => host.dhow(["rm", "-f", two])));
+    for (const { code, stderr } of removals) {
+      assertEquals(code, 0);
+      assertMatch(stderr, /^(dhow: No such container: [0-9a-f]+\n)?$/);
+    }
+    assertEquals(await it.dhow("ps", "-aq", "--no-trunc"), id);
   },
 );
 
@@ -217,16 +238,11 @@ detachedTest("a reader of the log that stops does not stop the container", async
   await eventually(async () => assertEquals((await it.host.dhow(["logs", id])).stderr, "end\n"));
 });
 
-/** In KiB. */
-function pss(path: string): number {
-  return Number(/^Pss: +(\d+) kB/m.exec(Deno.readTextFileSync(path))?.[1]);
-}
-
 detachedTest("a monitor keeps less than 0.4 MiB, also after much output", async (it) => {
   const id = await it.script("yes | head -c 3000000; exec sleep 1000");
   const pid = await it.monitor(id);
   await it.host.pidOf("sleep 1000");
-  const kept = pss(it.host.path(`/proc/${pid}/smaps_rollup`));
+  const kept = memoryOf(it.host.path(`/proc/${pid}`));
   assert(kept > 0 && kept < 0.4 * 1024, `${kept} KiB`);
 });
 

@@ -250,3 +250,20 @@ detachedTest("a container sees nothing of the host in what comes in", async (it,
   assert(!stdout.includes("do-not-tell"));
   assert(!stdout.includes(DHOW));
 });
+
+detachedTest(
+  "exec waits for no file system that a program in the container answers for, or does not",
+  async (it, host) => {
+    for (const [place, mode] of [["/etc", "40000"], ["/etc/passwd", "100000"]]) {
+      const container = await it.script(`
+        mknod /dev/fuse c 10 229 && exec 3<>/dev/fuse || exit 1
+        mount -t fuse -o fd=3,rootmode=${mode},user_id=0,group_id=0 none ${place} && echo silent; exec sleep 1000
+      `);
+      await eventually(async () => assertEquals(await it.dhow("logs", container), "silent"));
+      assertEquals((await exec(host, [container, "echo", "in"])).stdout, "in\n");
+      // the image's, as docker has it
+      assertEquals((await exec(host, ["-u", "root", container, "echo", "in"])).stdout, "in\n");
+      await it.dhow("rm", "-f", container);
+    }
+  },
+);

@@ -3,6 +3,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { type Detached, detachedTest } from "../support/detached.ts";
 import { eventually } from "../support/eventually.ts";
 import { DHOW, type Host } from "../support/host.ts";
+import { memoryOf } from "../support/memory.ts";
 import { sameAgain, snapshot } from "../support/snapshot.ts";
 
 /** Lines of a command's output. */
@@ -67,11 +68,6 @@ detachedTest("twenty commands at once start, stop and remove containers with a n
   assertEquals(await it.dhow("ps", "-aq"), "");
 });
 
-/** In KiB. */
-function pss(path: string): number {
-  return Number(/^Pss: +(\d+) kB/m.exec(Deno.readTextFileSync(path))?.[1]);
-}
-
 /** Runs a script in the host for each number from 1, four at once. @returns what they printed, in no order */
 async function forEachNumber(host: Host, count: number, script: string): Promise<string> {
   const STRIDE = 40; // none of which takes as long as a test waits for a command
@@ -128,7 +124,7 @@ detachedTest(
       before + 200 + 200,
       "a monitor and a program each, and nothing else",
     );
-    const kept = monitors.map(({ pid }) => pss(host.path(`/proc/${pid}/smaps_rollup`)));
+    const kept = monitors.map(({ pid }) => memoryOf(host.path(`/proc/${pid}`)));
     const sum = kept.reduce((sum, kib) => sum + kib, 0);
     assert(
       kept.every((kib) => kib > 0 && kib <= 0.4 * 1024),

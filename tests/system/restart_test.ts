@@ -4,6 +4,7 @@ import { detachedTest } from "../support/detached.ts";
 import { IDLE } from "../support/detached.ts";
 import { eventually } from "../support/eventually.ts";
 import { DHOW } from "../support/host.ts";
+import { busyboxArchive } from "../support/images.ts";
 import { systemTest } from "../support/system_test.ts";
 
 const COUNT = "echo run >>/runs; cat /runs | wc -l";
@@ -94,6 +95,33 @@ detachedTest(
     }
   },
 );
+
+detachedTest(
+  "a wait for a restart that is killed is begun again, and is not one more restart",
+  async (it) => {
+    const id = await it.script(`${COUNT}; exit 4`, ["--restart", "on-failure:5"]);
+    const waiting = "5 restarting";
+    // the longest of the waits: there is time to find it
+    await eventually(async () =>
+      assertEquals(await it.inspect(id, "{{.RestartCount}} {{.State.Status}}"), waiting)
+    );
+    await it.host.succeed(["kill", "-KILL", `${await it.host.pidOf(`dhow-sleeper resume ${id}`)}`]);
+    assertEquals(await it.inspect(id, "{{.RestartCount}} {{.State.Status}}"), waiting);
+    assertEquals(await it.dhow("wait", id), "4");
+    assertEquals(await it.dhow("logs", id), "1\n2\n3\n4\n5\n6");
+  },
+);
+
+detachedTest("a container whose image has gone is not started again, and says why", async (it) => {
+  const archive = it.host.file("gone.tar");
+  await it.host.succeed(["cp", await busyboxArchive(), archive]);
+  const args = ["run", "-d", "--network", "none", "--restart", "always", archive, "sh", "-c", "exit 4"];
+  const id = await it.dhow(...args);
+  await it.host.succeed(["rm", archive]);
+  await it.becomes(id, "Exited (125)");
+  assertMatch(await it.inspect(id, "{{.State.Error}}"), /gone\.tar/);
+  assert(!it.host.processes().some(({ command }) => /sleeper|resume/.test(command)));
+});
 
 /** The database says that all that runs was started in an earlier life of the machine. */
 const REBOOT = `

@@ -1,27 +1,16 @@
 import { assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { eventually } from "../support/eventually.ts";
 import { DHOW, type Host } from "../support/host.ts";
+import { followsWindow, HOST_PROMPT, hostShell, PROMPT, restored } from "../support/host_shell.ts";
 import { busyboxArchive } from "../support/images.ts";
 import { systemTest } from "../support/system_test.ts";
 import { KEYS, Terminal } from "../support/terminal.ts";
 
-const HOST_PROMPT = /# $/;
-/** The shell asks the terminal where its cursor is. */
-const PROMPT = new RegExp("/ # (\u001b\\[6n)?$");
-
 /** A terminal in which somebody has started a shell on the host, and from there one in a container. */
 async function shellInContainer(host: Host, flags = "-it"): Promise<{ terminal: Terminal; modes: string }> {
-  const terminal = new Terminal(host, ["sh"], { rows: 30, columns: 100 });
-  await terminal.see(HOST_PROMPT);
-  const modes = await terminal.modes();
+  const { terminal, modes } = await hostShell(host);
   await terminal.type(`${DHOW} run ${flags} --network none ${await busyboxArchive()} sh\r`, PROMPT);
   return { terminal, modes };
-}
-
-/** Waits until the terminal is as it was, and until the host's shell has its prompt back. */
-async function restored(terminal: Terminal, modes: string): Promise<void> {
-  await eventually(async () => assertEquals(await terminal.modes(), modes));
-  await terminal.type("echo back at $(hostname)\r", /back at testhost\r\n/);
 }
 
 function dhowPid(host: Host): Promise<number> {
@@ -50,8 +39,7 @@ systemTest("the size of the terminal is the caller's, and follows it", async (ho
   await using _ = terminal;
   await terminal.type("stty size\r", /30 100\r\n/);
   await terminal.type("trap 'echo resized to $(stty size)' WINCH\r", PROMPT);
-  terminal.resize(41, 132);
-  await eventually(() => terminal.type("stty size\r", /41 132\r\n/));
+  await followsWindow(terminal);
   await terminal.type("exit\r", HOST_PROMPT);
 });
 
@@ -68,9 +56,8 @@ systemTest("Ctrl-C ends what the shell runs, not the container and not dhow", as
 systemTest(
   "started in the background it stops, and goes on when it is brought to the foreground",
   async (host) => {
-    await using terminal = new Terminal(host, ["sh"]);
-    await terminal.see(HOST_PROMPT);
-    const modes = await terminal.modes();
+    const { terminal, modes } = await hostShell(host);
+    await using _ = terminal;
     const run = `${DHOW} run -it --network none ${await busyboxArchive()}`;
     await terminal.type(`${run} sh -c 'read word; echo got $word; exit 6' &\r`, HOST_PROMPT);
     await eventually(async () => {

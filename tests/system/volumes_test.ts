@@ -1,5 +1,6 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertFailure, assertSuccess, runBusybox } from "../support/containers.ts";
+import { eventually } from "../support/eventually.ts";
 import { DHOW, type Host } from "../support/host.ts";
 import { archive, type ImageOptions } from "../support/image.ts";
 import { busyboxArchive, busyboxLayer } from "../support/images.ts";
@@ -235,3 +236,80 @@ systemTest("containers that begin at once fill a volume once, with all of it", a
   assertEquals(counts, Array(6).fill("200\n"));
   await dhow(host, "volume", "rm", "shared");
 });
+
+systemTest(
+  "a volume that the disk has no room for is left empty, and takes what there is room for",
+  async (host) => {
+    const path = await image(host, [
+      { path: "large/file", content: "x".repeat(12 << 20) },
+      { path: "small/file", content: "small\n" },
+    ]);
+    await dhow(host, "run", "--network", "none", path, "true");
+    const folder = "/var/lib/dhow/volumes";
+    await host.shell(`mkdir -p ${folder} && mount -t tmpfs -o size=8m tmpfs ${folder}`);
+    const run = (
+      target: string,
+    ) => ["run", "--network", "none", "-v", `data:${target}`, path, "cat", `${target}/file`];
+    assertFailure(await host.dhow(run("/large")), 125, /no space left: cannot unpack "file"/);
+    assertEquals(
+      await host.shell(`ls -A ${folder}/data ${folder}/data/_data`),
+      `${folder}/data:\n_data\n\n${folder}/data/_data:\n`,
+    );
+    assertEquals(await dhow(host, ...run("/small")), "small\n");
+    await dhow(host, "volume", "rm", "data");
+    await host.shell(`umount ${folder}`);
+  },
+);
+
+systemTest("a sparse file of an image is as sparse in a volume", async (host) => {
+  const size = 64 << 20;
+  assertSuccess(await host.dhow(["load", "-q", "-i", await busyboxArchive()]));
+  const make = `mkdir /app; dd if=/dev/zero of=/app/file bs=1 count=1 seek=${size - 1}`;
+  await dhow(host, "run", "-d", "--network", "none", "--name", "maker", "busybox", "sh", "-c", make);
+  await dhow(host, "wait", "maker");
+  await dhow(host, "commit", "maker", "sparse");
+  await dhow(
+    host,
+    "run",
+    "-d",
+    "--name",
+    "user",
+    "--network",
+    "none",
+    "-v",
+    "data:/mine",
+    "sparse",
+    "sleep",
+    "1000",
+  );
+  const pid = (await dhow(host, "inspect", "-f", "{{.State.Pid}}", "user")).trim();
+  const ask =
+    `import os; print(os.lseek(os.open("/proc/${pid}/root/app/file", os.O_RDONLY), 0, os.SEEK_DATA))`;
+  const knowsHoles = (await host.succeed(["python3", "-c", ask])).trim() !== "0";
+  await dhow(host, "run", "--network", "none", "-v", "data:/app", "sparse", "true");
+  const [length, taken] = (await host.shell(`stat -c '%s %b' ${data("data")}/file`)).split(" ").map(Number);
+  assertEquals(length, size);
+  // not every kernel's EROFS tells where the holes are
+  assert(!knowsHoles || taken! * 512 < size / 2, `${taken} blocks`);
+  await dhow(host, "rm", "-f", "maker", "user");
+  await dhow(host, "volume", "rm", "data");
+});
+
+systemTest(
+  "what volumes take is told while containers change them, and no link of theirs is followed",
+  async (host) => {
+    assertSuccess(await host.dhow(["load", "-q", "-i", await busyboxArchive()]));
+    const change = "cd /data; echo 12345 >file; ln file again; ln -s / root; echo ready; " +
+      "while :; do mkdir -p a/b/c; echo x >a/b/c/d; rm -r a; ln -s / a; rm a; done";
+    const id =
+      (await dhow(host, "run", "-d", "--network", "none", "-v", "data:/data", "busybox", "sh", "-c", change))
+        .trim();
+    await eventually(async () => assertEquals(await dhow(host, "logs", id), "ready\n"));
+    for (let round = 0; round < 20; round++) {
+      const size = await dhow(host, "system", "df", "--format", "{{.Type}}={{.Size}}");
+      assertMatch(size, /^Local Volumes=([7-9]|10|11)B$/m);
+    }
+    await dhow(host, "rm", "-f", id);
+    await dhow(host, "volume", "rm", "data");
+  },
+);

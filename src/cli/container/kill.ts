@@ -3,8 +3,9 @@ import { killForSure } from "../../container/end.ts";
 import { recordEvent } from "../../container/events.ts";
 import { letGoOn } from "../../container/pause.ts";
 import { STOPPED } from "../../container/records.ts";
-import { awaitRunsEnd, cancelRestart, markStopped } from "../../container/stop.ts";
+import { awaitRunsEnd, markStopped, stopContainer } from "../../container/stop.ts";
 import { DhowError, UsageError } from "../../errors.ts";
+import { stepDone } from "../../plan/fault.ts";
 import { ProcessHandle } from "../../state/process_end.ts";
 import type { Command } from "../command.ts";
 import { openSession } from "../session.ts";
@@ -34,8 +35,9 @@ export const command: Command = {
       const endsIt = signal === SIGNALS.SIGKILL || signal === signalNumber(config.stopSignal) ||
         config.stopSignal === "SIGTERM";
       if (status === "restarting") {
-        markStopped(session.database, id, endsIt ? STOPPED.forGood : STOPPED.byUser);
-        if (endsIt) await cancelRestart(session, container);
+        // it may be up again by now
+        if (endsIt) await stopContainer(session, container, signal, 0);
+        else markStopped(session.database, id, STOPPED.byUser);
         return;
       }
       using handle = status === "exited" ? undefined : ProcessHandle.open(process);
@@ -44,12 +46,15 @@ export const command: Command = {
       }
       markStopped(session.database, id, endsIt ? STOPPED.forGood : STOPPED.byUser);
       recordEvent(session.database, id, "kill", { signal: String(signal) });
+      stepDone();
       if (signal === SIGNALS.SIGKILL) {
         await killForSure(id, handle);
+        stepDone();
         await awaitRunsEnd(session, container);
         return;
       }
       handle.signal(signal);
+      stepDone();
       // docker's rule: one that stops in its own way stays as it is for other signals
       if (signal === signalNumber(config.stopSignal)) letGoOn(container);
     });

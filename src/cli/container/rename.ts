@@ -1,6 +1,7 @@
 import { parseName } from "../../container/names.ts";
 import { findContainer } from "../../container/records.ts";
 import { TakenError, UsageError } from "../../errors.ts";
+import { stepDone } from "../../plan/fault.ts";
 import type { Command } from "../command.ts";
 import { openSession } from "../session.ts";
 
@@ -11,7 +12,11 @@ export const command: Command = {
   async run({ args, global }) {
     const [wanted, given] = args;
     if (wanted === undefined || given === undefined || args.length > 2) {
-      throw new UsageError({ what: "cannot rename", why: "CONTAINER and NAME are needed" });
+      throw new UsageError({
+        what: "cannot rename",
+        why: "CONTAINER and NAME are needed",
+        hint: "see: dhow rename --help",
+      });
     }
     const name = parseName(given);
     const { database } = await openSession(global, "rename containers");
@@ -29,6 +34,7 @@ export const command: Command = {
       }
       database.run("UPDATE containers SET name = ? WHERE id = ?", name, id);
     });
+    stepDone();
     return 0;
   },
 };

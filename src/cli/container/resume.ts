@@ -1,4 +1,5 @@
 import { lookUpContainer } from "../../container/records.ts";
+import { giveUp } from "../../container/start.ts";
 import { isSelf } from "../../state/process_identity.ts";
 import type { Command } from "../command.ts";
 import { openSession } from "../session.ts";
@@ -14,7 +15,14 @@ export const command: Command = {
     const container = lookUpContainer(session.database, args[0] ?? "");
     // a process that another dhow started, which was killed before it could write that down
     if (container?.owner === undefined || container.owner === null || !isSelf(container.owner)) return 0;
-    await startAgain(session, container);
+    try {
+      await startAgain(session, container);
+    } catch (error) {
+      // its image is gone, say: before the start itself, which would have given it up
+      const owner = lookUpContainer(session.database, container.id)?.owner;
+      if (owner && isSelf(owner)) await giveUp(session, container.id, error);
+      throw error;
+    }
     return 0;
   },
 };

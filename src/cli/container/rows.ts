@@ -8,6 +8,7 @@ import { formatTime } from "../format/time.ts";
 import type { Listing, Row } from "../format/listing.ts";
 import { humanDuration, humanSize } from "../human.ts";
 import { labelOf } from "../labels.ts";
+import { quoteGo } from "../template/literals.ts";
 
 const SHORT_ID = 12;
 const LONGEST_COMMAND = 20;
@@ -138,7 +139,7 @@ export function containerRow(
       ID: () => truncate ? id.slice(0, SHORT_ID) : id,
       Names: () => name,
       Image: () => isId && truncate ? image.replace(/^sha256:/, "").slice(0, SHORT_ID) : options.image,
-      Command: () => JSON.stringify(truncate ? truncated(command, LONGEST_COMMAND) : command),
+      Command: () => quoteGo(truncate ? truncated(command, LONGEST_COMMAND) : command),
       CreatedAt: () => formatTime(created),
       RunningFor: () => `${humanDuration(now - created)} ago`,
       Ports: () => "",

@@ -2,26 +2,36 @@ import { DhowError, UsageError } from "../../errors.ts";
 import { recordEvent } from "../../container/events.ts";
 import type { RestartPolicy } from "../../container/options.ts";
 import { type ContainerRecord, getContainer } from "../../container/records.ts";
+import { stepDone } from "../../plan/fault.ts";
 import type { Database } from "../../state/database.ts";
 import type { Command, Option } from "../command.ts";
 import { readRestart, RESTART } from "../restart_option.ts";
 import { openSession } from "../session.ts";
 import { eachContainer, requireContainers } from "./each.ts";
 
-/** docker's options for limits, which dhow does not have yet. */
+/** docker's options for limits: each is refused by its name, rather than as a mistake of typing. */
 const LIMITS: readonly Option[] = [
-  { name: "blkio-weight", value: "WEIGHT", help: "not yet" },
-  { name: "cpu-period", value: "MICROSECONDS", help: "not yet" },
-  { name: "cpu-quota", value: "MICROSECONDS", help: "not yet" },
-  { name: "cpu-shares", short: "c", value: "SHARES", help: "not yet" },
-  { name: "cpus", value: "NUMBER", help: "not yet" },
-  { name: "cpuset-cpus", value: "LIST", help: "not yet" },
-  { name: "cpuset-mems", value: "LIST", help: "not yet" },
-  { name: "memory", short: "m", value: "BYTES", help: "not yet" },
-  { name: "memory-reservation", value: "BYTES", help: "not yet" },
-  { name: "memory-swap", value: "BYTES", help: "not yet" },
-  { name: "pids-limit", value: "NUMBER", help: "not yet" },
-];
+  ["blkio-weight"],
+  ["cpu-period"],
+  ["cpu-quota"],
+  ["cpu-rt-period"],
+  ["cpu-rt-runtime"],
+  ["cpu-shares", "c"],
+  ["cpus"],
+  ["cpuset-cpus"],
+  ["cpuset-mems"],
+  ["kernel-memory"],
+  ["memory", "m"],
+  ["memory-reservation"],
+  ["memory-swap"],
+  ["pids-limit"],
+].map(([name = "", short]) => ({
+  name,
+  ...(short === undefined ? {} : { short }),
+  value: "VALUE",
+  isHidden: true,
+  help: "not yet",
+}));
 
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER [CONTAINER...]",
@@ -70,4 +80,5 @@ function setPolicy(database: Database, { id }: ContainerRecord, policy: RestartP
     database.run(sql, JSON.stringify(policy), id);
     recordEvent(database, id, "update");
   });
+  stepDone();
 }

@@ -1,8 +1,11 @@
 /** `system df -v`: what each image, container and volume takes, in docker's tables (docker's cli/command/formatter/disk_usage.go). */
 import { allContainers } from "../../container/records.ts";
-import { allVolumes, volumeSize } from "../../container/volumes.ts";
+import { writtenSize } from "../../container/size.ts";
+import { allVolumes } from "../../container/volumes.ts";
 import type { StoredImage } from "../../image/store/store.ts";
 import type { Database } from "../../state/database.ts";
+import { log } from "../../log.ts";
+import { volumeData } from "../../state/paths.ts";
 import { sizesIn } from "../container/sizes.ts";
 import { containerRow, CONTAINERS, pausedOnes } from "../container/rows.ts";
 import { formatRows, type Row } from "../format/listing.ts";
@@ -39,7 +42,7 @@ export function verboseUsage(session: Session): string {
   const volumes = allVolumes(database).map((volume) =>
     withFields(volumeRow(volume, paths), {
       Links: () => String(volume.containers),
-      Size: () => humanSize(volumeSize(paths, volume.name)),
+      Size: () => humanSize(writtenSize(volumeData(paths, volume.name), (text) => log.warn(text))),
     })
   );
   return [

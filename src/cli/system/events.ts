@@ -67,8 +67,9 @@ async function follow(
   const look = () => {
     for (const event of eventsAfter(database, last)) {
       last = event.id;
-      if (event.time > until) return false;
-      if (event.time >= (since ?? 0) && !show(event)) return false;
+      // in the order in which they were written down, which is not that of their times where the clock was set back
+      if (event.time > until || event.time < (since ?? 0)) continue;
+      if (!show(event)) return false;
     }
     return Date.now() < until;
   };

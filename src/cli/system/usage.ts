@@ -1,6 +1,9 @@
 import { allContainers, isRunning } from "../../container/records.ts";
-import { allVolumes, volumeSize } from "../../container/volumes.ts";
+import { writtenSize } from "../../container/size.ts";
+import { allVolumes } from "../../container/volumes.ts";
 import { sizesIn } from "../container/sizes.ts";
+import { log } from "../../log.ts";
+import { volumeData } from "../../state/paths.ts";
 import type { Session } from "../session.ts";
 import { storeOf } from "../store_of.ts";
 
@@ -33,7 +36,7 @@ export function diskUsage(session: Session): Kind[] {
     runs: isRunning(container),
   }));
   const volumes = allVolumes(session.database).map(({ name, containers }) => ({
-    size: volumeSize(session.paths, name),
+    size: writtenSize(volumeData(session.paths, name), (text) => log.warn(text)),
     isUsed: containers > 0,
   }));
   return [

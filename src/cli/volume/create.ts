@@ -3,6 +3,7 @@ import { addVolume } from "../../container/volume_records.ts";
 import { parseVolumeOptions } from "../../container/volume_options.ts";
 import { makeVolumeFolder } from "../../container/volumes.ts";
 import { UsageError } from "../../errors.ts";
+import { stepDone } from "../../plan/fault.ts";
 import type { Command } from "../command.ts";
 import { checkVolumeName } from "../mount_options.ts";
 import { print } from "../output.ts";
@@ -50,7 +51,9 @@ export const command: Command = {
     const { database, paths } = await openSession(global, "make volumes");
     const properties = { isAnonymous: wanted === undefined, labels, options: volumeOptions };
     database.transaction(() => addVolume(database, name, properties));
+    stepDone();
     makeVolumeFolder(paths, name);
+    stepDone();
     print(`${name}\n`);
     return 0;
   },

@@ -1,5 +1,8 @@
 import { recordPrune } from "../../container/events.ts";
-import { allVolumes, removeVolume, volumeSize } from "../../container/volumes.ts";
+import { writtenSize } from "../../container/size.ts";
+import { allVolumes, removeVolume } from "../../container/volumes.ts";
+import { log } from "../../log.ts";
+import { volumeData } from "../../state/paths.ts";
 import type { Command } from "../command.ts";
 import { type Filters, flagFilter } from "../image/filters.ts";
 import { hasLabel } from "../labels.ts";
@@ -41,7 +44,7 @@ export function pruneVolumes({ database, paths }: Session, all: boolean, filters
   );
   let size = 0;
   const removed = removable.filter(({ name }) => {
-    const bytes = volumeSize(paths, name);
+    const bytes = writtenSize(volumeData(paths, name), (text) => log.warn(text));
     // a container may have got it, or it may have been removed, meanwhile
     if (!removeVolume(database, paths, name, true, true)) return false;
     size += bytes;

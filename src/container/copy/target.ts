@@ -15,6 +15,7 @@ import { cleanPath, Extractor, nameOf, parentOf } from "../../image/extract/extr
 import { openBelow, statAt } from "../../image/extract/paths.ts";
 import type { ByteString } from "../../image/tar/byte_string.ts";
 import type { ByteSink } from "../../image/tar/writer.ts";
+import { stepDone } from "../../plan/fault.ts";
 import {
   IN_CONTAINER,
   linkTarget,
@@ -103,7 +104,9 @@ export async function extractInto(
   });
   try {
     await write(extractor);
+    stepDone();
     extractor.finish();
+    stepDone();
   } finally {
     extractor.close();
     if (base !== undefined) libcCall("close", base);

@@ -49,13 +49,13 @@ export class FileContent implements Disposable {
    * @param fd of O_PATH; what it leads to is opened by way of /proc, so it is that file and no other
    * @returns undefined when another process has a lease on it (fcntl(2), F_SETLEASE) and would have to be waited for
    */
-  static open(fd: number, { size, blocks }: Stat): FileContent | undefined {
+  static open(fd: number, { size }: Stat): FileContent | undefined {
     const flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
     const open = tryLibcCall([EAGAIN], "openat", AT_FDCWD, `/proc/self/fd/${fd}`, flags);
     if (open < 0) return undefined;
     try {
-      const isSparse = size - blocks * 512 >= WORTH_A_MAP;
-      return new FileContent(open, size, isSparse ? findPieces(open, size) : undefined);
+      // the blocks that it takes do not tell: EROFS counts holes as well
+      return new FileContent(open, size, size >= WORTH_A_MAP ? findPieces(open, size) : undefined);
     } catch (error) {
       libcCall("close", open);
       throw error;

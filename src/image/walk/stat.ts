@@ -12,8 +12,6 @@ export interface Stat {
   readonly gid: number;
   /** Bytes, with holes. */
   readonly size: number;
-  /** Blocks of 512 bytes that it takes on the disk. */
-  readonly blocks: number;
   readonly mtime: Timestamp;
   readonly ctime: Timestamp;
   /** Of the device that it is. */
@@ -49,7 +47,6 @@ export function readStat(arena: Arena, buffer: number): Stat {
     uid: int(20),
     gid: int(24),
     size: arena.word(buffer + 40),
-    blocks: arena.word(buffer + 48),
     mtime: time(112),
     ctime: time(96),
     major: int(128),
