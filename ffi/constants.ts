@@ -143,6 +143,8 @@ export const SIG_SETMASK = 2;
 export const PR_SET_PDEATHSIG = 1;
 export const PR_SET_DUMPABLE = 4;
 export const PR_SET_NAME = 15;
+export const PR_CAPBSET_DROP = 24;
+export const PR_SET_NO_NEW_PRIVS = 38;
 export const RLIMIT_NOFILE = 7;
 
 // keyctl(2)
@@ -156,6 +158,10 @@ export const IFF_UP = 1;
 
 // pidfd_send_signal(2)
 export const PIDFD_SIGNAL_PROCESS_GROUP = 4;
+
+// seccomp(2), capset(2)
+export const SECCOMP_SET_MODE_FILTER = 1;
+export const LINUX_CAPABILITY_VERSION_3 = 0x20080522;
 
 // poll(2)
 export const POLLIN = 1;
@@ -212,6 +218,8 @@ export const SYSTEM_CALLS: Readonly<Record<string, number>> = {
   setgroups: ARM64 ? 159 : 116,
   setresuid: ARM64 ? 147 : 117,
   setresgid: ARM64 ? 149 : 119,
+  capset: ARM64 ? 91 : 126,
+  seccomp: ARM64 ? 277 : 317,
   mknodat: ARM64 ? 33 : 259,
   keyctl: ARM64 ? 219 : 250,
   memfd_create: ARM64 ? 279 : 319,

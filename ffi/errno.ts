@@ -96,6 +96,12 @@ export function errnoName(errno: number): string {
   return TABLE[errno]?.[0] ?? `E${errno}`;
 }
 
+/** 19 for `"ENODEV"`; undefined for a name that is not in the table. */
+export function errnoByName(name: unknown): number | undefined {
+  const found = Object.entries(TABLE).find(([, [known]]) => known === name);
+  return found && Number(found[0]);
+}
+
 /** A libc call that failed: which one, and why. */
 export class SystemCallError extends Error {
   override readonly name = "SystemCallError";
@@ -111,9 +117,8 @@ export class SystemCallError extends Error {
 export function errnoOf(error: unknown): number | undefined {
   if (error instanceof SystemCallError) return error.errno;
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
-  const number = /\(os error (\d+)\)/.exec(String(message))?.[1] ??
-    Object.entries(TABLE).find(([, [name]]) => name === code)?.[0];
-  return number === undefined ? undefined : Number(number);
+  const number = /\(os error (\d+)\)/.exec(String(message))?.[1];
+  return number === undefined ? errnoByName(code) : Number(number);
 }
 
 /** Whether an error, of a system call or Deno's, says that the disk is full, or the user's part of it (write(2), open(2)). */

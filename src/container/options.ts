@@ -64,8 +64,6 @@ export interface RunOptions {
   readonly dnsOptions: readonly string[];
   /** The NIS domain name (setdomainname(2)), which /etc/hosts has, too. */
   readonly domainName: string | undefined;
-  /** Whether it sees and may change what others do not: all of the kernel's file systems, all devices. */
-  readonly privileged?: boolean;
   /** Whether its root cannot be written to. */
   readonly readOnly?: boolean;
   /** Of /dev/shm, in bytes; absent for the usual size. */
@@ -81,6 +79,20 @@ export interface RunOptions {
   readonly groups: readonly string[];
   /** `80/tcp`: ports that are told of in inspect. */
   readonly exposed: readonly string[];
+  /** What its programs may do; absent for the default. */
+  readonly security?: SecurityOptions;
+}
+
+export interface SecurityOptions {
+  /** As the user has named them. */
+  readonly capAdd: readonly string[];
+  readonly capDrop: readonly string[];
+  readonly privileged: boolean;
+  readonly noNewPrivileges: boolean;
+  /** A profile is kept as it was when the container was made; `file` is its name, for messages. */
+  readonly seccomp: "default" | "unconfined" | { readonly file: string; readonly profile: string };
+  /** What --security-opt was given. */
+  readonly given: readonly string[];
 }
 
 /** A container whose volumes another one has as well. */

@@ -1,5 +1,6 @@
 import { mountSteps, sourceSteps } from "../rootfs/mounts.ts";
 import { loopSteps, type Lower, overlaySteps, pivotSteps } from "../rootfs/overlay.ts";
+import { type Confinement, confiningSteps } from "../security/confinement.ts";
 import { connectSteps, type Endpoint } from "../network/steps.ts";
 import { hidingSteps } from "../security/hidden_paths.ts";
 import { rlimitName } from "../plan/rlimits.ts";
@@ -17,6 +18,8 @@ import type {
 /** What a plan is made from: the container in the standard's words, and what the standard leaves out. */
 export interface PlanInput {
   readonly spec: Spec;
+  /** What linux.seccomp would say, compiled; and the number of the kernel's last capability. */
+  readonly security: Pick<Confinement, "filter" | "lastCapability">;
   /** The container's folder below the state folder: its writable layer. */
   readonly stateFolder: string;
   /** The container's folder below the run folder: its mount point and files. */
@@ -162,6 +165,7 @@ function childSteps(input: PlanInput): ChildStep[] {
   const mounts = mountSteps(spec.mounts, inUserNamespace, linksToReplace);
   const [openFiles = { soft: 1024, hard: 4096 }, ...others] = process.rlimits;
   const limits = others.map(({ type, soft, hard }) => ({ name: rlimitName(type), soft, hard }));
+  const { beforeUser, afterUser } = confiningSteps({ ...input.security, ...process });
   return [
     ...(inUserNamespace ? [{ op: "await-id-mapping", why: "wait for the id mapping" } as const] : []),
     ...joinSteps(input),
@@ -227,6 +231,7 @@ function childSteps(input: PlanInput): ChildStep[] {
         limits,
       } as const,
     ]),
+    ...beforeUser,
     {
       op: "set-user",
       why: "become the user",
@@ -234,6 +239,7 @@ function childSteps(input: PlanInput): ChildStep[] {
       gid: process.user.gid,
       groups: process.user.additionalGids,
     },
+    ...afterUser,
     {
       op: "execute",
       why: input.init ? "become an init, which starts the program and looks after it" : "become the program",

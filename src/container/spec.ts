@@ -3,7 +3,9 @@ import type { ImageConfig } from "../image/config.ts";
 import type { Mount, OciNamespace, Spec } from "../plan/oci.ts";
 import { rlimitType } from "../plan/rlimits.ts";
 import type { HiddenPaths } from "../security/hidden_paths.ts";
+import { processCapabilities } from "../security/capabilities.ts";
 import type { ResolvedUser } from "../security/user.ts";
+import type { Security } from "./security.ts";
 import { joinedContainer, type RunOptions } from "./options.ts";
 
 /** Where programs lie if the image does not say: docker's default. */
@@ -21,6 +23,7 @@ export interface SpecInput {
   readonly mounts: readonly Mount[];
   /** What of the kernel it does not see, or cannot change. */
   readonly hidden: HiddenPaths;
+  readonly security: Pick<Security, "capabilities" | "noNewPrivileges">;
   /** Whose uid and gid the container's root is on the host, with a user namespace. */
   readonly caller: { readonly uid: number; readonly gid: number };
 }
@@ -62,6 +65,8 @@ export function makeSpec(input: SpecInput): Spec {
       args: commandLine(options, config),
       env: environment(options, config, hostname, user.home),
       cwd: options.workingDir ?? (config.workingDir || "/"),
+      capabilities: processCapabilities(input.security.capabilities, user.uid),
+      noNewPrivileges: input.security.noNewPrivileges,
       rlimits: [
         { type: "RLIMIT_NOFILE", ...input.openFiles },
         ...(options.rlimits ?? []).map(({ name, soft, hard }) => ({ type: rlimitType(name), soft, hard })),

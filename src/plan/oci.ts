@@ -13,6 +13,8 @@ export interface Spec {
     readonly args: readonly string[];
     readonly env: readonly string[];
     readonly cwd: string;
+    readonly capabilities: ProcessCapabilities;
+    readonly noNewPrivileges: boolean;
     readonly rlimits: readonly {
       readonly type: RlimitType;
       readonly soft: number;
@@ -42,3 +44,97 @@ export interface Mount {
   readonly source: string;
   readonly options: readonly string[];
 }
+
+/** The sets of capabilities(7) of the container's processes. */
+export interface ProcessCapabilities {
+  readonly bounding: readonly string[];
+  readonly effective: readonly string[];
+  readonly permitted: readonly string[];
+  readonly inheritable: readonly string[];
+  readonly ambient: readonly string[];
+}
+
+/** https://github.com/opencontainers/runtime-spec/blob/main/config-linux.md#seccomp, without what asks for a listener. */
+export interface Seccomp {
+  readonly defaultAction: SeccompAction;
+  readonly defaultErrnoRet?: number;
+  readonly architectures: readonly SeccompArchitecture[];
+  readonly flags: readonly SeccompFlag[];
+  readonly syscalls: readonly SeccompRule[];
+}
+
+export interface SeccompRule {
+  readonly names: readonly string[];
+  readonly action: SeccompAction;
+  readonly errnoRet?: number;
+  /** All must be met; those of several rules for one call are alternatives. */
+  readonly args: readonly SeccompCondition[];
+}
+
+/** A comparison of one of a call's arguments, which are unsigned numbers of 64 bits. */
+export interface SeccompCondition {
+  /** 0 to 5 */
+  readonly index: number;
+  readonly value: bigint;
+  /** With SCMP_CMP_MASKED_EQ what the argument's bits in the mask `value` must be. */
+  readonly valueTwo: bigint;
+  readonly op: SeccompOperator;
+}
+
+export const SECCOMP_ACTIONS = [
+  "SCMP_ACT_KILL",
+  "SCMP_ACT_KILL_PROCESS",
+  "SCMP_ACT_KILL_THREAD",
+  "SCMP_ACT_TRAP",
+  "SCMP_ACT_ERRNO",
+  "SCMP_ACT_TRACE",
+  "SCMP_ACT_ALLOW",
+  "SCMP_ACT_LOG",
+] as const;
+export type SeccompAction = typeof SECCOMP_ACTIONS[number];
+
+export const SECCOMP_OPERATORS = [
+  "SCMP_CMP_NE",
+  "SCMP_CMP_LT",
+  "SCMP_CMP_LE",
+  "SCMP_CMP_EQ",
+  "SCMP_CMP_GE",
+  "SCMP_CMP_GT",
+  "SCMP_CMP_MASKED_EQ",
+] as const;
+export type SeccompOperator = typeof SECCOMP_OPERATORS[number];
+
+export const SECCOMP_FLAGS = [
+  "SECCOMP_FILTER_FLAG_TSYNC",
+  "SECCOMP_FILTER_FLAG_LOG",
+  "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
+] as const;
+export type SeccompFlag = typeof SECCOMP_FLAGS[number];
+
+/** Those whose calls can come here, and those that profiles name for other machines. */
+export const SECCOMP_ARCHITECTURES = [
+  "SCMP_ARCH_X86_64",
+  "SCMP_ARCH_X32",
+  "SCMP_ARCH_X86",
+  "SCMP_ARCH_AARCH64",
+  "SCMP_ARCH_ARM",
+  "SCMP_ARCH_LOONGARCH64",
+  "SCMP_ARCH_M68K",
+  "SCMP_ARCH_MIPS",
+  "SCMP_ARCH_MIPS64",
+  "SCMP_ARCH_MIPS64N32",
+  "SCMP_ARCH_MIPSEL",
+  "SCMP_ARCH_MIPSEL64",
+  "SCMP_ARCH_MIPSEL64N32",
+  "SCMP_ARCH_PARISC",
+  "SCMP_ARCH_PARISC64",
+  "SCMP_ARCH_PPC",
+  "SCMP_ARCH_PPC64",
+  "SCMP_ARCH_PPC64LE",
+  "SCMP_ARCH_RISCV64",
+  "SCMP_ARCH_S390",
+  "SCMP_ARCH_S390X",
+  "SCMP_ARCH_SH",
+  "SCMP_ARCH_SHEB",
+] as const;
+export type SeccompArchitecture = typeof SECCOMP_ARCHITECTURES[number];

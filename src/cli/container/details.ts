@@ -1,6 +1,6 @@
 /** What `inspect` shows of a container: docker's types.ContainerJSON. */
 import type { Health, ProbeResult } from "../../container/health.ts";
-import { joinedContainer } from "../../container/options.ts";
+import { joinedContainer, type RunOptions } from "../../container/options.ts";
 import type { ContainerRecord } from "../../container/records.ts";
 import type { Rlimit } from "../../plan/rlimits.ts";
 import { formatTime } from "../format/time.ts";
@@ -167,6 +167,15 @@ const rlimits = (limits: readonly Rlimit[]) =>
     "[]*units.Ulimit",
     limits.length === 0,
   );
+/** As docker's client hands them on: a profile in place of its file, and what switches SELinux off for privileged ones. */
+function securityOptions({ security }: RunOptions): readonly string[] {
+  if (security === undefined) return [];
+  const { given, seccomp, privileged } = security;
+  const shown = given.map((text) =>
+    text.startsWith("seccomp") && typeof seccomp === "object" ? `seccomp=${seccomp.profile}` : text
+  );
+  return privileged && shown.length === 0 ? ["label=disable"] : shown;
+}
 
 /** Of what dhow has no option for there are docker's defaults. */
 function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
@@ -190,8 +199,8 @@ function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
     VolumesFrom: texts(
       options.volumesFrom.map(({ container, mode }) => mode === "" ? container : `${container}:${mode}`),
     ),
-    CapAdd: NO_TEXTS,
-    CapDrop: NO_TEXTS,
+    CapAdd: texts(options.security?.capAdd ?? []),
+    CapDrop: texts(options.security?.capDrop ?? []),
     CgroupnsMode: options.cgroupNamespace ?? "private",
     Dns: new List(options.dns),
     DnsOptions: new List(options.dnsOptions),
@@ -203,10 +212,10 @@ function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
     Links: NO_TEXTS,
     OomScoreAdj: options.oomScoreAdjustment ?? 0,
     PidMode: options.pid === "private" ? "" : options.pid,
-    Privileged: false,
+    Privileged: options.security?.privileged ?? false,
     PublishAllPorts: false,
     ReadonlyRootfs: options.readOnly === true,
-    SecurityOpt: NO_TEXTS,
+    SecurityOpt: texts(securityOptions(options)),
     UTSMode: options.uts === "host" ? "host" : "",
     UsernsMode: options.userNamespace ? "private" : "",
     ShmSize: options.sharedMemorySize ?? 64 << 20,
