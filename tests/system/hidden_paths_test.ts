@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { busyboxShell, runArchive, runBusybox } from "../support/containers.ts";
 import { Docker } from "../support/docker.ts";
+import { eventually } from "../support/eventually.ts";
+import { DHOW } from "../support/host.ts";
 import { archive } from "../support/image.ts";
 import { busyboxArchive, busyboxLayer } from "../support/images.ts";
 import { systemTest } from "../support/system_test.ts";
@@ -117,5 +119,34 @@ systemTest(
     ]);
     assertEquals([code, await host.shell(`cat /run/host/files/trap/${name}`)], [125, "mine\n"], stderr);
     assertMatch(stderr, /^dhow: cannot mount over "\/dev\/trap" of the image: .*\n$/);
+  },
+);
+
+// CVE-2025-52565, CVE-2021-30465: a target that changes between its being looked at and its being mounted on
+systemTest(
+  "a volume whose folders another container swaps for links leads no mount past what is hidden",
+  async (host) => {
+    const image = await busyboxArchive();
+    await host.write("secret", "of the host\n");
+    await host.succeed(["mkdir", host.file("mine")]);
+    const swap =
+      "cd /v; mkdir real; while :; do ln -sfn /proc a; rm a; ln -s /sys a; rm a; ln -s ../../../run/host/files a; " +
+      "rm a; mkdir -p a/fs; rm -r a; done 2>&-";
+    const shared = ["-v", `${host.file("shared")}:/v`];
+    const swapper = ["run", "-d", "--name", "swaps", "--network", "none", ...shared, image, "sh", "-c", swap];
+    await host.succeed([DHOW, ...swapper]);
+    await eventually(() => host.succeed(["test", "-d", host.file("shared/real")]));
+    const look =
+      "head -c 1 /proc/keys | wc -c; ls -A /sys/firmware; (echo x >/proc/sys/kernel/core_pattern) 2>&- || echo refused";
+    for (let round = 0; round < 12; round++) {
+      const flags = [...shared, "-v", `${host.file("mine")}:/v/a/fs`];
+      const { code, stdout, stderr } = await runBusybox(host, ["sh", "-c", look], flags);
+      assertEquals(code === 0 ? stdout : code, code === 0 ? "0\nrefused\n" : 125, stderr);
+    }
+    assertEquals(
+      await host.shell(`ls ${host.file("mine")}; ls ${host.file("")}; cat ${host.file("secret")}`),
+      "mine\nsecret\nshared\nof the host\n",
+    );
+    await host.succeed([DHOW, "rm", "-f", "swaps"]);
   },
 );
