@@ -75,6 +75,7 @@ export const MOUNT_ATTR_RDONLY = 0x1;
 export const MOUNT_ATTR_NOSUID = 0x2;
 export const MOUNT_ATTR_NODEV = 0x4;
 export const MOUNT_ATTR_NOEXEC = 0x8;
+export const MOUNT_ATTR_IDMAP = 0x00100000;
 export const FSOPEN_CLOEXEC = 0x1;
 export const FSMOUNT_CLOEXEC = 0x1;
 export const FSCONFIG_SET_FLAG = 0;
@@ -93,6 +94,7 @@ export const CLONE_PIDFD = 0x00001000;
 export const CLONE_VFORK = 0x00004000;
 export const CLONE_PARENT = 0x00008000;
 export const CLONE_PARENT_SETTID = 0x00100000;
+export const CLONE_NEWTIME = 0x00000080;
 export const CLONE_NEWNS = 0x00020000;
 export const CLONE_NEWCGROUP = 0x02000000;
 export const CLONE_NEWUTS = 0x04000000;
@@ -231,6 +233,7 @@ export const SYSTEM_CALLS: Readonly<Record<string, number>> = {
   fsconfig: 431,
   fsmount: 432,
   pidfd_open: 434,
+  clone3: 435,
   close_range: 436,
   openat2: 437,
   pidfd_getfd: 438,

@@ -180,6 +180,15 @@ with_network() {
   run="dhow run --rm"
   # As on a host with ufw or docker: what nobody lets through is dropped.
   iptables -P FORWARD DROP
+  check "doctor: containers can run here, on version 2 of cgroups" 0 'works *cgroup.version *version 2' dhow doctor
+  check "doctor: what this kernel cannot mount is unpacked" 0 'limited *storage.images .*unpacked' dhow doctor
+  check "doctor: controllers are handed on" 0 'works *cgroup.controllers .*memory' dhow doctor
+  check "doctor: NAT can be made" 0 'works *network.nat' dhow doctor
+  check "doctor: what was taken away is told, with what gives it back" 0 'limited *cgroup.controllers .*echo "+memory"' dash -c \
+    'cd /sys/fs/cgroup && echo -memory >cgroup.subtree_control && dhow doctor; code=$?; echo +memory >cgroup.subtree_control; exit $code'
+  check "doctor: an ordinary user has it in part" 1 'broken *user ' \
+    dash -c 'echo sailor:x:1000:1000::/tmp:/bin/dash >>/etc/passwd && cp dhow /tmp/doctor && chmod 755 /tmp/doctor &&
+      su sailor -c "/tmp/doctor doctor"; code=$?; rm /tmp/doctor; exit $code'
   check "bridge: the container has an address" 0 'inet 100\.100\.1\.' $run busybox ip addr show eth0
   check "bridge: the gateway answers" 0 ' 0% packet loss' $run busybox ping -c 1 -W 10 100.100.1.1
   check "bridge: the internet answers" 0 'hello from the internet' $run busybox wget -q -O - http://192.0.2.2/
@@ -199,6 +208,7 @@ without_tools() {
   check "no tools: there is no ip, no iptables" 0 '^none$' dash -c \
     'command -v ip || command -v iptables || command -v iptables-restore || echo none'
   without_network "no tools"
+  check "no tools: doctor says so, and that containers run" 0 'limited *network.ip .*apt-get install iproute2' dhow doctor
   check "no tools: --network host" 0 'hello from the internet' $run --network host busybox wget -q -O - http://192.0.2.2/
   check "no tools: the bridge says what is missing" 125 'ip.*--network' $run busybox true
   check "no tools: it says so on one line" 0 '^1$' dash -c 'dhow run --rm busybox true 2>&1 | wc -l'

@@ -248,6 +248,10 @@ export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
   system,
   events,
   info,
+  doctor: {
+    summary: "Check whether this host can run containers",
+    load: () => import("./doctor.ts"),
+  },
   volume,
   recover: {
     summary: "Undo what killed commands left behind (every command does this first)",

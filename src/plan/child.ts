@@ -416,7 +416,8 @@ class Compiler {
   }
 
   #execute({ args, env, init }: Extract<ChildStep, { op: "execute" }>): void {
-    if (init) return becomeInit(this, args);
+    // its descriptors are kept by reset-process, without which a program is executed as it is
+    if (init || (this.meeting.init !== undefined && this.#isAlone)) return becomeInit(this, args);
     const argv = this.arena.strings(args);
     const envp = this.arena.strings(env);
     const places = executablePlaces(args[0] ?? "", env);

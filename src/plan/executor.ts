@@ -9,7 +9,7 @@ import { explainChildFailure } from "./failure.ts";
 import { childStopsAfter } from "./fault.ts";
 import type { FileStep } from "./files.ts";
 import { Handshake } from "./handshake.ts";
-import type { InitStart } from "./init_start.ts";
+import { InitStart } from "./init_start.ts";
 import { LoopDevices } from "./loop.ts";
 import type { Monitor } from "./monitored.ts";
 import { runIp } from "./program.ts";
@@ -97,7 +97,10 @@ export class Execution {
       this.#monitor = new Monitor(step.monitor);
     }
     const program = step.steps.find((each) => each.op === "execute");
-    if (program?.init === true) this.#init = new (await import("./init_start.ts")).InitStart(program);
+    if (program !== undefined) {
+      const init = program.init ? (await import("./init_program.ts")).initProgram : undefined;
+      this.#init = new InitStart(program, init);
+    }
     using partners = await openPartners(step);
     const { ready, go } = handshake;
     const meeting = { ready, go, streams: this.#monitor?.streams, init: this.#init?.init, partners };

@@ -86,10 +86,10 @@ export function explainChildFailure(program: ChildProgram, status: ExitStatus): 
     });
   }
   // an init gets the program's arguments as well, and may be told first that they are too long
-  if (step.op === "execute" && step.init && failed.errno === E2BIG) {
+  if (step.op === "execute" && failed.name === "execveat" && failed.errno === E2BIG) {
     return explainExecuteFailure(step, [failed]);
   }
-  if (step.op === "execute" && !step.init) return explainExecuteFailure(step, program.attempts);
+  if (step.op === "execute" && failed.name === "execve") return explainExecuteFailure(step, program.attempts);
   return explainStepFailure(step, failed);
 }
 

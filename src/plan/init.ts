@@ -1,4 +1,7 @@
-/** How a container's first process becomes an init (init_program.ts) that has the image's program for a child. */
+/**
+ * How a container's first process becomes an init (init_program.ts) that has the image's program for a child, or what only executes that
+ * program (starter_program.ts).
+ */
 import { AT_EMPTY_PATH, F_DUPFD_CLOEXEC, O_CLOEXEC, SIG_SETMASK } from "../../ffi/constants.ts";
 import type { CallTable } from "../../ffi/table.ts";
 
@@ -13,6 +16,9 @@ export interface Init {
 /** Numbers of the init's descriptors. */
 export const INIT_FDS = { report: 3 } as const;
 const PROGRAM_FD = 4;
+
+/** The steps of its report: what failed. */
+export const INIT_STEPS = { makeProcess: 1, execute: 2 } as const;
 
 /** The smallest descriptor that is to be closed in a container's first process. */
 export const AFTER_INIT_FD = PROGRAM_FD + 1;

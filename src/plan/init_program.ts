@@ -7,13 +7,10 @@ import { O_CLOEXEC, SIG_SETMASK, SIGNALS, TIOCSPGRP, WNOHANG } from "../../ffi/c
 import { ANY_ERRNO } from "../../ffi/errno.ts";
 import { Label, StandaloneProgram } from "../../ffi/standalone.ts";
 import { Word } from "../../ffi/table.ts";
-import { INIT_FDS } from "./init.ts";
+import { INIT_FDS, INIT_STEPS } from "./init.ts";
 import { attempt, executeFirst, type Execution, reportAndEnd, sizeOfExecution } from "./reporting.ts";
 
 const ANY = { tolerate: ANY_ERRNO };
-
-/** The steps of its report: what failed. */
-export const INIT_STEPS = { makeProcess: 1, execute: 2 } as const;
 
 /** Where the program's process has its report; the init has none then. */
 const LAST_REPORT_FD = 4;
@@ -25,6 +22,8 @@ export function initProgram(execution: Execution, arch?: string): Uint8Array<Arr
   const everySignal = program.words(-1);
   const reportFd = program.word(INIT_FDS.report);
   const [failed, becoming] = [new Label(), new Label()];
+  // they are, unless a program of the container has executed it once more, by /proc/self/exe
+  program.call("rt_sigprocmask", [SIG_SETMASK, everySignal, 0, 8]);
   const child = attempt(program, INIT_STEPS.makeProcess, failed, "clone", [SIGNALS.SIGCHLD, 0, 0, 0, 0]);
   program.jumpIfEqual(child, 0, becoming);
   program.call("close", [INIT_FDS.report], ANY);

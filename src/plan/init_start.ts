@@ -1,4 +1,4 @@
-/** The start of a container with an init, as dhow sees it: the init's executable, and what it reports. */
+/** The start of a container's program by what stands between: an init or only a starter. Its executable, and what it reports. */
 import { Arena } from "../../ffi/arena.ts";
 import { describeErrno, SystemCallError } from "../../ffi/errno.ts";
 import { poll } from "../../ffi/poll.ts";
@@ -7,9 +7,9 @@ import { executableInMemory } from "../../ffi/standalone.ts";
 import { CallTable, libcCall } from "../../ffi/table.ts";
 import { type DhowError, HostError } from "../errors.ts";
 import { explainExecuteFailure } from "./failure.ts";
-import { INIT_STEPS, initProgram } from "./init_program.ts";
 import { type Execution, REPORT_SIZE } from "./reporting.ts";
-import type { Init } from "./init.ts";
+import { type Init, INIT_STEPS } from "./init.ts";
+import { starterProgram } from "./starter_program.ts";
 
 export class InitStart {
   /** What the container's first process is to have. */
@@ -17,11 +17,20 @@ export class InitStart {
   readonly #report: number;
   #opened: number[] = [];
 
-  /** @throws {SystemCallError} when its files cannot be made */
-  constructor(readonly execution: Execution) {
+  /**
+   * @param initProgram makes an init, which stays; undefined for a starter
+   * @throws {SystemCallError} when its files cannot be made
+   */
+  constructor(
+    readonly execution: Execution,
+    initProgram?: (execution: Execution) => Uint8Array<ArrayBuffer>,
+  ) {
     const { reader, writer } = makePipe();
     this.#opened.push(reader, writer);
-    const program = executableInMemory("dhow-init", initProgram(execution));
+    const program = executableInMemory(
+      "dhow-init",
+      initProgram?.(execution) ?? starterProgram(execution, INIT_STEPS.execute),
+    );
     this.#opened.push(program);
     this.init = { program, report: writer };
     this.#report = reader;

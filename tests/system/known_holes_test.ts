@@ -1,0 +1,171 @@
+// Attacks that got out of other runtimes, each by its number; docs/security.md lists them all.
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { runArchive } from "../support/containers.ts";
+import { detachedTest } from "../support/detached.ts";
+import { DHOW } from "../support/host.ts";
+import { archive } from "../support/image.ts";
+import { busyboxArchive, busyboxLayer } from "../support/images.ts";
+import { systemTest } from "../support/system_test.ts";
+
+/** What dhow's own executable needs to run: with it, an image could execute it. */
+const LIBRARIES = [
+  "-v",
+  "/lib:/lib:ro",
+  "-v",
+  "/lib64:/lib64:ro",
+  "-v",
+  "/usr/lib:/usr/lib:ro",
+  "--network",
+  "none",
+];
+
+/** A program that executes what executed it. */
+const SCRIPT = "printf '#!/proc/self/exe version\\n' >/again; chmod +x /again";
+
+systemTest("CVE-2019-5736: /proc/self/exe of what starts the program is not dhow's file", async (host) => {
+  const image = archive({
+    layers: [[...busyboxLayer(), { path: "again", content: "#!/proc/self/exe\n", mode: 0o755 }]],
+    config: { Env: ["PATH=/bin"] },
+  });
+  for (const program of ["/proc/self/exe", "/again"]) {
+    for (const flags of [[], ["--userns"], ["-u", "1000"]]) {
+      const { code, stdout, stderr } = await runArchive(host, image, [program], [...LIBRARIES, ...flags]);
+      // dhow's executable would write an error of Deno's
+      assertEquals([code, stdout, stderr], [1, "", ""], `${program} ${flags}`);
+    }
+  }
+});
+
+detachedTest(
+  "CVE-2019-5736: nor is that of exec, or of a container that runs by itself",
+  async (it, host) => {
+    await it.named("box", ["sh", "-c", `${SCRIPT}; sleep 1000`], LIBRARIES);
+    await it.dhow("exec", "box", "sh", "-c", "until [ -x /again ]; do :; done");
+    for (const program of ["/proc/self/exe", "/again"]) {
+      const { stdout, stderr } = await host.dhow(["exec", "box", program, "version"]);
+      assert(!/standalone|dhow version|Deno/.test(stdout + stderr), stdout + stderr);
+    }
+    const id = await it.start(["/proc/self/exe"], LIBRARIES);
+    assertEquals(await it.dhow("wait", id), "1");
+    assertEquals(await it.dhow("logs", id), "");
+  },
+);
+
+detachedTest(
+  "CVE-2024-21626: a working directory in /proc/self/fd leads to no folder of the host",
+  async (it, host) => {
+    await it.named("box");
+    const look = ["sh", "-c", "cd ../../../../../../..; ls -d run/host 2>/dev/null; pwd"];
+    for (let fd = 3; fd < 24; fd++) {
+      const path = `/proc/self/fd/${fd}`;
+      const run = await host.dhow(["run", "--network", "none", "-w", path, await busyboxArchive(), ...look]);
+      const exec = await host.dhow(["exec", "-w", path, "box", ...look]);
+      for (const { stdout } of [run, exec]) assert(stdout === "" || stdout === "/\n", `${path}: ${stdout}`);
+    }
+  },
+);
+
+systemTest("CVE-2024-21626: nor does one of an image, which is a link into /proc/self/fd", async (host) => {
+  for (const fd of [3, 5, 7, 8, 9, 10, 12]) {
+    const link = { path: "work", type: "symlink", target: `/proc/self/fd/${fd}` } as const;
+    const image = archive({ layers: [[...busyboxLayer(), link]], config: { WorkingDir: "/work" } });
+    const { stdout } = await runArchive(host, image, ["sh", "-c", "cd ../../../..; ls -d run/host; true"]);
+    assertEquals(stdout, "", String(fd));
+  }
+});
+
+systemTest("CVE-2022-2989: no further groups of who runs dhow are the program's", async (host) => {
+  const argv = ["setpriv", "--groups", "6,42", DHOW, "run", "--network", "none", await busyboxArchive()];
+  const groups = async (...command: string[]) => (await host.run([...argv, ...command])).stdout;
+  const root = await groups("sh", "-c", "grep Groups /proc/self/status");
+  assert(!/\b(6|42)\b/.test(root), root);
+  const user = await host.run([...argv.slice(0, -1), "-u", "1000:1000", argv.at(-1)!, "id", "-G"]);
+  assertEquals(user.stdout, "1000\n");
+});
+
+detachedTest(
+  "CVE-2020-15257: no abstract socket of dhow's is there for a container with the host's network",
+  async (it, host) => {
+    const before = await host.shell("cat /proc/net/unix");
+    assert(!/@.*dhow/.test(before), before);
+    await it.start(["sleep", "1000"], ["--network", "host", "--name", "box"]);
+    const seen = await it.dhow("exec", "box", "cat", "/proc/net/unix");
+    assert(!/dhow/.test(seen), seen);
+  },
+);
+
+detachedTest("CVE-2020-14370: variables of one container are in no other", async (it) => {
+  await it.named("one", ["sleep", "1000"], ["-e", "SECRET=of one"]);
+  await it.named("two");
+  await it.dhow("exec", "-e", "OTHER=of exec", "one", "true");
+  for (const name of ["one", "two"]) {
+    const seen = await it.dhow("exec", name, "env");
+    assertEquals(/OTHER/.test(seen), false, seen);
+    assertEquals(/SECRET/.test(seen), name === "one", seen);
+  }
+});
+
+systemTest("CVE-2026-30892: a user is a whole number, or a name", async (host) => {
+  const image = archive({ layers: [busyboxLayer()] });
+  for (const user of ["0x0", "1000abc", " 0", "+0", "-1", "00", "1e3", "4294967296", "2147483648"]) {
+    const { code, stdout, stderr } = await runArchive(host, image, ["id", "-u"], ["-u", user]);
+    assertEquals([code, stdout], [125, ""], `${JSON.stringify(user)}: ${stderr}`);
+    assertMatch(stderr, /^dhow: /);
+  }
+});
+
+for (const target of ["/run/host/files/victim", "../../../../../run/host/files/victim"]) {
+  systemTest(
+    `CVE-2024-45310: nothing is made on the host for a mount below a link to ${target}`,
+    async (host) => {
+      await host.shell("mkdir /run/host/files/victim /run/host/files/data");
+      const link = { path: "link", type: "symlink", target } as const;
+      const image = archive({ layers: [[...busyboxLayer(), link]] });
+      for (
+        const [folder, mount] of [["data", "/link/deep/er"], ["data", "/link"], ["made", "/link/a"]] as const
+      ) {
+        const flags = ["-v", `${host.file(folder)}:${mount}`];
+        await runArchive(host, image, ["true"], flags);
+        await runArchive(host, image, ["true"], [...flags, "-w", "/link/x/y"]);
+      }
+      assertEquals(await host.shell("ls -A /run/host/files/victim"), "");
+    },
+  );
+}
+
+detachedTest(
+  "CVE-2021-30465: a volume whose folders become links while it is mounted on leads nowhere",
+  async (it, host) => {
+    await host.shell("mkdir /run/host/files/data && echo mine >/run/host/files/data/file");
+    const swap =
+      "while :; do mkdir /v/dir; rmdir /v/dir; ln -s / /v/dir; rm /v/dir; ln -s /../../etc /v/dir; rm /v/dir; done";
+    await it.named("swapper", ["sh", "-c", `${swap} 2>/dev/null`], ["-v", "shared:/v"]);
+    const flags = [
+      "--rm",
+      "--network",
+      "none",
+      "-v",
+      "shared:/v",
+      "-v",
+      `${host.file("data")}:/v/dir/inner-of-test`,
+    ];
+    const look =
+      "cat /v/dir/inner-of-test/file /inner-of-test/file /etc/inner-of-test/file 2>/dev/null; ls -d /run/host";
+    for (let round = 0; round < 20; round++) {
+      const { code, stdout, stderr } = await host.dhow([
+        "run",
+        ...flags,
+        "busybox",
+        "sh",
+        "-c",
+        `${look} 2>/dev/null; true`,
+      ]);
+      assert(code === 0 || code === 125, stderr);
+      assert(/^(mine\n)*$/.test(stdout), stdout);
+      assertEquals(await host.shell("ls -d /inner-of-test /etc/inner-of-test 2>/dev/null || true"), "");
+    }
+    assertEquals(await host.shell("ls -A /run/host/files/data"), "file\n");
+    await it.dhow("rm", "-f", "swapper");
+    await it.dhow("volume", "rm", "shared");
+  },
+);
