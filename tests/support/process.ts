@@ -128,9 +128,9 @@ export class Running implements AsyncDisposable {
     await this.#writer.close().catch(() => {}); // after a broken pipe it is closed already
   }
 
-  /** Waits for its end; what it reads ends now. */
-  async output(): Promise<Output> {
-    await this.closeStdin();
+  /** Waits for its end; what it reads ends now, or, for a command that is to end by something else, only after it. */
+  async output({ endsInput = true } = {}): Promise<Output> {
+    if (endsInput) await this.closeStdin();
     const ended = Promise.all([this.#child.status, this.stdout.end(), this.stderr.end()]);
     const soFar = () => `its stdout: ${this.stdout.text}\nits stderr: ${this.stderr.text}`;
     const [status] = await within(ended, () => `the end of: ${this.argv.join(" ")}\n${soFar()}`);

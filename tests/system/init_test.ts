@@ -41,7 +41,7 @@ detachedTest("--init: a program that cannot be started is told by run -d and by 
 
 systemTest("--init reaps what other processes leave behind", async (host) => {
   const script =
-    'for i in 1 2 3; do (true & exec true) & wait; done; while grep -q "^State:.Z" /proc/[0-9]*/status; do sleep 0.01; done';
+    'for i in 1 2 3; do (true & exec true) & wait; done; while grep -qs "^State:.Z" /proc/[0-9]*/status; do sleep 0.01; done';
   assertEquals(await busyboxShell(host, script, ["--init"]), "");
 });
 
