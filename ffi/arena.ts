@@ -97,6 +97,13 @@ export class Arena {
     return array;
   }
 
+  /** Words of 64 bits, one after another. @returns their address */
+  words(values: readonly (number | bigint)[]): number {
+    const address = this.allocate(8 * values.length);
+    values.forEach((value, index) => this.setWord(address + 8 * index, value));
+    return address;
+  }
+
   /** 32-bit unsigned integers, one after another. */
   integers(values: readonly number[]): number {
     const array = this.allocate(Math.max(values.length, 1) * 4);

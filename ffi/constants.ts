@@ -137,12 +137,9 @@ export const SIG_SETMASK = 2;
 // prctl(2), setrlimit(2), close_range(2)
 export const PR_SET_PDEATHSIG = 1;
 export const PR_SET_DUMPABLE = 4;
-export const PR_SET_KEEPCAPS = 8;
 export const PR_SET_NAME = 15;
 export const PR_CAPBSET_DROP = 24;
 export const PR_SET_NO_NEW_PRIVS = 38;
-export const PR_CAP_AMBIENT = 47;
-export const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 export const RLIMIT_NOFILE = 7;
 
 // socket(2), netdevice(7)

@@ -24,6 +24,7 @@ const X86_64 = 0;
 
 /** Numbers of system calls on x86-64 and on arm64. */
 const NUMBERS: Readonly<Record<string, readonly [x86: number, arm: number]>> = {
+  capset: [126, 91],
   chdir: [80, 49],
   clock_gettime: [228, 113],
   clone: [56, 220],
@@ -50,6 +51,7 @@ const NUMBERS: Readonly<Record<string, readonly [x86: number, arm: number]>> = {
   rt_sigprocmask: [14, 135],
   rt_sigtimedwait: [128, 137],
   unlinkat: [263, 35],
+  seccomp: [317, 277],
   setgroups: [116, 159],
   setns: [308, 268],
   setpgid: [109, 154],
@@ -160,9 +162,7 @@ export class StandaloneProgram {
 
   /** Words of 64 bits one after another. @returns their address */
   words(...values: readonly (number | bigint)[]): number {
-    const address = this.#arena.allocate(8 * values.length);
-    values.forEach((value, index) => this.#arena.setWord(address + 8 * index, value));
-    return address;
+    return this.#arena.words(values);
   }
 
   text(text: string): number {

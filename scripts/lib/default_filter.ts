@@ -3,7 +3,7 @@ import { compileDefault } from "../../src/security/seccomp/choose.ts";
 import { DEFAULT_CAPABILITIES } from "../../src/security/capabilities.ts";
 
 const text = (cpu: "x86_64" | "aarch64") =>
-  btoa(String.fromCharCode(...compileDefault(DEFAULT_CAPABILITIES, cpu)))
+  compileDefault(DEFAULT_CAPABILITIES, cpu).program
     .match(/.{1,96}/g)!.map((line) => `    "${line}",`).join("\n");
 
 await Deno.writeTextFile(

@@ -3,8 +3,7 @@ import type { Option, ParsedOptions } from "./command.ts";
 import type { Wrong } from "./run_options.ts";
 
 const LIMITS = "dhow does not limit what containers use yet";
-const SECURITY =
-  "dhow cannot change yet what a container may do: it has all capabilities, and no other devices";
+const SECURITY = "dhow cannot change yet what a container has of the host: no devices, and its own sysctls";
 const NETWORK = "dhow has one network yet, and publishes no ports";
 const WINDOWS = "it is for Windows only";
 const NEVER = "dhow is the only runtime that there is";
@@ -19,7 +18,7 @@ const REFUSED: readonly (readonly [why: string, names: string])[] = [
   ],
   [
     SECURITY,
-    "cap-add+ cap-drop+ cgroupns device+ device-cgroup-rule+ gpus privileged! read-only! security-opt+ sysctl+",
+    "cgroupns device+ device-cgroup-rule+ gpus read-only! sysctl+",
   ],
   [NETWORK, "ip6 link+ link-local-ip+ mac-address net-alias+ network-alias+ publish+,p publish-all!,P"],
   [WINDOWS, "cpu-count cpu-percent io-maxbandwidth io-maxiops"],

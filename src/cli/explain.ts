@@ -6,6 +6,7 @@ import { locateImage } from "../container/locate.ts";
 import { type ContainerMount, isBind, settleMounts } from "../container/mounts.ts";
 import { joinsOthers, type RunOptions } from "../container/options.ts";
 import { type ImageEtc, type PartnersOfStart, prepare, type RunnableImage } from "../container/prepare.ts";
+import { securityOf } from "../container/security.ts";
 import { UsageError } from "../errors.ts";
 import { archivedFiles } from "../image/files/archived.ts";
 import { assertRunnableHere } from "../image/config.ts";
@@ -53,7 +54,18 @@ export const command: Command = {
     const inherited = await othersMounts(options, global);
     const { mounts } = settleMounts(options.mounts, image.config.volumes ?? [], newId, inherited);
     const paths = pathsUnder(workFolder);
-    const plan = prepare({ id, options, image, endpoint, paths, mounts, partners, fillsVolumes: true });
+    const security = await securityOf(options);
+    const plan = prepare({
+      id,
+      options,
+      image,
+      endpoint,
+      paths,
+      security,
+      mounts,
+      partners,
+      fillsVolumes: true,
+    });
     const { config } = image;
     const remarks = healthRemarks(mergeHealthcheck(options.healthcheck, config.healthcheck), config.shell);
     print(explain({ title: commandLine("dhow", ...args), workFolder, archive, plan, remarks }));

@@ -12,6 +12,7 @@ import { LOG_OPTIONS, readLogOptions } from "./log_options.ts";
 import { NAME_OPTIONS, readNames } from "./name_options.ts";
 import { MOUNT_OPTIONS, parseVolumesFrom, readMounts } from "./mount_options.ts";
 import { readNamespaces, readNetwork } from "./namespace_options.ts";
+import { readSecurity, SECURITY_OPTIONS } from "./security_options.ts";
 import { readVariable } from "./variable.ts";
 import { INSECURE, PLATFORM, readPlatform } from "./registry_options.ts";
 import { readRestart, RESTART } from "./restart_option.ts";
@@ -111,6 +112,7 @@ export const RUN_OPTIONS: readonly Option[] = [
   { name: "uts", value: "MODE", help: "private (default) or host: whose host name" },
   ...MOUNT_OPTIONS,
   ...HEALTH_OPTIONS,
+  ...SECURITY_OPTIONS,
   ...DOCKER_OPTIONS,
 ];
 
@@ -154,6 +156,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
   const restart = readRestart(options.text("restart") ?? "", what);
   if (restart.name !== "no" && options.flag("rm")) throw malformed("Conflicting options: --restart and --rm");
   const healthcheck = readHealthcheck(options);
+  const security = readSecurity(options, wrong);
   return {
     image,
     pull,
@@ -192,6 +195,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     groups: options.list("group-add"),
     exposed: options.list("expose").flatMap((text) => readPorts(text, wrong)),
     ...(healthcheck === undefined ? {} : { healthcheck }),
+    ...(security === undefined ? {} : { security }),
   };
 }
 

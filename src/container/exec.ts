@@ -18,6 +18,7 @@ import { stepDone } from "../plan/fault.ts";
 import type { JoinSetup } from "../plan/joiner.ts";
 import { JoinedProgram, type JoinFailure } from "../plan/joined.ts";
 import type { Undo } from "../plan/step.ts";
+import { confiningSteps } from "../security/confinement.ts";
 import { type ResolvedUser, resolveUser, withGroups } from "../security/user.ts";
 import type { Database } from "../state/database.ts";
 import { ProcessHandle } from "../state/process_end.ts";
@@ -28,6 +29,7 @@ import { readInside } from "./files_inside.ts";
 import { changedSignals, openFilesLimit, signalSet } from "./host.ts";
 import type { ImageEtc } from "./prepare.ts";
 import type { ContainerRecord } from "./records.ts";
+import { confinementOf, privileged, securityOf } from "./security.ts";
 import { environment, hostnameOf } from "./spec.ts";
 import type { TerminalRelay } from "./terminal.ts";
 
@@ -40,6 +42,8 @@ export interface ExecOptions {
   readonly env: readonly string[];
   readonly workingDir: string | undefined;
   readonly user: string | undefined;
+  /** Whether it has all capabilities. */
+  readonly privileged: boolean;
   readonly detachKeys: DetachKeys;
 }
 
@@ -67,7 +71,7 @@ export async function executeInside(
   keepExitStatus();
   using process = openFirstProcess(container);
   const size = terminal?.windowSize() ?? { rows: 0, columns: 0 };
-  const setup = prepareJoin(database, container, options, { pid: process.identity.pid, size });
+  const setup = await prepareJoin(database, container, options, { pid: process.identity.pid, size });
   if (!isAlive(process.identity)) throw notRunning(container);
   let relay: TerminalRelay | undefined;
   const program = new JoinedProgram(setup, {
@@ -138,13 +142,15 @@ function withoutStreams(
 }
 
 /** What a program in a container is to be like. */
-export function prepareJoin(
+export async function prepareJoin(
   database: Database,
   { id, image, config }: ContainerRecord,
   options: Omit<ExecOptions, "detachKeys">,
   { pid, size }: { readonly pid: number; readonly size: { rows: number; columns: number } },
-): JoinSetup {
+): Promise<JoinSetup> {
   const { defaults, options: wanted } = config;
+  const own = await securityOf(wanted);
+  const security = options.privileged ? privileged(own, wanted.userNamespace) : own;
   const [ownPasswd, ownGroup] = readInside(pid, ["etc/passwd", "etc/group"]);
   const { passwd, group } = ownPasswd === undefined || ownGroup === undefined
     ? imagesUsers(database, image)
@@ -168,6 +174,7 @@ export function prepareJoin(
     closed: withoutStreams(options),
     // as makeSpec has it: the user namespace maps one group only
     user: wanted.userNamespace ? { ...user, additionalGids: [] } : user,
+    ...confiningSteps(confinementOf(security, user.uid)),
     cwd: options.workingDir ?? wanted.workingDir ?? (defaults.workingDir || "/"),
     args: options.command,
     env,
@@ -225,6 +232,11 @@ export async function explain(
       return new CommandError(
         { what: `cannot change to the working directory "${setup.cwd}"`, why },
         EXIT_NOT_EXECUTABLE,
+      );
+    case "confine":
+      return error(
+        "cannot limit what the command may do",
+        "does the container's seccomp profile allow prctl and capset?",
       );
     case "setUser": {
       const { uid, gid, additionalGids } = setup.user;

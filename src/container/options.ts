@@ -67,6 +67,20 @@ export interface RunOptions {
   readonly groups: readonly string[];
   /** `80/tcp`: ports that are told of in inspect. */
   readonly exposed: readonly string[];
+  /** What its programs may do; absent for the default. */
+  readonly security?: SecurityOptions;
+}
+
+export interface SecurityOptions {
+  /** As the user has named them. */
+  readonly capAdd: readonly string[];
+  readonly capDrop: readonly string[];
+  readonly privileged: boolean;
+  readonly noNewPrivileges: boolean;
+  /** A profile is kept as it was when the container was made; `file` is its name, for messages. */
+  readonly seccomp: "default" | "unconfined" | { readonly file: string; readonly profile: string };
+  /** What --security-opt was given. */
+  readonly given: readonly string[];
 }
 
 /** A container whose volumes another one has as well. */

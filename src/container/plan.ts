@@ -1,5 +1,6 @@
 import { mountSteps, sourceSteps } from "../rootfs/mounts.ts";
 import { loopSteps, type Lower, overlaySteps, pivotSteps } from "../rootfs/overlay.ts";
+import { type Confinement, confiningSteps } from "../security/confinement.ts";
 import { connectSteps, type Endpoint } from "../network/steps.ts";
 import type { Spec } from "../plan/oci.ts";
 import type {
@@ -15,6 +16,8 @@ import type {
 /** What a plan is made from: the container in the standard's words, and what the standard leaves out. */
 export interface PlanInput {
   readonly spec: Spec;
+  /** What linux.seccomp would say, compiled; and the number of the kernel's last capability. */
+  readonly security: Pick<Confinement, "filter" | "lastCapability">;
   /** The container's folder below the state folder: its writable layer. */
   readonly stateFolder: string;
   /** The container's folder below the run folder: its mount point and files. */
@@ -158,6 +161,7 @@ function childSteps(input: PlanInput): ChildStep[] {
   const inUserNamespace = linux.uidMappings.length > 0;
   const hasOwnNetwork = linux.namespaces.some(({ type }) => type === "network");
   const openFiles = process.rlimits[0] ?? { soft: 1024, hard: 4096 };
+  const { beforeUser, afterUser } = confiningSteps({ ...input.security, ...process });
   return [
     ...(inUserNamespace ? [{ op: "await-id-mapping", why: "wait for the id mapping" } as const] : []),
     ...joinSteps(input),
@@ -205,6 +209,7 @@ function childSteps(input: PlanInput): ChildStep[] {
       openFiles,
     },
     { op: "change-directory", why: "go to the working directory", path: process.cwd },
+    ...beforeUser,
     {
       op: "set-user",
       why: "become the user",
@@ -212,6 +217,7 @@ function childSteps(input: PlanInput): ChildStep[] {
       gid: process.user.gid,
       groups: process.user.additionalGids,
     },
+    ...afterUser,
     {
       op: "execute",
       why: input.init ? "become an init, which starts the program and looks after it" : "become the program",

@@ -11,6 +11,7 @@ import type { RunOptions } from "./options.ts";
 import { findSources, volumesToFill } from "./mount_sources.ts";
 import type { ContainerMount } from "./mounts.ts";
 import { makePlan, sharedMemoryOf } from "./plan.ts";
+import type { Security } from "./security.ts";
 import { hostnameOf, makeSpec } from "./spec.ts";
 
 /** An image as a container's start needs it. */
@@ -38,12 +39,25 @@ export interface PartnersOfStart {
 
 /** Asks the host and the image for all that a plan depends on, changes nothing, and makes the plan. */
 export function prepare(
-  { id, options, image, endpoint, paths, monitor, mounts: own = [], fillsVolumes = false, partners }: {
+  {
+    id,
+    options,
+    image,
+    endpoint,
+    paths,
+    security,
+    monitor,
+    mounts: own = [],
+    fillsVolumes = false,
+    partners,
+  }: {
     id: string;
     options: RunOptions;
     image: RunnableImage;
     endpoint: Endpoint | undefined;
     paths: Paths;
+    /** What securityOf has found for the options. */
+    security: Security;
     /** Of a container that stays when it has ended; undefined for one that dhow waits for, and removes. */
     monitor?: MonitorSetup;
     /** What it has mounted besides the usual. */
@@ -72,6 +86,7 @@ export function prepare(
     inUserNamespace: options.userNamespace,
     cgroupVersion: cgroups.version,
     sharedMemory: sharedMemory(options.ipc, joins),
+    isPrivileged: options.security?.privileged ?? false,
   });
   const mounts = arrangeMounts(usual, sources.mounts);
   const spec = makeSpec({
@@ -83,10 +98,12 @@ export function prepare(
     openFiles: openFilesLimit(),
     rootPath: `${runFolder}/merged`,
     mounts,
+    security,
     caller: { uid: Deno.uid() ?? 0, gid: Deno.gid() ?? 0 },
   });
   return makePlan({
     spec,
+    security,
     stateFolder: containerState(paths, id),
     runFolder,
     lower: image.lower,

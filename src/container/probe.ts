@@ -86,7 +86,7 @@ async function execute(
     using process = openFirstProcess(container);
     const { pid } = process.identity;
     setup = {
-      ...prepareJoin(database, container, optionsOf(command), { pid, size: NO_TERMINAL }),
+      ...await prepareJoin(database, container, optionsOf(command), { pid, size: NO_TERMINAL }),
       leash: true,
     };
     program = new JoinedProgram(setup, {
@@ -138,6 +138,7 @@ const optionsOf = (command: readonly string[]) => ({
   env: [],
   workingDir: undefined,
   user: undefined,
+  privileged: false,
 });
 
 /** Waits until nothing is left of what was killed: not for ever, because what waits for a disk does not end. */

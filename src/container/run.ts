@@ -17,6 +17,7 @@ import type { ResolvedImage } from "./image.ts";
 import { newId, settleName } from "./names.ts";
 import { joinsOthers, type RunOptions } from "./options.ts";
 import { prepare } from "./prepare.ts";
+import { type Security, securityOf } from "./security.ts";
 import { claimVolumeMounts, claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
 import { SignalForwarder } from "./signals.ts";
 import type { RawTerminal, TerminalRelay } from "./terminal.ts";
@@ -58,7 +59,8 @@ export async function runContainer(
     log.debug("take a name and an address, write down what will have to be undone");
     const joining = joinsOthers(options) ? await import("./joins.ts") : undefined;
     const volumesFrom = options.volumesFrom.length > 0 ? await import("./volumes_from.ts") : undefined;
-    const plan = register(context, id, options, image, { joining, volumesFrom });
+    const security = await securityOf(options);
+    const plan = register(context, id, options, image, { joining, volumesFrom, security });
     stepDone();
     announce(id);
     let status: ExitStatus | undefined;
@@ -136,9 +138,10 @@ function register(
   id: string,
   wanted: RunOptions,
   image: ResolvedImage,
-  { joining, volumesFrom }: {
+  { joining, volumesFrom, security }: {
     joining: typeof import("./joins.ts") | undefined;
     volumesFrom: typeof import("./volumes_from.ts") | undefined;
+    security: Security;
   },
 ): Plan {
   return database.transaction(() => {
@@ -169,7 +172,7 @@ function register(
       ? allocateEndpoint(database, id, options.address, (text) => log.info(text))
       : undefined;
     const partners = joining?.findPartners(database, paths, options);
-    const plan = prepare({ id, options, image, endpoint, paths, mounts, partners });
+    const plan = prepare({ id, options, image, endpoint, paths, security, mounts, partners });
     const undo = [...claimVolumeMounts(database, paths, id, mounts), ...plan.undo];
     database.run("UPDATE containers SET undo = ? WHERE id = ?", JSON.stringify(undo), id);
     return plan;

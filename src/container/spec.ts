@@ -1,7 +1,9 @@
 import { ImageError } from "../errors.ts";
 import type { ImageConfig } from "../image/config.ts";
 import type { Mount, OciNamespace, Spec } from "../plan/oci.ts";
+import { processCapabilities } from "../security/capabilities.ts";
 import type { ResolvedUser } from "../security/user.ts";
+import type { Security } from "./security.ts";
 import { joinedContainer, type RunOptions } from "./options.ts";
 
 /** Where programs lie if the image does not say: docker's default. */
@@ -17,6 +19,7 @@ export interface SpecInput {
   readonly openFiles: { readonly soft: number; readonly hard: number };
   readonly rootPath: string;
   readonly mounts: readonly Mount[];
+  readonly security: Pick<Security, "capabilities" | "noNewPrivileges">;
   /** Whose uid and gid the container's root is on the host, with a user namespace. */
   readonly caller: { readonly uid: number; readonly gid: number };
 }
@@ -58,6 +61,8 @@ export function makeSpec(input: SpecInput): Spec {
       args: commandLine(options, config),
       env: environment(options, config, hostname, user.home),
       cwd: options.workingDir ?? (config.workingDir || "/"),
+      capabilities: processCapabilities(input.security.capabilities, user.uid),
+      noNewPrivileges: input.security.noNewPrivileges,
       rlimits: [{ type: "RLIMIT_NOFILE", ...input.openFiles }],
     },
     root: { path: input.rootPath },

@@ -16,6 +16,7 @@ import { laterEnvironment } from "./later.ts";
 import { newId, settleName } from "./names.ts";
 import { joinsOthers, type RunOptions } from "./options.ts";
 import { prepare } from "./prepare.ts";
+import { type Security, securityOf } from "./security.ts";
 import { type ContainerRecord, getContainer, makeConfig, NOBODY } from "./records.ts";
 import type { RunContext } from "./run.ts";
 import { removeContainer } from "./remove.ts";
@@ -38,6 +39,7 @@ export async function createContainer(
 ): Promise<string> {
   const { database, paths } = context;
   const id = newId();
+  await securityOf(wanted); // to hear now of what is wrong with it
   const joining = joinsOthers(wanted) ? await import("./joins.ts") : undefined;
   const volumesFrom = wanted.volumesFrom.length > 0 ? await import("./volumes_from.ts") : undefined;
   database.transaction(() => {
@@ -110,7 +112,8 @@ export async function startContainer(
   log.debug("take an address, write down what will have to be undone");
   const { options } = getContainer(database, id).config;
   const joining = joinsOthers(options) ? await import("./joins.ts") : undefined;
-  const plan = register(context, id, image, { joining, isRead: audience !== undefined });
+  const security = await securityOf(options);
+  const plan = register(context, id, image, { joining, isRead: audience !== undefined, security });
   stepDone();
   let child: DetachedChild | undefined;
   try {
@@ -174,13 +177,14 @@ interface Registration {
   readonly joining: typeof import("./joins.ts") | undefined;
   /** Whether somebody waits for its output. */
   readonly isRead: boolean;
+  readonly security: Security;
 }
 
 function register(
   context: RunContext,
   id: string,
   image: ResolvedImage,
-  { joining, isRead }: Registration,
+  { joining, isRead, security }: Registration,
 ): Plan {
   const { database, paths } = context;
   return database.transaction(() => {
@@ -204,6 +208,7 @@ function register(
       image,
       endpoint,
       paths,
+      security,
       monitor: monitorOf(context, record, isRead),
       mounts,
       partners,

@@ -45,6 +45,7 @@ import { ENTRY_SIZE } from "../../ffi/machine_code.ts";
 import { EACCES, EBADF, EEXIST, ENOENT, ENOTDIR, EROFS } from "../../ffi/errno.ts";
 import type { Pipe } from "../../ffi/process.ts";
 import { type Argument, Call, type CallOptions, CallTable } from "../../ffi/table.ts";
+import { confiningCalls } from "./confine.ts";
 import { ContainerRoot } from "./container_root.ts";
 import { executablePlaces } from "./executable_places.ts";
 import { AFTER_INIT_FD, becomeInit, type Init, keepInit } from "./init.ts";
@@ -97,6 +98,7 @@ function capacityFor(steps: readonly ChildStep[]): number {
   const own = steps.map((step) => {
     if (step.op === "execute") return executablePlaces(step.args[0] ?? "", step.env).length;
     if (step.op === "change-directory") return step.path.split("/").length;
+    if (step.op === "drop-bounding-set") return step.drops.length;
     if (step.op === "mount-index") return step.devices.length;
     if (step.op === "bind" || step.op === "mount") return 3 * step.inRoot.split("/").length;
     return step.op === "join-cgroups" ? 3 * step.folders.length : 0;
@@ -316,6 +318,12 @@ class Compiler {
         this.call("setresuid", [step.uid, step.uid, step.uid]);
         // changing the user cleared it (prctl(2))
         this.call("prctl", [PR_SET_PDEATHSIG, SIGNALS.SIGKILL, 0, 0, 0]);
+        return;
+      case "drop-bounding-set":
+      case "set-capabilities":
+      case "forbid-new-privileges":
+      case "load-filter":
+        for (const call of confiningCalls(step, (...words) => this.arena.words(words))) this.call(...call);
         return;
       case "change-directory": {
         // after pivot_root, so that links can lead nowhere but into the container; made if missing, as docker does

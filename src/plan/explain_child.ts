@@ -127,6 +127,11 @@ export function explainChildStep(step: ChildStep): string[] {
       return ["umask 022", `ulimit -Sn ${step.openFiles.soft}`];
     case "change-directory":
       return makeMissing(foldersAbove(`${step.path}/x`));
+    case "load-filter":
+      return ["# (dhow has the kernel filter system calls from here on; the tutorial's tools cannot)"];
+    case "drop-bounding-set":
+    case "set-capabilities":
+    case "forbid-new-privileges":
     case "set-user":
     case "execute":
       return [];
@@ -165,6 +170,14 @@ export const AFTER_PIVOT = [
   `exec 7<&- 8<&-`,
 ];
 
+/** What unshare(1) needs after setpriv(1) has taken the others away. */
+const FOR_LAST_COMMAND = ["CAP_SYS_CHROOT", "CAP_SETUID"];
+
+function boundingSet(keeps: readonly string[]): string {
+  const names = new Set([...keeps, ...FOR_LAST_COMMAND]);
+  return ["-all", ...[...names].map((name) => `+${name.slice("CAP_".length).toLowerCase()}`)].join(",");
+}
+
 /** What becomes the program: its variables, user, root and working directory, in one chain of commands. */
 export function lastCommand(steps: readonly ChildStep[]): string[] {
   const find = <K extends ChildStep["op"]>(op: K) =>
@@ -180,12 +193,17 @@ export function lastCommand(steps: readonly ChildStep[]): string[] {
       "# (dhow becomes an init here that starts the program as its child; in this script it is process 1 itself)",
     ]
     : [];
+  const bounding = find("drop-bounding-set");
+  const limits = [
+    ...(bounding === undefined ? [] : [`--bounding-set=${boundingSet(bounding.keeps)}`, "--inh-caps=-all"]),
+    ...(find("forbid-new-privileges") === undefined ? [] : ["--no-new-privs"]),
+  ];
   const groups = user.groups.length === 0 ? ["--clear-groups"] : [`--groups=${user.groups.join(",")}`];
   return [
     ...init,
     `setpriv=$(command -v setpriv) unshare=$(command -v unshare)`,
     `exec env -i --default-signal ${program.env.map(quote).join(" ")} \\`,
-    `  "$setpriv" ${commandLine(`--regid=${user.gid}`, ...groups)} \\`,
+    `  "$setpriv" ${commandLine(`--regid=${user.gid}`, ...groups, ...limits)} \\`,
     `  "$unshare" --root=. ${commandLine(`--wd=${folder.path}`, `--setuid=${user.uid}`)} -- ${
       commandLine(...program.args)
     }`,

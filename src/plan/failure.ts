@@ -189,6 +189,18 @@ function explainStepFailure(step: ChildStep, failed: Call): DhowError {
       return host("cannot become the container's init");
     case "change-directory":
       return new ImageError(explanation(`cannot change to the working directory "${step.path}"`));
+    case "drop-bounding-set":
+    case "set-capabilities":
+    case "forbid-new-privileges":
+    case "load-filter":
+      return host(
+        "cannot limit what the container may do",
+        step.op === "load-filter"
+          ? "the kernel may have no seccomp; --security-opt seccomp=unconfined does without"
+          : failed.errno === EPERM
+          ? "its seccomp profile may refuse it"
+          : undefined,
+      );
     case "set-user":
       return host(
         `cannot become user ${step.uid}:${step.gid} in the container`,

@@ -34,6 +34,7 @@ import {
 import { ANY_ERRNO, ENODEV } from "../../ffi/errno.ts";
 import { Label, StandaloneProgram } from "../../ffi/standalone.ts";
 import { type Argument, type Call, Word } from "../../ffi/table.ts";
+import { confiningCalls } from "./confine.ts";
 import { DRAINED, Keeper } from "./joiner_keeper.ts";
 import { JOIN_STEPS, JOINER_FDS, type JoinStep, LAST_REPORT_FD } from "./joiner_layout.ts";
 import {
@@ -45,6 +46,7 @@ import {
   sizeOfExecution,
   STEP,
 } from "./reporting.ts";
+import type { ConfiningStep } from "./step.ts";
 
 /** What is to be run, and where. */
 export interface JoinSetup {
@@ -59,6 +61,9 @@ export interface JoinSetup {
   /** Which of the standard streams are the container's /dev/null. */
   readonly closed: readonly number[];
   readonly user: { readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] };
+  /** What takes powers away from it, before it becomes the user, and after. */
+  readonly beforeUser: readonly ConfiningStep[];
+  readonly afterUser: readonly ConfiningStep[];
   readonly cwd: string;
   readonly args: readonly string[];
   readonly env: readonly string[];
@@ -70,6 +75,10 @@ const LAST_FD = 0xffffffff;
 const NULL_DEVICE = 1 + 3 * 2 ** 32;
 const STATX_SIZE = 256;
 const STATX_RDEV = 128;
+
+/** Calls that a step takes, with those that look whether it has failed. */
+const sizeOf = (step: ConfiningStep) => 3 * (step.op === "drop-bounding-set" ? step.drops.length : 1);
+
 export function joinerProgram(setup: JoinSetup): Uint8Array<ArrayBuffer> {
   return new JoinerBuilder(setup).build();
 }
@@ -84,8 +93,10 @@ class JoinerBuilder {
     const { cgroups, cwd, user } = setup;
     const execution = sizeOfExecution(setup);
     const bytes = [...cgroups, cwd].reduce((sum, word) => sum + 3 * word.length + 16, 0) +
-      4 * user.additionalGids.length;
-    const calls = 150 + 6 * cgroups.length + execution.calls;
+      4 * user.additionalGids.length + JSON.stringify([setup.beforeUser, setup.afterUser]).length;
+    const confinement = [...setup.beforeUser, ...setup.afterUser];
+    const calls = 150 + 6 * cgroups.length + execution.calls +
+      confinement.reduce((sum, step) => sum + sizeOf(step), 0);
     this.#program = new StandaloneProgram(calls, bytes + execution.bytes + DRAINED + 4096);
     this.#reportFd = this.#program.word(JOINER_FDS.report);
     this.#noSignals = this.#program.words(0);
@@ -177,6 +188,13 @@ class JoinerBuilder {
     program.call("write", [JOINER_FDS.report, ERRNO, REPORT_SIZE], ANY);
   }
 
+  #confine(steps: readonly ConfiningStep[]): void {
+    for (const step of steps) {
+      const calls = confiningCalls(step, (...words) => this.#program.words(...words));
+      for (const [name, parameters] of calls) this.#attempt("confine", name, parameters);
+    }
+  }
+
   #becomeProgram(): void {
     const program = this.#program;
     const { terminal, cwd, user } = this.setup;
@@ -188,6 +206,7 @@ class JoinerBuilder {
     if (terminal !== undefined) this.#attempt("takeTerminal", "ioctl", [0, TIOCSCTTY, 0]);
     program.call("umask", [0o022]);
     this.#attempt("changeDirectory", "chdir", [cwd]);
+    this.#confine(this.setup.beforeUser);
     const groups = user.additionalGids;
     const list = program.words(
       ...Array.from(
@@ -198,6 +217,7 @@ class JoinerBuilder {
     this.#attempt("setUser", "setgroups", [groups.length, list]);
     this.#attempt("setUser", "setresgid", [user.gid, user.gid, user.gid]);
     this.#attempt("setUser", "setresuid", [user.uid, user.uid, user.uid]);
+    this.#confine(this.setup.afterUser);
     this.#attempt("makeProcess", "rt_sigprocmask", [SIG_SETMASK, this.#noSignals, 0, 8]);
     executeFirst(program, JOIN_STEPS.execute, this.setup, this.#failed);
   }

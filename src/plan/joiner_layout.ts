@@ -32,6 +32,7 @@ export const JOIN_STEPS = {
   setUser: 9,
   execute: 10,
   terminalReady: 11,
+  confine: 12,
 } as const;
 export type JoinStep = keyof typeof JOIN_STEPS;
 

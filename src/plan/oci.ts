@@ -12,6 +12,8 @@ export interface Spec {
     readonly args: readonly string[];
     readonly env: readonly string[];
     readonly cwd: string;
+    readonly capabilities: ProcessCapabilities;
+    readonly noNewPrivileges: boolean;
     readonly rlimits: readonly {
       readonly type: "RLIMIT_NOFILE";
       readonly soft: number;

@@ -105,6 +105,28 @@ export type HostStep =
     | { readonly do: "release-child"; readonly reports: boolean }
   );
 
+/** A program for seccomp(2): struct sock_filter after struct sock_filter, in base64; and SECCOMP_FILTER_FLAG_... */
+export interface SeccompFilter {
+  readonly flags: number;
+  readonly program: string;
+}
+
+/** A step that takes powers away, for good. Capabilities are those of capabilities(7). */
+export type ConfiningStep =
+  & { readonly why: string }
+  & (
+    | {
+      readonly op: "drop-bounding-set";
+      /** By their numbers; the others by their names, for who wants to read it. */
+      readonly drops: readonly number[];
+      readonly keeps: readonly string[];
+    }
+    /** What it has, as a mask. Nothing is inheritable after it, nor ambient. */
+    | { readonly op: "set-capabilities"; readonly permitted: number; readonly effective: number }
+    | { readonly op: "forbid-new-privileges" }
+    | { readonly op: "load-filter"; readonly filter: SeccompFilter }
+  );
+
 /** Attributes of a mount (mount_setattr(2)). */
 export type MountAttribute = "ro" | "nosuid" | "nodev" | "noexec";
 
@@ -113,111 +135,116 @@ export type MountAttribute = "ro" | "nosuid" | "nodev" | "noexec";
  * never on the host, and through symbolic links of the image only where a step says so.
  */
 export type ChildStep =
-  & { readonly why: string }
-  & (
-    | { readonly op: "await-id-mapping" }
-    | { readonly op: "join-namespaces"; readonly kinds: readonly JoinableKind[]; readonly container: string }
-    /** The other container's /dev/shm, which dhow has opened, as the source of the bind of `inRoot`. */
-    | { readonly op: "take-shared-memory"; readonly container: string; readonly inRoot: string }
-    | { readonly op: "make-mounts-private" }
-    | {
-      readonly op: "mount-overlay";
-      /** Top to bottom, relative to `layersFolder`, because the kernel takes one page of options. */
-      readonly lower: readonly string[];
-      readonly layersFolder: string;
-      /** undefined for one that cannot be written to */
-      readonly upper: string | undefined;
-      readonly work: string;
-      readonly target: string;
-      readonly options: readonly string[];
-    }
-    | {
-      readonly op: "mount-index";
-      /** An EROFS index and the tars that it points into, relative to `folder`: fsconfig(2) takes 255 bytes of a path. */
-      readonly index: string;
-      readonly devices: readonly string[];
-      readonly folder: string;
-      readonly target: string;
-    }
-    | { readonly op: "open-root"; readonly path: string }
-    | {
-      readonly op: "mount";
-      readonly type: string;
-      readonly inRoot: string;
-      readonly attributes: readonly MountAttribute[];
-      readonly options: readonly (readonly [key: string, value: string])[];
-      /** As in bind. */
-      readonly followsLinks?: boolean;
-    }
-    | { readonly op: "make-directory"; readonly inRoot: string; readonly mode: number }
-    | {
-      readonly op: "make-device";
-      readonly inRoot: string;
-      readonly major: number;
-      readonly minor: number;
-      readonly mode: number;
-    }
-    | { readonly op: "make-symlink"; readonly inRoot: string; readonly target: string }
-    | {
-      readonly op: "bind";
-      readonly source: string;
-      readonly inRoot: string;
-      readonly kind: "file" | "directory";
-      /** Whether the image has a symlink there, which gives way to a file: /etc/resolv.conf is one in many images. */
-      readonly replacesLink: boolean;
-      readonly recursive: boolean;
-      readonly attributes: readonly MountAttribute[];
-      /** Whether symlinks may be on the way to `inRoot`: they lead to other places in the root only, whatever they say. */
-      readonly followsLinks?: boolean;
-      /** Absent for a mount that is private, as all are that are made here. Else open-source has come before. */
-      readonly propagation?: "shared" | "slave";
-    }
-    /** Holds what will be bound while it still belongs to the host's mounts, with which it is to share what is mounted later. */
-    | {
-      readonly op: "open-source";
-      readonly source: string;
-      /** Of the bind. */
-      readonly inRoot: string;
-      readonly recursive: boolean;
-    }
-    /** For a script: dhow does it before the start. Gives an empty volume what the image has in its place. */
-    | { readonly op: "fill-volume"; readonly source: string; readonly inRoot: string }
-    | { readonly op: "set-sysctl"; readonly key: string; readonly value: string }
-    | { readonly op: "loopback-up" }
-    | { readonly op: "set-hostname"; readonly hostname: string }
-    | { readonly op: "open-terminal"; readonly uid: number }
-    /** `reports`: whether dhow first waits until the child is here; else it may go on at once */
-    | { readonly op: "await-release"; readonly reports: boolean }
-    | { readonly op: "join-cgroups"; readonly folders: readonly CgroupFolder[] }
-    | { readonly op: "unshare-cgroup" }
-    | { readonly op: "pivot-root" }
-    | { readonly op: "new-session" }
-    | { readonly op: "take-terminal" }
-    | { readonly op: "close-input" }
-    /** From the monitor's pipes. */
-    | { readonly op: "take-input" }
-    | { readonly op: "take-output" }
-    | {
-      readonly op: "reset-process";
-      /** Numbers of the signals that dhow itself ignores or catches. */
-      readonly changedSignals: readonly number[];
-      readonly openFiles: { readonly soft: number; readonly hard: number };
-    }
-    | {
-      readonly op: "set-user";
-      readonly uid: number;
-      readonly gid: number;
-      readonly groups: readonly number[];
-    }
-    | { readonly op: "change-directory"; readonly path: string }
-    | {
-      readonly op: "execute";
-      readonly args: readonly string[];
-      readonly env: readonly string[];
-      /** Whether an init of dhow's is process 1, and the program its child. */
-      readonly init: boolean;
-    }
-  );
+  | ConfiningStep
+  | { readonly why: string }
+    & (
+      | { readonly op: "await-id-mapping" }
+      | {
+        readonly op: "join-namespaces";
+        readonly kinds: readonly JoinableKind[];
+        readonly container: string;
+      }
+      /** The other container's /dev/shm, which dhow has opened, as the source of the bind of `inRoot`. */
+      | { readonly op: "take-shared-memory"; readonly container: string; readonly inRoot: string }
+      | { readonly op: "make-mounts-private" }
+      | {
+        readonly op: "mount-overlay";
+        /** Top to bottom, relative to `layersFolder`, because the kernel takes one page of options. */
+        readonly lower: readonly string[];
+        readonly layersFolder: string;
+        /** undefined for one that cannot be written to */
+        readonly upper: string | undefined;
+        readonly work: string;
+        readonly target: string;
+        readonly options: readonly string[];
+      }
+      | {
+        readonly op: "mount-index";
+        /** An EROFS index and the tars that it points into, relative to `folder`: fsconfig(2) takes 255 bytes of a path. */
+        readonly index: string;
+        readonly devices: readonly string[];
+        readonly folder: string;
+        readonly target: string;
+      }
+      | { readonly op: "open-root"; readonly path: string }
+      | {
+        readonly op: "mount";
+        readonly type: string;
+        readonly inRoot: string;
+        readonly attributes: readonly MountAttribute[];
+        readonly options: readonly (readonly [key: string, value: string])[];
+        /** As in bind. */
+        readonly followsLinks?: boolean;
+      }
+      | { readonly op: "make-directory"; readonly inRoot: string; readonly mode: number }
+      | {
+        readonly op: "make-device";
+        readonly inRoot: string;
+        readonly major: number;
+        readonly minor: number;
+        readonly mode: number;
+      }
+      | { readonly op: "make-symlink"; readonly inRoot: string; readonly target: string }
+      | {
+        readonly op: "bind";
+        readonly source: string;
+        readonly inRoot: string;
+        readonly kind: "file" | "directory";
+        /** Whether the image has a symlink there, which gives way to a file: /etc/resolv.conf is one in many images. */
+        readonly replacesLink: boolean;
+        readonly recursive: boolean;
+        readonly attributes: readonly MountAttribute[];
+        /** Whether symlinks may be on the way to `inRoot`: they lead to other places in the root only, whatever they say. */
+        readonly followsLinks?: boolean;
+        /** Absent for a mount that is private, as all are that are made here. Else open-source has come before. */
+        readonly propagation?: "shared" | "slave";
+      }
+      /** Holds what will be bound while it still belongs to the host's mounts, with which it is to share what is mounted later. */
+      | {
+        readonly op: "open-source";
+        readonly source: string;
+        /** Of the bind. */
+        readonly inRoot: string;
+        readonly recursive: boolean;
+      }
+      /** For a script: dhow does it before the start. Gives an empty volume what the image has in its place. */
+      | { readonly op: "fill-volume"; readonly source: string; readonly inRoot: string }
+      | { readonly op: "set-sysctl"; readonly key: string; readonly value: string }
+      | { readonly op: "loopback-up" }
+      | { readonly op: "set-hostname"; readonly hostname: string }
+      | { readonly op: "open-terminal"; readonly uid: number }
+      /** `reports`: whether dhow first waits until the child is here; else it may go on at once */
+      | { readonly op: "await-release"; readonly reports: boolean }
+      | { readonly op: "join-cgroups"; readonly folders: readonly CgroupFolder[] }
+      | { readonly op: "unshare-cgroup" }
+      | { readonly op: "pivot-root" }
+      | { readonly op: "new-session" }
+      | { readonly op: "take-terminal" }
+      | { readonly op: "close-input" }
+      /** From the monitor's pipes. */
+      | { readonly op: "take-input" }
+      | { readonly op: "take-output" }
+      | {
+        readonly op: "reset-process";
+        /** Numbers of the signals that dhow itself ignores or catches. */
+        readonly changedSignals: readonly number[];
+        readonly openFiles: { readonly soft: number; readonly hard: number };
+      }
+      | {
+        readonly op: "set-user";
+        readonly uid: number;
+        readonly gid: number;
+        readonly groups: readonly number[];
+      }
+      | { readonly op: "change-directory"; readonly path: string }
+      | {
+        readonly op: "execute";
+        readonly args: readonly string[];
+        readonly env: readonly string[];
+        /** Whether an init of dhow's is process 1, and the program its child. */
+        readonly init: boolean;
+      }
+    );
 
 /** The reverse of a step, as the journal keeps it. Undoing what was not done, or twice, must be harmless. */
 export type Undo =

@@ -7,18 +7,21 @@ import { deviceSteps } from "./devices.ts";
  * @param files host files that take the place of the image's, by their path in the container
  */
 export function defaultMounts(
-  { files, hasOwnNetwork, inUserNamespace, cgroupVersion, sharedMemory }: {
+  { files, hasOwnNetwork, inUserNamespace, cgroupVersion, sharedMemory, isPrivileged = false }: {
     files: Readonly<Record<string, string>>;
     hasOwnNetwork: boolean;
     inUserNamespace: boolean;
     cgroupVersion: 1 | 2;
     /** In another IPC namespace it has the shared memory that lies there on the host. */
     sharedMemory: "own" | "none" | { readonly source: string };
+    /** Whether it may write to /sys. */
+    isPrivileged?: boolean;
   },
 ): Mount[] {
   // sysfs shows a network namespace, and may be mounted by whoever owns that namespace
   const mayMountSysfs = hasOwnNetwork || !inUserNamespace;
   const protectedOptions = ["nosuid", "noexec", "nodev"];
+  const systemOptions = [...(isPrivileged ? [] : ["ro"]), ...protectedOptions];
   const mounts: Mount[] = [
     { destination: "/proc", type: "proc", source: "proc", options: protectedOptions },
     { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "mode=0755", "size=65536k"] },
@@ -32,12 +35,11 @@ export function defaultMounts(
     ...sharedMemoryMounts(sharedMemory, protectedOptions),
     { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: protectedOptions },
     mayMountSysfs
-      ? { destination: "/sys", type: "sysfs", source: "sysfs", options: ["ro", ...protectedOptions] }
-      : { destination: "/sys", type: "none", source: "/sys", options: ["rbind", "ro", ...protectedOptions] },
+      ? { destination: "/sys", type: "sysfs", source: "sysfs", options: systemOptions }
+      : { destination: "/sys", type: "none", source: "/sys", options: ["rbind", ...systemOptions] },
   ];
   if (cgroupVersion === 2 && mayMountSysfs) {
-    const options = ["ro", ...protectedOptions];
-    mounts.push({ destination: "/sys/fs/cgroup", type: "cgroup2", source: "cgroup", options });
+    mounts.push({ destination: "/sys/fs/cgroup", type: "cgroup2", source: "cgroup", options: systemOptions });
   }
   for (const [destination, source] of Object.entries(files)) {
     mounts.push({ destination, type: "none", source, options: ["bind"] });

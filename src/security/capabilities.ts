@@ -76,8 +76,11 @@ export interface CapabilityChoice {
 
 const ALL = "ALL";
 
-/** @throws {UsageError} with docker's words for a name that there is not */
-function normalize(names: readonly string[]): (Capability | typeof ALL)[] {
+/**
+ * Capabilities as --cap-add and --cap-drop name them.
+ * @throws {UsageError} with docker's words for a name that there is not
+ */
+export function namesOfCapabilities(names: readonly string[]): (Capability | typeof ALL)[] {
   return names.map((text) => {
     const upper = text.toUpperCase();
     if (upper === ALL) return ALL;
@@ -99,24 +102,25 @@ function normalize(names: readonly string[]): (Capability | typeof ALL)[] {
  * options, `--cap-add ALL` is all but what is dropped, `--cap-drop ALL` nothing but what is added, and otherwise the
  * default's are dropped from first and added to then, so that what is both dropped and added is there.
  *
- * Unlike docker 20.10, which stops at CAP_AUDIT_READ, "all" are all that the kernel knows, as in docker since 23.
+ * Unlike docker 20.10, which stops at CAP_AUDIT_READ, "all" are all that there are, as in docker since 23.
  *
- * @param lastKnown the number of the kernel's last capability, as /proc/sys/kernel/cap_last_cap has it
- * @returns each once, in the order of their numbers; those that the kernel does not know are left out
- * @throws {UsageError} for a name that there is not, or that was asked for by name and the kernel does not know
+ * @param available those that can be given, as a mask: the kernel knows them, and dhow has them itself
+ * @returns each once, in the order of their numbers; those that are not available are left out
+ * @throws {UsageError} for a name that there is not, or that was asked for by name and is not available
  */
 export function resolveCapabilities(
   { add, drop, privileged }: CapabilityChoice,
-  lastKnown: number,
+  available: bigint,
 ): readonly Capability[] {
-  const known = CAPABILITIES.slice(0, lastKnown + 1);
-  const added = normalize(add);
-  const dropped = normalize(drop);
+  const known = CAPABILITIES.filter((_, number) => available >> BigInt(number) & 1n);
+  const added = namesOfCapabilities(add);
+  const dropped = namesOfCapabilities(drop);
   const unknown = added.find((name) => name !== ALL && !known.includes(name));
   if (unknown !== undefined) {
     throw new UsageError({
       what: `cannot add the capability ${unknown}`,
-      why: "this kernel does not know it",
+      why: "this kernel does not know it, or dhow does not have it itself",
+      hint: "see CapBnd in /proc/self/status, and capabilities(7)",
     });
   }
   const chosen = (): readonly string[] => {
@@ -132,10 +136,11 @@ export function resolveCapabilities(
 /**
  * What each of a process's sets is to be. Nothing is inheritable, so that no file of the image with inheritable
  * capabilities gives a program more than its user has (CVE-2022-24769, CVE-2022-27649, CVE-2022-29162); then nothing can be
- * ambient either (capabilities(7)).
+ * ambient either (capabilities(7)). Only root has capabilities; other users can gain them, from programs of root's.
  */
-export function processCapabilities(names: readonly Capability[]): ProcessCapabilities {
-  return { bounding: names, effective: names, permitted: names, inheritable: [], ambient: [] };
+export function processCapabilities(names: readonly Capability[], uid: number): ProcessCapabilities {
+  const own = uid === 0 ? names : [];
+  return { bounding: names, effective: own, permitted: own, inheritable: [], ambient: [] };
 }
 
 /** A set as the kernel has it: bit N stands for capability N. */

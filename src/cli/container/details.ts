@@ -1,6 +1,6 @@
 /** What `inspect` shows of a container: docker's types.ContainerJSON. */
 import type { Health, ProbeResult } from "../../container/health.ts";
-import { joinedContainer } from "../../container/options.ts";
+import { joinedContainer, type RunOptions } from "../../container/options.ts";
 import type { ContainerRecord } from "../../container/records.ts";
 import { formatTime } from "../format/time.ts";
 import { type Field, GoMap, List, Nil, Struct, Text, type Value } from "../template/value.ts";
@@ -161,6 +161,16 @@ const NO_LIMITS: Readonly<Record<string, Value>> = {
   Ulimits: new List([], "[]*units.Ulimit", true),
 };
 
+/** As docker's client hands them on: a profile in place of its file, and what switches SELinux off for privileged ones. */
+function securityOptions({ security }: RunOptions): readonly string[] {
+  if (security === undefined) return [];
+  const { given, seccomp, privileged } = security;
+  const shown = given.map((text) =>
+    text.startsWith("seccomp") && typeof seccomp === "object" ? `seccomp=${seccomp.profile}` : text
+  );
+  return privileged && shown.length === 0 ? ["label=disable"] : shown;
+}
+
 /** Of what dhow has no option for there are docker's defaults. */
 function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
   const { driver, maxSize, maxFiles } = options.log;
@@ -183,8 +193,8 @@ function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
     VolumesFrom: texts(
       options.volumesFrom.map(({ container, mode }) => mode === "" ? container : `${container}:${mode}`),
     ),
-    CapAdd: NO_TEXTS,
-    CapDrop: NO_TEXTS,
+    CapAdd: texts(options.security?.capAdd ?? []),
+    CapDrop: texts(options.security?.capDrop ?? []),
     CgroupnsMode: "private",
     Dns: new List(options.dns),
     DnsOptions: new List(options.dnsOptions),
@@ -196,10 +206,10 @@ function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
     Links: NO_TEXTS,
     OomScoreAdj: 0,
     PidMode: options.pid === "private" ? "" : options.pid,
-    Privileged: false,
+    Privileged: options.security?.privileged ?? false,
     PublishAllPorts: false,
     ReadonlyRootfs: false,
-    SecurityOpt: NO_TEXTS,
+    SecurityOpt: texts(securityOptions(options)),
     UTSMode: options.uts === "host" ? "host" : "",
     UsernsMode: options.userNamespace ? "private" : "",
     ShmSize: 64 << 20,

@@ -25,7 +25,7 @@ export const command: Command = {
       help: "set a variable; without =VALUE pass the caller's on",
     },
     { name: "env-file", value: "FILE", repeats: true, help: "set the variables that a file lists" },
-    { name: "privileged", help: "with all capabilities: so far, every command in a container has them" },
+    { name: "privileged", help: "with all capabilities" },
     DETACH_KEYS,
   ],
   stopsAtFirst: true,
@@ -50,6 +50,7 @@ export const command: Command = {
       env: [...lines, ...options.list("env")].flatMap((entry) => readVariable(entry, malformed)),
       workingDir,
       user: options.text("user") || undefined,
+      privileged: options.flag("privileged"),
       detachKeys: readDetachKeys(options),
     });
   },

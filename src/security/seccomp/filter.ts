@@ -1,3 +1,4 @@
+import type { SeccompFilter } from "../../plan/step.ts";
 import { DEFAULT_CAPABILITIES } from "../capabilities.ts";
 import { DEFAULT_FILTERS } from "./default_filter.ts";
 
@@ -26,10 +27,10 @@ const ASKED_FOR = [
 export function readyFilter(
   capabilities: readonly string[],
   cpu: "x86_64" | "aarch64",
-): Uint8Array<ArrayBuffer> | undefined {
+): SeccompFilter | undefined {
   const isDefault = ASKED_FOR.every((name) =>
     capabilities.includes(name) === DEFAULT_CAPABILITIES.some((known) => known === name)
   );
   if (!isDefault) return undefined;
-  return Uint8Array.from(atob(DEFAULT_FILTERS[cpu].join("")), (character) => character.charCodeAt(0));
+  return { flags: 0, program: DEFAULT_FILTERS[cpu].join("") };
 }

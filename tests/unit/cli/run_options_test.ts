@@ -206,12 +206,48 @@ Deno.test("docker's options for names, groups, logs and ports are taken", () => 
   ]);
 });
 
+Deno.test("what its programs may do is as in docker's options, and nothing is kept when none is given", () => {
+  assertEquals(options("sample").security, undefined);
+  const profile = Deno.makeTempFileSync();
+  try {
+    Deno.writeTextFileSync(profile, "{}");
+    const given = ["no-new-privileges", `seccomp=${profile}`, "label=disable"];
+    const flags = given.flatMap((text) => ["--security-opt", text]);
+    assertEquals(options("--cap-add", "net_admin", "--cap-drop=ALL", ...flags, "sample").security, {
+      capAdd: ["net_admin"],
+      capDrop: ["ALL"],
+      privileged: false,
+      noNewPrivileges: true,
+      seccomp: { file: profile, profile: "{}" },
+      given,
+    });
+  } finally {
+    Deno.removeSync(profile);
+  }
+  const security = (...texts: string[]) =>
+    options(...texts.flatMap((text) => ["--security-opt", text]), "sample").security;
+  assertEquals(security("seccomp=unconfined")?.seccomp, "unconfined");
+  assertEquals(security("seccomp:unconfined")?.seccomp, "unconfined");
+  assertEquals(security("seccomp=builtin")?.seccomp, "default");
+  assertEquals(security("no-new-privileges:true", "no-new-privileges=false")?.noNewPrivileges, false);
+  assertEquals(options("--privileged", "sample").security?.privileged, true);
+});
+
 for (
   const [args, said] of [
     [["-m", "64m"], /there is no --memory: dhow does not limit/],
     [["--cpus=2"], /there is no --cpus/],
-    [["--privileged"], /there is no --privileged: /],
-    [["--cap-add", "ALL"], /there is no --cap-add/],
+    [["--read-only"], /there is no --read-only: /],
+    [["--device", "/dev/fuse"], /there is no --device/],
+    [["--cap-add", "FOO"], /invalid capability: "FOO": unknown capability: "CAP_FOO"/],
+    [["--cap-drop", ""], /unknown capability: "CAP_"/],
+    [["--security-opt", "apparmor=mine"], /invalid --security-opt: "apparmor=mine"/],
+    [["--security-opt", "seccomp"], /invalid --security-opt: "seccomp"/],
+    [["--security-opt", "no-new-privileges=maybe"], /invalid --security-opt: "no-new-privileges=maybe"/],
+    [
+      ["--security-opt", "seccomp=/nonexistent"],
+      /cannot read the seccomp profile "\/nonexistent": no such file/,
+    ],
     [["-p", "80:80"], /there is no --publish: .*publishes no ports/],
     [["-P"], /there is no --publish-all/],
     [["--runtime", "runc"], /there is no --runtime/],

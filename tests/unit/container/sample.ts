@@ -15,6 +15,8 @@ import {
   type Plan,
 } from "../../../src/plan/step.ts";
 import { defaultMounts } from "../../../src/rootfs/mounts.ts";
+import { DEFAULT_CAPABILITIES } from "../../../src/security/capabilities.ts";
+import { readyFilter } from "../../../src/security/seccomp/filter.ts";
 import type { ResolvedUser } from "../../../src/security/user.ts";
 
 /** A container to make specifications and plans of, without a host or an image. */
@@ -81,6 +83,13 @@ const V2 = "28 22 0:24 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
 const V1 =
   "30 27 0:26 / /cg/cpuset rw - cgroup cgroup rw,cpuset\n31 27 0:27 / /cg/memory rw - cgroup cgroup rw,memory\n";
 
+const SECURITY = {
+  capabilities: DEFAULT_CAPABILITIES,
+  noNewPrivileges: false,
+  lastCapability: 40,
+  filter: readyFilter(DEFAULT_CAPABILITIES, "x86_64"),
+};
+
 export interface Choice {
   readonly options?: Partial<RunOptions>;
   readonly config?: Partial<ImageConfig>;
@@ -129,6 +138,7 @@ export function sampleSpec(
       cgroupVersion,
       sharedMemory: sharedMemory(chosen.ipc),
     }),
+    security: SECURITY,
     caller: { uid: 0, gid: 0 },
   });
 }
@@ -138,6 +148,7 @@ export function samplePlan(choice: Choice = {}): Plan {
     choice;
   const input: PlanInput = {
     spec: sampleSpec(choice),
+    security: SECURITY,
     stateFolder: `/var/lib/dhow/containers/${ID}`,
     runFolder: `/run/dhow/containers/${ID}`,
     lower: { kind: "folders", layers },

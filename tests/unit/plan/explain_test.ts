@@ -43,8 +43,9 @@ for (const { what, ...choice } of CHOICES) {
     const written = writtenScripts(script);
     const child = (written.get("init") ?? "") + (written.get("last") ?? "");
     let at = 0;
-    // the last two make one command, which speaks for itself
-    for (const { why } of childSteps(plan).filter(({ op }) => op !== "set-user" && op !== "execute")) {
+    // the last ones make one command, which speaks for itself
+    const last = ["drop-bounding-set", "set-user", "set-capabilities", "execute"];
+    for (const { why } of childSteps(plan).filter(({ op }) => !last.includes(op))) {
       at = child.indexOf(comment(why), at);
       assert(at >= 0, `"${why}" is not told of, or not in its place`);
       at += 1;
@@ -168,6 +169,9 @@ for (const text of HOSTILE) {
     assertEquals(words, [
       "--regid=8",
       "--groups=9,10",
+      "--bounding-set=-all,+chown,+dac_override,+fsetid,+fowner,+mknod,+net_raw,+setgid,+setuid,+setfcap,+setpcap," +
+      "+net_bind_service,+sys_chroot,+kill,+audit_write",
+      "--inh-caps=-all",
       "unshare",
       "--root=.",
       "--wd=/some where",

@@ -1,0 +1,74 @@
+/** What a container's programs may do: docker's options. */
+import type { SecurityOptions } from "../container/options.ts";
+import { UsageError } from "../errors.ts";
+import { namesOfCapabilities } from "../security/capabilities.ts";
+import type { Option, ParsedOptions } from "./command.ts";
+import type { Wrong } from "./run_options.ts";
+
+export const SECURITY_OPTIONS: readonly Option[] = [
+  { name: "cap-add", value: "CAPABILITY", repeats: true, help: "let it have this capability, or ALL" },
+  {
+    name: "cap-drop",
+    value: "CAPABILITY",
+    repeats: true,
+    help: "do not let it have this capability, or ALL",
+  },
+  { name: "privileged", help: "all capabilities, no filter of system calls, /sys to write to" },
+  {
+    name: "security-opt",
+    value: "OPTION",
+    repeats: true,
+    help: "no-new-privileges; seccomp=FILE, a profile in docker's form; seccomp=unconfined, no filter",
+  },
+];
+
+/** Of docker's, these ask for what dhow does anyway. */
+const NO_CHANGE: readonly string[] = ["disable", "label=disable", "apparmor=unconfined"];
+
+/** @returns undefined when none was given */
+export function readSecurity(options: ParsedOptions, wrong: Wrong): SecurityOptions | undefined {
+  const given = options.list("security-opt");
+  const [capAdd, capDrop] = [options.list("cap-add"), options.list("cap-drop")];
+  const privileged = options.flag("privileged");
+  if (!privileged && given.length + capAdd.length + capDrop.length === 0) return undefined;
+  for (const names of [capAdd, capDrop]) namesOfCapabilities(names);
+  let noNewPrivileges = false;
+  let seccomp: SecurityOptions["seccomp"] = "default";
+  for (const text of given) {
+    const [, name = text, value] = /^([^=:]*)[=:](.*)$/s.exec(text) ?? [];
+    if (name === "no-new-privileges") noNewPrivileges = readSwitch(value, text, wrong);
+    else if (name === "seccomp" && value !== undefined) seccomp = readProfile(value);
+    else if (!NO_CHANGE.includes(text.replace(":", "="))) {
+      throw wrong(
+        `invalid --security-opt: ${JSON.stringify(text)}`,
+        "there are no-new-privileges, seccomp=FILE and seccomp=unconfined; dhow sets no AppArmor or SELinux labels",
+      );
+    }
+  }
+  return { capAdd, capDrop, privileged, noNewPrivileges, seccomp, given };
+}
+
+/** As Go's strconv.ParseBool. */
+function readSwitch(value: string | undefined, text: string, wrong: Wrong): boolean {
+  if (value === undefined || /^(1|t|T|TRUE|true|True)$/.test(value)) return true;
+  if (/^(0|f|F|FALSE|false|False)$/.test(value)) return false;
+  throw wrong(
+    `invalid --security-opt: ${JSON.stringify(text)}`,
+    "write: no-new-privileges or no-new-privileges=false",
+  );
+}
+
+/** docker's client reads the file, too: a container keeps the profile that it was made with. */
+function readProfile(value: string): SecurityOptions["seccomp"] {
+  if (value === "unconfined") return value;
+  if (value === "builtin") return "default";
+  try {
+    return { file: value, profile: Deno.readTextFileSync(value) };
+  } catch (error) {
+    throw new UsageError({
+      what: `cannot read the seccomp profile ${JSON.stringify(value)}`,
+      why: error instanceof Deno.errors.NotFound ? "no such file" : (error as Error).message,
+      cause: error,
+    });
+  }
+}
