@@ -34,6 +34,9 @@ export const RESOLVE_IN_ROOT = 0x10;
 export const SEEK_DATA = 3;
 export const SEEK_HOLE = 4;
 
+// fallocate(2)
+export const FALLOC_FL_KEEP_SIZE = 0x1;
+
 // statx(2)
 export const STATX_TYPE = 0x1;
 export const STATX_BASIC_STATS = 0x7ff;

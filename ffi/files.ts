@@ -1,7 +1,7 @@
 import { Arena } from "./arena.ts";
-import { AT_FDCWD, O_CLOEXEC, O_RDONLY } from "./constants.ts";
+import { AT_FDCWD, FALLOC_FL_KEEP_SIZE, O_CLOEXEC, O_RDONLY } from "./constants.ts";
 import { EBADF, ENODEV, ENOENT, ESRCH, SystemCallError } from "./errno.ts";
-import { type Call, CallTable, tryLibcCall } from "./table.ts";
+import { type Call, CallTable, libcCall, tryLibcCall } from "./table.ts";
 
 /**
  * Whether something lies at a path, as far as can be seen (faccessat(2)). For paths that are often missing: an exception
@@ -14,6 +14,18 @@ export function pathExists(path: string): boolean {
   } catch (error) {
     if (!(error instanceof SystemCallError)) throw error;
     throw new SystemCallError(`faccessat ${JSON.stringify(path)}`, error.errno);
+  }
+}
+
+/**
+ * Has the file system keep blocks for the start of an open file, which need not be as long yet (fallocate(2), FALLOC_FL_KEEP_SIZE).
+ * Not every one can, or has room: whoever writes there later is told so.
+ */
+export function reserveBlocks(fd: number, size: number): void {
+  try {
+    libcCall("fallocate", fd, FALLOC_FL_KEEP_SIZE, 0, size);
+  } catch (error) {
+    if (!(error instanceof SystemCallError)) throw error;
   }
 }
 

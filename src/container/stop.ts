@@ -135,12 +135,24 @@ export async function stopContainer(
   }
 }
 
-/** Settles the end of a container's process itself, as soon as its monitor has written it down. */
+/**
+ * Settles the end of a container's process itself, as soon as its monitor has written it down. Left to the monitor where this process
+ * may not find what the container has left behind.
+ */
 async function relieveMonitor(context: StopContext, { id, owner }: ContainerRecord): Promise<void> {
   using monitor = ProcessHandle.open(owner);
-  if (monitor === undefined) return;
+  if (monitor === undefined || !sharesMounts(monitor.identity.pid)) return;
   while (readEnd(context.paths, id) === undefined) if (await monitor.ended(LOOK_AGAIN_MS)) return;
   await settleForMonitor(context, id, monitor.identity);
+}
+
+/** Whether a process is in this one's mount namespace: then paths are the same for both (mount_namespaces(7)). */
+function sharesMounts(pid: number): boolean {
+  try {
+    return Deno.readLinkSync(`/proc/${pid}/ns/mnt`) === Deno.readLinkSync("/proc/self/ns/mnt");
+  } catch {
+    return false; // it has ended, or /proc does not tell
+  }
 }
 
 async function endProcess(

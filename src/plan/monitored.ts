@@ -2,6 +2,7 @@
 import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } from "../../ffi/constants.ts";
 import { Arena } from "../../ffi/arena.ts";
 import { describeErrno, ENOENT, SystemCallError } from "../../ffi/errno.ts";
+import { reserveBlocks } from "../../ffi/files.ts";
 import { makePipe, type Pipe } from "../../ffi/process.ts";
 import { spawnMonitored } from "../../ffi/spawn.ts";
 import { executableInMemory } from "../../ffi/standalone.ts";
@@ -10,7 +11,7 @@ import { HostError } from "../errors.ts";
 import { identify, type ProcessIdentity } from "../state/process_identity.ts";
 import { logEnd } from "./log_records.ts";
 import { monitorProgram } from "./monitor.ts";
-import { CONTROL } from "./monitor_layout.ts";
+import { CONTROL, EXIT_SIZE } from "./monitor_layout.ts";
 import { becomeMonitor, MONITOR_CALLS } from "./monitor_start.ts";
 import type { MonitorSetup } from "./step.ts";
 
@@ -49,6 +50,13 @@ export class Monitor {
     return fd;
   }
 
+  /** What is written there at the end has its place from the start: the container may fill the disk. */
+  #openExit(path: string): number {
+    const fd = this.#open(path, O_EXCL);
+    reserveBlocks(fd, EXIT_SIZE);
+    return fd;
+  }
+
   /** What the container's first process reads and writes; undefined when that is a terminal. */
   get streams() {
     const { reader: input } = this.#input ?? { reader: undefined };
@@ -77,7 +85,7 @@ export class Monitor {
       output: this.#output?.reader,
       errors: this.#errors?.reader,
       log,
-      exit: this.#open(setup.exitPath, O_EXCL),
+      exit: this.#openExit(setup.exitPath),
       control: this.#control.reader,
       input: this.#input?.writer,
       reader: this.#reader?.reader,

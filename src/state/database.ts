@@ -11,6 +11,7 @@ import {
   volumesFolder,
 } from "./paths.ts";
 import { entriesIn } from "./read.ts";
+import { keepReserve } from "./reserve.ts";
 import { MIGRATIONS } from "./schema.ts";
 
 /** Everything below these folders belongs to the database beside them, and what it does not know there is removed. */
@@ -64,6 +65,7 @@ export class Database {
     }
     const database = new Database(connection);
     database.#migrate(paths);
+    keepReserve(connection, path);
     return database;
   }
 

@@ -149,4 +149,7 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   ${EVENT_SCHEMA}
   `,
+  `
+  CREATE TABLE reserve (bytes BLOB NOT NULL) STRICT; -- empty: see src/state/reserve.ts
+  `,
 ];

@@ -3,7 +3,9 @@ import { assertFailure, assertSuccess } from "../support/containers.ts";
 import { type Detached, detachedTest } from "../support/detached.ts";
 import { eventually } from "../support/eventually.ts";
 import { DHOW, type Host } from "../support/host.ts";
+import { busyboxArchive } from "../support/images.ts";
 import type { Output } from "../support/process.ts";
+import { systemTest } from "../support/system_test.ts";
 
 /** Runs dhow in a mount namespace of its own, which a script has changed. */
 function after(host: Host, script: string, args: readonly string[]): Promise<Output> {
@@ -23,6 +25,41 @@ async function canBeEnded(it: Detached, run: (...args: string[]) => Promise<Outp
   }
   assertEquals(await it.inspect("box", "{{.State.Status}} {{.State.ExitCode}}"), "exited 137");
 }
+
+systemTest("a container that has filled the disk can be looked at, ended and removed", async (host) => {
+  const root = host.file("small");
+  const archive = await busyboxArchive();
+  await host.shell(`
+    truncate -s 32M ${root}.img; mke2fs -q -t ext4 -m 0 ${root}.img
+    mkdir ${root}; mount -n -o loop ${root}.img ${root}
+  `);
+  try {
+    const dhow = (...args: string[]) => host.dhow(["--root", root, ...args]);
+    const run = ["run", "-d", "--network", "none"];
+    const fills =
+      "trap 'exit 7' TERM; dd if=/dev/zero of=/big bs=4k; echo full; while :; do sleep 0.05; done";
+    assertSuccess(
+      await dhow(...run, "--name", "small", archive, "sh", "-c", "trap 'exit 5' TERM; sleep 1000 & wait"),
+    );
+    assertSuccess(await dhow(...run, "--name", "box", archive, "sh", "-c", fills));
+    // blocks of 1 KiB: less than a page
+    await eventually(async () => assertMatch(await host.shell(`stat -f -c %a ${root}`), /^[0-3]\n$/));
+    const expect = async (expected: string, ...args: string[]) => {
+      const { code, stdout, stderr } = await dhow(...args);
+      assertEquals({ args, code, stdout, stderr }, { args, code: 0, stdout: expected, stderr: "" });
+    };
+    await expect("box\nsmall\n", "ps", "--format", "{{.Names}}");
+    await expect("small\n", "stop", "small");
+    await expect("5\n", "inspect", "-f", "{{.State.ExitCode}}", "small");
+    await expect("box\n", "kill", "-s", "TERM", "box");
+    await expect("7\n", "wait", "box");
+    await expect("box\nsmall\n", "rm", "-f", "box", "small");
+    assertSuccess(await dhow("run", "--network", "none", archive, "true"));
+  } finally {
+    await host.dhow(["--root", root, "rm", "-f", "box", "small"]);
+    await host.shell(`umount -l ${root}`);
+  }
+});
 
 const WITHOUT_CGROUPS =
   "while grep -q ' - cgroup' /proc/self/mountinfo; do umount -R /sys; done; mount -t sysfs sysfs /sys";
