@@ -237,7 +237,7 @@ for (
   const [args, said] of [
     [["-m", "64m"], /there is no --memory: dhow does not limit/],
     [["--cpus=2"], /there is no --cpus/],
-    [["--read-only"], /there is no --read-only: /],
+    [["--device=/dev/fuse"], /there is no --device: /],
     [["--device", "/dev/fuse"], /there is no --device/],
     [["--cap-add", "FOO"], /invalid capability: "FOO": unknown capability: "CAP_FOO"/],
     [["--cap-drop", ""], /unknown capability: "CAP_"/],
