@@ -216,7 +216,7 @@ detachedTest(
 );
 
 detachedTest("exec needs nothing that a container can take away or replace", async (it, host) => {
-  await it.named("box");
+  await it.named("box", undefined, ["--cap-add", "SYS_ADMIN"]);
   await exec(host, [
     "box",
     "sh",
@@ -255,10 +255,11 @@ detachedTest(
   "exec waits for no file system that a program in the container answers for, or does not",
   async (it, host) => {
     for (const [place, mode] of [["/etc", "40000"], ["/etc/passwd", "100000"]]) {
-      const container = await it.script(`
+      const script = `
         mknod /dev/fuse c 10 229 && exec 3<>/dev/fuse || exit 1
         mount -t fuse -o fd=3,rootmode=${mode},user_id=0,group_id=0 none ${place} && echo silent; exec sleep 1000
-      `);
+      `;
+      const container = await it.script(script, ["--cap-add", "SYS_ADMIN"]);
       await eventually(async () => assertEquals(await it.dhow("logs", container), "silent"));
       assertEquals((await exec(host, [container, "echo", "in"])).stdout, "in\n");
       // the image's, as docker has it

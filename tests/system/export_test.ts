@@ -63,6 +63,7 @@ systemTest("what is mounted in a container is not exported, only what it is moun
     host,
     "mounts",
     "mount -t tmpfs tmpfs /var; echo x >/var/x",
+    { flags: ["--cap-add", "SYS_ADMIN"] },
   );
   assertSuccess(await host.dhow(["export", "-o", host.file("it.tar"), "mounts"]));
   const list = await host.shell(`tar -tvf ${host.file("it.tar")} | awk '{ print $1, $3, $6 }'`);

@@ -11,7 +11,14 @@ const FOREVER = ["sleep", "1000"];
 
 detachedTest("a container joins the network, processes and shared memory of another", async (detached) => {
   const { host } = detached;
-  const donor = await detached.start(FOREVER, ["--name", "donor", "--ipc", "shareable", "--init"]);
+  const donor = await detached.start(FOREVER, [
+    "--name",
+    "donor",
+    "--ipc",
+    "shareable",
+    "--init",
+    "--cap-add=NET_ADMIN",
+  ]);
   await detached.dhow(
     "exec",
     "donor",

@@ -152,6 +152,7 @@ systemTest(
     const container = host.spawnDhow([
       "run",
       "-i",
+      "--cap-add=SYS_ADMIN",
       "--network",
       "none",
       ...flags,
