@@ -2,9 +2,8 @@
 import type { Option, ParsedOptions } from "./command.ts";
 import type { Wrong } from "./run_options.ts";
 
-const LIMITS = "dhow does not limit what containers use yet";
-const SECURITY =
-  "dhow cannot change yet what a container may do: it has all capabilities, and no other devices";
+const LIMITS = "dhow cannot set that yet";
+const SECURITY = "dhow cannot change yet what a container may do: it has all capabilities";
 const NETWORK = "dhow has one network yet, and publishes no ports";
 const WINDOWS = "it is for Windows only";
 const NEVER = "dhow is the only runtime that there is";
@@ -13,13 +12,11 @@ const NEVER = "dhow is the only runtime that there is";
 const REFUSED: readonly (readonly [why: string, names: string])[] = [
   [
     LIMITS,
-    "blkio-weight blkio-weight-device+ cgroup-parent cpu-period cpu-quota cpu-rt-period cpu-rt-runtime cpu-shares,c cpus " +
-    "cpuset-cpus cpuset-mems device-read-bps+ device-read-iops+ device-write-bps+ device-write-iops+ kernel-memory memory,m " +
-    "memory-reservation memory-swap memory-swappiness oom-kill-disable! oom-score-adj pids-limit shm-size storage-opt+ ulimit+",
+    "oom-score-adj shm-size storage-opt+ ulimit+",
   ],
   [
     SECURITY,
-    "cap-add+ cap-drop+ cgroupns device+ device-cgroup-rule+ gpus privileged! read-only! security-opt+ sysctl+",
+    "cap-add+ cap-drop+ cgroupns gpus privileged! read-only! security-opt+ sysctl+",
   ],
   [NETWORK, "ip6 link+ link-local-ip+ mac-address net-alias+ network-alias+ publish+,p publish-all!,P"],
   [WINDOWS, "cpu-count cpu-percent io-maxbandwidth io-maxiops"],

@@ -4,7 +4,7 @@ import { newId } from "../container/names.ts";
 import { onlyImage, readEtc } from "../container/image.ts";
 import { locateImage } from "../container/locate.ts";
 import { type ContainerMount, isBind, settleMounts } from "../container/mounts.ts";
-import { joinsOthers, type RunOptions } from "../container/options.ts";
+import { isLimited, joinsOthers, type RunOptions } from "../container/options.ts";
 import { type ImageEtc, type PartnersOfStart, prepare, type RunnableImage } from "../container/prepare.ts";
 import { UsageError } from "../errors.ts";
 import { archivedFiles } from "../image/files/archived.ts";
@@ -43,7 +43,9 @@ export const command: Command = {
       print(helpText("explain", { ...command, options: RUN_OPTIONS }));
       return 0;
     }
-    const wanted = readRunOptions({ ...parsed, global });
+    const given = readRunOptions({ ...parsed, global });
+    const limiting = isLimited(given) ? await import("../container/limiting.ts") : undefined;
+    const wanted = limiting?.withPossibleLimits(given) ?? given;
     const { options, partners } = await joined(wanted, global);
     const id = newId();
     const workFolder = `/tmp/dhow-${id.slice(0, 12)}`;
@@ -53,7 +55,17 @@ export const command: Command = {
     const inherited = await othersMounts(options, global);
     const { mounts } = settleMounts(options.mounts, image.config.volumes ?? [], newId, inherited);
     const paths = pathsUnder(workFolder);
-    const plan = prepare({ id, options, image, endpoint, paths, mounts, partners, fillsVolumes: true });
+    const plan = prepare({
+      id,
+      options,
+      image,
+      endpoint,
+      paths,
+      mounts,
+      partners,
+      limiting,
+      fillsVolumes: true,
+    });
     const { config } = image;
     const remarks = healthRemarks(mergeHealthcheck(options.healthcheck, config.healthcheck), config.shell);
     print(explain({ title: commandLine("dhow", ...args), workFolder, archive, plan, remarks }));

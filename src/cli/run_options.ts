@@ -8,6 +8,7 @@ import { DOCKER_OPTIONS, refuseOptions } from "./docker_options.ts";
 import { readEnvFile } from "./env_file.ts";
 import { HEALTH_OPTIONS, readHealthcheck } from "./health_options.ts";
 import { splitLabel } from "./labels.ts";
+import { LIMIT_OPTIONS, readDevices, readLimits } from "./limit_options.ts";
 import { LOG_OPTIONS, readLogOptions } from "./log_options.ts";
 import { NAME_OPTIONS, readNames } from "./name_options.ts";
 import { MOUNT_OPTIONS, parseVolumesFrom, readMounts } from "./mount_options.ts";
@@ -111,6 +112,7 @@ export const RUN_OPTIONS: readonly Option[] = [
   { name: "uts", value: "MODE", help: "private (default) or host: whose host name" },
   ...MOUNT_OPTIONS,
   ...HEALTH_OPTIONS,
+  ...LIMIT_OPTIONS,
   ...DOCKER_OPTIONS,
 ];
 
@@ -154,6 +156,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
   const restart = readRestart(options.text("restart") ?? "", what);
   if (restart.name !== "no" && options.flag("rm")) throw malformed("Conflicting options: --restart and --rm");
   const healthcheck = readHealthcheck(options);
+  const limits = readLimits(options, what);
   return {
     image,
     pull,
@@ -192,6 +195,8 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     groups: options.list("group-add"),
     exposed: options.list("expose").flatMap((text) => readPorts(text, wrong)),
     ...(healthcheck === undefined ? {} : { healthcheck }),
+    ...(limits === undefined ? {} : { limits }),
+    ...readDevices(options, what),
   };
 }
 

@@ -1,6 +1,7 @@
 import { ImageError } from "../errors.ts";
 import type { ImageConfig } from "../image/config.ts";
-import type { Mount, OciNamespace, Spec } from "../plan/oci.ts";
+import { cgroupName } from "../limits/cgroup.ts";
+import type { Device, Mount, OciNamespace, Resources, Spec } from "../plan/oci.ts";
 import type { ResolvedUser } from "../security/user.ts";
 import { joinedContainer, type RunOptions } from "./options.ts";
 
@@ -17,6 +18,9 @@ export interface SpecInput {
   readonly openFiles: { readonly soft: number; readonly hard: number };
   readonly rootPath: string;
   readonly mounts: readonly Mount[];
+  readonly resources: Resources;
+  /** Besides those that every container has. */
+  readonly devices: readonly Device[];
   /** Whose uid and gid the container's root is on the host, with a user namespace. */
   readonly caller: { readonly uid: number; readonly gid: number };
 }
@@ -73,7 +77,9 @@ export function makeSpec(input: SpecInput): Spec {
           ? {}
           : { "kernel.domainname": options.domainName }),
       },
-      cgroupsPath: `/dhow-${id}`,
+      cgroupsPath: cgroupName(id, options.cgroupParent),
+      devices: input.devices,
+      resources: input.resources,
     },
   };
 }

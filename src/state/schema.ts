@@ -1,4 +1,4 @@
-import { EVENT_SCHEMA } from "./event_schema.ts";
+import { EVENT_SCHEMA, OOM_EVENT } from "./event_schema.ts";
 
 /** The schema that this dhow writes, as PRAGMA user_version. Each entry brings a database from one version to the next. */
 export const MIGRATIONS: readonly string[] = [
@@ -148,5 +148,9 @@ export const MIGRATIONS: readonly string[] = [
     log TEXT NOT NULL DEFAULT '[]'    -- the last probes (a JSON array of ProbeResult)
   ) STRICT, WITHOUT ROWID;
   ${EVENT_SCHEMA}
+  `,
+  `
+  ALTER TABLE containers ADD COLUMN oom_killed INTEGER NOT NULL DEFAULT 0; -- 1: something of its last run was, for lack of memory
+  ${OOM_EVENT}
   `,
 ];

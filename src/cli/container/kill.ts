@@ -2,7 +2,7 @@ import { SIGNALS } from "../../../ffi/constants.ts";
 import { killForSure } from "../../container/end.ts";
 import { recordEvent } from "../../container/events.ts";
 import { letGoOn } from "../../container/pause.ts";
-import { STOPPED } from "../../container/records.ts";
+import { cgroupOf, STOPPED } from "../../container/records.ts";
 import { awaitRunsEnd, cancelRestart, markStopped } from "../../container/stop.ts";
 import { DhowError, UsageError } from "../../errors.ts";
 import { ProcessHandle } from "../../state/process_end.ts";
@@ -45,7 +45,7 @@ export const command: Command = {
       markStopped(session.database, id, endsIt ? STOPPED.forGood : STOPPED.byUser);
       recordEvent(session.database, id, "kill", { signal: String(signal) });
       if (signal === SIGNALS.SIGKILL) {
-        await killForSure(id, handle);
+        await killForSure(cgroupOf(container), handle);
         await awaitRunsEnd(session, container);
         return;
       }

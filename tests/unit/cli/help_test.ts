@@ -46,7 +46,7 @@ for (const [verb, entry] of VERBS) {
 
   Deno.test(`dhow ${verb} takes each option that its --help lists, and no other`, async () => {
     const { stdout } = await dhow(...verb.split(" "), "--help");
-    const rows = [...stdout.matchAll(/^ {2}(?:-(\S), | {4})--([\w-]+)( \S+)?  /gm)];
+    const rows = [...stdout.matchAll(/^ {2}(?:-(\S), | {4})--([\w-]+)( \S+)? {2}/gm)];
     assertEquals(rows.length, stdout.split("Options:\n")[1]?.trimEnd().split("\n").length, stdout);
     for (const [row, short, name, value] of rows) {
       for (const spelled of [`--${name}`, ...(short === undefined ? [] : [`-${short}`])]) {

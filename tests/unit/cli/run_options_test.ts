@@ -208,8 +208,6 @@ Deno.test("docker's options for names, groups, logs and ports are taken", () => 
 
 for (
   const [args, said] of [
-    [["-m", "64m"], /there is no --memory: dhow does not limit/],
-    [["--cpus=2"], /there is no --cpus/],
     [["--privileged"], /there is no --privileged: /],
     [["--cap-add", "ALL"], /there is no --cap-add/],
     [["-p", "80:80"], /there is no --publish: .*publishes no ports/],
