@@ -226,6 +226,7 @@ export const SYSTEM_CALLS: Readonly<Record<string, number>> = {
   keyctl: ARM64 ? 219 : 250,
   memfd_create: ARM64 ? 279 : 319,
   execveat: ARM64 ? 281 : 322,
+  bpf: ARM64 ? 280 : 321,
   pidfd_send_signal: 424,
   open_tree: 428,
   move_mount: 429,

@@ -176,6 +176,108 @@ kill_in_cgroup() {
   wait "$dhow"
 }
 
+# check_file NAME FILE VALUE: a file of the only container's cgroup.
+check_file() {
+  value=$(cat /sys/fs/cgroup/dhow-*/"$2" 2>&1)
+  case "$value" in
+    $3) echo "ok $1" ;;
+    *) echo "not ok $1: $2 is $(one_line "$value"), not $3" ;;
+  esac
+}
+
+# Keeps more memory than it may: a shell's variable.
+greedy='x=$(head -c 100000000 /dev/zero | tr "\0" x); echo ${#x}'
+
+limits() {
+  alone="--network none"
+  check "limits: a container starts with them" 0 . dhow run -d $alone --name lim -m 64m --memory-swap 96m \
+    --memory-reservation 32m --cpus 0.5 --cpu-shares 512 --cpuset-cpus 0 --pids-limit 20 \
+    --device-read-bps /dev/nvme0n1:1m --device-write-iops /dev/nvme0n1:40 busybox sleep 600
+  check_file "limits: memory" memory.max 67108864
+  # a kernel without swap has no file for it
+  [ ! -e /sys/fs/cgroup/dhow-*/memory.swap.max ] || check_file "limits: swap is what is left of both" memory.swap.max 33554432
+  check_file "limits: memory reservation" memory.low 33554432
+  check_file "limits: CPUs" cpu.max "50000 100000"
+  check_file "limits: shares become a weight" cpu.weight 20
+  check_file "limits: the controller of CPUs is switched on where it was not" cpuset.cpus 0
+  check_file "limits: processes" pids.max 20
+  check_file "limits: reads and writes" io.max "*rbps=1048576*wiops=40*"
+  check "limits: the container has the CPUs" 0 '	0$' dhow exec lim grep Cpus_allowed_list /proc/self/status
+  check "limits: inspect" 0 '^67108864 500000000 20$' \
+    dhow inspect -f '{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}}' lim
+  check "limits: update" 0 '^lim$' dhow update -m 32m --memory-swap 40m --cpus 0.25 --pids-limit -1 --cpuset-cpus 1 lim
+  check_file "limits: memory was changed" memory.max 33554432
+  check_file "limits: CPUs were changed" cpu.max "25000 100000"
+  check_file "limits: processes were changed" pids.max max
+  check_file "limits: the list of CPUs was changed" cpuset.cpus 1
+  check "limits: update says what contradicts" 1 'CPU Quota cannot be updated as NanoCPUs' dhow update --cpu-quota 5000 lim
+  check "limits: the container goes" 0 '^lim$' dhow rm -f lim
+
+  check "limits: what takes too much memory is killed" 137 '' dhow run --rm $alone -m 24m busybox sh -c "$greedy"
+  check "limits: detached as well" 0 . dhow run -d $alone -m 24m --name greedy busybox sh -c "$greedy"
+  check "limits: its exit code" 0 '^137$' dhow wait greedy
+  check "limits: inspect says why" 0 '^true 137$' dhow inspect -f '{{.State.OOMKilled}} {{.State.ExitCode}}' greedy
+  check "limits: an event says why" 0 '^oom$' \
+    dhow events --since 1h --until 0s --filter container=greedy --format '{{.Action}}'
+  dhow rm greedy >/dev/null
+  check "limits: a fork bomb is stopped" 0 "can't fork" dhow run --rm $alone --pids-limit 10 busybox \
+    sh -c 'sh -c "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 600 & done"; true'
+  check "limits: CPUs are throttled" 0 '^nr_throttled [1-9]' dhow run --rm $alone --cpus 0.1 busybox \
+    sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done; cat /sys/fs/cgroup/cpu.stat'
+  check "limits: what cgroup v2 lacks is told, and left out" 0 'memory swappiness capabilities or the cgroup is not mounted' \
+    dhow run --rm $alone -m 64m --memory-swappiness 10 busybox true
+  check "limits: real-time scheduling cannot be had" 125 'Your kernel does not support CPU real-time runtime' \
+    dhow run --rm $alone --cpu-rt-runtime 1000 busybox true
+  check "limits: in a cgroup of the user's" 0 '^67108864$' dhow run --rm $alone --cgroup-parent /outer/inner -m 64m \
+    busybox cat /sys/fs/cgroup/memory.max
+  check_nothing_left "limits: nothing is left"
+  nested
+}
+
+devices() {
+  alone="--network none"
+  open='mknod /tmp/kmsg c 1 11 && : </tmp/kmsg && echo opened'
+  check "devices: others cannot be opened" 1 'not permitted' dhow run --rm $alone busybox sh -c "$open"
+  check "devices: its own can" 0 '^opened$' dhow run --rm $alone busybox \
+    sh -c 'for d in null zero full random urandom; do head -c 0 /dev/$d || exit 1; done; echo opened >/dev/null; echo opened'
+  check "devices: terminals can" 0 '/dev/pts/0' dash -c \
+    "dhow run -d --rm -t $alone --name term busybox sh -c 'tty; exec sleep 600' >/dev/null && sleep 1 && dhow logs term; dhow rm -f term"
+  check "devices: a rule lets it" 0 '^opened$' dhow run --rm $alone --device-cgroup-rule 'c 1:11 r' busybox sh -c "$open"
+  check "devices: for no more than it says" 1 'not permitted' dhow run --rm $alone --device-cgroup-rule 'c 1:11 r' busybox \
+    sh -c 'mknod /tmp/kmsg c 1 11 && : >>/tmp/kmsg'
+  check_nothing_left "devices: nothing is left"
+}
+
+# dhow in a cgroup that is not the topmost, in a cgroup namespace, as in a container of another runtime's.
+nested() {
+  cat >/root/nested.sh <<'END'
+set -e
+mount -t proc proc /proc
+# the topmost is mounted there already, and the kernel refuses the same file system once more
+mkdir /tmp/own
+mount -t cgroup2 cgroup2 /tmp/own
+mount --bind /tmp/own /sys/fs/cgroup
+umount /tmp/own
+rmdir /tmp/own
+run="/root/dhow --root /tmp/nested run --rm --network none"
+$run ./busybox.tar echo unlimited
+$run -m 64m ./busybox.tar true 2>&1 || true
+mkdir /sys/fs/cgroup/init
+for pid in $(cat /sys/fs/cgroup/cgroup.procs); do
+  echo "$pid" >/sys/fs/cgroup/init/cgroup.procs || true # cat has ended
+done
+$run -m 64m --pids-limit 9 ./busybox.tar cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max
+END
+  check "nested: one line says why limits cannot be handed down, then they are" 0 \
+    '^unlimited|dhow: cannot hand limits to the container.s cgroup: .*(EBUSY).*mkdir /sys/fs/cgroup/init.*|67108864|9$' \
+    dash -c 'dhow run --rm --network none -v /:/host -w /host/root busybox chroot /host dash -c "cd /root && dash nested.sh" 2>&1 | paste -s -d "|"'
+  mkdir /sys/fs/cgroup/session
+  check "nested: a session below the topmost cgroup has limits" 0 '^67108864$' \
+    dash -c 'echo $$ >/sys/fs/cgroup/session/cgroup.procs && dhow run --rm --network none -m 64m busybox cat /sys/fs/cgroup/memory.max'
+  rmdir /sys/fs/cgroup/session
+  check_nothing_left "nested: nothing is left"
+}
+
 with_network() {
   run="dhow run --rm"
   # As on a host with ufw or docker: what nobody lets through is dropped.
@@ -223,6 +325,8 @@ tour() {
   snapshot >/tmp/before
   without_network none
   living
+  limits
+  devices
   with_network
 
   # The same machine, as if it had been set up without these.

@@ -2,8 +2,8 @@
 import type { Option, ParsedOptions } from "./command.ts";
 import type { Wrong } from "./run_options.ts";
 
-const LIMITS = "dhow does not limit what containers use yet";
-const SECURITY = "dhow cannot change yet what a container has of the host: no devices, and its own sysctls";
+const LIMITS = "dhow cannot set that yet";
+const SECURITY = "dhow cannot change yet what a container has of the host";
 const NETWORK = "dhow has one network yet, and publishes no ports";
 const WINDOWS = "it is for Windows only";
 const NEVER = "dhow is the only runtime that there is";
@@ -12,13 +12,11 @@ const NEVER = "dhow is the only runtime that there is";
 const REFUSED: readonly (readonly [why: string, names: string])[] = [
   [
     LIMITS,
-    "blkio-weight blkio-weight-device+ cgroup-parent cpu-period cpu-quota cpu-rt-period cpu-rt-runtime cpu-shares,c cpus " +
-    "cpuset-cpus cpuset-mems device-read-bps+ device-read-iops+ device-write-bps+ device-write-iops+ kernel-memory memory,m " +
-    "memory-reservation memory-swap memory-swappiness oom-kill-disable! pids-limit storage-opt+",
+    "storage-opt+",
   ],
   [
     SECURITY,
-    "device+ device-cgroup-rule+ gpus",
+    "gpus",
   ],
   [NETWORK, "ip6 link+ link-local-ip+ mac-address net-alias+ network-alias+ publish+,p publish-all!,P"],
   [WINDOWS, "cpu-count cpu-percent io-maxbandwidth io-maxiops"],

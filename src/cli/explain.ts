@@ -4,7 +4,7 @@ import { newId } from "../container/names.ts";
 import { onlyImage, readEtc } from "../container/image.ts";
 import { locateImage } from "../container/locate.ts";
 import { type ContainerMount, isBind, settleMounts } from "../container/mounts.ts";
-import { joinsOthers, type RunOptions } from "../container/options.ts";
+import { isLimited, joinsOthers, type RunOptions } from "../container/options.ts";
 import { type ImageEtc, type PartnersOfStart, prepare, type RunnableImage } from "../container/prepare.ts";
 import { securityOf } from "../container/security.ts";
 import { UsageError } from "../errors.ts";
@@ -44,7 +44,9 @@ export const command: Command = {
       print(helpText("explain", { ...command, options: RUN_OPTIONS }));
       return 0;
     }
-    const wanted = readRunOptions({ ...parsed, global });
+    const given = readRunOptions({ ...parsed, global });
+    const limiting = isLimited(given) ? await import("../container/limiting.ts") : undefined;
+    const wanted = limiting?.withPossibleLimits(given) ?? given;
     const { options, partners } = await joined(wanted, global);
     const id = newId();
     const workFolder = `/tmp/dhow-${id.slice(0, 12)}`;
@@ -64,6 +66,7 @@ export const command: Command = {
       security,
       mounts,
       partners,
+      limiting,
       fillsVolumes: true,
     });
     const { config } = image;

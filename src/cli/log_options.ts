@@ -2,6 +2,7 @@
 import type { LogOptions } from "../container/options.ts";
 import type { Option, ParsedOptions } from "./command.ts";
 import { splitLabel } from "./labels.ts";
+import { parseSize } from "./size.ts";
 import type { Wrong } from "./run_options.ts";
 
 export const LOG_OPTIONS: readonly Option[] = [
@@ -13,16 +14,6 @@ export const LOG_OPTIONS: readonly Option[] = [
     help: "max-size=10m: begin a new log at that size; max-file=3: keep so many of them",
   },
 ];
-
-/** Bytes of docker's units (github.com/docker/go-units, RAMInBytes). */
-const UNITS: Readonly<Record<string, number>> = {
-  "": 1,
-  b: 1,
-  k: 1024,
-  m: 1024 ** 2,
-  g: 1024 ** 3,
-  t: 1024 ** 4,
-};
 
 /** Names of them have to be made when the monitor is. */
 const MAX_LOG_FILES = 100;
@@ -51,9 +42,8 @@ export function readLogOptions(options: ParsedOptions, wrong: Wrong): LogOptions
 }
 
 function readSize(text: string, wrong: Wrong): number {
-  const [, digits, unit] = /^(\d+(?:\.\d+)?) ?([kmgt]?)(?:i?b)?$/i.exec(text) ?? [];
-  const size = Math.floor(Number(digits) * (UNITS[unit?.toLowerCase() ?? ""] ?? NaN));
-  if (!Number.isSafeInteger(size) || size < 1) throw wrong(`${JSON.stringify(text)} is no size of a log`);
+  const size = parseSize(text) ?? 0;
+  if (size < 1) throw wrong(`${JSON.stringify(text)} is no size of a log`);
   return size;
 }
 

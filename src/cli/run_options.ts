@@ -9,6 +9,7 @@ import { DOCKER_OPTIONS, refuseOptions } from "./docker_options.ts";
 import { readEnvFile } from "./env_file.ts";
 import { HEALTH_OPTIONS, readHealthcheck } from "./health_options.ts";
 import { splitLabel } from "./labels.ts";
+import { LIMIT_OPTIONS, readDevices, readLimits } from "./limit_options.ts";
 import { LOG_OPTIONS, readLogOptions } from "./log_options.ts";
 import { NAME_OPTIONS, readNames } from "./name_options.ts";
 import { MOUNT_OPTIONS, parseVolumesFrom, readMounts } from "./mount_options.ts";
@@ -115,6 +116,7 @@ export const RUN_OPTIONS: readonly Option[] = [
   ...CONFINEMENT_OPTIONS,
   ...HEALTH_OPTIONS,
   ...SECURITY_OPTIONS,
+  ...LIMIT_OPTIONS,
   ...DOCKER_OPTIONS,
 ];
 
@@ -159,6 +161,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
   if (restart.name !== "no" && options.flag("rm")) throw malformed("Conflicting options: --restart and --rm");
   const healthcheck = readHealthcheck(options);
   const security = readSecurity(options, wrong);
+  const limits = readLimits(options, what);
   return {
     image,
     pull,
@@ -199,6 +202,8 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     ...readConfinement(options, wrong, malformed),
     ...(healthcheck === undefined ? {} : { healthcheck }),
     ...(security === undefined ? {} : { security }),
+    ...(limits === undefined ? {} : { limits }),
+    ...readDevices(options, what),
   };
 }
 

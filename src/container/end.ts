@@ -14,16 +14,16 @@ const LONGEST_WAIT = 1000;
  * Kills a process, and waits until it has ended, whatever the container does against that. On cgroup v1 no signal reaches a process
  * that is frozen, be it by the container itself in a cgroup of its own; and one that traces another may stop it on the way to its end
  * (PTRACE_O_TRACEEXIT, ptrace(2)), until it is killed itself: a pid namespace takes its processes along only after that.
- * @param id the container's
+ * @param cgroup the container's, as cgroupName gives it
  */
-export async function killForSure(id: string, process: ProcessHandle): Promise<void> {
+export async function killForSure(cgroup: string, process: ProcessHandle): Promise<void> {
   const freezers = new Freezers();
   process.signal(SIGNALS.SIGKILL);
-  freezers.thaw(id);
+  freezers.thaw(cgroup);
   for (let wait = FIRST_WAIT; !await process.ended(wait); wait = Math.min(2 * wait, LONGEST_WAIT)) {
     process.signal(SIGNALS.SIGKILL);
-    killProcessesOf(id);
-    thawAll(freezers.folder(id));
+    killProcessesOf(cgroup);
+    thawAll(freezers.folder(cgroup));
   }
 }
 

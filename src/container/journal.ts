@@ -3,6 +3,8 @@ import type { Undo } from "../plan/step.ts";
 import type { Database } from "../state/database.ts";
 import { isAlive, type ProcessIdentity } from "../state/process_identity.ts";
 import { HostError, messagesOf } from "../errors.ts";
+import { cgroupName } from "../limits/cgroup.ts";
+import { oomKills } from "../limits/oom.ts";
 import { forgetContainer } from "./volume_records.ts";
 
 /**
@@ -36,8 +38,9 @@ export async function carryOutJournal(
         const { releaseVolumes } = await import("./volume_mounts.ts");
         await releaseVolumes(database, container, undo.folders);
       } else if (undo.undo === "kill") {
-        await endProcess(container, undo);
+        await endProcess(database, container, undo);
       } else {
+        if (undo.undo === "remove-cgroups") noteOomKills(database, container, undo.folders);
         await carryOut(undo, {
           quick: quick && !(undo.undo === "delete-link" && isJoined(database, container)),
         });
@@ -55,21 +58,46 @@ export async function carryOutJournal(
   }
 }
 
+/** Writes down whether memory was short, before what has counted that is gone; an event tells of it. */
+function noteOomKills(database: Database, container: string, cgroups: readonly string[]): void {
+  if (oomKills(cgroups) === 0) return;
+  database.run("UPDATE containers SET oom_killed = 1 WHERE id = ?", container);
+}
+
 /** Whether others may have its network namespace, which then does not go with it. */
 function isJoined(database: Database, container: string): boolean {
   const sql = "SELECT 1 FROM joins WHERE partner = ? AND kind = 'network'";
   return database.get(sql, container) !== undefined;
 }
 
+/** Cgroups above those of containers that dhow has made, and removes with the last container in them. */
+export function ownParents(database: Database): Set<string> {
+  const rows = database.all<{ undo: string }>(
+    "SELECT undo FROM containers WHERE undo LIKE '%remove-empty-cgroups%'",
+  );
+  const journals = rows.flatMap(({ undo }) => JSON.parse(undo) as Undo[]);
+  return new Set(journals.flatMap((entry) => entry.undo === "remove-empty-cgroups" ? entry.folders : []));
+}
+
+/** A container's cgroup, as cgroupName gives it. */
+function cgroupIn(database: Database, container: string): string {
+  const sql = "SELECT json_extract(config, '$.options.cgroupParent') AS parent FROM containers WHERE id = ?";
+  return cgroupName(container, database.get<{ parent: string | null }>(sql, container)?.parent ?? undefined);
+}
+
 /** Ends a process of a container, which need not be a child of this one. */
-async function endProcess(container: string, identity: ProcessIdentity): Promise<void> {
+async function endProcess(
+  database: Database,
+  container: string,
+  identity: ProcessIdentity,
+): Promise<void> {
   // a monitor is in its container's journal, and becomes the command that carries it out
   if (!isAlive(identity) || identity.pid === Deno.pid) return;
   const { ProcessHandle } = await import("../state/process_end.ts");
   using process = ProcessHandle.open(identity);
   if (process === undefined) return;
   const { killForSure } = await import("./end.ts");
-  await killForSure(container, process);
+  await killForSure(cgroupIn(database, container), process);
 }
 
 /**

@@ -2,6 +2,7 @@ import type { MountRequest } from "./mounts.ts";
 import type { Healthcheck } from "../image/healthcheck.ts";
 import type { Rlimit } from "../plan/rlimits.ts";
 import type { Platform } from "../image/platform.ts";
+import type { Limits } from "../limits/limits.ts";
 
 /** What a user can choose for a container: the options of `run`. */
 export interface RunOptions {
@@ -81,6 +82,14 @@ export interface RunOptions {
   readonly exposed: readonly string[];
   /** What its programs may do; absent for the default. */
   readonly security?: SecurityOptions;
+  /** What bounds what it uses. Absent for nothing. */
+  readonly limits?: Limits;
+  /** The cgroup, below those that the host has mounted, in which its own is made. Absent for the topmost. */
+  readonly cgroupParent?: string;
+  /** Devices of the host that it gets besides those that all have. Absent for none. */
+  readonly devices?: readonly DeviceRequest[];
+  /** What it may do with other devices, `c 1:3 rwm`, should it make them itself. Absent for nothing. */
+  readonly deviceRules?: readonly string[];
 }
 
 export interface SecurityOptions {
@@ -93,6 +102,17 @@ export interface SecurityOptions {
   readonly seccomp: "default" | "unconfined" | { readonly file: string; readonly profile: string };
   /** What --security-opt was given. */
   readonly given: readonly string[];
+}
+
+/** What decides which devices of the host a container has. */
+export type DeviceOptions = Pick<RunOptions, "devices" | "deviceRules" | "security">;
+
+/** A device of the host for a container; or all those in a folder. */
+export interface DeviceRequest {
+  readonly hostPath: string;
+  readonly path: string;
+  /** What it may do with it: some of `rwm`, read, write and mknod(2). */
+  readonly access: string;
 }
 
 /** A container whose volumes another one has as well. */
@@ -125,6 +145,14 @@ export function joinedContainer(mode: string): string | undefined {
 /** Whether a container joins a namespace of another. */
 export function joinsOthers({ network, pid, ipc }: Pick<RunOptions, "network" | "pid" | "ipc">): boolean {
   return [network, pid, ipc].some((mode) => joinedContainer(mode) !== undefined);
+}
+
+/** Whether a container has limits or devices of its own. */
+export function isLimited(
+  { limits, devices, deviceRules, security }: Pick<RunOptions, "limits"> & DeviceOptions,
+): boolean {
+  return limits !== undefined || devices !== undefined || deviceRules !== undefined ||
+    security?.privileged === true;
 }
 
 /** How a container's log is kept. */

@@ -1,18 +1,18 @@
 import { DhowError, HostError } from "../errors.ts";
 import { Freezers } from "../limits/freezer.ts";
 import { stepDone } from "../plan/fault.ts";
-import { type ContainerRecord, isRunning } from "./records.ts";
+import { cgroupOf, type ContainerRecord, isRunning } from "./records.ts";
 
 /** @throws {DhowError} in docker's words, when it does not run or stands still already */
 export async function pauseContainer(container: ContainerRecord): Promise<void> {
   const freezers = new Freezers();
   const { id } = container;
   assertRunning(container);
-  if (freezers.isFrozen(id)) {
+  if (freezers.isFrozen(cgroupOf(container))) {
     throw new DhowError({ what: `cannot pause container ${id.slice(0, 12)}`, why: "it is already paused" });
   }
   try {
-    await freezers.freeze(id);
+    await freezers.freeze(cgroupOf(container));
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     assertRunning(container); // if it has ended, its cgroup has gone with it
@@ -31,16 +31,17 @@ export function unpauseContainer(container: ContainerRecord): void {
   const freezers = new Freezers();
   const { id } = container;
   assertRunning(container);
-  if (!freezers.isFrozen(id)) {
+  if (!freezers.isFrozen(cgroupOf(container))) {
     throw new DhowError({ what: `cannot unpause container ${id.slice(0, 12)}`, why: "it is not paused" });
   }
-  freezers.thaw(id);
+  freezers.thaw(cgroupOf(container));
   stepDone();
 }
 
 /** @throws {DhowError} when it stands still, in which what is to be done makes no sense */
-export function refusePaused({ id, name }: Pick<ContainerRecord, "id" | "name">, what: string): void {
-  if (!new Freezers().isFrozen(id)) return;
+export function refusePaused(container: ContainerRecord, what: string): void {
+  if (!new Freezers().isFrozen(cgroupOf(container))) return;
+  const { id, name } = container;
   throw new DhowError({
     what,
     why: `Container ${id} is paused`,
@@ -57,6 +58,6 @@ function assertRunning(container: ContainerRecord): void {
 }
 
 /** A frozen process takes no signal on cgroup v1: after one that is to end it, it goes on, as with docker. */
-export function letGoOn({ id }: Pick<ContainerRecord, "id">): void {
-  new Freezers().thaw(id);
+export function letGoOn(container: Pick<ContainerRecord, "id" | "config">): void {
+  new Freezers().thaw(cgroupOf(container));
 }

@@ -4,10 +4,12 @@ import { type Confinement, confiningSteps } from "../security/confinement.ts";
 import { connectSteps, type Endpoint } from "../network/steps.ts";
 import { hidingSteps } from "../security/hidden_paths.ts";
 import { rlimitName } from "../plan/rlimits.ts";
+import type { CgroupLayout } from "../limits/cgroup.ts";
+import { allowAll, deviceSettingsV1 } from "../limits/devices.ts";
 import type { Spec } from "../plan/oci.ts";
 import type {
-  CgroupFolder,
   ChildStep,
+  DeviceFilter,
   HostStep,
   Join,
   MonitorSetup,
@@ -31,7 +33,9 @@ export interface PlanInput {
   /** Those of them that are symlinks in the image. */
   readonly linksToReplace: readonly string[];
   readonly endpoint: Endpoint | undefined;
-  readonly cgroups: readonly CgroupFolder[];
+  readonly cgroups: CgroupLayout;
+  /** Cgroups above the container's that are made for it. Absent for none. */
+  readonly newParents?: readonly string[];
   /** Folders of the host to make, if they are not there: sources of mounts. */
   readonly folders: readonly string[];
   /** Only a script fills volumes at a start: their folders, by the paths in the container. */
@@ -54,15 +58,11 @@ export interface PlanInput {
  * A container's start, as a list of steps. Pure: it asks nothing of the system, and changes nothing.
  */
 export function makePlan(input: PlanInput): Plan {
-  const { spec, stateFolder, runFolder, endpoint, cgroups, lower } = input;
+  const { spec, stateFolder, runFolder, endpoint, cgroups, lower, newParents = [] } = input;
   const inUserNamespace = spec.linux.uidMappings.length > 0;
   const steps: HostStep[] = [
     ...folderSteps(input),
-    {
-      do: "make-cgroups",
-      why: "make cgroups that hold the container's processes together",
-      folders: cgroups,
-    },
+    ...cgroupSteps(input),
     ...input.folders.map((path): HostStep => ({
       do: "make-directory",
       why: "make the folder that is to be mounted",
@@ -89,22 +89,80 @@ export function makePlan(input: PlanInput): Plan {
       ]
       : []),
     ...(endpoint === undefined ? [] : connectSteps(endpoint)),
-    { do: "release-child", why: "let it go on", reports: mustMeet(input) },
+    releaseStep(input),
   ];
   return {
     steps,
     undo: [
       ...(input.persistent ? [] : [{ undo: "remove-tree", path: stateFolder } as const]),
       { undo: "remove-tree", path: runFolder },
-      { undo: "remove-cgroups", folders: cgroups.map(({ path }) => path) },
+      ...(newParents.length === 0
+        ? []
+        : [{ undo: "remove-empty-cgroups", folders: newParents.toReversed() } as const]),
+      { undo: "remove-cgroups", folders: cgroups.folders.map(({ path }) => path) },
       ...(endpoint === undefined ? [] : [{ undo: "delete-link", link: endpoint.link } as const]),
     ],
   };
 }
 
 /** Whether dhow has something to do between the child's mounts and its program. */
-function mustMeet({ spec, endpoint }: PlanInput): boolean {
-  return endpoint !== undefined || spec.process.terminal;
+function mustMeet(input: PlanInput): boolean {
+  const { spec, endpoint } = input;
+  return endpoint !== undefined || spec.process.terminal || (needsDevices(input) && restrictsDevices(input));
+}
+
+/** Whether the child opens devices of the host for its mounts: those of an image that lies on loop devices. */
+const needsDevices = ({ lower }: PlanInput) => lower.kind === "erofs" && lower.loop;
+
+const restrictsDevices = ({ spec, cgroups }: PlanInput) =>
+  cgroups.devices !== undefined && !allowAll(spec.linux.resources.devices);
+
+/** The container's cgroups, with all their limits: they are there before a process joins. */
+function cgroupSteps(input: PlanInput): HostStep[] {
+  const { cgroups: { version, parents, folders, devices }, spec } = input;
+  const restrictsNow = restrictsDevices(input) && !needsDevices(input);
+  const rules = restrictsNow && version === 1 ? deviceSettingsV1(spec.linux.resources.devices) : [];
+  const why = "make cgroups that hold the container's processes together";
+  return [
+    {
+      do: "make-cgroups",
+      why: parents.length + rules.length === 0 && folders.every(({ settings }) => settings.length === 0)
+        ? why
+        : `${why}, and limit them`,
+      ...(parents.length === 0 ? {} : { parents }),
+      folders: folders.map((folder) =>
+        folder.path === devices && rules.length > 0
+          ? { ...folder, settings: [...folder.settings, ...rules] }
+          : folder
+      ),
+    },
+    ...(restrictsNow && version === 2
+      ? [
+        {
+          why: "keep it from devices that it was not given",
+          ...deviceFilter(folders[0]!.path, spec),
+        },
+      ]
+      : []),
+  ];
+}
+
+const deviceFilter = (path: string, { linux }: Spec): DeviceFilter => ({
+  do: "filter-devices",
+  path,
+  rules: linux.resources.devices,
+});
+
+function releaseStep(input: PlanInput): HostStep {
+  const { cgroups: { version, devices: path }, spec } = input;
+  const step = { do: "release-child", why: "let it go on", reports: mustMeet(input) } as const;
+  if (path === undefined || !needsDevices(input) || !restrictsDevices(input)) return step;
+  return {
+    ...step,
+    restricts: version === 2
+      ? deviceFilter(path, spec)
+      : { path, settings: deviceSettingsV1(spec.linux.resources.devices) },
+  };
 }
 
 /** The cgroup namespace is missing here: it begins at the cgroup the process is in, so it is made after joining one. */
@@ -169,7 +227,7 @@ function childSteps(input: PlanInput): ChildStep[] {
   return [
     ...(inUserNamespace ? [{ op: "await-id-mapping", why: "wait for the id mapping" } as const] : []),
     ...joinSteps(input),
-    { op: "join-cgroups", why: "join its cgroups", folders: cgroups },
+    { op: "join-cgroups", why: "join its cgroups", folders: cgroups.folders },
     ...(linux.namespaces.some(({ type }) => type === "cgroup")
       ? [{ op: "unshare-cgroup", why: "make its own cgroup the top of what it sees" } as const]
       : []),

@@ -1,5 +1,8 @@
+import { pathExists } from "../../ffi/files.ts";
 import type { ImageConfig } from "../image/config.ts";
 import { cgroupLayout } from "../limits/cgroup.ts";
+import { USUAL_DEVICES } from "../limits/devices.ts";
+import { log } from "../log.ts";
 import type { Endpoint } from "../network/steps.ts";
 import type { Join, MonitorSetup, Plan } from "../plan/step.ts";
 import { arrangeMounts, defaultMounts, withoutWriting } from "../rootfs/mounts.ts";
@@ -51,6 +54,8 @@ export function prepare(
     mounts: own = [],
     fillsVolumes = false,
     partners,
+    ownParents,
+    limiting,
   }: {
     id: string;
     options: RunOptions;
@@ -67,10 +72,25 @@ export function prepare(
     fillsVolumes?: boolean;
     /** Of one that joins namespaces of others. */
     partners?: PartnersOfStart | undefined;
+    /** Those of cgroups above that dhow has made for others. Absent for none. */
+    ownParents?: ReadonlySet<string>;
+    /** Absent for one that isLimited says nothing of. */
+    limiting?: typeof import("./limiting.ts") | undefined;
   },
 ): Plan {
   const runFolder = containerRun(paths, id);
-  const cgroups = cgroupLayout(Deno.readTextFileSync("/proc/self/mountinfo"), id, Deno.readTextFileSync);
+  const limits = limiting?.resourcesOf(options.limits ?? {}) ?? {};
+  const parent = options.cgroupParent;
+  const cgroups = cgroupLayout(Deno.readTextFileSync("/proc/self/mountinfo"), id, Deno.readTextFileSync, {
+    ...(parent === undefined ? {} : { parent }),
+    ...limiting?.wishesOf(limits),
+  });
+  if (cgroups.devices === undefined) {
+    log.warn(
+      "cannot keep the container from the host's devices: no cgroup hierarchy has the controller devices",
+    );
+  }
+  const { devices, rules } = limiting?.findDevices(options) ?? { devices: [], rules: USUAL_DEVICES };
   const { passwd, group } = image.etc;
   const user = withGroups(
     resolveUser(options.user ?? image.config.user, passwd, group),
@@ -103,6 +123,8 @@ export function prepare(
     mounts,
     hidden: hiddenPaths(privileged),
     security,
+    devices,
+    resources: { ...limits, devices: rules },
     caller: { uid: Deno.uid() ?? 0, gid: Deno.gid() ?? 0 },
   });
   return makePlan({
@@ -116,7 +138,10 @@ export function prepare(
     folders: sources.folders,
     ...(fillsVolumes ? { volumesToFill: volumesToFill(own, paths) } : {}),
     endpoint,
-    cgroups: cgroups.folders,
+    cgroups,
+    newParents: cgroups.parents.map(({ path }) => path).filter((path) =>
+      ownParents?.has(path) === true || !pathExists(path)
+    ),
     changedSignals: changedSignals(),
     interactive: options.interactive,
     persistent: monitor !== undefined,

@@ -14,7 +14,7 @@ import { explain, openFirstProcess, prepareJoin } from "./exec.ts";
 import { type ProbeResult, probingIn, recordProbe } from "./health.ts";
 import { changedSignals, openFilesLimit } from "./host.ts";
 import { ProcessTree } from "./process_tree.ts";
-import { type ContainerRecord, STOPPED } from "./records.ts";
+import { cgroupOf, type ContainerRecord, STOPPED } from "./records.ts";
 
 /** Bytes of output that are kept, as in docker. */
 const KEPT = 4096;
@@ -46,7 +46,7 @@ async function probe(
 ): Promise<ProbeResult | undefined> {
   const start = Date.now();
   const deadline = performance.now() + probing.timeout / 1e6;
-  const frozen = () => new Freezers().isFrozen(container.id);
+  const frozen = () => new Freezers().isFrozen(cgroupOf(container));
   if (frozen()) return undefined;
   const pipe = makePipe();
   try {

@@ -6,6 +6,7 @@ import type { ImageConfig } from "../image/config.ts";
 import { type Healthcheck, mergeHealthcheck } from "../image/healthcheck.ts";
 import type { ContainerMount } from "./mounts.ts";
 import type { RunOptions } from "./options.ts";
+import { cgroupName } from "../limits/cgroup.ts";
 
 /**
  * `foreground`: a dhow command waits for its end, and removes it then. The others stay: `created` has not been started yet, `running`
@@ -51,12 +52,19 @@ export interface ContainerRecord {
   /** Of its last run; null when that is not known, or there was none. */
   readonly exitCode: number | null;
   readonly error: string | null;
+  /** Whether something of its last run was killed for lack of memory. */
+  readonly oomKilled: boolean;
   /** How often it was restarted by its policy since somebody started it. */
   readonly restarts: number;
   /** How long its last restart was put off, in milliseconds. */
   readonly restartDelay: number;
   /** One of STOPPED. */
   readonly stopped: number;
+}
+
+/** The cgroup that it has while it runs, as cgroupName gives it. */
+export function cgroupOf({ id, config }: Pick<ContainerRecord, "id" | "config">): string {
+  return cgroupName(id, config.options.cgroupParent);
 }
 
 /** Whether its first process is there. */
@@ -84,6 +92,7 @@ interface Row {
   readonly finished: number | null;
   readonly exit_code: number | null;
   readonly error: string | null;
+  readonly oom_killed: number;
   readonly restarts: number;
   readonly restart_delay: number;
   readonly stopped: number;
@@ -96,7 +105,7 @@ function processIn(undo: string): ProcessIdentity | null {
 }
 
 function toRecord(row: Row): ContainerRecord {
-  const { undo, exit_code: exitCode, restart_delay: restartDelay, ...rest } = row;
+  const { undo, exit_code: exitCode, restart_delay: restartDelay, oom_killed: oomKilled, ...rest } = row;
   return {
     ...rest,
     owner: JSON.parse(row.owner),
@@ -104,6 +113,7 @@ function toRecord(row: Row): ContainerRecord {
     process: row.process === null ? processIn(undo) : JSON.parse(row.process),
     exitCode,
     restartDelay,
+    oomKilled: oomKilled === 1,
   };
 }
 
@@ -112,7 +122,7 @@ export function allContainers(database: Database): ContainerRecord[] {
   return database.all<Row>(
     // a journal is long, and seldom needed
     `SELECT id, name, image, status, owner, iif(process IS NULL, undo, '[]') AS undo, config, process, created, started, finished,
-      exit_code, error, restarts, restart_delay, stopped
+      exit_code, error, oom_killed, restarts, restart_delay, stopped
       FROM containers WHERE config IS NOT NULL ORDER BY created DESC, id`,
   ).map(toRecord);
 }

@@ -87,7 +87,8 @@ export async function recover(context: Context): Promise<void> {
  */
 async function refuseRunning(id: string): Promise<void> {
   const { processesOf } = await import("../limits/processes.ts");
-  const [first] = processesOf(id);
+  const { cgroupName } = await import("../limits/cgroup.ts");
+  const [first] = processesOf(cgroupName(id));
   if (first === undefined) return;
   throw new HostError({
     what: `cannot remove what is left of container ${id.slice(0, 12)}`,

@@ -5,7 +5,7 @@ import { stepDone } from "../plan/fault.ts";
 import { removeTree } from "../plan/undo.ts";
 import { containerState } from "../state/paths.ts";
 import { isAlive } from "../state/process_identity.ts";
-import { type ContainerRecord, getContainer } from "./records.ts";
+import { cgroupOf, type ContainerRecord, getContainer } from "./records.ts";
 import { awaitRunsEnd, stopContainer, type StopContext } from "./stop.ts";
 import { forgetContainer } from "./volume_records.ts";
 import { removeOrphans } from "./volumes.ts";
@@ -29,7 +29,7 @@ export async function removeContainer(
   const container = hasEnded ? await awaitRunsEnd(context, found) : found;
   if (container === undefined) return;
   if (container.owner !== null) {
-    if (!isForced && new Freezers().isFrozen(id)) {
+    if (!isForced && new Freezers().isFrozen(cgroupOf(container))) {
       throw new DhowError({
         what: `You cannot remove a paused container ${id}`,
         why: "Unpause and then stop the container before attempting removal or force remove",

@@ -9,13 +9,13 @@ import type { Plan } from "../plan/step.ts";
 import type { Database } from "../state/database.ts";
 import type { Paths } from "../state/paths.ts";
 import { identify } from "../state/process_identity.ts";
-import { recordUndo, undoAll } from "./journal.ts";
+import { ownParents, recordUndo, undoAll } from "./journal.ts";
 import type { ForegroundProber } from "./foreground_prober.ts";
 import { makeConfig } from "./records.ts";
 import { leaveNetworkBehind } from "./keeper.ts";
 import type { ResolvedImage } from "./image.ts";
 import { newId, settleName } from "./names.ts";
-import { joinsOthers, type RunOptions } from "./options.ts";
+import { isLimited, joinsOthers, type RunOptions } from "./options.ts";
 import { prepare } from "./prepare.ts";
 import { type Security, securityOf } from "./security.ts";
 import { claimVolumeMounts, claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
@@ -38,11 +38,13 @@ export interface RunContext {
  */
 export async function runContainer(
   context: RunContext,
-  options: RunOptions,
+  wanted: RunOptions,
   image: ResolvedImage,
   announce: (id: string) => void = () => {},
 ): Promise<number> {
   const { database, paths } = context;
+  const limiting = isLimited(wanted) ? await import("./limiting.ts") : undefined;
+  const options = limiting?.withPossibleLimits(wanted) ?? wanted;
   // loaded only now: most programs need no terminal
   const terminals = options.terminal ? await import("./terminal.ts") : undefined;
   if (options.interactive) {
@@ -60,7 +62,7 @@ export async function runContainer(
     const joining = joinsOthers(options) ? await import("./joins.ts") : undefined;
     const volumesFrom = options.volumesFrom.length > 0 ? await import("./volumes_from.ts") : undefined;
     const security = await securityOf(options);
-    const plan = register(context, id, options, image, { joining, volumesFrom, security });
+    const plan = register(context, id, options, image, { joining, volumesFrom, limiting, security });
     stepDone();
     announce(id);
     let status: ExitStatus | undefined;
@@ -138,9 +140,10 @@ function register(
   id: string,
   wanted: RunOptions,
   image: ResolvedImage,
-  { joining, volumesFrom, security }: {
+  { joining, volumesFrom, limiting, security }: {
     joining: typeof import("./joins.ts") | undefined;
     volumesFrom: typeof import("./volumes_from.ts") | undefined;
+    limiting: typeof import("./limiting.ts") | undefined;
     security: Security;
   },
 ): Plan {
@@ -172,7 +175,19 @@ function register(
       ? allocateEndpoint(database, id, options.address, (text) => log.info(text))
       : undefined;
     const partners = joining?.findPartners(database, paths, options);
-    const plan = prepare({ id, options, image, endpoint, paths, security, mounts, partners });
+    const above = options.cgroupParent === undefined ? {} : { ownParents: ownParents(database) };
+    const plan = prepare({
+      id,
+      options,
+      image,
+      endpoint,
+      paths,
+      security,
+      mounts,
+      partners,
+      limiting,
+      ...above,
+    });
     const undo = [...claimVolumeMounts(database, paths, id, mounts), ...plan.undo];
     database.run("UPDATE containers SET undo = ? WHERE id = ?", JSON.stringify(undo), id);
     return plan;

@@ -1,9 +1,10 @@
 import { ImageError } from "../errors.ts";
 import type { ImageConfig } from "../image/config.ts";
-import type { Mount, OciNamespace, Spec } from "../plan/oci.ts";
 import { rlimitType } from "../plan/rlimits.ts";
 import type { HiddenPaths } from "../security/hidden_paths.ts";
 import { processCapabilities } from "../security/capabilities.ts";
+import { cgroupName } from "../limits/cgroup.ts";
+import type { Device, Mount, OciNamespace, Resources, Spec } from "../plan/oci.ts";
 import type { ResolvedUser } from "../security/user.ts";
 import type { Security } from "./security.ts";
 import { joinedContainer, type RunOptions } from "./options.ts";
@@ -24,6 +25,9 @@ export interface SpecInput {
   /** What of the kernel it does not see, or cannot change. */
   readonly hidden: HiddenPaths;
   readonly security: Pick<Security, "capabilities" | "noNewPrivileges">;
+  readonly resources: Resources;
+  /** Besides those that every container has. */
+  readonly devices: readonly Device[];
   /** Whose uid and gid the container's root is on the host, with a user namespace. */
   readonly caller: { readonly uid: number; readonly gid: number };
 }
@@ -87,8 +91,10 @@ export function makeSpec(input: SpecInput): Spec {
           : { "kernel.domainname": options.domainName }),
         ...options.sysctls,
       },
-      cgroupsPath: `/dhow-${id}`,
       ...input.hidden,
+      cgroupsPath: cgroupName(id, options.cgroupParent),
+      devices: input.devices,
+      resources: input.resources,
     },
   };
 }

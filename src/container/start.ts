@@ -10,11 +10,11 @@ import type { MonitorSetup, Plan } from "../plan/step.ts";
 import { identify, isSelf } from "../state/process_identity.ts";
 import type { ResolvedImage } from "./image.ts";
 import { beginHealth, probeSetup, probingIn } from "./health.ts";
-import { recordUndo } from "./journal.ts";
+import { ownParents, recordUndo } from "./journal.ts";
 import { leaveNetworkBehind } from "./keeper.ts";
 import { laterEnvironment } from "./later.ts";
 import { newId, settleName } from "./names.ts";
-import { joinsOthers, type RunOptions } from "./options.ts";
+import { isLimited, joinsOthers, type RunOptions } from "./options.ts";
 import { prepare } from "./prepare.ts";
 import { type Security, securityOf } from "./security.ts";
 import { type ContainerRecord, getContainer, makeConfig, NOBODY } from "./records.ts";
@@ -40,11 +40,13 @@ export async function createContainer(
   const { database, paths } = context;
   const id = newId();
   await securityOf(wanted); // to hear now of what is wrong with it
+  const limiting = isLimited(wanted) ? await import("./limiting.ts") : undefined;
+  const possible = limiting?.withPossibleLimits(wanted) ?? wanted;
   const joining = joinsOthers(wanted) ? await import("./joins.ts") : undefined;
   const volumesFrom = wanted.volumesFrom.length > 0 ? await import("./volumes_from.ts") : undefined;
   database.transaction(() => {
     assertPresent(image, wanted.image);
-    const options = joining?.resolveJoins(database, wanted) ?? wanted;
+    const options = joining?.resolveJoins(database, possible) ?? possible;
     const inherited = volumesFrom?.inheritedMounts(database, options.volumesFrom);
     const { mounts } = registerVolumes(database, options.mounts, image.config.volumes, inherited);
     findSources(mounts, paths); // to hear now of those that are missing
@@ -113,7 +115,8 @@ export async function startContainer(
   const { options } = getContainer(database, id).config;
   const joining = joinsOthers(options) ? await import("./joins.ts") : undefined;
   const security = await securityOf(options);
-  const plan = register(context, id, image, { joining, isRead: audience !== undefined, security });
+  const limiting = isLimited(options) ? await import("./limiting.ts") : undefined;
+  const plan = register(context, id, image, { joining, limiting, isRead: audience !== undefined, security });
   stepDone();
   let child: DetachedChild | undefined;
   try {
@@ -136,7 +139,7 @@ export async function startContainer(
     });
     database.run(
       `UPDATE containers SET status = 'running', owner = ?, process = ?, started = ?, finished = NULL, exit_code = NULL,
-       error = NULL WHERE id = ?`,
+       error = NULL, oom_killed = 0 WHERE id = ?`,
       JSON.stringify(child.monitor),
       JSON.stringify(child.process),
       Date.now(),
@@ -175,6 +178,8 @@ export async function giveUp(context: RunContext, id: string, error: unknown): P
 interface Registration {
   /** What finds the containers that it is to join, if there are some. */
   readonly joining: typeof import("./joins.ts") | undefined;
+  /** What knows its limits, if it has some. */
+  readonly limiting: typeof import("./limiting.ts") | undefined;
   /** Whether somebody waits for its output. */
   readonly isRead: boolean;
   readonly security: Security;
@@ -184,7 +189,7 @@ function register(
   context: RunContext,
   id: string,
   image: ResolvedImage,
-  { joining, isRead, security }: Registration,
+  { joining, limiting, isRead, security }: Registration,
 ): Plan {
   const { database, paths } = context;
   return database.transaction(() => {
@@ -212,6 +217,8 @@ function register(
       monitor: monitorOf(context, record, isRead),
       mounts,
       partners,
+      limiting,
+      ...(options.cgroupParent === undefined ? {} : { ownParents: ownParents(database) }),
     });
     const undo = [...claimVolumeMounts(database, paths, id, mounts), ...plan.undo];
     database.run("UPDATE containers SET undo = ? WHERE id = ?", JSON.stringify(undo), id);

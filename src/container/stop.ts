@@ -7,7 +7,7 @@ import { killForSure } from "./end.ts";
 import { recordEvent } from "./events.ts";
 import { undoAll } from "./journal.ts";
 import { letGoOn } from "./pause.ts";
-import { type ContainerRecord, lookUpContainer, STOPPED } from "./records.ts";
+import { cgroupOf, type ContainerRecord, lookUpContainer, STOPPED } from "./records.ts";
 import {
   awaitCleaner,
   type EndContext,
@@ -167,7 +167,7 @@ async function endProcess(
   const isPatient = seconds < 0 && signal !== SIGNALS.SIGKILL;
   if (await process.ended(isPatient ? undefined : Math.max(0, seconds * 1000))) return;
   if (signal !== SIGNALS.SIGKILL) recordEvent(context.database, record.id, "kill", { signal: "9" });
-  await killForSure(record.id, process);
+  await killForSure(cgroupOf(record), process);
 }
 
 /** A paused container goes on, or it could not take the signal. */

@@ -6,7 +6,7 @@ import { cloneWalking, makePipe } from "../../ffi/process.ts";
 import { CallTable, libcCall } from "../../ffi/table.ts";
 import { Freezers, type Thaw } from "../limits/freezer.ts";
 import { pauseContainer } from "./pause.ts";
-import type { ContainerRecord } from "./records.ts";
+import { cgroupOf, type ContainerRecord } from "./records.ts";
 
 /**
  * Does work while a container stands still.
@@ -20,14 +20,16 @@ export async function whilePaused<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   const freezers = new Freezers();
-  if (!pauses || freezers.isFrozen(container.id) || !(mustPause || freezers.isThere)) return await work();
-  const thaw = freezers.thawing(container.id);
+  if (!pauses || freezers.isFrozen(cgroupOf(container)) || !(mustPause || freezers.isThere)) {
+    return await work();
+  }
+  const thaw = freezers.thawing(cgroupOf(container));
   using _guard = thaw && new ThawGuard(thaw);
   await pauseContainer(container);
   try {
     return await work();
   } finally {
-    freezers.thaw(container.id);
+    freezers.thaw(cgroupOf(container));
   }
 }
 

@@ -1,5 +1,6 @@
+import { normalize } from "@std/path";
 import { HostError } from "../errors.ts";
-import type { CgroupFolder } from "../plan/step.ts";
+import type { CgroupFolder, CgroupParent, CgroupSetting } from "../plan/step.ts";
 
 /** One mounted cgroup hierarchy (cgroups(7)). */
 interface Hierarchy {
@@ -75,7 +76,35 @@ function cpusetSettings(mountPoint: string, read: (path: string) => string): Cgr
 /** Which cgroups a container is put into, on this host. */
 export interface CgroupLayout {
   readonly version: 1 | 2;
+  /** Those above the container's that have to be made, or must hand something down, from the topmost on. */
+  readonly parents: readonly CgroupParent[];
   readonly folders: readonly CgroupFolder[];
+  /** The one of folders that decides which devices may be used; undefined when none does. */
+  readonly devices: string | undefined;
+}
+
+/** What is wanted of a container's cgroups beyond being there. */
+export interface CgroupWishes {
+  /** As --cgroup-parent has it. Absent for the topmost. */
+  readonly parent?: string;
+  /** Files to write, on cgroup v1 by controllers, else under the name `unified`. Absent for none. */
+  readonly settings?: (version: 1 | 2) => Readonly<Record<string, readonly CgroupSetting[]>>;
+  /** Those of cgroup v2 that the files belong to. */
+  readonly controllers?: readonly string[];
+}
+
+/**
+ * The place of a container's cgroup in each hierarchy. It lies right below the mount point: a folder of dhow's own above it would be made
+ * and removed with most containers, which in nine hierarchies of cgroup v1 takes a millisecond.
+ * @param parent as --cgroup-parent has it: absolute or not, it begins at the mount point
+ */
+export function cgroupName(id: string, parent = ""): string {
+  return `${normalize(`/${parent}`).replace(/\/+$/, "")}/dhow-${id}`;
+}
+
+/** The start of the id of the container that has a cgroup. */
+export function shortIdOf(cgroup: string): string {
+  return cgroup.slice(cgroup.lastIndexOf("/dhow-") + "/dhow-".length).slice(0, 12);
 }
 
 /** 2 when the unified hierarchy is the only one; a hybrid host counts as 1. */
@@ -84,13 +113,17 @@ export function cgroupVersion(mounted: readonly Hierarchy[]): 1 | 2 {
 }
 
 /**
- * A folder for the container in every hierarchy that counts. It lies right below the mount point: a folder of dhow's own
- * above it would be made and removed with most containers, which in nine hierarchies of cgroup v1 takes a millisecond.
+ * A folder for the container in every hierarchy that counts.
  * @param mountinfo the text of /proc/self/mountinfo
  * @param read reads a file of the cgroup file system
  * @throws {HostError} when no hierarchy is mounted
  */
-export function cgroupLayout(mountinfo: string, id: string, read: (path: string) => string): CgroupLayout {
+export function cgroupLayout(
+  mountinfo: string,
+  id: string,
+  read: (path: string) => string,
+  { parent = "", settings, controllers = [] }: CgroupWishes = {},
+): CgroupLayout {
   const mounted = hierarchies(mountinfo);
   if (mounted.length === 0) {
     throw new HostError({
@@ -100,11 +133,84 @@ export function cgroupLayout(mountinfo: string, id: string, read: (path: string)
     });
   }
   const version = cgroupVersion(mounted);
+  const wanted = settings?.(version) ?? {};
+  const ofCpuset = wanted["cpuset"] ?? [];
   // on a hybrid host the unified hierarchy has no controllers, and nothing of dhow's to do
-  const used = mounted.filter((hierarchy) => hierarchy.version === version && !isOnlyCpuset(hierarchy));
+  const used = mounted.filter((hierarchy) =>
+    hierarchy.version === version && (ofCpuset.length > 0 || !isOnlyCpuset(hierarchy))
+  );
+  const name = cgroupName(id, parent);
+  const above = name.split("/").slice(1, -1).map((_, index, names) =>
+    `/${names.slice(0, index + 1).join("/")}`
+  );
   const folders = used.map(({ mountPoint, options }): CgroupFolder => {
-    const settings = options.includes("cpuset") ? cpusetSettings(mountPoint, read) : [];
-    return { path: `${mountPoint}/dhow-${id}`, settings, joinFile: version === 1 ? "tasks" : "cgroup.procs" };
+    const inherited = options.includes("cpuset") ? cpusetSettings(mountPoint, read) : [];
+    const own = version === 2 ? wanted["unified"] ?? [] : options.flatMap((option) => wanted[option] ?? []);
+    return {
+      path: mountPoint + name,
+      // what is limited need not be inherited first
+      settings: [...inherited.filter(({ file }) => own.every((each) => each.file !== file)), ...own],
+      joinFile: version === 1 ? "tasks" : "cgroup.procs",
+    };
   });
-  return { version, folders };
+  const parents = version === 2
+    ? handingDown(used[0]!.mountPoint, above, controllers, read)
+    : used.flatMap(({ mountPoint, options }) =>
+      above.map((path): CgroupParent => ({
+        path: mountPoint + path,
+        settings: options.includes("cpuset") ? inheritedCpuset(mountPoint, path, read) : [],
+      }))
+    );
+  const ofDevices = version === 2 ? used[0] : used.find(({ options }) => options.includes("devices"));
+  return { version, parents, folders, devices: ofDevices && ofDevices.mountPoint + name };
+}
+
+/** What a cpuset above the container's has to be given: nothing, if it is there and has it. */
+function inheritedCpuset(
+  mountPoint: string,
+  path: string,
+  read: (path: string) => string,
+): readonly CgroupSetting[] {
+  return cpusetSettings(mountPoint, read).filter(({ file }) => {
+    const own = readOr(read, `${mountPoint}${path}/${file}`);
+    return own === undefined || own.trim() === "";
+  });
+}
+
+/** @returns undefined when there is no such file */
+function readOr(read: (path: string) => string, path: string): string | undefined {
+  try {
+    return read(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * On cgroup v2 a controller is there in a cgroup only if the one above hands it down, from the topmost on ("Top-down Constraint",
+ * cgroup-v2.rst). What is handed down already is left alone.
+ */
+function handingDown(
+  mountPoint: string,
+  above: readonly string[],
+  controllers: readonly string[],
+  read: (path: string) => string,
+): CgroupParent[] {
+  if (controllers.length === 0 && above.length === 0) return [];
+  const active =
+    readOr(read, `${mountPoint}/cgroup.subtree_control`)?.trim().split(" ").filter((name) => name !== "") ??
+      [];
+  const handed = (names: readonly string[]): CgroupSetting[] =>
+    names.length === 0
+      ? []
+      : [{ file: "cgroup.subtree_control", value: names.map((name) => `+${name}`).join(" ") }];
+  const missing = controllers.filter((name) => !active.includes(name));
+  return [
+    ...(missing.length === 0 ? [] : [{ path: mountPoint, settings: handed(missing) }]),
+    ...above.map((path) => ({
+      path: mountPoint + path,
+      settings: handed([...active, ...missing]),
+    })),
+  ];
 }

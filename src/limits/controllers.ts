@@ -12,12 +12,15 @@ export class ControllerFolders {
   readonly #mounted = hierarchies(Deno.readTextFileSync("/proc/self/mountinfo"));
   readonly #version = cgroupVersion(this.#mounted);
 
-  /** @returns undefined when this host does not have the controller */
-  find(controller: string, id: string): ControllerFolder | undefined {
+  /**
+   * @param cgroup a container's, as cgroupName gives it
+   * @returns undefined when this host does not have the controller
+   */
+  find(controller: string, cgroup: string): ControllerFolder | undefined {
     const version = this.#version;
     const found = this.#mounted.find((hierarchy) =>
       hierarchy.version === version && (version === 2 || hierarchy.options.includes(controller))
     );
-    return found && { version, path: `${found.mountPoint}/dhow-${id}` };
+    return found && { version, path: found.mountPoint + cgroup };
   }
 }

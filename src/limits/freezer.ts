@@ -6,6 +6,7 @@ import { describeErrno, errnoOf } from "../../ffi/errno.ts";
 import { readSmallFiles } from "../../ffi/files.ts";
 import { HostError } from "../errors.ts";
 import { readIfThere } from "../state/read.ts";
+import { shortIdOf } from "./cgroup.ts";
 import { type ControllerFolder, ControllerFolders } from "./controllers.ts";
 
 /** A process may have to be woken first, from a page fault over a network, say. */
@@ -23,7 +24,7 @@ export interface Thaw {
   readonly word: string;
 }
 
-/** The freezers of this host's containers. */
+/** The freezers of this host's containers, which are meant by their cgroups, as cgroupName gives them. */
 export class Freezers {
   readonly #folders = new ControllerFolders();
 
@@ -33,66 +34,66 @@ export class Freezers {
   }
 
   /** Whether a container stands still, or is about to. */
-  isFrozen(id: string): boolean {
-    const folder = this.folder(id);
+  isFrozen(cgroup: string): boolean {
+    const folder = this.folder(cgroup);
     return folder !== undefined && isFolderFrozen(folder);
   }
 
-  /** The same for many containers, which are looked at together. @returns the ids of those that do */
-  frozenAmong(ids: readonly string[]): Set<string> {
-    const folders = ids.map((id) => this.folder(id)).filter((folder) => folder !== undefined);
+  /** The same for many containers, which are looked at together. @returns the cgroups of those that do */
+  frozenAmong(cgroups: readonly string[]): Set<string> {
+    const folders = cgroups.map((cgroup) => this.folder(cgroup)).filter((folder) => folder !== undefined);
     const states = readSmallFiles(
       folders.map(({ version, path }) => `${path}/${FILES[version].control}`),
       64,
     );
     // a host has a freezer for all of them, or for none
-    return new Set(ids.filter((_, index) => isFrozenState(states[index], folders[index]?.version ?? 1)));
+    return new Set(cgroups.filter((_, index) => isFrozenState(states[index], folders[index]?.version ?? 1)));
   }
 
   /**
    * Lets a container stand still, and waits until it does.
    * @throws {HostError} when the kernel has no freezer, or a process cannot be stopped; then all of them go on
    */
-  async freeze(id: string): Promise<void> {
-    const folder = this.folder(id);
+  async freeze(cgroup: string): Promise<void> {
+    const folder = this.folder(cgroup);
     if (folder === undefined) {
       throw new HostError({
-        what: `cannot pause container ${id.slice(0, 12)}`,
+        what: `cannot pause container ${shortIdOf(cgroup)}`,
         why: "no cgroup hierarchy of this host has a freezer",
         hint: "mount it with: mount -t cgroup -o freezer freezer /sys/fs/cgroup/freezer",
       });
     }
     const { control, freeze } = FILES[folder.version];
-    writeState(`${folder.path}/${control}`, freeze, `cannot pause container ${id.slice(0, 12)}`);
+    writeState(`${folder.path}/${control}`, freeze, `cannot pause container ${shortIdOf(cgroup)}`);
     const deadline = performance.now() + FROZEN_WITHIN_MS;
     // cgroup v1 has no event for it, and looks at the processes again when it is asked
     while (!standsStill(folder)) {
       if (performance.now() > deadline) {
-        this.thaw(id);
+        this.thaw(cgroup);
         const why = "a process of it could not be stopped";
-        throw new HostError({ what: `cannot pause container ${id.slice(0, 12)}`, why });
+        throw new HostError({ what: `cannot pause container ${shortIdOf(cgroup)}`, why });
       }
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
   }
 
   /** Lets a container go on; one that goes on, or has ended, is left alone. */
-  thaw(id: string): void {
-    const folder = this.folder(id);
-    if (folder !== undefined) thawFolder(folder, `cannot let container ${id.slice(0, 12)} go on`);
+  thaw(cgroup: string): void {
+    const folder = this.folder(cgroup);
+    if (folder !== undefined) thawFolder(folder, `cannot let container ${shortIdOf(cgroup)} go on`);
   }
 
   /** How to let a container go on; undefined when this host has no freezer. */
-  thawing(id: string): Thaw | undefined {
-    const folder = this.folder(id);
+  thawing(cgroup: string): Thaw | undefined {
+    const folder = this.folder(cgroup);
     if (folder === undefined) return undefined;
     const { control, thaw } = FILES[folder.version];
     return { path: `${folder.path}/${control}`, word: thaw };
   }
 
   /** The cgroup of a container that can be frozen; undefined when this host has no freezer. */
-  folder(id: string): ControllerFolder | undefined {
-    return this.#folders.find("freezer", id);
+  folder(cgroup: string): ControllerFolder | undefined {
+    return this.#folders.find("freezer", cgroup);
   }
 }
 

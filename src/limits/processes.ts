@@ -5,21 +5,24 @@ import { ControllerFolders } from "./controllers.ts";
 const ANY = ["pids", "memory", "freezer", "cpuacct", "devices", "blkio"];
 
 /** A cgroup of a container's that has all of its processes, itself or below it. */
-function folderOf(id: string): string | undefined {
+function folderOf(cgroup: string): string | undefined {
   const folders = new ControllerFolders();
-  return ANY.map((name) => folders.find(name, id)).find((found) => found !== undefined)?.path;
+  return ANY.map((name) => folders.find(name, cgroup)).find((found) => found !== undefined)?.path;
 }
 
-/** The pids of a container's processes, also of those in cgroups that it has made itself. */
-export function processesOf(id: string): number[] {
-  const folder = folderOf(id);
+/**
+ * The pids of a container's processes, also of those in cgroups that it has made itself.
+ * @param cgroup its own, as cgroupName gives it
+ */
+export function processesOf(cgroup: string): number[] {
+  const folder = folderOf(cgroup);
   const pids = new Set<number>();
   if (folder !== undefined) eachCgroup(folder, (path) => pidsIn(path).forEach((pid) => pids.add(pid)));
   return [...pids].sort((a, b) => a - b);
 }
 
 /** Kills all processes of a container. */
-export function killProcessesOf(id: string): void {
-  const folder = folderOf(id);
+export function killProcessesOf(cgroup: string): void {
+  const folder = folderOf(cgroup);
   if (folder !== undefined) killAllIn(folder);
 }

@@ -25,13 +25,16 @@ export class UsageReader {
   readonly #folders = new ControllerFolders();
   readonly #machine = 1024 * Number(/^MemTotal:\s+(\d+)/m.exec(readIfThere("/proc/meminfo") ?? "")?.[1] ?? 0);
 
-  /** @param pid its first process, for its network; undefined when it shares the host's */
-  read(id: string, pid: number | undefined): Usage {
+  /**
+   * @param cgroup a container's, as cgroupName gives it
+   * @param pid its first process, for its network; undefined when it shares the host's
+   */
+  read(cgroup: string, pid: number | undefined): Usage {
     const file = (controller: string, name: string) => {
-      const folder = this.#folders.find(controller, id);
+      const folder = this.#folders.find(controller, cgroup);
       return folder === undefined ? "" : readIfThere(`${folder.path}/${name}`) ?? "";
     };
-    const isV2 = this.#folders.find("memory", id)?.version === 2;
+    const isV2 = this.#folders.find("memory", cgroup)?.version === 2;
     const counted = isV2 ? unified(file) : legacy(file);
     const memoryLimit = Math.min(counted.memoryLimit || Infinity, this.#machine);
     const network = pid === undefined ? NO_NETWORK : traffic(readIfThere(`/proc/${pid}/net/dev`) ?? "");

@@ -4,6 +4,7 @@ import { type ExitStatus, waitForExit } from "../../ffi/process.ts";
 import { libcCall, tryLibcCall } from "../../ffi/table.ts";
 import type { DhowError } from "../errors.ts";
 import { identify, type ProcessIdentity } from "../state/process_identity.ts";
+import { writeSetting } from "./cgroup_setting.ts";
 import { type ChildProgram, compileChild } from "./child.ts";
 import { explainChildFailure } from "./failure.ts";
 import { childStopsAfter } from "./fault.ts";
@@ -14,7 +15,7 @@ import { LoopDevices } from "./loop.ts";
 import type { Monitor } from "./monitored.ts";
 import { runIp } from "./program.ts";
 import { openPartners, spawnChild } from "./spawn_child.ts";
-import { CHILD, type HostStep, type NetworkSetup, type Undo } from "./step.ts";
+import { CHILD, type DeviceFilter, type HostStep, type NetworkSetup, type Undo } from "./step.ts";
 
 /** What the executor needs from the parts of dhow above it. */
 export interface Surroundings {
@@ -71,6 +72,8 @@ export class Execution {
         Deno.writeTextFileSync(`/proc/${pid}/gid_map`, map(step.gids));
         return this.#handshake?.letGo();
       }
+      case "filter-devices":
+        return await this.#filterDevices(step);
       case "make-network":
         return await this.around.makeNetwork(step.setup);
       case "ip": {
@@ -82,6 +85,7 @@ export class Execution {
         if (step.reports) {
           await this.#awaitChild();
           this.#takeTerminal();
+          if (step.restricts !== undefined) await this.#restrict(step.restricts);
         } else {
           // signals that came meanwhile are heard of now, not when the program is there to be given them
           await new Promise((resolve) => setTimeout(resolve));
@@ -119,6 +123,17 @@ export class Execution {
       // it may have failed, and be gone, already
       throw child.failure === undefined ? error : explainChildFailure(child, await ended);
     }
+  }
+
+  /** Keeps a child from devices that it has needed itself. */
+  async #restrict(how: NonNullable<Extract<HostStep, { do: "release-child" }>["restricts"]>): Promise<void> {
+    if ("do" in how) return await this.#filterDevices(how);
+    for (const setting of how.settings) writeSetting(how.path, setting);
+  }
+
+  async #filterDevices({ path, rules }: DeviceFilter): Promise<void> {
+    const { filterDevices } = await import("./device_filter.ts");
+    filterDevices(path, rules);
   }
 
   #started() {

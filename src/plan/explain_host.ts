@@ -1,6 +1,7 @@
 /** Steps on the host, and their undo, as the commands of a script of explain.ts. */
 import { commandLine, document, indent, quote } from "./shell.ts";
-import { CHILD, type HostStep, type Plan, type Undo } from "./step.ts";
+import type { DeviceRule } from "./oci.ts";
+import { type CgroupSetting, CHILD, type HostStep, type Plan, type Undo } from "./step.ts";
 
 /** A file in the script's own folder. */
 export function script(name: string, lines: readonly string[]): string[] {
@@ -17,10 +18,21 @@ export function hostCommands(step: HostStep): string[] {
     case "write-file":
       return document(`cat >${quote(step.path)}`, step.text.replace(/\n$/, "").split("\n"));
     case "make-cgroups":
-      return step.folders.flatMap(({ path, settings }) => [
-        commandLine("mkdir", path),
-        ...settings.map(({ file, value }) => `echo ${quote(value)} >${quote(`${path}/${file}`)}`),
-      ]);
+      return [
+        ...(step.parents ?? []).flatMap(({ path, settings }) => [
+          commandLine("mkdir", "-p", path),
+          ...settings.map((setting) => settingCommand(path, setting)),
+        ]),
+        ...step.folders.flatMap(({ path, settings }) => [
+          commandLine("mkdir", path),
+          ...settings.map((setting) => settingCommand(path, setting)),
+        ]),
+      ];
+    case "filter-devices":
+      return [
+        "# (dhow allows it here, by a small eBPF program, no more than what follows; a shell has no tool for that)",
+        ...step.rules.map((rule) => `#   ${describeRule(rule)}`),
+      ];
     case "start-child":
       return [];
     case "map-ids": {
@@ -87,6 +99,26 @@ export function finish(plan: Plan): string[] {
   ];
 }
 
+/** The command that writes a file of a cgroup. */
+function settingCommand(path: string, { file, value, orElse, mayLack }: CgroupSetting): string {
+  const write = (setting: { file: string; value: string }) =>
+    `echo ${quote(setting.value)} >${quote(`${path}/${setting.file}`)}`;
+  const ifThere = (setting: { file: string; value: string }) =>
+    `[ ! -e ${quote(`${path}/${setting.file}`)} ] || ${write(setting)}`;
+  if (orElse !== undefined) {
+    return `if [ -e ${quote(`${path}/${file}`)} ]; then ${write({ file, value })}; else ${
+      mayLack === undefined ? write(orElse) : ifThere(orElse)
+    }; fi`;
+  }
+  return mayLack === undefined ? write({ file, value }) : ifThere({ file, value });
+}
+
+function describeRule({ allow, type, major, minor, access }: DeviceRule): string {
+  return `${allow ? "allow" : "deny"} ${
+    type === "a" ? "all" : `${type} ${major ?? "*"}:${minor ?? "*"} ${access}`
+  }`;
+}
+
 /** The reverse of rules in iptables-restore's form. */
 function removal(rules: string): string[] {
   return rules.trimEnd().split("\n").flatMap((line) => {
@@ -100,6 +132,7 @@ function removal(rules: string): string[] {
 function undoCommands(undo: Undo): string[] {
   switch (undo.undo) {
     case "remove-cgroups":
+    case "remove-empty-cgroups":
       return undo.folders.map((path) => `rmdir ${quote(path)} 2>/dev/null || true`);
     case "release-volumes": // a script has none
     case "delete-link": // goes with the container's network namespace

@@ -61,6 +61,11 @@ export function explainHostFailure(step: HostStep, error: unknown): unknown {
       );
     case "attach-loops":
       return explained("cannot make loop devices of the image's index and layers", "try --storage unpacked");
+    case "filter-devices":
+      return explained(
+        "cannot keep the container from the host's devices",
+        "on cgroup v2 the kernel needs CONFIG_CGROUP_BPF, and dhow the right to load such a program",
+      );
     case "map-ids":
       return explained("cannot map the user namespace's ids");
     default:

@@ -1,10 +1,11 @@
 import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_TRUNC, O_WRONLY } from "../../ffi/constants.ts";
 import { Arena } from "../../ffi/arena.ts";
-import { EEXIST } from "../../ffi/errno.ts";
+import { EBADF, EEXIST, ENOENT } from "../../ffi/errno.ts";
 import { ENTRY_SIZE } from "../../ffi/machine_code.ts";
-import { CallTable } from "../../ffi/table.ts";
+import { type Call, CallTable } from "../../ffi/table.ts";
+import { explainSettingFailure, writeInstead } from "./cgroup_setting.ts";
 import { explainHostFailure } from "./failure.ts";
-import type { HostStep } from "./step.ts";
+import type { CgroupSetting, HostStep } from "./step.ts";
 
 /** A step that only makes folders and files. */
 export type FileStep = Extract<HostStep, { do: "make-directory" | "write-file" | "make-cgroups" }>;
@@ -21,8 +22,25 @@ function callsFor(step: FileStep): number {
     case "write-file":
       return 3;
     case "make-cgroups":
-      return step.folders.reduce((sum, { settings }) => sum + 1 + 3 * settings.length, 0);
+      return [...step.parents ?? [], ...step.folders].reduce(
+        (sum, { settings }) => sum + 1 + 3 * settings.length,
+        0,
+      );
   }
+}
+
+/** What a call is made for. */
+interface Purpose {
+  readonly step: FileStep;
+  readonly cgroup?: string;
+  readonly setting?: CgroupSetting;
+}
+
+/** A setting whose file may be missing, and the call that opens it. */
+interface Tried {
+  readonly cgroup: string;
+  readonly setting: CgroupSetting;
+  readonly opened: Call;
 }
 
 /**
@@ -35,47 +53,112 @@ export function makeFiles(steps: readonly FileStep[]): void {
   const size = (step: FileStep) => callsFor(step) * (ENTRY_SIZE + 4 * JSON.stringify(step).length);
   const arena = new Arena(steps.reduce((sum, step) => sum + size(step), 2 * ENTRY_SIZE));
   try {
-    const table = new CallTable(arena, capacity);
-    const owners = steps.flatMap((step) => {
-      const before = table.length;
+    const calls = new FileCalls(new CallTable(arena, capacity));
+    for (const step of steps) {
       try {
-        addCalls(table, step);
+        calls.add(step);
       } catch (error) {
         throw explainHostFailure(step, error);
       }
-      return Array<FileStep>(table.length - before).fill(step);
-    });
-    try {
-      table.run();
-    } catch (error) {
-      throw explainHostFailure(owners[table.failure?.index ?? 0]!, error);
     }
+    calls.run();
   } finally {
     arena.release();
   }
 }
 
-function addCalls(table: CallTable, step: FileStep): void {
-  const makeFolder = (path: string, mode: number) =>
-    table.call("mkdirat", [AT_FDCWD, path, mode], { tolerate: [EEXIST] });
-  const writeFile = (path: string, text: string, flags: number, mode: number) => {
+/** The calls of some steps, and what each is made for. */
+class FileCalls {
+  readonly #purposes: Purpose[] = [];
+  readonly #tried: Tried[] = [];
+
+  constructor(readonly table: CallTable) {}
+
+  run(): void {
+    try {
+      this.table.run();
+    } catch (error) {
+      const { step, cgroup, setting } = this.#purposes[this.table.failure?.index ?? 0]!;
+      if (cgroup === undefined || setting === undefined) throw explainHostFailure(step, error);
+      throw explainSettingFailure(cgroup, setting, error);
+    }
+    for (const { cgroup, setting, opened } of this.#tried) {
+      if (opened.errno === ENOENT) writeInstead(cgroup, setting);
+    }
+  }
+
+  add(step: FileStep): void {
+    switch (step.do) {
+      case "make-directory": {
+        const names = step.path.split("/").slice(1);
+        names.forEach((_, index) => this.#makeFolder(`/${names.slice(0, index + 1).join("/")}`, step.mode));
+        break;
+      }
+      case "write-file": {
+        const file = this.#open(step.path, O_CREAT | O_TRUNC, step.mode);
+        this.#write(file, step.text);
+        this.table.call("close", [file]);
+        break;
+      }
+      case "make-cgroups":
+        for (const { path, settings } of [...step.parents ?? [], ...step.folders]) {
+          this.#makeFolder(path, 0o755);
+          this.#mark({ step });
+          settings.forEach((setting, index) => {
+            this.#addSetting(path, setting, settings[index - 1], settings[index + 1]);
+            this.#mark({ step, cgroup: path, setting });
+          });
+        }
+    }
+    this.#mark({ step });
+  }
+
+  /** Says what the calls are for that were added since the last time. */
+  #mark(purpose: Purpose): void {
+    while (this.#purposes.length < this.table.length) this.#purposes.push(purpose);
+  }
+
+  #makeFolder(path: string, mode: number): void {
+    this.table.call("mkdirat", [AT_FDCWD, path, mode], { tolerate: [EEXIST] });
+  }
+
+  #open(path: string, flags: number, mode: number, tolerate: readonly number[] = []): Call {
+    return this.table.call("openat", [AT_FDCWD, path, O_WRONLY | O_CLOEXEC | flags, mode], { tolerate });
+  }
+
+  #write(file: Call, text: string, tolerate: readonly number[] = []): void {
     const length = new TextEncoder().encode(text).length;
-    const file = table.call("openat", [AT_FDCWD, path, O_WRONLY | O_CLOEXEC | flags, mode]);
-    table.call("write", [file, text, length], { least: length });
-    table.call("close", [file]);
-  };
-  switch (step.do) {
-    case "make-directory": {
-      const names = step.path.split("/").slice(1);
-      names.forEach((_, index) => makeFolder(`/${names.slice(0, index + 1).join("/")}`, step.mode));
+    this.table.call("write", [file, text, length], { least: length, tolerate });
+  }
+
+  /** The file of the setting before, while it is the same. */
+  #file: Call | undefined;
+
+  /** Several lines for one file, as a list of devices has them, take one descriptor. */
+  #addSetting(
+    cgroup: string,
+    setting: CgroupSetting,
+    before: CgroupSetting | undefined,
+    after: CgroupSetting | undefined,
+  ): void {
+    const { file, value, orElse, mayLack } = setting;
+    if (orElse !== undefined || mayLack !== undefined) {
+      const opened = this.#open(`${cgroup}/${file}`, 0, 0, MISSING);
+      this.#write(opened, value, NOT_OPEN);
+      this.table.call("close", [opened], { tolerate: NOT_OPEN });
+      this.#tried.push({ cgroup, setting, opened });
       return;
     }
-    case "write-file":
-      return writeFile(step.path, step.text, O_CREAT | O_TRUNC, step.mode);
-    case "make-cgroups":
-      for (const { path, settings } of step.folders) {
-        makeFolder(path, 0o755);
-        for (const { file, value } of settings) writeFile(`${path}/${file}`, value, 0, 0);
-      }
+    if (!isSameFile(setting, before)) this.#file = this.#open(`${cgroup}/${file}`, 0, 0);
+    this.#write(this.#file!, value);
+    if (!isSameFile(setting, after)) this.table.call("close", [this.#file!]);
   }
+}
+
+const MISSING = [ENOENT];
+/** What comes of a descriptor that was to be that of a missing file. */
+const NOT_OPEN = [EBADF];
+
+function isSameFile({ file }: CgroupSetting, other: CgroupSetting | undefined): boolean {
+  return other?.file === file && other.orElse === undefined && other.mayLack === undefined;
 }

@@ -4,6 +4,7 @@
  */
 import type { Rlimit } from "./rlimits.ts";
 import type { ProcessIdentity } from "../state/process_identity.ts";
+import type { DeviceRule } from "./oci.ts";
 
 /** A range of user or group ids of a user namespace (user_namespaces(7)), worded as in the OCI runtime specification. */
 export interface IdMapping {
@@ -14,11 +15,27 @@ export interface IdMapping {
 
 export type NamespaceKind = "mount" | "uts" | "ipc" | "pid" | "network" | "user";
 
+/** A file of a cgroup, and what is written to it. */
+export interface CgroupSetting {
+  readonly file: string;
+  readonly value: string;
+  /** What is written where the kernel does not have the file. */
+  readonly orElse?: { readonly file: string; readonly value: string };
+  /** Whether it is no error if the kernel has neither; and what is to be said then. Absent for an error. */
+  readonly mayLack?: true | string;
+}
+
+/** A cgroup that is made before the container's, if it is not there: one above it. */
+export interface CgroupParent {
+  readonly path: string;
+  readonly settings: readonly CgroupSetting[];
+}
+
 /** A container's folder in one cgroup hierarchy. */
 export interface CgroupFolder {
   readonly path: string;
-  /** Files in it that must have a value before a process can join (cpuset of cgroup v1). */
-  readonly settings: readonly { readonly file: string; readonly value: string }[];
+  /** Its limits, and files that must have a value before a process can join (cpuset of cgroup v1), in the order of writing. */
+  readonly settings: readonly CgroupSetting[];
   /**
    * The file that a process writes 0 to in order to join. `tasks` where there is one (cgroup v1): it moves one thread,
    * for which the kernel need not stop the forks of all others as it does for `cgroup.procs`, several milliseconds.
@@ -87,7 +104,13 @@ export type HostStep =
   & (
     | { readonly do: "make-directory"; readonly path: string; readonly mode: number }
     | { readonly do: "write-file"; readonly path: string; readonly text: string; readonly mode: number }
-    | { readonly do: "make-cgroups"; readonly folders: readonly CgroupFolder[] }
+    | {
+      readonly do: "make-cgroups";
+      /** From the topmost on. Absent for none. */
+      readonly parents?: readonly CgroupParent[];
+      readonly folders: readonly CgroupFolder[];
+    }
+    | DeviceFilter
     /** Files that the child's mount-index then finds as block devices. */
     | { readonly do: "attach-loops"; readonly files: readonly string[] }
     | {
@@ -102,8 +125,15 @@ export type HostStep =
     | { readonly do: "map-ids"; readonly uids: readonly IdMapping[]; readonly gids: readonly IdMapping[] }
     | { readonly do: "make-network"; readonly setup: NetworkSetup }
     | { readonly do: "ip"; readonly namespace: "host" | "container"; readonly commands: readonly string[] }
-    /** `reports`: as in await-release */
-    | { readonly do: "release-child"; readonly reports: boolean }
+    | {
+      readonly do: "release-child";
+      /** As in await-release. */
+      readonly reports: boolean;
+      /** What those in its cgroup of devices may use from then on; it reports before. Absent if that was settled before its start. */
+      readonly restricts?:
+        | { readonly path: string; readonly settings: readonly CgroupSetting[] }
+        | DeviceFilter;
+    }
   );
 
 /** A program for seccomp(2): struct sock_filter after struct sock_filter, in base64; and SECCOMP_FILTER_FLAG_... */
@@ -127,6 +157,13 @@ export type ConfiningStep =
     | { readonly op: "forbid-new-privileges" }
     | { readonly op: "load-filter"; readonly filter: SeccompFilter }
   );
+
+/** Those in a cgroup of cgroup v2 can use no other devices from now on. */
+export interface DeviceFilter {
+  readonly do: "filter-devices";
+  readonly path: string;
+  readonly rules: readonly DeviceRule[];
+}
 
 /** Attributes of a mount (mount_setattr(2)). */
 export type MountAttribute = "ro" | "nosuid" | "nodev" | "noexec";
@@ -264,6 +301,8 @@ export type ChildStep =
 export type Undo =
   | { readonly undo: "remove-tree"; readonly path: string }
   | { readonly undo: "remove-cgroups"; readonly folders: readonly string[] }
+  /** The innermost first; those that have others in them stay. */
+  | { readonly undo: "remove-empty-cgroups"; readonly folders: readonly string[] }
   | { readonly undo: "delete-link"; readonly link: string }
   /** What is mounted on these folders of volumes goes with the last container that has it. */
   | { readonly undo: "release-volumes"; readonly folders: readonly string[] }

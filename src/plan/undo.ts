@@ -35,6 +35,11 @@ export async function carryOut(
       return removeTree(undo.path);
     case "remove-cgroups":
       return await removeCgroups(undo.folders);
+    case "remove-empty-cgroups":
+      for (const path of undo.folders) {
+        tryLibcCall([ENOENT, EBUSY, EROFS], "unlinkat", AT_FDCWD, path, AT_REMOVEDIR);
+      }
+      return;
     case "delete-link":
       if (!quick) await deleteLink(undo.link);
       return;

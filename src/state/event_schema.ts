@@ -165,3 +165,10 @@ export const EVENT_SCHEMA = `
   )
 }
 `;
+
+/** Comes with the column that it looks at. */
+export const OOM_EVENT = trigger(
+  "container_out_of_memory",
+  "AFTER UPDATE OF oom_killed ON containers WHEN NEW.oom_killed = 1 AND OLD.oom_killed = 0 AND NEW.config IS NOT NULL",
+  container("oom", "NEW"),
+);

@@ -1,4 +1,4 @@
-import { EVENT_SCHEMA } from "./event_schema.ts";
+import { EVENT_SCHEMA, OOM_EVENT } from "./event_schema.ts";
 
 /** The schema that this dhow writes, as PRAGMA user_version. Each entry brings a database from one version to the next. */
 export const MIGRATIONS: readonly string[] = [
@@ -151,5 +151,9 @@ export const MIGRATIONS: readonly string[] = [
   `,
   `
   CREATE TABLE reserve (bytes BLOB NOT NULL) STRICT; -- empty: see src/state/reserve.ts
+  `,
+  `
+  ALTER TABLE containers ADD COLUMN oom_killed INTEGER NOT NULL DEFAULT 0; -- 1: something of its last run was, for lack of memory
+  ${OOM_EVENT}
   `,
 ];

@@ -77,6 +77,11 @@ systemTest("dhow killed after any step of a run with --userns: the next command 
   assert(crashes >= 10, `only ${crashes} steps`);
 });
 
+systemTest("dhow killed after any step of a run with limits: the next command undoes it", async (host) => {
+  const limits = ["-m", "64m", "--cpuset-cpus", "0", "--cgroup-parent", "/outer/inner"];
+  await crashEverywhere(host, "kill-after", ["--network", "none", ...limits]);
+});
+
 systemTest(
   "dhow killed after any call of the container's first process: the next command undoes it",
   async (host) => {

@@ -35,6 +35,14 @@ systemTest("the explained script runs the same program in the same root", async 
   await explainIsTrue(host, [...NO_NETWORK, await busyboxArchive(), "sh", "-c", script]);
 });
 
+systemTest("the explained script limits the container, and keeps it from devices", async (host) => {
+  const limits = ["-m", "64m", "--pids-limit", "20", "--cpuset-cpus", "0"];
+  const script =
+    "grep Cpus_allowed_list /proc/self/status; mknod /tmp/kmsg c 1 11; (: </tmp/kmsg) 2>&1 | grep -o 'not permitted'";
+  const args = [...NO_NETWORK, ...limits, await busyboxArchive(), "sh", "-c", script];
+  assertEquals(await explainIsTrue(host, args), "Cpus_allowed_list:\t0\nnot permitted\n");
+});
+
 systemTest("the explained script makes the same network", async (host) => {
   const flags = ["--hostname", "explained", "--ip", "100.100.1.9"];
   const script =

@@ -5,6 +5,7 @@ import type { ContainerRecord } from "../../container/records.ts";
 import type { Rlimit } from "../../plan/rlimits.ts";
 import { formatTime } from "../format/time.ts";
 import { type Field, GoMap, List, Nil, Struct, Text, type Value } from "../template/value.ts";
+import { describeLimits } from "./limit_details.ts";
 import { describeMounts, describeRequests } from "./mount_details.ts";
 import { healthStatus } from "./rows.ts";
 import type { ContainerSize } from "./sizes.ts";
@@ -86,7 +87,7 @@ function plain(type: string, values: Readonly<Record<string, Value>>): Struct {
 }
 
 function describeState({ record, isRunning, isPaused, health }: ShownContainer): Struct {
-  const { status, process, exitCode, error, started, finished } = record;
+  const { status, process, exitCode, error, oomKilled, started, finished } = record;
   const word = isPaused ? "paused" : isRunning ? "running" : status === "foreground" ? "exited" : status;
   const nil = new Nil("*types.Health");
   const state = {
@@ -94,7 +95,7 @@ function describeState({ record, isRunning, isPaused, health }: ShownContainer):
     Running: isRunning,
     Paused: isPaused,
     Restarting: status === "restarting",
-    OOMKilled: false,
+    OOMKilled: oomKilled && !isRunning,
     Dead: false,
     Pid: isRunning ? process?.pid ?? 0 : 0,
     ExitCode: isRunning ? 0 : exitCode ?? 0,
@@ -137,29 +138,6 @@ const hasLog = ({ status, config }: ContainerRecord) =>
   status !== "foreground" && config.options.log.driver !== "none";
 
 const texts = (values: readonly string[]) => new List(values, "[]string", values.length === 0);
-/** What docker says of limits where there are none. */
-const NO_LIMITS: Readonly<Record<string, Value>> = {
-  CgroupParent: "",
-  BlkioWeight: 0,
-  BlkioWeightDevice: new List([], "[]*blkiodev.WeightDevice"),
-  BlkioDeviceReadBps: new List([], "[]*blkiodev.ThrottleDevice", true),
-  BlkioDeviceWriteBps: new List([], "[]*blkiodev.ThrottleDevice", true),
-  BlkioDeviceReadIOps: new List([], "[]*blkiodev.ThrottleDevice", true),
-  BlkioDeviceWriteIOps: new List([], "[]*blkiodev.ThrottleDevice", true),
-  CpuPeriod: 0,
-  CpuQuota: 0,
-  CpuRealtimePeriod: 0,
-  CpuRealtimeRuntime: 0,
-  CpusetCpus: "",
-  CpusetMems: "",
-  Devices: new List([], "[]container.DeviceMapping"),
-  DeviceCgroupRules: NO_TEXTS,
-  DeviceRequests: new List([], "[]container.DeviceRequest", true),
-  MemoryReservation: 0,
-  MemorySwap: 0,
-  MemorySwappiness: new Nil("*int64"),
-  OomKillDisable: false,
-};
 
 const rlimits = (limits: readonly Rlimit[]) =>
   new List(
@@ -221,11 +199,7 @@ function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
     ShmSize: options.sharedMemorySize ?? 64 << 20,
     Runtime: "dhow",
     Init: options.init,
-    CpuShares: 0,
-    Memory: 0,
-    NanoCpus: 0,
-    PidsLimit: new Nil("*int64"),
-    ...NO_LIMITS,
+    ...describeLimits(options),
     Ulimits: rlimits(options.rlimits ?? []),
     ...(options.sysctls === undefined
       ? {}

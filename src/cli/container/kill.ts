@@ -2,7 +2,7 @@ import { SIGNALS } from "../../../ffi/constants.ts";
 import { killForSure } from "../../container/end.ts";
 import { recordEvent } from "../../container/events.ts";
 import { letGoOn } from "../../container/pause.ts";
-import { STOPPED } from "../../container/records.ts";
+import { cgroupOf, STOPPED } from "../../container/records.ts";
 import { awaitRunsEnd, markStopped, stopContainer } from "../../container/stop.ts";
 import { DhowError, UsageError } from "../../errors.ts";
 import { stepDone } from "../../plan/fault.ts";
@@ -48,7 +48,7 @@ export const command: Command = {
       recordEvent(session.database, id, "kill", { signal: String(signal) });
       stepDone();
       if (signal === SIGNALS.SIGKILL) {
-        await killForSure(id, handle);
+        await killForSure(cgroupOf(container), handle);
         stepDone();
         await awaitRunsEnd(session, container);
         return;

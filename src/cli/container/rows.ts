@@ -2,7 +2,7 @@
 import type { ContainerMount } from "../../container/mounts.ts";
 import type { HealthStatus } from "../../container/health.ts";
 import { joinedContainer } from "../../container/options.ts";
-import type { ContainerRecord } from "../../container/records.ts";
+import { cgroupOf, type ContainerRecord } from "../../container/records.ts";
 import { Freezers } from "../../limits/freezer.ts";
 import { formatTime } from "../format/time.ts";
 import type { Listing, Row } from "../format/listing.ts";
@@ -66,8 +66,8 @@ export function isUp(container: Pick<ContainerRecord, "status">): boolean {
 export function pausedOnes(containers: readonly ContainerRecord[]): (container: ContainerRecord) => boolean {
   let paused: ReadonlySet<string> | undefined;
   const find = () =>
-    new Freezers().frozenAmong(containers.filter(({ owner }) => owner !== null).map(({ id }) => id));
-  return ({ id }) => (paused ??= find()).has(id);
+    new Freezers().frozenAmong(containers.filter(({ owner }) => owner !== null).map(cgroupOf));
+  return (container) => (paused ??= find()).has(cgroupOf(container));
 }
 
 /** `Up 3 minutes (healthy)`, `Exited (0) 2 hours ago`. */

@@ -1,5 +1,6 @@
 import {
   allContainers,
+  cgroupOf,
   type ContainerRecord,
   findContainer,
   isRunning,
@@ -70,6 +71,6 @@ function chosen(database: Database, names: readonly string[], all: boolean): Cho
 function look(reader: UsageReader, { record, container }: Chosen): [id: string, measured: Measured] {
   const { id, name, process, config } = record;
   const pid = config.options.network === "host" ? undefined : process?.pid;
-  const now: Usage | undefined = isRunning(record) ? reader.read(id, pid) : undefined;
+  const now: Usage | undefined = isRunning(record) ? reader.read(cgroupOf(record), pid) : undefined;
   return [id, { id, name, container, before: undefined, now }];
 }

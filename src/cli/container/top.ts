@@ -1,6 +1,6 @@
 import { recordEvent } from "../../container/events.ts";
 import { listProcesses } from "../../container/process_list.ts";
-import { findContainer, isRunning } from "../../container/records.ts";
+import { cgroupOf, findContainer, isRunning } from "../../container/records.ts";
 import { DhowError } from "../../errors.ts";
 import { processesOf } from "../../limits/processes.ts";
 import type { Command } from "../command.ts";
@@ -26,7 +26,7 @@ export const command: Command = {
       throw new DhowError({ what: "cannot list processes", why: `Container ${container.id} is not running` });
     }
     recordEvent(database, container.id, "top");
-    const { titles, rows } = await listProcesses(processesOf(container.id), options);
+    const { titles, rows } = await listProcesses(processesOf(cgroupOf(container)), options);
     const lines = [titles, ...rows].map((cells) => `${cells.map(printable).join("\t")}\n`);
     print(alignTabs(lines.join(""), MIN_WIDTH));
     return 0;

@@ -3,82 +3,61 @@ import { recordEvent } from "../../container/events.ts";
 import type { RestartPolicy } from "../../container/options.ts";
 import { type ContainerRecord, getContainer } from "../../container/records.ts";
 import { stepDone } from "../../plan/fault.ts";
+import { updateLimits } from "../../container/update.ts";
+import { checkLimits } from "../../limits/check.ts";
+import { hostSupport } from "../../limits/support.ts";
+import { log } from "../../log.ts";
 import type { Database } from "../../state/database.ts";
-import type { Command, Option } from "../command.ts";
+import type { Command } from "../command.ts";
+import { CHANGEABLE_LIMITS, readLimits } from "../limit_options.ts";
 import { readRestart, RESTART } from "../restart_option.ts";
 import { openSession } from "../session.ts";
 import { eachContainer, requireContainers } from "./each.ts";
 
-/** docker's options for limits: each is refused by its name, rather than as a mistake of typing. */
-const LIMITS: readonly Option[] = [
-  ["blkio-weight"],
-  ["cpu-period"],
-  ["cpu-quota"],
-  ["cpu-rt-period"],
-  ["cpu-rt-runtime"],
-  ["cpu-shares", "c"],
-  ["cpus"],
-  ["cpuset-cpus"],
-  ["cpuset-mems"],
-  ["kernel-memory"],
-  ["memory", "m"],
-  ["memory-reservation"],
-  ["memory-swap"],
-  ["pids-limit"],
-].map(([name = "", short]) => ({
-  name,
-  ...(short === undefined ? {} : { short }),
-  value: "VALUE",
-  isHidden: true,
-  help: "not yet",
-}));
-
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER [CONTAINER...]",
-  summary: "Change when containers are started again. Limits cannot be changed yet: containers have none.",
-  options: [RESTART, ...LIMITS],
+  summary: "Change what containers can use, also while they run, and when they are started again.",
+  options: [RESTART, ...CHANGEABLE_LIMITS],
   async run(invocation) {
     requireContainers(invocation, "update");
     const { options } = invocation;
-    const limit = LIMITS.find(({ name }) => options.text(name) !== undefined);
-    if (limit !== undefined) {
+    const what = "cannot update";
+    if (![RESTART, ...CHANGEABLE_LIMITS].some(({ name }) => options.isGiven(name))) {
       throw new UsageError({
-        what: `cannot update with --${limit.name}`,
-        why: "dhow does not limit what containers use yet",
-        hint:
-          "limit the command that starts them, for example with: systemd-run --scope -p MemoryMax=1G dhow run ...",
-      });
-    }
-    const given = options.text(RESTART.name);
-    if (given === undefined) {
-      throw new UsageError({
-        what: "cannot update",
-        why: "nothing to change was given",
+        what,
+        why: "you must provide one or more flags when using this command",
         hint: "see: dhow update --help",
       });
     }
-    const policy = readRestart(given, "cannot update");
+    const given = options.text(RESTART.name);
+    const policy = given === undefined ? undefined : readRestart(given, what);
+    const limits = readLimits(options, what);
     const session = await openSession(invocation.global, "update containers");
-    return await eachContainer(invocation, session, (container) => {
-      setPolicy(session.database, container, policy);
+    const checked = limits === undefined ? undefined : checkLimits(limits, hostSupport(), what, true);
+    const code = await eachContainer(invocation, session, ({ id }) => {
+      if (policy !== undefined) refusePolicy(getContainer(session.database, id), policy);
+      if (checked !== undefined) updateLimits(session.database, id, checked.limits);
+      if (policy !== undefined) setPolicy(session.database, id, policy);
+      recordEvent(session.database, id, "update");
+      stepDone();
       return Promise.resolve();
     });
+    for (const warning of checked?.warnings ?? []) log.warn(warning);
+    return code;
   },
 };
 
-/** Its end asks for the policy: so it holds for a container that runs as well. */
-function setPolicy(database: Database, { id }: ContainerRecord, policy: RestartPolicy): void {
-  database.transaction(() => {
-    const { config, status } = getContainer(database, id);
-    if (policy.name !== "no" && (config.options.remove || status === "foreground")) {
-      throw new DhowError({
-        what: `Cannot update container ${id}`,
-        why: "Restart policy cannot be updated because AutoRemove is enabled for the container",
-      });
-    }
-    const sql = "UPDATE containers SET config = json_set(config, '$.options.restart', json(?)) WHERE id = ?";
-    database.run(sql, JSON.stringify(policy), id);
-    recordEvent(database, id, "update");
+/** @throws {DhowError} in docker's words, for one that goes with its end */
+function refusePolicy({ id, config, status }: ContainerRecord, policy: RestartPolicy): void {
+  if (policy.name === "no" || (!config.options.remove && status !== "foreground")) return;
+  throw new DhowError({
+    what: `Cannot update container ${id}`,
+    why: "Restart policy cannot be updated because AutoRemove is enabled for the container",
   });
-  stepDone();
+}
+
+/** Its end asks for the policy: so it holds for a container that runs as well. */
+function setPolicy(database: Database, id: string, policy: RestartPolicy): void {
+  const sql = "UPDATE containers SET config = json_set(config, '$.options.restart', json(?)) WHERE id = ?";
+  database.run(sql, JSON.stringify(policy), id);
 }

@@ -235,9 +235,6 @@ Deno.test("what its programs may do is as in docker's options, and nothing is ke
 
 for (
   const [args, said] of [
-    [["-m", "64m"], /there is no --memory: dhow does not limit/],
-    [["--cpus=2"], /there is no --cpus/],
-    [["--device", "/dev/fuse"], /there is no --device/],
     [["--cap-add", "FOO"], /invalid capability: "FOO": unknown capability: "CAP_FOO"/],
     [["--cap-drop", ""], /unknown capability: "CAP_"/],
     [["--security-opt", "apparmor=mine"], /invalid --security-opt: "apparmor=mine"/],

@@ -33,6 +33,7 @@ export function sampleRecord(
     error: null,
     restarts: 0,
     restartDelay: 0,
+    oomKilled: false,
     stopped: 0,
     ...changes,
   };

@@ -2,10 +2,12 @@ import type { RunOptions } from "../../../src/container/options.ts";
 import { makePlan, type PlanInput, sharedMemoryOf } from "../../../src/container/plan.ts";
 import { makeSpec } from "../../../src/container/spec.ts";
 import type { ImageConfig } from "../../../src/image/config.ts";
-import { cgroupLayout } from "../../../src/limits/cgroup.ts";
+import { wishesOf } from "../../../src/container/limiting.ts";
+import { type CgroupLayout, cgroupLayout } from "../../../src/limits/cgroup.ts";
+import { ALL_DEVICES, USUAL_DEVICES } from "../../../src/limits/devices.ts";
 import { linkName } from "../../../src/network/steps.ts";
 import { parseAddress, parseSubnet } from "../../../src/network/subnet.ts";
-import type { Spec } from "../../../src/plan/oci.ts";
+import type { DeviceRule, Resources, Spec } from "../../../src/plan/oci.ts";
 import {
   type ChildStep,
   type HostStep,
@@ -88,7 +90,22 @@ export const ROOT: ResolvedUser = { uid: 0, gid: 0, additionalGids: [], home: "/
 
 const V2 = "28 22 0:24 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
 const V1 =
-  "30 27 0:26 / /cg/cpuset rw - cgroup cgroup rw,cpuset\n31 27 0:27 / /cg/memory rw - cgroup cgroup rw,memory\n";
+  "30 27 0:26 / /cg/cpuset rw - cgroup cgroup rw,cpuset\n31 27 0:27 / /cg/memory rw - cgroup cgroup rw,memory\n" +
+  "32 27 0:28 / /cg/devices rw - cgroup cgroup rw,devices\n";
+
+/** The cgroups of a container, as a host with none of those above it has them. */
+function layoutOf({ options = {}, cgroupVersion = 2, limits }: Choice): CgroupLayout {
+  const parent = options.cgroupParent;
+  const read = (path: string) => {
+    if (path.includes("subtree_control")) return "cpu\n";
+    if (path.startsWith("/cg/cpuset/cpuset.")) return "0\n";
+    throw new Deno.errors.NotFound(path);
+  };
+  return cgroupLayout(cgroupVersion === 2 ? V2 : V1, ID, read, {
+    ...(parent === undefined ? {} : { parent }),
+    ...(limits === undefined ? {} : wishesOf(limits)),
+  });
+}
 
 const SECURITY = {
   capabilities: DEFAULT_CAPABILITIES,
@@ -98,6 +115,8 @@ const SECURITY = {
 };
 
 export interface Choice {
+  readonly limits?: Omit<Resources, "devices">;
+  readonly devices?: readonly DeviceRule[];
   readonly options?: Partial<RunOptions>;
   readonly config?: Partial<ImageConfig>;
   readonly user?: Partial<ResolvedUser>;
@@ -125,8 +144,9 @@ export const JOINS: readonly Join[] = JOINABLE.map((kind) => ({ kind, ...PARTNER
 const JOINED = `container:${PARTNER.container}` as const;
 
 export function sampleSpec(
-  { options = {}, config = {}, user = {}, cgroupVersion = 2, files = FILES }: Choice = {},
+  choice: Choice = {},
 ): Spec {
+  const { options = {}, config = {}, user = {}, cgroupVersion = 2, files = FILES } = choice;
   const chosen = { ...OPTIONS, ...options };
   return makeSpec({
     id: ID,
@@ -147,13 +167,14 @@ export function sampleSpec(
     }),
     hidden: HIDDEN,
     security: SECURITY,
+    devices: [],
+    resources: { ...choice.limits, devices: choice.devices ?? USUAL_DEVICES },
     caller: { uid: 0, gid: 0 },
   });
 }
 
 export function samplePlan(choice: Choice = {}): Plan {
-  const { options = {}, cgroupVersion = 2, layers = ["/var/lib/dhow/layers/2", "/var/lib/dhow/layers/1"] } =
-    choice;
+  const { options = {}, layers = ["/var/lib/dhow/layers/2", "/var/lib/dhow/layers/1"] } = choice;
   const input: PlanInput = {
     spec: sampleSpec(choice),
     security: SECURITY,
@@ -166,7 +187,7 @@ export function samplePlan(choice: Choice = {}): Plan {
       address: parseAddress("100.100.1.2") as number,
       link: linkName(ID),
     },
-    cgroups: cgroupLayout(cgroupVersion === 2 ? V2 : V1, ID, () => "0\n").folders,
+    cgroups: layoutOf(choice),
     linksToReplace: [],
     folders: [],
     changedSignals: [13],
@@ -212,6 +233,13 @@ export const MONITOR: MonitorSetup = {
   environment: ["PATH=/bin"],
 };
 
+const LIMITS: Omit<Resources, "devices"> = {
+  memory: { limit: 64 << 20, swap: 128 << 20 },
+  cpu: { shares: 512, quota: 50_000, cpus: "0" },
+  pids: { limit: 20 },
+  blockIO: { weight: 100 },
+};
+
 /** All the ways in which a container can be wanted that change its plan. */
 export const CHOICES: readonly (Choice & { readonly what: string })[] = [
   { what: "on the bridge" },
@@ -241,5 +269,11 @@ export const CHOICES: readonly (Choice & { readonly what: string })[] = [
       cgroupNamespace: "host",
     },
   },
+  { what: "with limits", limits: LIMITS },
+  { what: "with limits on cgroup v1", limits: LIMITS, cgroupVersion: 1 },
+  { what: "in a cgroup of the user's", limits: LIMITS, options: { cgroupParent: "/a/b" } },
+  { what: "in a cgroup of the user's on v1", cgroupVersion: 1, options: { cgroupParent: "a" } },
+  { what: "with all devices", devices: ALL_DEVICES },
+  { what: "with all devices on cgroup v1", devices: ALL_DEVICES, cgroupVersion: 1 },
   { what: "as a user with groups", user: { uid: 1000, gid: 1001, additionalGids: [10, 6] } },
 ];

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { HostError } from "../../../src/errors.ts";
-import { cgroupLayout, hierarchies } from "../../../src/limits/cgroup.ts";
+import { cgroupLayout, cgroupName, hierarchies } from "../../../src/limits/cgroup.ts";
 
 const ROOT =
   "26 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n22 26 0:20 / /sys rw,nosuid shared:7 - sysfs sysfs rw\n";
@@ -33,6 +33,8 @@ const paths = (mountinfo: string) => layout(mountinfo).folders.map(({ path }) =>
 Deno.test("on cgroup v2 a container has one folder", () => {
   assertEquals(layout(V2), {
     version: 2,
+    parents: [],
+    devices: "/sys/fs/cgroup/dhow-id",
     folders: [{
       path: "/sys/fs/cgroup/dhow-id",
       settings: [],
@@ -127,4 +129,75 @@ Deno.test("each container has folders of its own", () => {
   const [one, other] = ["a", "b"].map((id) => layout(V1, id).folders);
   const all = [...one ?? [], ...other ?? []].map(({ path }) => path);
   assert(new Set(all).size === all.length);
+});
+
+Deno.test("a parent is made in every hierarchy, whichever way it is written, and cannot lead out of it", () => {
+  for (const parent of ["a/b", "/a/b", "/a/b/", "a/./b", "../a/b", "/x/../a//b"]) {
+    assertEquals(cgroupName("id", parent), "/a/b/dhow-id");
+  }
+  for (const parent of [undefined, "", "/", "..", "."]) assertEquals(cgroupName("id", parent), "/dhow-id");
+  const { parents, folders, devices } = cgroupLayout(V1, "id", read, { parent: "a/b" });
+  const memory = parents.filter(({ path }) => path.startsWith("/sys/fs/cgroup/memory"));
+  assertEquals(memory.map(({ path }) => path), ["/sys/fs/cgroup/memory/a", "/sys/fs/cgroup/memory/a/b"]);
+  assertEquals(folders.at(-1)?.path, "/sys/fs/cgroup/memory/a/b/dhow-id");
+  assertEquals(devices, undefined);
+});
+
+Deno.test("a container whose CPUs are limited has a cgroup for that alone, and what it does not say from the top", () => {
+  const readOrNot = (path: string) => {
+    if (path.startsWith("/sys/fs/cgroup/cpuset/a/")) throw new Deno.errors.NotFound(path);
+    return read(path);
+  };
+  const { parents, folders } = cgroupLayout(V1, "id", readOrNot, {
+    parent: "a",
+    settings: () => ({ cpuset: [{ file: "cpuset.cpus", value: "1" }] }),
+  });
+  const path = "/sys/fs/cgroup/cpuset/a";
+  assertEquals(folders.find((folder) => folder.path === `${path}/dhow-id`)?.settings, [
+    { file: "cpuset.mems", value: "0" },
+    { file: "cpuset.cpus", value: "1" },
+  ]);
+  assertEquals(parents.find((parent) => parent.path === path)?.settings, [
+    { file: "cpuset.cpus", value: "0-1" },
+    { file: "cpuset.mems", value: "0" },
+  ]);
+});
+
+Deno.test("on cgroup v1 each controller's limits are in its hierarchy, also where it shares one", () => {
+  const settings = () => ({
+    cpu: [{ file: "cpu.shares", value: "5" }],
+    memory: [{ file: "memory.limit_in_bytes", value: "6" }],
+  });
+  const { folders } = cgroupLayout(V1, "id", read, { settings });
+  assertEquals(folders.map((folder) => folder.settings.map(({ file }) => file)), [
+    [],
+    ["cpu.shares"],
+    ["memory.limit_in_bytes"],
+  ]);
+});
+
+/** The parents of a limited container on cgroup v2, where the topmost hands some controllers down. */
+function handed(active: string, controllers: readonly string[], parent = "") {
+  const readTop = (path: string) => {
+    assertEquals(path, "/sys/fs/cgroup/cgroup.subtree_control");
+    return `${active}\n`;
+  };
+  return cgroupLayout(V2, "id", readTop, { parent, controllers }).parents.map(({ path, settings }) => [
+    path,
+    ...settings.map(({ file, value }) => `${file} ${value}`),
+  ]);
+}
+
+Deno.test("on cgroup v2 controllers are handed down where they are not, and nothing is written where they are", () => {
+  assertEquals(handed("cpu memory", ["memory"]), []);
+  assertEquals(handed("", []), []);
+  assertEquals(handed("cpu", ["memory", "pids"]), [[
+    "/sys/fs/cgroup",
+    "cgroup.subtree_control +memory +pids",
+  ]]);
+  assertEquals(handed("cpu", ["pids"], "a/b"), [
+    ["/sys/fs/cgroup", "cgroup.subtree_control +pids"],
+    ["/sys/fs/cgroup/a", "cgroup.subtree_control +cpu +pids"],
+    ["/sys/fs/cgroup/a/b", "cgroup.subtree_control +cpu +pids"],
+  ]);
 });

@@ -1,0 +1,103 @@
+/** Limits as files of cgroup v2 (Documentation/admin-guide/cgroup-v2.rst), translated as runc does it. */
+import type { Resources, Throttle } from "../plan/oci.ts";
+import type { CgroupSetting } from "../plan/step.ts";
+import { NO_DEVICE_WEIGHT, NO_WEIGHT } from "./v1.ts";
+
+/** Files to write in a container's cgroup, in this order. */
+export function settingsV2(
+  { memory = {}, cpu = {}, pids, blockIO = {} }: Omit<Resources, "devices">,
+): CgroupSetting[] {
+  return [
+    ...memorySettings(memory),
+    ...cpuSettings(cpu),
+    ...setting("cpuset.cpus", cpu.cpus),
+    ...setting("cpuset.mems", cpu.mems),
+    ...setting("pids.max", pids && number(pids.limit)),
+    ...blockSettings(blockIO),
+  ];
+}
+
+/** The controllers whose files are written. */
+export function controllersOf(settings: readonly CgroupSetting[]): string[] {
+  return [...new Set(settings.map(({ file }) => file.slice(0, file.indexOf("."))))];
+}
+
+const number = (value: number) => value < 0 ? "max" : String(value);
+
+function setting(file: string, value: string | number | undefined): CgroupSetting[] {
+  return value === undefined ? [] : [{ file, value: String(value) }];
+}
+
+/** Swap is counted apart here: what may be used of it is what both may use together, without the memory. */
+function memorySettings(
+  { limit, swap, reservation }: NonNullable<Resources["memory"]>,
+): CgroupSetting[] {
+  const ofSwap = swap === -1 || (swap === undefined && limit === -1)
+    ? "max"
+    : swap === undefined || limit === undefined
+    ? undefined
+    : String(swap - limit);
+  // a kernel that counts no swap lacks the file: then none is limited, and none is used where there is none
+  const mayLack = ofSwap === "max" || ofSwap === "0";
+  return [
+    ...setting("memory.swap.max", ofSwap).map((each) => mayLack ? { ...each, mayLack } : each),
+    ...setting("memory.max", limit === undefined ? undefined : number(limit)),
+    ...setting("memory.low", reservation === undefined ? undefined : number(reservation)),
+  ];
+}
+
+/** In microseconds; the kernel's own. */
+const PERIOD = 100_000;
+
+function cpuSettings({ shares, quota, period }: NonNullable<Resources["cpu"]>): CgroupSetting[] {
+  const isBounded = quota !== undefined || period !== undefined;
+  const most = quota === undefined || quota <= 0 ? "max" : String(quota);
+  return [
+    ...setting("cpu.weight", shares === undefined ? undefined : weightOfShares(shares)),
+    ...setting("cpu.max", isBounded ? `${most} ${period ?? PERIOD}` : undefined),
+  ];
+}
+
+/** From 2 to 262144 shares to a weight from 1 to 10000; runc's line. What lies outside the kernel of cgroup v1 would have cut. */
+export function weightOfShares(shares: number): number {
+  const cut = Math.min(Math.max(shares, 2), 262_144);
+  return 1 + Math.floor((cut - 2) * 9999 / 262_142);
+}
+
+/** From 10 to 1000 to a weight from 1 to 10000. */
+export function weightOfBlockWeight(weight: number): number {
+  return 1 + Math.floor((weight - 10) * 9999 / 990);
+}
+
+function blockSettings(
+  {
+    weight,
+    weightDevice = [],
+    throttleReadBpsDevice = [],
+    throttleWriteBpsDevice = [],
+    throttleReadIOPSDevice = [],
+    throttleWriteIOPSDevice = [],
+  }: NonNullable<Resources["blockIO"]>,
+): CgroupSetting[] {
+  const throttle = (key: string, devices: readonly Throttle[]) =>
+    devices.map(({ major, minor, rate }) => ({ file: "io.max", value: `${major}:${minor} ${key}=${rate}` }));
+  // of the scheduler BFQ, which takes the numbers as they are
+  const bfq = setting("io.bfq.weight", weight).map((each): CgroupSetting => ({
+    ...each,
+    orElse: { file: "io.weight", value: String(weightOfBlockWeight(weight!)) },
+    mayLack: NO_WEIGHT,
+  }));
+  const devices = weightDevice.map(({ major, minor, weight }): CgroupSetting => {
+    const device = `${major}:${minor}`;
+    const orElse = { file: "io.weight", value: `${device} ${weightOfBlockWeight(weight)}` };
+    return { file: "io.bfq.weight", value: `${device} ${weight}`, orElse, mayLack: NO_DEVICE_WEIGHT };
+  });
+  return [
+    ...bfq,
+    ...devices,
+    ...throttle("rbps", throttleReadBpsDevice),
+    ...throttle("wbps", throttleWriteBpsDevice),
+    ...throttle("riops", throttleReadIOPSDevice),
+    ...throttle("wiops", throttleWriteIOPSDevice),
+  ];
+}
