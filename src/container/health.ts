@@ -2,7 +2,7 @@
 import { type Probing, probingOf } from "../image/healthcheck.ts";
 import type { ProbeSetup } from "../plan/step.ts";
 import type { Database } from "../state/database.ts";
-import { isAlive, isEnding } from "../state/process_identity.ts";
+import { isAlive, isEnding, isSame } from "../state/process_identity.ts";
 import { type ContainerRecord, lookUpContainer, STOPPED } from "./records.ts";
 
 export type HealthStatus = "starting" | "healthy" | "unhealthy";
@@ -98,7 +98,7 @@ export function recordProbe(
 ): void {
   database.transaction(() => {
     const now = lookUpContainer(database, id);
-    if (now?.process?.pid !== process?.pid || now?.process?.startTime !== process?.startTime) return;
+    if (!isSame(now?.process, process)) return;
     // of what is being ended, or was asked to end, this says nothing
     if (now === undefined || now.stopped === STOPPED.forGood) return;
     if (!isAlive(now.process) || isEnding(now.process)) return;

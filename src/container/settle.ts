@@ -6,7 +6,14 @@ import { removeTree } from "../plan/undo.ts";
 import { EXIT_LOG_SIZE, EXIT_SIGINFO, EXIT_SIZE } from "../plan/monitor_layout.ts";
 import type { Database } from "../state/database.ts";
 import { containerState, type Paths } from "../state/paths.ts";
-import { bootId, identify, isAlive, isSelf, type ProcessIdentity } from "../state/process_identity.ts";
+import {
+  bootId,
+  identify,
+  isAlive,
+  isSame,
+  isSelf,
+  type ProcessIdentity,
+} from "../state/process_identity.ts";
 import { carryOutJournal } from "./journal.ts";
 import { leaveNetworkBehind } from "./keeper.ts";
 import { startSleeper } from "./later.ts";
@@ -112,8 +119,7 @@ interface Settler extends ProcessIdentity {
 function takeOver(database: Database, id: string, from: ProcessIdentity, to: Cleaner | Settler): boolean {
   return database.transaction(() => {
     const owner = lookUpContainer(database, id)?.owner;
-    if (owner === null || owner === undefined || owner.pid !== from.pid) return false;
-    if (owner.startTime !== from.startTime || owner.bootId !== from.bootId) return false;
+    if (owner === null || owner === undefined || !isSame(owner, from)) return false;
     if (("settles" in owner || isCleaner(owner)) && isAlive(owner)) return false;
     database.run("UPDATE containers SET owner = ? WHERE id = ?", JSON.stringify(to), id);
     return true;

@@ -2,7 +2,7 @@ import { SIGNALS } from "../../ffi/constants.ts";
 import { stepDone } from "../plan/fault.ts";
 import type { Database } from "../state/database.ts";
 import { ProcessHandle } from "../state/process_end.ts";
-import { isAlive, type ProcessIdentity } from "../state/process_identity.ts";
+import { isAlive, isSame, type ProcessIdentity } from "../state/process_identity.ts";
 import { killForSure } from "./end.ts";
 import { recordEvent } from "./events.ts";
 import { undoAll } from "./journal.ts";
@@ -44,7 +44,7 @@ export function awaitRunsEnd(
   return awaitRecord(
     context,
     id,
-    (now) => now.process?.pid !== process?.pid || now.process?.startTime !== process?.startTime,
+    (now) => !isSame(now.process, process),
   );
 }
 

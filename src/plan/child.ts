@@ -8,9 +8,6 @@ import {
   AT_FDCWD,
   AT_RECURSIVE,
   CLONE_NEWCGROUP,
-  CLONE_NEWIPC,
-  CLONE_NEWNET,
-  CLONE_NEWPID,
   FSCONFIG_CMD_CREATE,
   FSCONFIG_SET_FLAG,
   FSCONFIG_SET_STRING,
@@ -54,8 +51,9 @@ import { confiningCalls } from "./confine.ts";
 import { ContainerRoot } from "./container_root.ts";
 import { executablePlaces } from "./executable_places.ts";
 import { AFTER_INIT_FD, becomeInit, type Init, keepInit } from "./init.ts";
+import { namespaceFlags } from "./namespace_flags.ts";
 import type { Partners } from "./partners.ts";
-import { type ChildStep, type JoinableKind, overlayOptions } from "./step.ts";
+import { type ChildStep, overlayOptions } from "./step.ts";
 
 /** Descriptors of this process that the child meets its parent through. */
 export interface Meeting {
@@ -88,15 +86,6 @@ export interface ChildProgram {
   /** The attempts to execute the program, one for each place where it may lie. */
   readonly attempts: readonly Call[];
 }
-
-const JOIN_FLAGS: Readonly<Record<JoinableKind, number>> = {
-  network: CLONE_NEWNET,
-  ipc: CLONE_NEWIPC,
-  pid: CLONE_NEWPID,
-};
-
-const joinFlags = (kinds: readonly JoinableKind[]) =>
-  kinds.reduce((bits, kind) => bits | JOIN_FLAGS[kind], 0);
 
 /** At least as many entries as the steps need: up to 25 for one, and what an image can make longer. */
 function capacityFor(steps: readonly ChildStep[]): number {
@@ -225,7 +214,7 @@ class Compiler {
       case "await-release":
         return this.#awaitParent(step);
       case "join-namespaces":
-        this.call("setns", [this.#partners.pidfd(step.container), joinFlags(step.kinds)]);
+        this.call("setns", [this.#partners.pidfd(step.container), namespaceFlags(step.kinds)]);
         return;
       case "take-shared-memory":
         this.#sources.set(step.inRoot, this.#partners.sharedMemory(step.container));

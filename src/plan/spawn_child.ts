@@ -1,27 +1,11 @@
 /** How a container's first process comes to be: in which namespaces, and whose child it is. */
-import {
-  CLONE_NEWIPC,
-  CLONE_NEWNET,
-  CLONE_NEWNS,
-  CLONE_NEWPID,
-  CLONE_NEWUSER,
-  CLONE_NEWUTS,
-} from "../../ffi/constants.ts";
 import type { Pipe } from "../../ffi/process.ts";
 import { type SpawnedChild, spawnJoining, spawnWalking } from "../../ffi/spawn.ts";
 import type { CallTable } from "../../ffi/table.ts";
 import type { Monitor } from "./monitored.ts";
+import { namespaceFlags } from "./namespace_flags.ts";
 import type { Partners } from "./partners.ts";
 import type { HostStep, NamespaceKind } from "./step.ts";
-
-const CLONE_FLAGS: Readonly<Record<NamespaceKind, number>> = {
-  mount: CLONE_NEWNS,
-  uts: CLONE_NEWUTS,
-  ipc: CLONE_NEWIPC,
-  pid: CLONE_NEWPID,
-  network: CLONE_NEWNET,
-  user: CLONE_NEWUSER,
-};
 
 /** Processes that have to do with a child's start. */
 export interface Kin {
@@ -43,7 +27,7 @@ export async function spawnChild(
   pipes: { readonly ready: Pipe; readonly go: Pipe },
   { monitor, partners }: Kin,
 ): Promise<SpawnedChild> {
-  const flags = namespaces.reduce((bits, kind) => bits | CLONE_FLAGS[kind], 0);
+  const flags = namespaceFlags(namespaces);
   const pidNamespace = partners?.pidNamespace;
   try {
     if (monitor !== undefined) {

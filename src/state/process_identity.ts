@@ -55,6 +55,14 @@ export function identify(pid: number): ProcessIdentity {
   return { pid, startTime: stat.startTime, bootId: bootId() };
 }
 
+/** Whether both name the same process, or none. */
+export function isSame(
+  a: ProcessIdentity | null | undefined,
+  b: ProcessIdentity | null | undefined,
+): boolean {
+  return a?.pid === b?.pid && a?.startTime === b?.startTime && a?.bootId === b?.bootId;
+}
+
 /** Whether this is the process that asks. */
 export function isSelf({ pid, startTime, bootId: boot }: ProcessIdentity): boolean {
   return pid === Deno.pid && boot === bootId() && startTime === readStat(pid)?.startTime;
