@@ -73,7 +73,7 @@ export function detachedTest(name: string, test: (detached: Detached, host: Host
       await test(detached, host);
     } finally {
       const ids = (await host.dhow(["ps", "-aq"])).stdout.trim().split("\n").filter((id) => id !== "");
-      if (ids.length > 0) await host.dhow(["rm", "-f", ...ids]);
+      if (ids.length > 0) assertSuccess(await host.dhow(["rm", "-f", ...ids]));
     }
   });
 }
