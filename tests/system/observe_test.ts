@@ -99,8 +99,8 @@ detachedTest("port tells of no ports, in docker's words", async (it, host) => {
     /No public port: '80\/tcp' is not published for web/,
   );
   assertFailure(await host.dhow(["port", "web", "http"]), 1, /Invalid proto or port/);
-  assertFailure(await host.dhow(["update", "--memory", "1g", "web"]), 1, /does not limit/);
-  assertFailure(await host.dhow(["update", "web"]), 1, /nothing to change/);
+  assertFailure(await host.dhow(["update", "--memory", "1g", "web"]), 1, /update the memoryswap/);
+  assertFailure(await host.dhow(["update", "web"]), 1, /provide one or more flags/);
   const policy = () => it.inspect("web", "{{.HostConfig.RestartPolicy}}");
   assertEquals(await it.dhow("update", "--restart", "on-failure:2", "web"), "web");
   assertEquals(await policy(), "{on-failure 2}");

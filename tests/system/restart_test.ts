@@ -189,7 +189,7 @@ detachedTest("update --restart holds for a container that runs, and for one that
   );
   assertFailure(await update("--restart", "bad", id), 1, /there is no restart policy "bad"/);
   assertFailure(await update("--restart", "always", "nobody"), 1, /No such container: nobody/);
-  assertFailure(await update("--restart", "always", "-m", "64m", id), 1, /does not limit/);
+  assertFailure(await update("--restart", "always", "-m", "64m", id), 1, /update the memoryswap/);
 });
 
 detachedTest("what stop --all has stopped is started by start --all, as its policy wants it", async (it) => {
