@@ -165,6 +165,11 @@ export class StandaloneProgram {
     return this.#arena.words(values);
   }
 
+  /** Bytes, from an address that 8 divides. @returns it */
+  data(bytes: Uint8Array): number {
+    return this.#arena.data(bytes);
+  }
+
   text(text: string): number {
     return this.#arena.string(text);
   }

@@ -180,6 +180,10 @@ class Compiler {
     return this.table.arena;
   }
 
+  get #memory(): Parameters<typeof confiningCalls>[1] {
+    return { words: (...values) => this.arena.words(values), data: (bytes) => this.arena.data(bytes) };
+  }
+
   call(name: string, args: readonly Argument[], options?: CallOptions): Call {
     const call = this.table.call(name, args, options);
     if (call.index + 1 - this.#firstStep === this.stopAfter && !this.#isAlone) {
@@ -335,7 +339,7 @@ class Compiler {
       case "set-capabilities":
       case "forbid-new-privileges":
       case "load-filter":
-        for (const call of confiningCalls(step, (...words) => this.arena.words(words))) this.call(...call);
+        for (const call of confiningCalls(step, this.#memory)) this.call(...call);
         return;
       case "change-directory": {
         // after pivot_root, so that links can lead nowhere but into the container; made if missing, as docker does

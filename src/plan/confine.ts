@@ -14,11 +14,11 @@ const high = (mask: number) => BigInt(mask) >> 32n;
 
 /**
  * The system calls of a step that takes powers away.
- * @param words puts words of 64 bits into the memory that the calls are made with, and gives their address
+ * @param memory that the calls are made with: what puts words of 64 bits, or bytes, there, and gives their address
  */
 export function confiningCalls(
   step: ConfiningStep,
-  words: (...values: readonly bigint[]) => number,
+  memory: { words(...values: readonly bigint[]): number; data(bytes: Uint8Array): number },
 ): readonly (readonly [name: string, parameters: readonly number[]])[] {
   switch (step.op) {
     case "drop-bounding-set":
@@ -26,21 +26,23 @@ export function confiningCalls(
     case "set-capabilities": {
       // capset(2): the lower halves of the effective, permitted and inheritable set, then the upper halves
       const { permitted, effective } = step;
-      const data = words(
+      const data = memory.words(
         low(effective) | low(permitted) << 32n,
         high(effective) << 32n,
         high(permitted),
       );
-      return [["capset", [words(BigInt(LINUX_CAPABILITY_VERSION_3)), data]]];
+      return [["capset", [memory.words(BigInt(LINUX_CAPABILITY_VERSION_3)), data]]];
     }
     case "forbid-new-privileges":
       return [["prctl", [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0]]];
     case "load-filter": {
       const { flags, program } = step.filter;
-      const bytes = Uint8Array.from(atob(program), (character) => character.charCodeAt(0));
-      const instructions = words(...new BigUint64Array(bytes.buffer));
+      const text = atob(program);
+      const bytes = new Uint8Array(text.length); // a loop: no function is called for each byte, at every start
+      for (let index = 0; index < bytes.length; index++) bytes[index] = text.charCodeAt(index);
+      const instructions = memory.data(bytes);
       // struct sock_fprog: how many there are, and where
-      const whole = words(BigInt(bytes.length / INSTRUCTION_SIZE), BigInt(instructions));
+      const whole = memory.words(BigInt(bytes.length / INSTRUCTION_SIZE), BigInt(instructions));
       return [["seccomp", [SECCOMP_SET_MODE_FILTER, flags, whole]]];
     }
   }

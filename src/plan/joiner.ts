@@ -190,7 +190,7 @@ class JoinerBuilder {
 
   #confine(steps: readonly ConfiningStep[]): void {
     for (const step of steps) {
-      const calls = confiningCalls(step, (...words) => this.#program.words(...words));
+      const calls = confiningCalls(step, this.#program);
       for (const [name, parameters] of calls) this.#attempt("confine", name, parameters);
     }
   }
