@@ -36,7 +36,7 @@ systemTest("the explained script runs the same program in the same root", async 
 });
 
 systemTest("the explained script limits the container, and keeps it from devices", async (host) => {
-  const limits = ["-m", "64m", "--pids-limit", "20", "--cpuset-cpus", "0"];
+  const limits = ["-m", "64m", "--pids-limit", "20", "--cpuset-cpus", "0", "--cap-add=SYSLOG"];
   const script =
     "grep Cpus_allowed_list /proc/self/status; mknod /tmp/kmsg c 1 11; (: </tmp/kmsg) 2>&1 | grep -o 'not permitted'";
   const args = [...NO_NETWORK, ...limits, await busyboxArchive(), "sh", "-c", script];

@@ -211,7 +211,7 @@ detachedTest(
 );
 
 detachedTest("a container uses no devices but those that it was given", async (it) => {
-  const container = await it.start(["sleep", "1000"]);
+  const container = await it.start(["sleep", "1000"], ["--cap-add=SYSLOG"]);
   const inside = (script: string) => it.dhow("exec", container, "sh", "-c", script);
   const tryOpen = (name: string, type: string, numbers: string) =>
     `rm -f /tmp/${name}; mknod /tmp/${name} ${type} ${numbers} && (: </tmp/${name}) 2>&1 | grep -o "not permitted"; true`;
@@ -225,7 +225,13 @@ detachedTest("a container uses no devices but those that it was given", async (i
 });
 
 detachedTest("--device and --device-cgroup-rule let it use others, for what they say", async (it) => {
-  const rules = ["--device", "/dev/fuse:/dev/fuse:r", "--device-cgroup-rule", "c 1:11 rw"];
+  const rules = [
+    "--device",
+    "/dev/fuse:/dev/fuse:r",
+    "--device-cgroup-rule",
+    "c 1:11 rw",
+    "--cap-add=SYSLOG",
+  ];
   const container = await it.start(["sleep", "1000"], rules);
   const inside = (script: string) => it.dhow("exec", container, "sh", "-c", script);
   assertEquals(await inside("mknod /tmp/kmsg c 1 11 && : </tmp/kmsg && echo read"), "read");
@@ -238,7 +244,7 @@ detachedTest("--device and --device-cgroup-rule let it use others, for what they
 });
 
 detachedTest("an image on loop devices is kept from them only when it is mounted", async (_it, host) => {
-  const args = ["--storage", "loop", "run", "--network", "none", "busybox"];
+  const args = ["--storage", "loop", "run", "--network", "none", "--cap-add=SYSLOG", "busybox"];
   const output = await host.dhow([
     ...args,
     "sh",
