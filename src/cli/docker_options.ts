@@ -2,22 +2,16 @@
 import type { Option, ParsedOptions } from "./command.ts";
 import type { Wrong } from "./run_options.ts";
 
-const LIMITS = "dhow cannot set that yet";
-const SECURITY = "dhow cannot change yet what a container has of the host";
+const STORAGE = "dhow cannot limit how much a container writes to its layer";
+const GPUS = "dhow does not bring the drivers of GPUs; --device gives a container devices";
 const NETWORK = "dhow has one network yet, and publishes no ports";
 const WINDOWS = "it is for Windows only";
 const NEVER = "dhow is the only runtime that there is";
 
 /** By the reason, options with a value, of which those with + may be repeated, and switches, which have a !; letters follow. */
 const REFUSED: readonly (readonly [why: string, names: string])[] = [
-  [
-    LIMITS,
-    "storage-opt+",
-  ],
-  [
-    SECURITY,
-    "gpus",
-  ],
+  [STORAGE, "storage-opt+"],
+  [GPUS, "gpus"],
   [NETWORK, "ip6 link+ link-local-ip+ mac-address net-alias+ network-alias+ publish+,p publish-all!,P"],
   [WINDOWS, "cpu-count cpu-percent io-maxbandwidth io-maxiops"],
   [NEVER, "annotation+ runtime"],
