@@ -20,22 +20,10 @@ prepare() {
   echo "up"
 }
 
-# check NAME CODE PATTERN COMMAND...: the command exits with CODE, and a line of its output matches PATTERN.
-check() {
-  name=$1 want=$2 pattern=$3
-  shift 3
-  output=$(timeout 120 "$@" 2>&1 </dev/null)
-  code=$?
-  if [ "$code" != "$want" ]; then
-    echo "not ok $name: exit code $code, not $want, and said: $(one_line "$output")"
-  elif ! echo "$output" | grep -q -e "$pattern"; then
-    echo "not ok $name: no \"$pattern\" in what it said: $(one_line "$output")"
-  else
-    echo "ok $name"
-  fi
-}
-
-one_line() { echo "$1" | tr '\n' '|' | head -c 1000; }
+# check, one_line, limits, devices
+export version=2
+# shellcheck source=scripts/limits-tour.sh
+. /root/limits-tour.sh
 
 # What a container may not leave behind. `iptables-save` is called by its path: the second tour has none in PATH.
 snapshot() {
@@ -176,79 +164,16 @@ kill_in_cgroup() {
   wait "$dhow"
 }
 
-# check_file NAME FILE PATTERN: a file of the only container's cgroup.
-# shellcheck disable=SC2254 # the pattern is to be one
-check_file() {
-  value=$(cat /sys/fs/cgroup/dhow-*/"$2" 2>&1)
-  case "$value" in
-    $3) echo "ok $1" ;;
-    *) echo "not ok $1: $2 is $(one_line "$value"), not $3" ;;
-  esac
-}
-
-# Keeps more memory than it may: a shell's variable.
-greedy='x=$(head -c 100000000 /dev/zero | tr "\0" x); echo ${#x}'
-
-limits() {
+# What is of version 2 only.
+limits_of_version_2() {
   alone="--network none"
-  check "limits: a container starts with them" 0 . dhow run -d $alone --name lim -m 64m --memory-swap 96m \
-    --memory-reservation 32m --cpus 0.5 --cpu-shares 512 --cpuset-cpus 0 --pids-limit 20 \
-    --device-read-bps /dev/nvme0n1:1m --device-write-iops /dev/nvme0n1:40 busybox sleep 600
-  check_file "limits: memory" memory.max 67108864
-  # a kernel without swap has no file for it
-  if cat /sys/fs/cgroup/dhow-*/memory.swap.max >/dev/null 2>&1; then
-    check_file "limits: swap is what is left of both" memory.swap.max 33554432
-  fi
-  check_file "limits: memory reservation" memory.low 33554432
-  check_file "limits: CPUs" cpu.max "50000 100000"
-  check_file "limits: shares become a weight" cpu.weight 20
-  check_file "limits: the controller of CPUs is switched on where it was not" cpuset.cpus 0
-  check_file "limits: processes" pids.max 20
-  check_file "limits: reads and writes" io.max "*rbps=1048576*wiops=40*"
-  check "limits: the container has the CPUs" 0 '	0$' dhow exec lim grep Cpus_allowed_list /proc/self/status
-  check "limits: inspect" 0 '^67108864 500000000 20$' \
-    dhow inspect -f '{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}}' lim
-  check "limits: update" 0 '^lim$' dhow update -m 32m --memory-swap 40m --cpus 0.25 --pids-limit -1 --cpuset-cpus 1 lim
-  check_file "limits: memory was changed" memory.max 33554432
-  check_file "limits: CPUs were changed" cpu.max "25000 100000"
-  check_file "limits: processes were changed" pids.max max
-  check_file "limits: the list of CPUs was changed" cpuset.cpus 1
-  check "limits: update says what contradicts" 1 'CPU Quota cannot be updated as NanoCPUs' dhow update --cpu-quota 5000 lim
-  check "limits: the container goes" 0 '^lim$' dhow rm -f lim
-
-  check "limits: what takes too much memory is killed" 137 '' dhow run --rm $alone -m 24m busybox sh -c "$greedy"
-  check "limits: detached as well" 0 . dhow run -d $alone -m 24m --name greedy busybox sh -c "$greedy"
-  check "limits: its exit code" 0 '^137$' dhow wait greedy
-  check "limits: inspect says why" 0 '^true 137$' dhow inspect -f '{{.State.OOMKilled}} {{.State.ExitCode}}' greedy
-  check "limits: an event says why" 0 '^oom$' \
-    dhow events --since 1h --until 0s --filter container=greedy --format '{{.Action}}'
-  dhow rm greedy >/dev/null
-  check "limits: a fork bomb is stopped" 0 "can't fork" dhow run --rm $alone --pids-limit 10 busybox \
-    sh -c 'sh -c "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 600 & done"; true'
-  check "limits: CPUs are throttled" 0 '^nr_throttled [1-9]' dhow run --rm $alone --cpus 0.1 busybox \
-    sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done; cat /sys/fs/cgroup/cpu.stat'
   check "limits: what cgroup v2 lacks is told, and left out" 0 'memory swappiness capabilities or the cgroup is not mounted' \
     dhow run --rm $alone -m 64m --memory-swappiness 10 busybox true
   check "limits: real-time scheduling cannot be had" 125 'Your kernel does not support CPU real-time runtime' \
     dhow run --rm $alone --cpu-rt-runtime 1000 busybox true
-  check "limits: in a cgroup of the user's" 0 '^67108864$' dhow run --rm $alone --cgroup-parent /outer/inner -m 64m \
-    busybox cat /sys/fs/cgroup/memory.max
+  check "limits: a container sees its own" 0 '^67108864$' dhow run --rm $alone -m 64m busybox cat /sys/fs/cgroup/memory.max
   check_nothing_left "limits: nothing is left"
   nested
-}
-
-devices() {
-  alone="--network none --cap-add SYSLOG" # the kernel wants it of who reads this device
-  open='mknod /tmp/kmsg c 1 11 && : </tmp/kmsg && echo opened'
-  check "devices: others cannot be opened" 1 'not permitted' dhow run --rm $alone busybox sh -c "$open"
-  check "devices: its own can" 0 '^opened$' dhow run --rm $alone busybox \
-    sh -c 'for d in null zero full random urandom; do head -c 0 /dev/$d || exit 1; done; echo opened >/dev/null; echo opened'
-  check "devices: terminals can" 0 '/dev/pts/0' dash -c \
-    "dhow run -d --rm -t $alone --name term busybox sh -c 'tty; exec sleep 600' >/dev/null && sleep 1 && dhow logs term; dhow rm -f term"
-  check "devices: a rule lets it" 0 '^opened$' dhow run --rm $alone --device-cgroup-rule 'c 1:11 r' busybox sh -c "$open"
-  check "devices: for no more than it says" 1 'not permitted' dhow run --rm $alone --device-cgroup-rule 'c 1:11 r' busybox \
-    sh -c 'mknod /tmp/kmsg c 1 11 && : >>/tmp/kmsg'
-  check_nothing_left "devices: nothing is left"
 }
 
 # dhow in a cgroup that is not the topmost, in a cgroup namespace, as in a container of another runtime's.
@@ -329,7 +254,9 @@ tour() {
   without_network none
   living
   limits
+  limits_of_version_2
   devices
+  check_nothing_left "devices: nothing is left"
   with_network
 
   # The same machine, as if it had been set up without these.
