@@ -39,6 +39,7 @@ export const FALLOC_FL_KEEP_SIZE = 0x1;
 
 // statx(2)
 export const STATX_TYPE = 0x1;
+export const STATX_MNT_ID = 0x1000;
 export const STATX_BASIC_STATS = 0x7ff;
 export const STATX_BTIME = 0x800;
 

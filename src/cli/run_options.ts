@@ -18,6 +18,7 @@ import { readSecurity, SECURITY_OPTIONS } from "./security_options.ts";
 import { readVariable } from "./variable.ts";
 import { INSECURE, PLATFORM, readPlatform } from "./registry_options.ts";
 import { readRestart, RESTART } from "./restart_option.ts";
+import { readUserNamespace, USERNS_OPTIONS } from "./userns_options.ts";
 
 /** The options of `run` that `create` lacks: for who stays with the container. */
 const ONLY_FOR_RUN: readonly Option[] = [
@@ -69,7 +70,7 @@ export const RUN_OPTIONS: readonly Option[] = [
     name: "verify",
     help: "hash the layers of an archive first (those in the store were hashed when they were loaded)",
   },
-  { name: "userns", help: "in a user namespace of its own, its root being the caller" },
+  ...USERNS_OPTIONS,
   {
     name: "label",
     short: "l",
@@ -182,7 +183,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     ) => readVariable(entry, malformed)),
     workingDir,
     user: given("user"),
-    userNamespace: options.flag("userns"),
+    ...readUserNamespace(options, wrong),
     verify: options.flag("verify"),
     detach: options.flag("detach"),
     attach: readStreams(options),

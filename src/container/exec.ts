@@ -30,7 +30,7 @@ import { changedSignals, openFilesLimit, signalSet } from "./host.ts";
 import type { ImageEtc } from "./prepare.ts";
 import type { ContainerRecord } from "./records.ts";
 import { confinementOf, privileged, securityOf } from "./security.ts";
-import { environment, hostnameOf } from "./spec.ts";
+import { environment, groupsInside, hostnameOf } from "./spec.ts";
 import type { TerminalRelay } from "./terminal.ts";
 
 /** What a user can choose: the options of `exec`. */
@@ -173,8 +173,7 @@ export async function prepareJoin(
     namespaces: wanted.userNamespace ? namespaces | CLONE_NEWUSER : namespaces,
     terminal: options.terminal ? size : undefined,
     closed: withoutStreams(options),
-    // as makeSpec has it: the user namespace maps one group only
-    user: wanted.userNamespace ? { ...user, additionalGids: [] } : user,
+    user: { ...user, additionalGids: groupsInside(wanted, user) },
     ...confiningSteps(confinementOf(security, user.uid)),
     cwd: options.workingDir ?? wanted.workingDir ?? (defaults.workingDir || "/"),
     args: options.command,

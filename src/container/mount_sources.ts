@@ -29,7 +29,12 @@ export function findSources(mounts: readonly ContainerMount[], paths: Paths): Mo
         if (mount.options !== undefined && isBind(mount.options)) return bindOf(mount);
         const source = volumeData(paths, mount.name);
         folders.push(source);
-        return { destination: mount.target, type: "bind", source, options: ["rbind", "rprivate", ...access] };
+        return {
+          destination: mount.target,
+          type: "bind",
+          source,
+          options: ["rbind", "rprivate", "idmap", ...access],
+        };
       }
       case "bind": {
         const kind = kindOf(mount.source);

@@ -10,6 +10,7 @@ import { explainChildFailure } from "./failure.ts";
 import { childStopsAfter } from "./fault.ts";
 import type { FileStep } from "./files.ts";
 import { Handshake } from "./handshake.ts";
+import type { HeldTrees } from "./held_trees.ts";
 import { InitStart } from "./init_start.ts";
 import { LoopDevices } from "./loop.ts";
 import type { Monitor } from "./monitored.ts";
@@ -52,6 +53,7 @@ export class Execution {
   #handshake: Handshake | undefined;
   #monitor: Monitor | undefined;
   #init: InitStart | undefined;
+  #held: HeldTrees | undefined;
   /** Attached until the child has ended. */
   readonly #loops = new LoopDevices();
 
@@ -61,6 +63,11 @@ export class Execution {
     switch (step.do) {
       case "attach-loops":
         return this.#loops.attach(step.files);
+      case "hold-trees": {
+        const { HeldTrees } = await import("./held_trees.ts");
+        this.#held = new HeldTrees();
+        return this.#held.hold(step.trees, this.#loops);
+      }
       case "start-child":
         return await this.#startChild(step);
       case "map-ids": {
@@ -70,6 +77,7 @@ export class Execution {
           mappings.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}\n`).join("");
         Deno.writeTextFileSync(`/proc/${pid}/uid_map`, map(step.uids));
         Deno.writeTextFileSync(`/proc/${pid}/gid_map`, map(step.gids));
+        this.#held?.mapIds(pid);
         return this.#handshake?.letGo();
       }
       case "filter-devices":
@@ -90,6 +98,7 @@ export class Execution {
           // signals that came meanwhile are heard of now, not when the program is there to be given them
           await new Promise((resolve) => setTimeout(resolve));
         }
+        this.#held?.letGo();
         return this.#handshake?.letGo();
     }
   }
@@ -107,7 +116,14 @@ export class Execution {
     }
     using partners = await openPartners(step);
     const { ready, go } = handshake;
-    const meeting = { ready, go, streams: this.#monitor?.streams, init: this.#init?.init, partners };
+    const meeting = {
+      ready,
+      go,
+      streams: this.#monitor?.streams,
+      init: this.#init?.init,
+      partners,
+      held: this.#held,
+    };
     const child = compileChild(this.#loops.inPlaceOfFiles(step.steps), meeting, childStopsAfter());
     const kin = { monitor: this.#monitor, partners };
     const { pid, ended } = await spawnChild(child.table, step.namespaces, handshake, kin);
@@ -219,6 +235,7 @@ export class Execution {
       this.#monitor.close();
     }
     this.#init?.close();
+    this.#held?.letGo();
     this.#loops.detach();
   }
 }

@@ -1,0 +1,50 @@
+/** What containers with ids of their own need besides: loaded only for those. */
+import { log } from "../log.ts";
+import type { Database } from "../state/database.ts";
+import type { Paths } from "../state/paths.ts";
+import { bootId } from "../state/process_identity.ts";
+import type { IdMethod } from "../plan/step.ts";
+
+export { claimIds, withIds } from "./id_ranges.ts";
+
+/** What was found out: by which boot, and why files cannot be shown with other owners; null when they can. */
+interface Finding {
+  readonly bootId: string;
+  readonly obstacle: string | null;
+}
+
+const KEY = "idmapped mounts";
+
+/** The first kernel whose overlay takes layers with other owners (overlayfs.rst): 5.19. */
+const FIRST_RELEASE = [5, 19] as const;
+
+/** How files become the container's: looked at once a boot, then remembered. */
+export async function chooseMethod(
+  { database, paths }: { readonly database: Database; readonly paths: Paths },
+): Promise<IdMethod> {
+  return await findObstacle(database, paths) === null ? "mounts" : "copy";
+}
+
+async function findObstacle(database: Database, paths: Paths): Promise<string | null> {
+  const row = database.get<{ value: string }>("SELECT value FROM host_facts WHERE key = ?", KEY);
+  const known = row === undefined ? undefined : JSON.parse(row.value) as Finding;
+  if (known?.bootId === bootId()) return known.obstacle;
+  const obstacle = isOlder(Deno.osRelease())
+    ? "overlay takes such mounts since Linux 5.19"
+    : await tryMount(paths);
+  log.debug(obstacle === null ? "files can be shown with other owners" : `images are copied: ${obstacle}`);
+  const finding: Finding = { bootId: bootId(), obstacle };
+  database.run("INSERT OR REPLACE INTO host_facts (key, value) VALUES (?, ?)", KEY, JSON.stringify(finding));
+  return obstacle;
+}
+
+async function tryMount({ state }: Paths): Promise<string | null> {
+  const { tryIdmapped } = await import("../plan/idmap_trial.ts");
+  return await tryIdmapped(state);
+}
+
+/** @param release as uname(2) has it: `6.1.0-18-amd64` */
+function isOlder(release: string): boolean {
+  const [major = 0, minor = 0] = release.split(/[.-]/).map(Number);
+  return major < FIRST_RELEASE[0] || (major === FIRST_RELEASE[0] && minor < FIRST_RELEASE[1]);
+}
