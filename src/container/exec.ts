@@ -27,6 +27,7 @@ import type { DetachKeys } from "./detach_keys.ts";
 import { ExecEvents } from "./exec_events.ts";
 import { readInside } from "./files_inside.ts";
 import { changedSignals, openFilesLimit, signalSet } from "./host.ts";
+import { hasOwnIds } from "./options.ts";
 import type { ImageEtc } from "./prepare.ts";
 import type { ContainerRecord } from "./records.ts";
 import { confinementOf, privileged, securityOf } from "./security.ts";
@@ -171,6 +172,7 @@ export async function prepareJoin(
       pathExists(`${path}/tasks`) ? `${path}/tasks` : `${path}/cgroup.procs`
     ),
     namespaces: wanted.userNamespace ? namespaces | CLONE_NEWUSER : namespaces,
+    hasOwnIds: hasOwnIds(wanted),
     terminal: options.terminal ? size : undefined,
     closed: withoutStreams(options),
     user: { ...user, additionalGids: groupsInside(wanted, user) },

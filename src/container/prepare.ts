@@ -13,6 +13,7 @@ import { resolveUser, withGroups } from "../security/user.ts";
 import { containerRun, containerState, type Paths } from "../state/paths.ts";
 import { changedSignals, etcFiles, openFilesLimit } from "./host.ts";
 import type { RunOptions } from "./options.ts";
+import { copiedImage } from "./copied_image.ts";
 import { findSources, volumesToFill } from "./mount_sources.ts";
 import type { ContainerMount } from "./mounts.ts";
 import { makePlan, sharedMemoryOf } from "./plan.ts";
@@ -158,11 +159,6 @@ export function prepare(
     init: options.init,
     joins,
   });
-}
-
-/** Where the image of a container is whose files belong to its ids on the host. */
-export function copiedImage(paths: Paths, id: string): Lower {
-  return { kind: "folders", layers: [`${containerState(paths, id)}/image`] };
 }
 
 function sharedMemory(mode: RunOptions["ipc"], joins: readonly Join[]): "own" | "none" | { source: string } {

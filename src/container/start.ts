@@ -121,7 +121,7 @@ export async function startContainer(
   const security = await securityOf(options);
   const limiting = isLimited(options) ? await import("./limiting.ts") : undefined;
   const owning = hasOwnIds(options) ? await import("./own_ids.ts") : undefined;
-  const idMethod = await owning?.chooseMethod(context);
+  const idMethod = await owning?.chooseMethod(context, id);
   const isRead = audience !== undefined;
   const plan = register(context, id, image, { joining, limiting, isRead, security, idMethod });
   stepDone();
@@ -132,6 +132,7 @@ export async function startContainer(
       const { mountVolumes } = await import("./volume_mounts.ts");
       await mountVolumes(database, paths, id);
     }
+    if (idMethod === "copy") await owning!.prepareImage(paths, id, image, plan);
     const begin = () =>
       executeDetached(plan.steps, {
         record: (undo) => recordUndo(database, id, undo),
