@@ -1,4 +1,4 @@
-import { PULL_POLICIES, type PullPolicy, type RunOptions } from "../container/options.ts";
+import { hasOwnIds, PULL_POLICIES, type PullPolicy, type RunOptions } from "../container/options.ts";
 import { parseName } from "../container/names.ts";
 import { signalName } from "./container/signal_names.ts";
 import { OptionError, UsageError } from "../errors.ts";
@@ -163,6 +163,11 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
   const healthcheck = readHealthcheck(options);
   const security = readSecurity(options, wrong);
   const limits = readLimits(options, what);
+  const userNamespace = readUserNamespace(options, wrong);
+  const mounts = readMounts(options);
+  if (!hasOwnIds(userNamespace) && mounts.some((mount) => mount.type === "bind" && mount.idmap === true)) {
+    throw wrong("idmap is for containers with ids of their own", "add --userns auto");
+  }
   return {
     image,
     pull,
@@ -183,7 +188,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     ) => readVariable(entry, malformed)),
     workingDir,
     user: given("user"),
-    ...readUserNamespace(options, wrong),
+    ...userNamespace,
     verify: options.flag("verify"),
     detach: options.flag("detach"),
     attach: readStreams(options),
@@ -196,7 +201,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     cidFile: given("cidfile"),
     init: options.flag("init"),
     ...readNamespaces(options, wrong),
-    mounts: readMounts(options),
+    mounts,
     volumesFrom: options.list("volumes-from").map(parseVolumesFrom),
     groups: options.list("group-add"),
     exposed: options.list("expose").flatMap((text) => readPorts(text, wrong)),

@@ -45,7 +45,7 @@ export function findSources(mounts: readonly ContainerMount[], paths: Paths): Mo
         assertShared(mount);
         // a file has no mounts in it
         const bind = kind === "file" ? "bind" : "rbind";
-        const options = [bind, mount.propagation, ...access];
+        const options = [bind, mount.propagation, ...(mount.idmap === true ? ["idmap"] : []), ...access];
         return { destination: mount.target, type: "bind", source: mount.source, options };
       }
     }

@@ -1,7 +1,7 @@
 import { mountSteps, sourceSteps } from "../rootfs/mounts.ts";
 import { heldBinds, heldLayers, takingSteps } from "../rootfs/held.ts";
 import { loopSteps, type Lower, overlaySteps, pivotSteps } from "../rootfs/overlay.ts";
-import { rootOnHost } from "../security/id_mappings.ts";
+import { rootOnHost, toHost } from "../security/id_mappings.ts";
 import { type Confinement, confiningSteps } from "../security/confinement.ts";
 import { connectSteps, type Endpoint } from "../network/steps.ts";
 import { hidingSteps } from "../security/hidden_paths.ts";
@@ -17,6 +17,7 @@ import type {
   Join,
   MonitorSetup,
   NamespaceKind,
+  Owner,
   Plan,
 } from "../plan/step.ts";
 
@@ -93,6 +94,7 @@ export function makePlan(input: PlanInput): Plan {
       ...(input.joins.length === 0 ? {} : { joins: input.joins }),
       steps: childSteps(input),
       ...(input.monitor === undefined ? {} : { monitor: input.monitor }),
+      ...(spec.process.terminal ? {} : userOnHost(spec)),
     },
     ...(inUserNamespace
       ? [
@@ -184,6 +186,14 @@ function releaseStep(input: PlanInput): HostStep {
       ? deviceFilter(path, spec)
       : { path, settings: deviceSettingsV1(spec.linux.resources.devices) },
   };
+}
+
+/** The program's user, if that is not the caller. */
+function userOnHost({ process: { user }, linux }: Spec): { user?: Owner } {
+  const { uidMappings, gidMappings } = linux;
+  if (uidMappings.length === 0) return user.uid === 0 ? {} : { user: { uid: user.uid, gid: user.gid } };
+  const [uid, gid] = [toHost(uidMappings, user.uid), toHost(gidMappings, user.gid)];
+  return uid === undefined || gid === undefined || uid === 0 ? {} : { user: { uid, gid } };
 }
 
 const rootOf = ({ linux }: Spec) => rootOnHost({ uids: linux.uidMappings, gids: linux.gidMappings });

@@ -1,5 +1,5 @@
 import { SIGNALS } from "../../ffi/constants.ts";
-import { ESRCH } from "../../ffi/errno.ts";
+import { EINVAL, EPERM, ESRCH } from "../../ffi/errno.ts";
 import { type ExitStatus, waitForExit } from "../../ffi/process.ts";
 import { libcCall, tryLibcCall } from "../../ffi/table.ts";
 import type { DhowError } from "../errors.ts";
@@ -16,7 +16,7 @@ import { LoopDevices } from "./loop.ts";
 import type { Monitor } from "./monitored.ts";
 import { runIp } from "./program.ts";
 import { openPartners, spawnChild } from "./spawn_child.ts";
-import { CHILD, type DeviceFilter, type HostStep, type NetworkSetup, type Undo } from "./step.ts";
+import { CHILD, type DeviceFilter, type HostStep, type NetworkSetup, type Owner, type Undo } from "./step.ts";
 
 /** What the executor needs from the parts of dhow above it. */
 export interface Surroundings {
@@ -115,6 +115,10 @@ export class Execution {
       this.#init = new InitStart(program, init);
     }
     using partners = await openPartners(step);
+    if (step.user !== undefined) {
+      const { input, output, errors } = this.#monitor?.streams ?? { input: 0, output: 1, errors: 2 };
+      for (const fd of [input, output, errors]) if (fd !== undefined) givePipe(fd, step.user);
+    }
     const { ready, go } = handshake;
     const meeting = {
       ready,
@@ -238,6 +242,17 @@ export class Execution {
     this.#held?.letGo();
     this.#loops.detach();
   }
+}
+
+/** A pipe that is somebody else's could not be opened once more as /dev/stdout; docker gives them away, too. Files stay whose they are. */
+function givePipe(fd: number, { uid, gid }: Owner): void {
+  try {
+    if (!Deno.statSync(`/proc/self/fd/${fd}`).isFifo) return;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return; // it is closed
+    throw error;
+  }
+  tryLibcCall([EPERM, EINVAL], "fchown", fd, uid, gid);
 }
 
 function signalProcess(pidfd: number, signal: number): void {

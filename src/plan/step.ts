@@ -180,6 +180,8 @@ export type HostStep =
       readonly steps: readonly ChildStep[];
       /** Absent when dhow itself waits for its end. */
       readonly monitor?: MonitorSetup;
+      /** Whose program it becomes, on the host. Absent for this process's user. */
+      readonly user?: Owner;
     }
     | {
       readonly do: "map-ids";
