@@ -223,7 +223,8 @@ function folderSteps(input: PlanInput): HostStep[] {
     why: "make the container's folders, for root only",
     path,
     mode: 0o700,
-    ...(path === stateFolder ? ownedLayer : {}),
+    // what dhow opens for the container, a script has it find by itself
+    ...(path === stateFolder || input.imageToCopy !== undefined ? ownedLayer : {}),
   }));
   return [
     ...closed,

@@ -58,7 +58,7 @@ export function explainChildStep(step: ChildStep): string[] {
         commandLine("mount", "-t", "overlay", "overlay", "-o", overlayOptions(step), step.target),
       ];
     case "open-root":
-      return [`root=${quote(step.path)}`];
+      return [`root=${step.path.startsWith("/") ? "" : '"$PWD/"'}${quote(step.path)}`];
     case "mount": {
       const options = mountOptions(step.attributes, step.options);
       const checked = step.followsLinks === true ? `${step.inRoot}/x` : step.inRoot;

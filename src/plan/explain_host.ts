@@ -34,8 +34,8 @@ export function hostCommands(step: HostStep): string[] {
         "# (dhow has descriptors; in this script the container's root may pass through the folders itself)",
         'mkdir -p "$work/stage/merged"',
         ...links,
-        // all that lies above what it gets, and where it comes to be
-        `${chown(step.owner)} "$work" "$work/ready" "$work/go" "$work/stage/merged"`,
+        `${chown(step.owner)} "$work" "$work/stage/merged"`,
+        'chmod 666 "$work/ready" # before it becomes root there, it is nobody',
       ];
     }
     case "make-cgroups":
