@@ -39,6 +39,7 @@ export const FALLOC_FL_KEEP_SIZE = 0x1;
 
 // statx(2)
 export const STATX_TYPE = 0x1;
+export const STATX_MNT_ID = 0x1000;
 export const STATX_BASIC_STATS = 0x7ff;
 export const STATX_BTIME = 0x800;
 
@@ -143,6 +144,8 @@ export const SIG_SETMASK = 2;
 
 // prctl(2), setrlimit(2), close_range(2)
 export const PR_SET_PDEATHSIG = 1;
+export const PR_SET_SECUREBITS = 28;
+export const SECBIT_NO_SETUID_FIXUP = 1 << 2;
 export const PR_SET_DUMPABLE = 4;
 export const PR_SET_NAME = 15;
 export const PR_CAPBSET_DROP = 24;
@@ -220,6 +223,8 @@ export const SYSTEM_CALLS: Readonly<Record<string, number>> = {
   setgroups: ARM64 ? 159 : 116,
   setresuid: ARM64 ? 147 : 117,
   setresgid: ARM64 ? 149 : 119,
+  setfsuid: ARM64 ? 151 : 122,
+  setfsgid: ARM64 ? 152 : 123,
   capset: ARM64 ? 91 : 126,
   seccomp: ARM64 ? 277 : 317,
   mknodat: ARM64 ? 33 : 259,

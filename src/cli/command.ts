@@ -11,6 +11,9 @@ export interface Option {
   readonly formerName?: string;
   /** What the value is called in the help; absent for a switch. */
   readonly value?: string;
+  /** What it says without a value. Then only what follows it with `=`, or what isValue knows, is its value. Absent: it needs one. */
+  readonly withoutValue?: string;
+  readonly isValue?: (argument: string) => boolean;
   /** Whether it may be given several times. */
   readonly repeats?: boolean;
   /** A switch that is on unless it is given as `--name=false`. */
@@ -102,7 +105,8 @@ export function parse(
       continue;
     }
     for (const { option, written, value } of spellOut(arg, options, wrong)) {
-      const given = value ?? (option.value === undefined ? "true" : args[++index]);
+      const given = value ?? valueAfter(option, args[index + 1]);
+      if (value === undefined && given !== undefined && takesNext(option, args[index + 1])) index++;
       if (given === undefined) throw wrong(`${written} needs a value: ${option.value}`);
       allGiven.add(option.name);
       if (option.value !== undefined) {
@@ -127,6 +131,18 @@ export function parse(
     ),
   });
   return { options: new ParsedOptions(values, allGiven), args: rest };
+}
+
+/** Whether the argument after an option is its value. */
+function takesNext({ value, withoutValue, isValue }: Option, next: string | undefined): boolean {
+  if (value === undefined || next === undefined) return false;
+  return withoutValue === undefined || isValue?.(next) === true;
+}
+
+/** What an option means that has no value in its own argument; undefined when it lacks one. */
+function valueAfter(option: Option, next: string | undefined): string | undefined {
+  if (takesNext(option, next)) return next;
+  return option.value === undefined ? "true" : option.withoutValue;
 }
 
 /** @returns undefined for what Go does not take for a bool (strconv.ParseBool) */

@@ -4,6 +4,7 @@ import { isRlimitName, type Rlimit } from "../plan/rlimits.ts";
 import type { Option, ParsedOptions } from "./command.ts";
 import { parseSize } from "./size.ts";
 import type { Wrong } from "./run_options.ts";
+import { hasUserNamespace } from "./userns_options.ts";
 
 export const CONFINEMENT_OPTIONS: readonly Option[] = [
   { name: "read-only", help: "let it write nowhere but to /dev, volumes and tmpfs" },
@@ -44,7 +45,7 @@ export function readConfinement(options: ParsedOptions, wrong: Wrong, malformed:
   const adjustment = readAdjustment(options.text("oom-score-adj"), wrong, malformed);
   const cgroups = options.text("cgroupns") || "private";
   if (cgroups !== "private" && cgroups !== "host") throw malformed("--cgroupns: invalid CGROUP mode");
-  if (cgroups === "host" && options.flag("userns")) {
+  if (cgroups === "host" && hasUserNamespace(options)) {
     throw wrong("--cgroupns host and --userns contradict each other");
   }
   return {

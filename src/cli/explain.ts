@@ -4,7 +4,7 @@ import { newId } from "../container/names.ts";
 import { onlyImage, readEtc } from "../container/image.ts";
 import { locateImage } from "../container/locate.ts";
 import { type ContainerMount, isBind, settleMounts } from "../container/mounts.ts";
-import { isLimited, joinsOthers, type RunOptions } from "../container/options.ts";
+import { hasOwnIds, isLimited, joinsOthers, type RunOptions } from "../container/options.ts";
 import { type ImageEtc, type PartnersOfStart, prepare, type RunnableImage } from "../container/prepare.ts";
 import { securityOf } from "../container/security.ts";
 import { UsageError } from "../errors.ts";
@@ -46,7 +46,8 @@ export const command: Command = {
     }
     const given = readRunOptions({ ...parsed, global });
     const limiting = isLimited(given) ? await import("../container/limiting.ts") : undefined;
-    const wanted = limiting?.withPossibleLimits(given) ?? given;
+    const limited = limiting?.withPossibleLimits(given) ?? given;
+    const wanted = hasOwnIds(given) ? (await import("../container/id_ranges.ts")).withIds(limited) : limited;
     const { options, partners } = await joined(wanted, global);
     const id = newId();
     const workFolder = `/tmp/dhow-${id.slice(0, 12)}`;
@@ -68,6 +69,8 @@ export const command: Command = {
       partners,
       limiting,
       fillsVolumes: true,
+      // the tutorial's tools know no mounts with other owners
+      idMethod: hasOwnIds(options) ? "copy" : undefined,
     });
     const { config } = image;
     const remarks = healthRemarks(mergeHealthcheck(options.healthcheck, config.healthcheck), config.shell);

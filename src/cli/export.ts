@@ -41,7 +41,7 @@ async function exporter(session: Session, name: string): Promise<ArchiveWork> {
   const found = findContainer(session.database, name);
   if (isRunning(found)) {
     const running = findRunning(found, "cannot export");
-    return (sink, signal) => exportContainer(running, sink, signal);
+    return (sink, signal) => exportContainer(running, found.config.options.ids, sink, signal);
   }
   const lower = await lowerOf(session, found);
   return (sink, signal) => exportStopped(session, found, lower, sink, signal);

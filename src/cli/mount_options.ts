@@ -11,7 +11,7 @@ export const MOUNT_OPTIONS: readonly Option[] = [
     short: "v",
     value: "SOURCE:TARGET[:MODE]",
     repeats: true,
-    help: "mount a path of the host or a volume; MODE: ro, nocopy, rslave, ...",
+    help: "mount a path of the host or a volume; MODE: ro, nocopy, rslave, idmap, ...",
   },
   {
     name: "mount",
@@ -94,6 +94,7 @@ interface Mode {
   readonly readOnly: boolean;
   readonly noCopy: boolean;
   readonly propagation: Propagation;
+  readonly idmap: boolean;
 }
 
 /** Words that say the same thing may come once only. `z` and `Z` are for SELinux, the last group for macOS: both do nothing. */
@@ -103,6 +104,7 @@ const MODE_GROUPS: readonly (readonly string[])[] = [
   ["nocopy"],
   PROPAGATIONS,
   ["consistent", "cached", "delegated"],
+  ["idmap"],
 ];
 
 function parseMode(text: string): Mode {
@@ -114,6 +116,7 @@ function parseMode(text: string): Mode {
   return {
     readOnly: words.includes("ro"),
     noCopy: words.includes("nocopy"),
+    idmap: words.includes("idmap"),
     propagation: words.find(isPropagation) ?? "rprivate",
   };
 }
@@ -142,7 +145,8 @@ export function parseVolume(text: string): MountRequest {
   const { readOnly, propagation } = mode;
   const source = resolve(first);
   const written = [source, ...parts.slice(1)].join(":");
-  return { type: "bind", source, target, readOnly, propagation, createsSource: true, written };
+  const idmap = mode.idmap ? { idmap: true } as const : {};
+  return { type: "bind", source, target, readOnly, propagation, createsSource: true, ...idmap, written };
 }
 
 function volume(
@@ -168,12 +172,14 @@ const KEYS: Readonly<Record<string, string>> = {
   "tmpfs-size": "tmpfs-size",
   "tmpfs-mode": "tmpfs-mode",
   consistency: "consistency",
+  idmap: "idmap",
 };
-const SWITCHES = ["readonly", "volume-nocopy"];
+const SWITCHES = ["readonly", "volume-nocopy", "idmap"];
 /** For which type a key is; the others are for all. */
 const KEY_TYPES: Readonly<Record<string, string>> = {
   "volume-nocopy": "volume",
   "bind-propagation": "bind",
+  idmap: "bind",
   "tmpfs-size": "tmpfs",
   "tmpfs-mode": "tmpfs",
 };
@@ -209,7 +215,8 @@ export function parseMount(text: string): MountRequest {
       if (!isPropagation(propagation)) {
         throw wrong('invalid mount config for type "bind"', `invalid propagation mode: ${propagation}`);
       }
-      return { type, source: resolve(source), target, readOnly, propagation, createsSource: false };
+      const idmap = fields.get("idmap") === "true" ? { idmap: true } as const : {};
+      return { type, source: resolve(source), target, readOnly, propagation, createsSource: false, ...idmap };
     }
     case "tmpfs": {
       if (source !== undefined) {

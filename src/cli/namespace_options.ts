@@ -2,6 +2,7 @@
 import { joinedContainer, type NetworkMode, type RunOptions } from "../container/options.ts";
 import type { ParsedOptions } from "./command.ts";
 import type { Wrong } from "./run_options.ts";
+import { hasUserNamespace } from "./userns_options.ts";
 
 /** Options that a container with the network of another cannot have, and how docker calls them. */
 const NOT_WITH_JOINED_NETWORK: Readonly<Record<string, string>> = {
@@ -59,7 +60,7 @@ export function readNamespaces(
   if (uts !== "private" && uts !== "host") {
     throw wrong(`--uts: invalid UTS mode ${JSON.stringify(uts)}`, "there are private and host");
   }
-  if (options.flag("userns")) {
+  if (hasUserNamespace(options)) {
     const shared = Object.entries({
       pid,
       ipc,
@@ -67,7 +68,9 @@ export function readNamespaces(
       network: options.text("network") ?? "",
     })
       .find(([name, text]) => name === "network" ? isJoined(text) : isShared(text));
-    if (shared !== undefined) throw wrong(`--${shared[0]} ${shared[1]} and --userns contradict each other`);
+    if (shared !== undefined) {
+      throw wrong(`--${shared[0]} ${shared[1]} and a user namespace (--userns) contradict each other`);
+    }
   }
   if (uts === "host" && options.text("hostname") !== undefined) {
     throw wrong("conflicting options: hostname and the UTS mode");

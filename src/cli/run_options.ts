@@ -1,4 +1,4 @@
-import { PULL_POLICIES, type PullPolicy, type RunOptions } from "../container/options.ts";
+import { hasOwnIds, PULL_POLICIES, type PullPolicy, type RunOptions } from "../container/options.ts";
 import { parseName } from "../container/names.ts";
 import { signalName } from "./container/signal_names.ts";
 import { OptionError, UsageError } from "../errors.ts";
@@ -18,6 +18,7 @@ import { readSecurity, SECURITY_OPTIONS } from "./security_options.ts";
 import { readVariable } from "./variable.ts";
 import { INSECURE, PLATFORM, readPlatform } from "./registry_options.ts";
 import { readRestart, RESTART } from "./restart_option.ts";
+import { readUserNamespace, USERNS_OPTIONS } from "./userns_options.ts";
 
 /** The options of `run` that `create` lacks: for who stays with the container. */
 const ONLY_FOR_RUN: readonly Option[] = [
@@ -69,7 +70,7 @@ export const RUN_OPTIONS: readonly Option[] = [
     name: "verify",
     help: "hash the layers of an archive first (those in the store were hashed when they were loaded)",
   },
-  { name: "userns", help: "in a user namespace of its own, its root being the caller" },
+  ...USERNS_OPTIONS,
   {
     name: "label",
     short: "l",
@@ -162,6 +163,11 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
   const healthcheck = readHealthcheck(options);
   const security = readSecurity(options, wrong);
   const limits = readLimits(options, what);
+  const userNamespace = readUserNamespace(options, wrong);
+  const mounts = readMounts(options);
+  if (!hasOwnIds(userNamespace) && mounts.some((mount) => mount.type === "bind" && mount.idmap === true)) {
+    throw wrong("idmap is for containers with ids of their own", "add --userns auto");
+  }
   return {
     image,
     pull,
@@ -182,7 +188,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     ) => readVariable(entry, malformed)),
     workingDir,
     user: given("user"),
-    userNamespace: options.flag("userns"),
+    ...userNamespace,
     verify: options.flag("verify"),
     detach: options.flag("detach"),
     attach: readStreams(options),
@@ -195,7 +201,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     cidFile: given("cidfile"),
     init: options.flag("init"),
     ...readNamespaces(options, wrong),
-    mounts: readMounts(options),
+    mounts,
     volumesFrom: options.list("volumes-from").map(parseVolumesFrom),
     groups: options.list("group-add"),
     exposed: options.list("expose").flatMap((text) => readPorts(text, wrong)),

@@ -10,6 +10,7 @@ import type { TarWriter } from "../image/tar/writer.ts";
 import { type Described, TreeArchive } from "../image/walk/archive.ts";
 import type { Stat } from "../image/walk/stat.ts";
 import { type Found, walk } from "../image/walk/walker.ts";
+import type { IdMappings } from "../plan/step.ts";
 import { CONTAINER_FILES } from "../rootfs/etc_files.ts";
 
 const WHITEOUT_PREFIX = ".wh.";
@@ -28,6 +29,8 @@ export interface LayerOptions {
   /** Told of what is left out. */
   readonly warn: (text: string) => void;
   readonly signal: AbortSignal;
+  /** Of the container, if the files have the owners that they have on the host. */
+  readonly ids?: IdMappings | undefined;
 }
 
 /**
@@ -37,7 +40,7 @@ export interface LayerOptions {
  * @throws {HostError} for what overlay did in a way that no layer can say
  */
 export async function writeChanges(upper: number, tar: TarWriter, options: LayerOptions): Promise<boolean> {
-  using tree = new TreeArchive(tar, options.warn);
+  using tree = new TreeArchive(tar, options.warn, options.ids);
   const layer = new ChangeWriter(tar, tree, options);
   for (const found of walk(upper, options.warn)) {
     options.signal.throwIfAborted();
@@ -148,10 +151,10 @@ function isOwnFile(path: ByteString, { type, size, mode, links }: Stat): boolean
  * Whether a folder would not be there but for dhow. /etc is copied up when dhow puts a file into it; that changes its times of
  * modification and of change alike. If the container changed its attributes, the two differ, or it is not as everybody's is.
  */
-function isHeld({ path, stat }: Found, { xattrs }: Described): boolean {
+function isHeld({ path, stat }: Found, { xattrs, entry }: Described): boolean {
   if (stat.type !== S_IFDIR) return false;
   if (OWN_FOLDERS.includes(path)) return true;
   const { mtime, ctime } = stat;
-  return path === OWN_FILES_FOLDER && stat.mode === 0o755 && stat.uid === 0 && stat.gid === 0 &&
+  return path === OWN_FILES_FOLDER && stat.mode === 0o755 && entry.uid === 0 && entry.gid === 0 &&
     xattrs.kept === undefined && mtime.seconds === ctime.seconds && mtime.nanoseconds === ctime.nanoseconds;
 }

@@ -12,6 +12,7 @@ import { log } from "../log.ts";
 import { containerState, type Paths } from "../state/paths.ts";
 import { readIfThere } from "../state/read.ts";
 import { writeChanges } from "./changes.ts";
+import { idsOnDisk } from "./copied_image.ts";
 import { pathExists } from "../../ffi/files.ts";
 import type { Database } from "../state/database.ts";
 import type { ContainerConfig, ContainerRecord } from "./records.ts";
@@ -80,7 +81,7 @@ export async function commitContainer<T>(
 
 /** @returns whether the container has changed anything */
 async function spoolChanges(
-  { id, hasUserXattrs }: CommittedContainer,
+  { id, hasUserXattrs, record }: CommittedContainer,
   paths: Paths,
   spool: Spool,
   signal: AbortSignal,
@@ -91,7 +92,8 @@ async function spoolChanges(
   try {
     await using tar = new TarWriter(spool);
     const warn = (text: string) => log.warn(text);
-    const isChanged = await writeChanges(upper, tar, { hasUserXattrs, warn, signal });
+    const ids = idsOnDisk(paths, record);
+    const isChanged = await writeChanges(upper, tar, { hasUserXattrs, warn, signal, ids });
     await tar.finish();
     return isChanged;
   } finally {

@@ -20,6 +20,7 @@ import { walk } from "../image/walk/walker.ts";
 import { CONTAINER_FILES } from "../rootfs/etc_files.ts";
 import type { Lower } from "../rootfs/overlay.ts";
 import { containerState, type Paths } from "../state/paths.ts";
+import { lowerOnDisk } from "./copied_image.ts";
 import type { ContainerRecord } from "./records.ts";
 import { viewRoot } from "./root_view.ts";
 
@@ -40,15 +41,16 @@ const OWN_FILES = CONTAINER_FILES.map((path) => path.slice(1));
  */
 export async function differences(
   paths: Paths,
-  { id, config }: ContainerRecord,
+  container: ContainerRecord,
   lower: Lower,
   warn: (text: string) => void,
 ): Promise<Difference[]> {
+  const { id, config } = container;
   const upper = join(containerState(paths, id), "diff");
   if (!pathExists(upper)) return []; // it was never started
   const inUserNamespace = config.options.userNamespace;
   await using image = await viewRoot(paths, {
-    lower,
+    lower: await lowerOnDisk(paths, container, () => Promise.resolve(lower)),
     container: undefined,
     isWritable: false,
     inUserNamespace,

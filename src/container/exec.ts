@@ -27,10 +27,11 @@ import type { DetachKeys } from "./detach_keys.ts";
 import { ExecEvents } from "./exec_events.ts";
 import { readInside } from "./files_inside.ts";
 import { changedSignals, openFilesLimit, signalSet } from "./host.ts";
+import { hasOwnIds } from "./options.ts";
 import type { ImageEtc } from "./prepare.ts";
 import type { ContainerRecord } from "./records.ts";
 import { confinementOf, privileged, securityOf } from "./security.ts";
-import { environment, hostnameOf } from "./spec.ts";
+import { environment, groupsInside, hostnameOf } from "./spec.ts";
 import type { TerminalRelay } from "./terminal.ts";
 
 /** What a user can choose: the options of `exec`. */
@@ -171,10 +172,10 @@ export async function prepareJoin(
       pathExists(`${path}/tasks`) ? `${path}/tasks` : `${path}/cgroup.procs`
     ),
     namespaces: wanted.userNamespace ? namespaces | CLONE_NEWUSER : namespaces,
+    hasOwnIds: hasOwnIds(wanted),
     terminal: options.terminal ? size : undefined,
     closed: withoutStreams(options),
-    // as makeSpec has it: the user namespace maps one group only
-    user: wanted.userNamespace ? { ...user, additionalGids: [] } : user,
+    user: { ...user, additionalGids: groupsInside(wanted, user) },
     ...confiningSteps(confinementOf(security, user.uid)),
     cwd: options.workingDir ?? wanted.workingDir ?? (defaults.workingDir || "/"),
     args: options.command,

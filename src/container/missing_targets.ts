@@ -13,12 +13,14 @@ import {
   S_IFLNK,
 } from "../../ffi/constants.ts";
 import { EEXIST, ELOOP, ENOENT, ENOTDIR } from "../../ffi/errno.ts";
+import { pathExists } from "../../ffi/files.ts";
 import { libcCall, tryLibcCall } from "../../ffi/table.ts";
 import { openBelow, readLink, statAt } from "../image/extract/paths.ts";
 import { type ByteString, encodeText, toBytes } from "../image/tar/byte_string.ts";
 import type { HostStep, Plan } from "../plan/step.ts";
 import { deleteLink, removeTree } from "../plan/undo.ts";
 import { containerState, type Paths } from "../state/paths.ts";
+import { copiedImage, copyFolder } from "./copied_image.ts";
 import type { RunnableImage } from "./prepare.ts";
 import { viewRoot } from "./root_view.ts";
 
@@ -40,14 +42,30 @@ export async function makeMissingTargets(
   for (const undo of plan.undo) if (undo.undo === "delete-link") await deleteLink(undo.link);
   const container = containerState(paths, id);
   // overlay mounts a writable layer only once that was mounted as volatile: it holds nothing yet then
-  if (plan.undo.some((undo) => undo.undo === "remove-tree" && undo.path === container)) removeTree(container);
+  if (plan.undo.some((undo) => undo.undo === "remove-tree" && undo.path === container)) {
+    for (const name of ["diff", "work"]) removeTree(join(container, name));
+  }
   for (const name of ["diff", "work"]) {
     Deno.mkdirSync(join(container, name), { recursive: true, mode: 0o755 });
   }
   Deno.chmodSync(container, 0o700);
-  const source = { lower: image.lower, container, isWritable: true, inUserNamespace, mounts: [] };
-  await using view = await viewRoot(paths, source);
-  for (const { inRoot, isFile } of targetsOf(plan.steps)) makeTarget(view.fd, encodeText(inRoot), isFile);
+  const hasCopy = pathExists(copyFolder(paths, id));
+  const { lower } = hasCopy ? { lower: copiedImage(paths, id) } : image;
+  await using view = await viewRoot(paths, {
+    lower,
+    container,
+    isWritable: true,
+    inUserNamespace,
+    mounts: [],
+  });
+  const makeAll = () => {
+    for (const { inRoot, isFile } of targetsOf(plan.steps)) makeTarget(view.fd, encodeText(inRoot), isFile);
+    return Promise.resolve();
+  };
+  const held = plan.steps.find((step) => step.do === "hold-trees");
+  if (!hasCopy || held?.do !== "hold-trees") return await makeAll();
+  const { actingAs } = await import("./acting_as.ts");
+  await actingAs(held.owner, makeAll);
 }
 
 function targetsOf(steps: readonly HostStep[]): { inRoot: string; isFile: boolean }[] {

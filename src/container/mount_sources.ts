@@ -29,7 +29,12 @@ export function findSources(mounts: readonly ContainerMount[], paths: Paths): Mo
         if (mount.options !== undefined && isBind(mount.options)) return bindOf(mount);
         const source = volumeData(paths, mount.name);
         folders.push(source);
-        return { destination: mount.target, type: "bind", source, options: ["rbind", "rprivate", ...access] };
+        return {
+          destination: mount.target,
+          type: "bind",
+          source,
+          options: ["rbind", "rprivate", "idmap", ...access],
+        };
       }
       case "bind": {
         const kind = kindOf(mount.source);
@@ -40,7 +45,7 @@ export function findSources(mounts: readonly ContainerMount[], paths: Paths): Mo
         assertShared(mount);
         // a file has no mounts in it
         const bind = kind === "file" ? "bind" : "rbind";
-        const options = [bind, mount.propagation, ...access];
+        const options = [bind, mount.propagation, ...(mount.idmap === true ? ["idmap"] : []), ...access];
         return { destination: mount.target, type: "bind", source: mount.source, options };
       }
     }

@@ -20,6 +20,8 @@ export interface BindMount extends Target {
   readonly propagation: Propagation;
   /** Whether a folder is made if nothing is there: docker does for -v, and not for --mount. */
   readonly createsSource: boolean;
+  /** Whether its files have the container's ids there; absent for no. */
+  readonly idmap?: true;
 }
 
 export interface TmpfsMount extends Target {

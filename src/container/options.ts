@@ -3,6 +3,7 @@ import type { Healthcheck } from "../image/healthcheck.ts";
 import type { Rlimit } from "../plan/rlimits.ts";
 import type { Platform } from "../image/platform.ts";
 import type { Limits } from "../limits/limits.ts";
+import type { IdMapping, IdMappings } from "../plan/step.ts";
 
 /** What a user can choose for a container: the options of `run`. */
 export interface RunOptions {
@@ -31,6 +32,10 @@ export interface RunOptions {
   readonly workingDir: string | undefined;
   readonly user: string | undefined;
   readonly userNamespace: boolean;
+  /** With a user namespace: which ids of the host its ids are. Absent: its root is the caller, and nobody else is there. */
+  readonly ids?: IdMappings;
+  /** What decides that when the container is made. */
+  readonly autoIds?: AutoIds;
   /** Whether to hash the layers of an archive that is used where it lies. */
   readonly verify: boolean;
   /** Whether nobody waits for its end. */
@@ -90,6 +95,20 @@ export interface RunOptions {
   readonly devices?: readonly DeviceRequest[];
   /** What it may do with other devices, `c 1:3 rwm`, should it make them itself. Absent for nothing. */
   readonly deviceRules?: readonly string[];
+}
+
+/** Ids that a container gets for itself. */
+export interface AutoIds {
+  /** How many. Absent for the usual number. */
+  readonly size?: number;
+  /** What is mapped in any case. */
+  readonly uids: readonly IdMapping[];
+  readonly gids: readonly IdMapping[];
+}
+
+/** Whether a container's ids are others than the host's. */
+export function hasOwnIds({ ids, autoIds }: Pick<RunOptions, "ids" | "autoIds">): boolean {
+  return ids !== undefined || autoIds !== undefined;
 }
 
 export interface SecurityOptions {

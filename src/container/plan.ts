@@ -1,5 +1,7 @@
 import { mountSteps, sourceSteps } from "../rootfs/mounts.ts";
+import { heldBinds, heldLayers, takingSteps } from "../rootfs/held.ts";
 import { loopSteps, type Lower, overlaySteps, pivotSteps } from "../rootfs/overlay.ts";
+import { rootOnHost, toHost } from "../security/id_mappings.ts";
 import { type Confinement, confiningSteps } from "../security/confinement.ts";
 import { connectSteps, type Endpoint } from "../network/steps.ts";
 import { hidingSteps } from "../security/hidden_paths.ts";
@@ -11,9 +13,11 @@ import type {
   ChildStep,
   DeviceFilter,
   HostStep,
+  IdMethod,
   Join,
   MonitorSetup,
   NamespaceKind,
+  Owner,
   Plan,
 } from "../plan/step.ts";
 
@@ -52,6 +56,10 @@ export interface PlanInput {
   readonly init: boolean;
   /** Namespaces of other containers that it joins; the specification lists only its own. */
   readonly joins: readonly Join[];
+  /** Of a container whose ids are others than its caller's. Absent for all others. */
+  readonly idMethod?: IdMethod;
+  /** Only a script copies an image at a start: its layers' folders, top to bottom. */
+  readonly imageToCopy?: readonly string[];
 }
 
 /**
@@ -68,8 +76,17 @@ export function makePlan(input: PlanInput): Plan {
       why: "make the folder that is to be mounted",
       path,
       mode: 0o755,
+      ...(input.imageToCopy === undefined ? {} : { owner: rootOf(spec) }),
     })),
     ...loopSteps(lower),
+    ...(input.idMethod === undefined ? [] : [
+      {
+        do: "hold-trees",
+        why: "open what it is to mount: with ids of its own it could not",
+        trees: [...heldLayers({ ...input, idMethod: input.idMethod }), ...heldBinds(spec.mounts)],
+        owner: rootOf(spec),
+      } as const,
+    ]),
     {
       do: "start-child",
       why: "start the container's first process in namespaces of its own",
@@ -77,14 +94,20 @@ export function makePlan(input: PlanInput): Plan {
       ...(input.joins.length === 0 ? {} : { joins: input.joins }),
       steps: childSteps(input),
       ...(input.monitor === undefined ? {} : { monitor: input.monitor }),
+      ...(spec.process.terminal ? {} : userOnHost(spec)),
     },
     ...(inUserNamespace
       ? [
         {
           do: "map-ids",
-          why: "make the caller the container's root",
+          why: input.idMethod === undefined
+            ? "make the caller the container's root"
+            : "give it ids of the host, and the files that it gets to these",
           uids: spec.linux.uidMappings,
           gids: spec.linux.gidMappings,
+          ...(input.imageToCopy === undefined
+            ? {}
+            : { copies: { layers: input.imageToCopy, target: `${stateFolder}/image` } }),
         } as const,
       ]
       : []),
@@ -165,17 +188,34 @@ function releaseStep(input: PlanInput): HostStep {
   };
 }
 
+/** The program's user, if that is not the caller. */
+function userOnHost({ process: { user }, linux }: Spec): { user?: Owner } {
+  const { uidMappings, gidMappings } = linux;
+  if (uidMappings.length === 0) return user.uid === 0 ? {} : { user: { uid: user.uid, gid: user.gid } };
+  const [uid, gid] = [toHost(uidMappings, user.uid), toHost(gidMappings, user.gid)];
+  return uid === undefined || gid === undefined || uid === 0 ? {} : { user: { uid, gid } };
+}
+
+const rootOf = ({ linux }: Spec) => rootOnHost({ uids: linux.uidMappings, gids: linux.gidMappings });
+
 /** The cgroup namespace is missing here: it begins at the cgroup the process is in, so it is made after joining one. */
 function clonedNamespaces(spec: Spec): NamespaceKind[] {
   return spec.linux.namespaces.flatMap(({ type }) => type === "cgroup" ? [] : [type]);
 }
 
-function folderSteps({ stateFolder, runFolder, spec, files, lower }: PlanInput): HostStep[] {
-  const writable: HostStep[] = ["diff", "work"].map((name) => ({
+function folderSteps(input: PlanInput): HostStep[] {
+  const { stateFolder, runFolder, spec, files, lower, idMethod } = input;
+  const owned = idMethod === undefined ? {} : { owner: rootOf(spec) };
+  // mounts make do with root's folders, where the container's ids are shown as others
+  const ownedLayer = idMethod === "copy" ? owned : {};
+  const writable: HostStep[] = ["diff", "work", ...(input.imageToCopy === undefined ? [] : ["image"])].map((
+    name,
+  ) => ({
     do: "make-directory",
     why: "make the writable layer and overlay's work folder",
     path: `${stateFolder}/${name}`,
     mode: 0o755,
+    ...ownedLayer,
   }));
   // a container's setuid programs are none of the host users' business (CVE-2021-41091)
   const closed: HostStep[] = [stateFolder, runFolder].map((path) => ({
@@ -183,6 +223,8 @@ function folderSteps({ stateFolder, runFolder, spec, files, lower }: PlanInput):
     why: "make the container's folders, for root only",
     path,
     mode: 0o700,
+    // what dhow opens for the container, a script has it find by itself
+    ...(path === stateFolder || input.imageToCopy !== undefined ? ownedLayer : {}),
   }));
   return [
     ...closed,
@@ -210,6 +252,7 @@ function folderSteps({ stateFolder, runFolder, spec, files, lower }: PlanInput):
       path: runFolder + path,
       text,
       mode: 0o644,
+      ...owned,
     })),
   ];
 }
@@ -238,7 +281,9 @@ function childSteps(input: PlanInput): ChildStep[] {
         score: process.oomScoreAdj,
       } as const,
     ]),
-    ...sourceSteps(spec.mounts),
+    ...(input.idMethod === undefined
+      ? sourceSteps(spec.mounts)
+      : [{ op: "become-root", why: "become the root of its user namespace" } as const]),
     ...overlaySteps({
       lower,
       indexTarget: `${runFolder}/lower`,
@@ -246,6 +291,7 @@ function childSteps(input: PlanInput): ChildStep[] {
       work: `${stateFolder}/work`,
       target: spec.root.path,
       inUserNamespace,
+      ...(input.idMethod === undefined ? {} : { isHeld: true }),
       isVolatile: !input.persistent,
     }),
     ...Object.entries(input.volumesToFill ?? {}).map(([inRoot, source]): ChildStep => ({
@@ -254,6 +300,7 @@ function childSteps(input: PlanInput): ChildStep[] {
       source,
       inRoot,
     })),
+    ...(input.idMethod === undefined ? [] : takingSteps(spec.mounts)),
     ...mounts,
     ...(hasOwnNetwork ? [{ op: "loopback-up", why: "bring its loopback interface up" } as const] : []),
     ...Object.entries(linux.sysctl).map(([key, value]): ChildStep => ({

@@ -4,14 +4,16 @@ import { cgroupLayout } from "../limits/cgroup.ts";
 import { USUAL_DEVICES } from "../limits/devices.ts";
 import { log } from "../log.ts";
 import type { Endpoint } from "../network/steps.ts";
-import type { Join, MonitorSetup, Plan } from "../plan/step.ts";
-import { arrangeMounts, defaultMounts, withoutWriting } from "../rootfs/mounts.ts";
+import type { IdMethod, Join, MonitorSetup, Plan } from "../plan/step.ts";
+import { arrangeMounts, defaultMounts, TTY_GROUP, withoutWriting } from "../rootfs/mounts.ts";
 import type { Lower } from "../rootfs/overlay.ts";
 import { hiddenPaths } from "../security/hidden_paths.ts";
+import { toHost } from "../security/id_mappings.ts";
 import { resolveUser, withGroups } from "../security/user.ts";
 import { containerRun, containerState, type Paths } from "../state/paths.ts";
 import { changedSignals, etcFiles, openFilesLimit } from "./host.ts";
 import type { RunOptions } from "./options.ts";
+import { copiedImage } from "./copied_image.ts";
 import { findSources, volumesToFill } from "./mount_sources.ts";
 import type { ContainerMount } from "./mounts.ts";
 import { makePlan, sharedMemoryOf } from "./plan.ts";
@@ -56,6 +58,7 @@ export function prepare(
     partners,
     ownParents,
     limiting,
+    idMethod,
   }: {
     id: string;
     options: RunOptions;
@@ -68,7 +71,7 @@ export function prepare(
     monitor?: MonitorSetup;
     /** What it has mounted besides the usual. */
     mounts?: readonly ContainerMount[];
-    /** For a script: whether the plan itself fills volumes. */
+    /** For a script: whether the plan itself fills volumes, and copies an image for other ids. */
     fillsVolumes?: boolean;
     /** Of one that joins namespaces of others. */
     partners?: PartnersOfStart | undefined;
@@ -76,6 +79,8 @@ export function prepare(
     ownParents?: ReadonlySet<string>;
     /** Absent for one that isLimited says nothing of. */
     limiting?: typeof import("./limiting.ts") | undefined;
+    /** Of one with ids of its own. */
+    idMethod?: IdMethod | undefined;
   },
 ): Plan {
   const runFolder = containerRun(paths, id);
@@ -106,6 +111,7 @@ export function prepare(
     files: shared ?? Object.fromEntries(Object.keys(files).map((path) => [path, runFolder + path])),
     hasOwnNetwork: options.network !== "host",
     inUserNamespace: options.userNamespace,
+    hasTtyGroup: !options.userNamespace || toHost(options.ids?.gids ?? [], TTY_GROUP) !== undefined,
     cgroupVersion: cgroups.version,
     sharedMemory: sharedMemory(options.ipc, joins),
     privileged,
@@ -132,7 +138,11 @@ export function prepare(
     security,
     stateFolder: containerState(paths, id),
     runFolder,
-    lower: image.lower,
+    lower: idMethod === "copy" ? copiedImage(paths, id) : image.lower,
+    ...(idMethod === undefined ? {} : { idMethod }),
+    ...(idMethod === "copy" && fillsVolumes && image.lower.kind === "folders"
+      ? { imageToCopy: image.lower.layers }
+      : {}),
     files,
     linksToReplace: image.etc.links,
     folders: sources.folders,

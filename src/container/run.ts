@@ -15,7 +15,8 @@ import { makeConfig } from "./records.ts";
 import { leaveNetworkBehind } from "./keeper.ts";
 import type { ResolvedImage } from "./image.ts";
 import { newId, settleName } from "./names.ts";
-import { isLimited, joinsOthers, type RunOptions } from "./options.ts";
+import { hasOwnIds, isLimited, joinsOthers, type RunOptions } from "./options.ts";
+import type { IdMethod } from "../plan/step.ts";
 import { prepare } from "./prepare.ts";
 import { type Security, securityOf } from "./security.ts";
 import { claimVolumeMounts, claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
@@ -62,7 +63,10 @@ export async function runContainer(
     const joining = joinsOthers(options) ? await import("./joins.ts") : undefined;
     const volumesFrom = options.volumesFrom.length > 0 ? await import("./volumes_from.ts") : undefined;
     const security = await securityOf(options);
-    const plan = register(context, id, options, image, { joining, volumesFrom, limiting, security });
+    const owning = hasOwnIds(options) ? await import("./own_ids.ts") : undefined;
+    const idMethod = await owning?.chooseMethod(context);
+    const parts = { joining, volumesFrom, limiting, security, owning, idMethod };
+    const plan = register(context, id, options, image, parts);
     stepDone();
     announce(id);
     let status: ExitStatus | undefined;
@@ -75,6 +79,7 @@ export async function runContainer(
         const { mountVolumes } = await import("./volume_mounts.ts");
         await mountVolumes(database, paths, id);
       }
+      if (idMethod === "copy") await owning!.prepareImage(paths, id, image, plan);
       const begin = () =>
         execute(plan.steps, {
           record: (undo) => recordUndo(database, id, undo),
@@ -140,7 +145,9 @@ function register(
   id: string,
   wanted: RunOptions,
   image: ResolvedImage,
-  { joining, volumesFrom, limiting, security }: {
+  { joining, volumesFrom, limiting, security, owning, idMethod }: {
+    owning: typeof import("./own_ids.ts") | undefined;
+    idMethod: IdMethod | undefined;
     joining: typeof import("./joins.ts") | undefined;
     volumesFrom: typeof import("./volumes_from.ts") | undefined;
     limiting: typeof import("./limiting.ts") | undefined;
@@ -148,7 +155,8 @@ function register(
   },
 ): Plan {
   return database.transaction(() => {
-    const options = joining?.resolveJoins(database, wanted) ?? wanted;
+    const settled = joining?.resolveJoins(database, wanted) ?? wanted;
+    const options = owning?.withIds(settled, database) ?? settled;
     if (!image.isPresent()) {
       throw new ImageError({
         what: `cannot run ${JSON.stringify(options.image)}`,
@@ -171,6 +179,7 @@ function register(
     );
     claimVolumes(database, id, mounts);
     joining?.registerJoins(database, id, options);
+    owning?.claimIds(database, id, options);
     const endpoint = options.network === "bridge"
       ? allocateEndpoint(database, id, options.address, (text) => log.info(text))
       : undefined;
@@ -186,6 +195,7 @@ function register(
       mounts,
       partners,
       limiting,
+      idMethod,
       ...above,
     });
     const undo = [...claimVolumeMounts(database, paths, id, mounts), ...plan.undo];

@@ -3,6 +3,7 @@ import type { ImageConfig } from "../image/config.ts";
 import { rlimitType } from "../plan/rlimits.ts";
 import type { HiddenPaths } from "../security/hidden_paths.ts";
 import { processCapabilities } from "../security/capabilities.ts";
+import { mappedFromZero, toHost } from "../security/id_mappings.ts";
 import { cgroupName } from "../limits/cgroup.ts";
 import type { Device, Mount, OciNamespace, Resources, Spec } from "../plan/oci.ts";
 import type { ResolvedUser } from "../security/user.ts";
@@ -55,7 +56,7 @@ export function makeSpec(input: SpecInput): Spec {
   if (options.cgroupNamespace !== "host") namespaces.push("cgroup");
   if (ownNetwork) namespaces.push("network");
   if (options.userNamespace) namespaces.push("user");
-  const mapping = (hostID: number) => options.userNamespace ? [{ containerID: 0, hostID, size: 1 }] : [];
+  const callers = (hostID: number) => options.userNamespace ? [{ containerID: 0, hostID, size: 1 }] : [];
   return {
     ociVersion: "1.2.0",
     process: {
@@ -63,8 +64,7 @@ export function makeSpec(input: SpecInput): Spec {
       user: {
         uid: user.uid,
         gid: user.gid,
-        // the user namespace maps one group only: the image's other ones do not exist in it
-        additionalGids: options.userNamespace ? [] : user.additionalGids,
+        additionalGids: groupsInside(options, user),
       },
       args: commandLine(options, config),
       env: environment(options, config, hostname, user.home),
@@ -82,10 +82,10 @@ export function makeSpec(input: SpecInput): Spec {
     mounts: input.mounts,
     linux: {
       namespaces: namespaces.map((type) => ({ type })),
-      uidMappings: mapping(caller.uid),
-      gidMappings: mapping(caller.gid),
+      uidMappings: options.ids?.uids ?? callers(caller.uid),
+      gidMappings: options.ids?.gids ?? callers(caller.gid),
       sysctl: {
-        ...(ownNetwork && !options.userNamespace ? DEFAULT_SYSCTLS : {}),
+        ...(ownNetwork ? defaultSysctls(options) : {}),
         ...(options.domainName === undefined || options.uts === "host"
           ? {}
           : { "kernel.domainname": options.domainName }),
@@ -99,11 +99,26 @@ export function makeSpec(input: SpecInput): Spec {
   };
 }
 
+/** The groups of a user, as far as they exist in its user namespace: one that maps its caller only has none besides. */
+export function groupsInside(
+  { userNamespace, ids }: Pick<RunOptions, "userNamespace" | "ids">,
+  { additionalGids }: Pick<ResolvedUser, "additionalGids">,
+): readonly number[] {
+  if (!userNamespace) return additionalGids;
+  return ids === undefined ? [] : additionalGids.filter((gid) => toHost(ids.gids, gid) !== undefined);
+}
+
 /** So that a program can open port 80 and send pings without being root: docker's defaults since 20.10. */
-const DEFAULT_SYSCTLS: Readonly<Record<string, string>> = {
-  "net.ipv4.ip_unprivileged_port_start": "0",
-  "net.ipv4.ping_group_range": "0 2147483647",
-};
+function defaultSysctls(
+  { userNamespace, ids }: Pick<RunOptions, "userNamespace" | "ids">,
+): Readonly<Record<string, string>> {
+  if (userNamespace && ids === undefined) return {};
+  const lastGroup = ids === undefined ? 2 ** 31 - 1 : mappedFromZero(ids.gids) - 1;
+  return {
+    "net.ipv4.ip_unprivileged_port_start": "0",
+    "net.ipv4.ping_group_range": `0 ${lastGroup}`,
+  };
+}
 
 function commandLine(options: RunOptions, config: ImageConfig): readonly string[] {
   const args = options.entrypoint === undefined

@@ -14,7 +14,8 @@ import { ownParents, recordUndo } from "./journal.ts";
 import { leaveNetworkBehind } from "./keeper.ts";
 import { laterEnvironment } from "./later.ts";
 import { newId, settleName } from "./names.ts";
-import { isLimited, joinsOthers, type RunOptions } from "./options.ts";
+import { hasOwnIds, isLimited, joinsOthers, type RunOptions } from "./options.ts";
+import type { IdMethod } from "../plan/step.ts";
 import { prepare } from "./prepare.ts";
 import { type Security, securityOf } from "./security.ts";
 import { type ContainerRecord, getContainer, makeConfig, NOBODY } from "./records.ts";
@@ -44,9 +45,11 @@ export async function createContainer(
   const possible = limiting?.withPossibleLimits(wanted) ?? wanted;
   const joining = joinsOthers(wanted) ? await import("./joins.ts") : undefined;
   const volumesFrom = wanted.volumesFrom.length > 0 ? await import("./volumes_from.ts") : undefined;
+  const owning = hasOwnIds(wanted) ? await import("./own_ids.ts") : undefined;
   database.transaction(() => {
     assertPresent(image, wanted.image);
-    const options = joining?.resolveJoins(database, possible) ?? possible;
+    const settled = joining?.resolveJoins(database, possible) ?? possible;
+    const options = owning?.withIds(settled, database) ?? settled;
     const inherited = volumesFrom?.inheritedMounts(database, options.volumesFrom);
     const { mounts } = registerVolumes(database, options.mounts, image.config.volumes, inherited);
     findSources(mounts, paths); // to hear now of those that are missing
@@ -62,6 +65,7 @@ export async function createContainer(
     );
     claimVolumes(database, id, mounts);
     joining?.registerJoins(database, id, options);
+    owning?.claimIds(database, id, options);
   });
   stepDone();
   try {
@@ -116,7 +120,10 @@ export async function startContainer(
   const joining = joinsOthers(options) ? await import("./joins.ts") : undefined;
   const security = await securityOf(options);
   const limiting = isLimited(options) ? await import("./limiting.ts") : undefined;
-  const plan = register(context, id, image, { joining, limiting, isRead: audience !== undefined, security });
+  const owning = hasOwnIds(options) ? await import("./own_ids.ts") : undefined;
+  const idMethod = await owning?.chooseMethod(context, id);
+  const isRead = audience !== undefined;
+  const plan = register(context, id, image, { joining, limiting, isRead, security, idMethod });
   stepDone();
   let child: DetachedChild | undefined;
   try {
@@ -125,6 +132,7 @@ export async function startContainer(
       const { mountVolumes } = await import("./volume_mounts.ts");
       await mountVolumes(database, paths, id);
     }
+    if (idMethod === "copy") await owning!.prepareImage(paths, id, image, plan);
     const begin = () =>
       executeDetached(plan.steps, {
         record: (undo) => recordUndo(database, id, undo),
@@ -183,13 +191,15 @@ interface Registration {
   /** Whether somebody waits for its output. */
   readonly isRead: boolean;
   readonly security: Security;
+  /** Of one with ids of its own. */
+  readonly idMethod: IdMethod | undefined;
 }
 
 function register(
   context: RunContext,
   id: string,
   image: ResolvedImage,
-  { joining, limiting, isRead, security }: Registration,
+  { joining, limiting, isRead, security, idMethod }: Registration,
 ): Plan {
   const { database, paths } = context;
   return database.transaction(() => {
@@ -218,6 +228,7 @@ function register(
       mounts,
       partners,
       limiting,
+      idMethod,
       ...(options.cgroupParent === undefined ? {} : { ownParents: ownParents(database) }),
     });
     const undo = [...claimVolumeMounts(database, paths, id, mounts), ...plan.undo];

@@ -9,7 +9,10 @@ import { stepDone } from "../plan/fault.ts";
 import { containerState, type Paths } from "../state/paths.ts";
 import { identify, isAlive } from "../state/process_identity.ts";
 import { arrangeMounts } from "../rootfs/mounts.ts";
+import type { IdMappings } from "../plan/step.ts";
 import type { Lower } from "../rootfs/overlay.ts";
+import { rootOnHost } from "../security/id_mappings.ts";
+import { idsOnDisk, lowerOnDisk } from "./copied_image.ts";
 import { findSources } from "./mount_sources.ts";
 import { type ContainerRecord, getContainer, isRunning, NOBODY } from "./records.ts";
 import { findRunning } from "./running.ts";
@@ -26,6 +29,12 @@ export interface ViewOptions {
 }
 
 /**
+ * @param root a descriptor of it
+ * @param ids of the container, where its files have the owners that they have on the host
+ */
+export type TreeWork<T> = (root: number, ids: IdMappings | undefined) => Promise<T>;
+
+/**
  * Opens a container's root, does some work with it, and looks afterwards whether the container has been started, has ended or was
  * removed meanwhile: then the work was in vain.
  * @throws {DhowError} when that is so
@@ -34,7 +43,7 @@ export async function withRoot<T>(
   context: { readonly database: Database; readonly paths: Paths },
   container: ContainerRecord,
   options: ViewOptions,
-  work: (root: number) => Promise<T>,
+  work: TreeWork<T>,
 ): Promise<T> {
   if (isRunning(container)) return await withRunning(container, options, work);
   return options.isWritable
@@ -45,8 +54,8 @@ export async function withRoot<T>(
 /** A container that runs is seen as its own first process sees it: with all that is mounted in it. */
 async function withRunning<T>(
   container: ContainerRecord,
-  { what }: ViewOptions,
-  work: (root: number) => Promise<T>,
+  { what, isWritable }: ViewOptions,
+  work: TreeWork<T>,
 ): Promise<T> {
   // before it has a root of its own, that of its process is the host's
   const { process } = findRunning(container, what);
@@ -54,22 +63,40 @@ async function withRunning<T>(
   try {
     // only now is it certain that the root is that of the container, not of another process with its pid
     if (!isAlive(process)) throw new DhowError({ what, why: "the container has ended meanwhile" });
-    return await work(root);
+    return await workInside(root, container.config.options.ids, isWritable, work);
   } finally {
     libcCall("close", root);
   }
 }
 
+/** What is made where files have the owners that they have on the host is made by the container's root. */
+async function workInside<T>(
+  root: number,
+  ids: IdMappings | undefined,
+  isWritable: boolean,
+  work: TreeWork<T>,
+): Promise<T> {
+  if (ids === undefined || !isWritable) return await work(root, ids);
+  const { actingAs } = await import("./acting_as.ts");
+  return await actingAs(rootOnHost(ids), () => work(root, ids));
+}
+
 async function openStopped(
-  { paths }: { readonly paths: Paths },
+  context: { readonly database: Database; readonly paths: Paths },
   container: ContainerRecord,
   { isWritable, withMounts, lower }: ViewOptions,
 ): Promise<RootView> {
+  const { paths } = context;
   const { id, config } = container;
+  const { ids } = config.options;
   const folder = containerState(paths, id);
   const upper = join(folder, "diff");
   const wasStarted = pathExists(upper);
   if (isWritable && !wasStarted) {
+    if (ids !== undefined) {
+      const { prepareFolder } = await import("./own_ids.ts");
+      await prepareFolder(context, id, ids, () => lower(container));
+    }
     Deno.mkdirSync(upper, { recursive: true, mode: 0o755 });
     Deno.mkdirSync(join(folder, "work"), { recursive: true, mode: 0o755 });
     Deno.chmodSync(folder, 0o700);
@@ -80,7 +107,7 @@ async function openStopped(
     options: mount.options.filter((option) => !/^r?(shared|slave|private)$/.test(option)),
   }));
   return await viewRoot(paths, {
-    lower: await lower(container),
+    lower: await lowerOnDisk(paths, container, () => lower(container)),
     container: isWritable || wasStarted ? folder : undefined,
     isWritable,
     inUserNamespace: config.options.userNamespace,
@@ -92,11 +119,12 @@ async function withStopped<T>(
   context: { readonly database: Database; readonly paths: Paths },
   container: ContainerRecord,
   options: ViewOptions,
-  work: (root: number) => Promise<T>,
+  work: TreeWork<T>,
 ): Promise<T> {
   return await whileStopped(context.database, container, options.what, async () => {
+    const { paths } = context;
     await using view = await openStopped(context, container, options);
-    return await work(view.fd);
+    return await work(view.fd, idsOnDisk(paths, container));
   });
 }
 
@@ -135,9 +163,9 @@ async function withLocked<T>(
   context: { readonly database: Database; readonly paths: Paths },
   container: ContainerRecord,
   options: ViewOptions,
-  work: (root: number) => Promise<T>,
+  work: TreeWork<T>,
 ): Promise<T> {
-  const { database } = context;
+  const { database, paths } = context;
   const { id } = container;
   const owner = JSON.stringify(identify(Deno.pid));
   database.transaction(() => {
@@ -154,7 +182,7 @@ async function withLocked<T>(
   try {
     await using view = await openStopped(context, container, options);
     stepDone();
-    return await work(view.fd);
+    return await workInside(view.fd, idsOnDisk(paths, container), true, work);
   } finally {
     database.run("UPDATE containers SET owner = ? WHERE id = ? AND owner = ?", NOBODY, id, owner);
   }

@@ -4,24 +4,19 @@
  */
 import { Arena } from "../../ffi/arena.ts";
 import {
-  AT_EMPTY_PATH,
   AT_FDCWD,
   CLONE_NEWNET,
   CLONE_NEWNS,
   CLONE_NEWUSER,
-  MOUNT_ATTR_IDMAP,
   MS_PRIVATE,
   MS_REC,
   O_CLOEXEC,
-  O_RDONLY,
   O_WRONLY,
-  OPEN_TREE_CLOEXEC,
-  OPEN_TREE_CLONE,
 } from "../../ffi/constants.ts";
 import { ANY_ERRNO, describeErrno, ENOSYS, SystemCallError } from "../../ffi/errno.ts";
 import { pathExists } from "../../ffi/files.ts";
-import { cloneWalking, makePipe, waitForExit } from "../../ffi/process.ts";
-import { CallTable, libcCall, tryLibcCall } from "../../ffi/table.ts";
+import { cloneWalking, waitForExit } from "../../ffi/process.ts";
+import { CallTable, tryLibcCall } from "../../ffi/table.ts";
 import type { Trial } from "./facts.ts";
 
 /** Calls that the longest trial makes. */
@@ -29,8 +24,6 @@ const CAPACITY = 24;
 const ARENA_SIZE = 512 * 1024;
 /** The user nobody, and its group. */
 const NOBODY = 65534;
-/** struct mount_attr (mount_setattr(2)): what is set, what is cleared, propagation, a user namespace. */
-const MOUNT_ATTR_SIZE = 32;
 
 /** Why something failed, in words. */
 function failed(error: unknown): Trial {
@@ -133,47 +126,10 @@ export async function tryOverlay(folder: string, inUserNamespace: boolean): Prom
   }
 }
 
-/** Whether files of a folder can be shown with other owners (mount_setattr(2)): in a mount that is in no one's tree. */
+/** Whether files of a folder can be shown with other owners. */
 export async function tryIdmapped(folder: string): Promise<Trial> {
-  const arena = new Arena(ARENA_SIZE);
-  const [ready, go] = [makePipe(), makePipe()];
-  const opened: number[] = [];
-  const open = (fd: number) => {
-    opened.push(fd);
-    return fd;
-  };
-  let pid: number | undefined;
-  let isGoing = false;
-  const letGo = () => {
-    if (!isGoing) libcCall("close", go.writer);
-    isGoing = true;
-  };
-  try {
-    const waiting = new CallTable(arena, 4);
-    const byte = arena.allocate(8);
-    waiting.call("close", [go.writer]);
-    waiting.call("write", [ready.writer, byte, 1]);
-    waiting.call("read", [go.reader, byte, 1]);
-    pid = cloneWalking(waiting, CLONE_NEWUSER);
-    libcCall("read", ready.reader, byte, 1);
-    for (const file of ["uid_map", "gid_map"]) {
-      Deno.writeTextFileSync(`/proc/${pid}/${file}`, "0 100000 65536");
-    }
-    const namespace = open(libcCall("openat", AT_FDCWD, `/proc/${pid}/ns/user`, O_RDONLY | O_CLOEXEC));
-    const tree = open(libcCall("open_tree", AT_FDCWD, folder, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
-    const attributes = arena.allocate(MOUNT_ATTR_SIZE);
-    arena.setWord(attributes, MOUNT_ATTR_IDMAP);
-    arena.setWord(attributes + 24, namespace);
-    libcCall("mount_setattr", tree, "", AT_EMPTY_PATH, attributes, MOUNT_ATTR_SIZE);
-    return "works";
-  } catch (error) {
-    return failed(error);
-  } finally {
-    letGo();
-    for (const fd of [ready.reader, ready.writer, go.reader, ...opened]) libcCall("close", fd);
-    if (pid !== undefined) await waitForExit(pid);
-    arena.release();
-  }
+  const why = await (await import("../plan/idmap_trial.ts")).tryIdmapped(folder);
+  return why === null ? "works" : { why };
 }
 
 /**

@@ -52,6 +52,7 @@ import { ContainerRoot } from "./container_root.ts";
 import { executablePlaces } from "./executable_places.ts";
 import { AFTER_INIT_FD, becomeInit, type Init, keepInit } from "./init.ts";
 import { namespaceFlags } from "./namespace_flags.ts";
+import type { HeldTrees } from "./held_trees.ts";
 import type { Partners } from "./partners.ts";
 import { type ChildStep, overlayOptions } from "./step.ts";
 
@@ -70,6 +71,8 @@ export interface Meeting {
   readonly init?: Init | undefined;
   /** The containers whose namespaces it joins, if it joins any. */
   readonly partners?: Pick<Partners, "pidfd" | "sharedMemory"> | undefined;
+  /** What is held for it, if something is. */
+  readonly held?: Pick<HeldTrees, "descriptor"> | undefined;
 }
 
 /** A child that is ready to be cloned. */
@@ -144,6 +147,7 @@ class Compiler {
   attempts: Call[] = [];
   #root: ContainerRoot | undefined;
   #slave: Call | undefined;
+  #hasStage = false;
   /** What open-source has opened, by the places where it will be mounted. */
   readonly #sources = new Map<string, Argument>();
   /** Where the calls of the steps begin; the ones before are not counted by `stopAfter`. */
@@ -174,6 +178,11 @@ class Compiler {
   get #partners(): NonNullable<Meeting["partners"]> {
     if (this.meeting.partners === undefined) throw new Error("the container joins nobody's namespaces");
     return this.meeting.partners;
+  }
+
+  #held(name: string): number {
+    if (this.meeting.held === undefined) throw new Error("hold-trees must come before what takes them");
+    return this.meeting.held.descriptor(name);
   }
 
   get arena(): Arena {
@@ -222,6 +231,26 @@ class Compiler {
         return;
       case "take-shared-memory":
         this.#sources.set(step.inRoot, this.#partners.sharedMemory(step.container));
+        return;
+      case "become-root":
+        this.call("setgroups", [0, 0]);
+        this.call("setresgid", [0, 0, 0]);
+        this.call("setresuid", [0, 0, 0]);
+        // changing the user cleared it (prctl(2))
+        this.call("prctl", [PR_SET_PDEATHSIG, SIGNALS.SIGKILL, 0, 0, 0]);
+        return;
+      case "set-stage": {
+        const stage = this.#held(step.stage);
+        this.call("move_mount", [stage, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH]);
+        for (const name of step.trees) {
+          this.call("move_mount", [this.#held(name), "", stage, name, MOVE_MOUNT_F_EMPTY_PATH]);
+        }
+        this.call("fchdir", [stage]);
+        this.#hasStage = true;
+        return;
+      }
+      case "take-held":
+        this.#sources.set(step.inRoot, this.#held(step.name));
         return;
       case "make-mounts-private":
         this.call("mount", [0, "/", 0, MS_REC | MS_PRIVATE, 0]);
@@ -302,7 +331,11 @@ class Compiler {
         // pivot_root(2), notes: with the same folder twice the old root comes to lie on top of the new one
         this.call("pivot_root", [".", "."]);
         this.call("umount2", [".", MNT_DETACH]);
+        // the stage lay over the old root directory
+        if (this.#hasStage) this.call("umount2", [".", MNT_DETACH]);
         this.call("chdir", ["/"]);
+        // whatever else lay over the host's would now lie over this one, and ".." lead into it
+        this.#inRoot.assertUncovered("/..");
         return;
       case "new-session":
         this.call("setsid", []);

@@ -40,12 +40,16 @@ import {
   RESOLVE_NO_SYMLINKS,
   RESOLVE_NO_XDEV,
   S_IFCHR,
+  STATX_MNT_ID,
   STATX_TYPE,
 } from "../../ffi/constants.ts";
 import type { Arena } from "../../ffi/arena.ts";
 import { EBADF, EEXIST, ENOENT, EROFS } from "../../ffi/errno.ts";
 import type { Argument, Call, CallOptions } from "../../ffi/table.ts";
 import type { ChildStep, MountAttribute } from "./step.ts";
+
+/** Where struct statx has the number of a mount (Linux 5.8). */
+const STX_MNT_ID = 144;
 
 /** Adds a call to the child's table. */
 export type AddCall = (name: string, args: readonly Argument[], options?: CallOptions) => Call;
@@ -223,6 +227,16 @@ export class ContainerRoot {
     this.#assertSame(status + 29, Uint8Array.of((S_IFCHR | 0o400) >> 8));
     this.#assertSame(status + 128, Uint8Array.of(1, 0, 0, 0, 3, 0, 0, 0));
     return this.#verifiedNull = opened;
+  }
+
+  /** Makes sure that a path, which is not looked for in the root but as it is, leads to the mount that is the root. */
+  assertUncovered(path: string): void {
+    const [own, found] = [this.arena.allocate(256), this.arena.allocate(256)]; // struct statx
+    this.call("statx", [this.descriptor, "", AT_EMPTY_PATH, STATX_MNT_ID, own]);
+    this.call("statx", [AT_FDCWD, path, 0, STATX_MNT_ID, found]);
+    const [a, b] = [own + STX_MNT_ID, found + STX_MNT_ID];
+    this.call("memcmp", [a, b, 8]);
+    this.call("memcmp", [b, a, 8]);
   }
 
   /** memcmp(3) says which is greater: only if it is neither, the table goes on after both calls. */

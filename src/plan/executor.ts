@@ -1,5 +1,5 @@
 import { SIGNALS } from "../../ffi/constants.ts";
-import { ESRCH } from "../../ffi/errno.ts";
+import { EINVAL, EPERM, ESRCH } from "../../ffi/errno.ts";
 import { type ExitStatus, waitForExit } from "../../ffi/process.ts";
 import { libcCall, tryLibcCall } from "../../ffi/table.ts";
 import type { DhowError } from "../errors.ts";
@@ -10,12 +10,13 @@ import { explainChildFailure } from "./failure.ts";
 import { childStopsAfter } from "./fault.ts";
 import type { FileStep } from "./files.ts";
 import { Handshake } from "./handshake.ts";
+import type { HeldTrees } from "./held_trees.ts";
 import { InitStart } from "./init_start.ts";
 import { LoopDevices } from "./loop.ts";
 import type { Monitor } from "./monitored.ts";
 import { runIp } from "./program.ts";
 import { openPartners, spawnChild } from "./spawn_child.ts";
-import { CHILD, type DeviceFilter, type HostStep, type NetworkSetup, type Undo } from "./step.ts";
+import { CHILD, type DeviceFilter, type HostStep, type NetworkSetup, type Owner, type Undo } from "./step.ts";
 
 /** What the executor needs from the parts of dhow above it. */
 export interface Surroundings {
@@ -52,6 +53,7 @@ export class Execution {
   #handshake: Handshake | undefined;
   #monitor: Monitor | undefined;
   #init: InitStart | undefined;
+  #held: HeldTrees | undefined;
   /** Attached until the child has ended. */
   readonly #loops = new LoopDevices();
 
@@ -61,6 +63,11 @@ export class Execution {
     switch (step.do) {
       case "attach-loops":
         return this.#loops.attach(step.files);
+      case "hold-trees": {
+        const { HeldTrees } = await import("./held_trees.ts");
+        this.#held = new HeldTrees();
+        return this.#held.hold(step.trees, this.#loops);
+      }
       case "start-child":
         return await this.#startChild(step);
       case "map-ids": {
@@ -70,6 +77,7 @@ export class Execution {
           mappings.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}\n`).join("");
         Deno.writeTextFileSync(`/proc/${pid}/uid_map`, map(step.uids));
         Deno.writeTextFileSync(`/proc/${pid}/gid_map`, map(step.gids));
+        this.#held?.mapIds(pid);
         return this.#handshake?.letGo();
       }
       case "filter-devices":
@@ -90,6 +98,7 @@ export class Execution {
           // signals that came meanwhile are heard of now, not when the program is there to be given them
           await new Promise((resolve) => setTimeout(resolve));
         }
+        this.#held?.letGo();
         return this.#handshake?.letGo();
     }
   }
@@ -106,8 +115,19 @@ export class Execution {
       this.#init = new InitStart(program, init);
     }
     using partners = await openPartners(step);
+    if (step.user !== undefined) {
+      const { input, output, errors } = this.#monitor?.streams ?? { input: 0, output: 1, errors: 2 };
+      for (const fd of [input, output, errors]) if (fd !== undefined) givePipe(fd, step.user);
+    }
     const { ready, go } = handshake;
-    const meeting = { ready, go, streams: this.#monitor?.streams, init: this.#init?.init, partners };
+    const meeting = {
+      ready,
+      go,
+      streams: this.#monitor?.streams,
+      init: this.#init?.init,
+      partners,
+      held: this.#held,
+    };
     const child = compileChild(this.#loops.inPlaceOfFiles(step.steps), meeting, childStopsAfter());
     const kin = { monitor: this.#monitor, partners };
     const { pid, ended } = await spawnChild(child.table, step.namespaces, handshake, kin);
@@ -219,8 +239,20 @@ export class Execution {
       this.#monitor.close();
     }
     this.#init?.close();
+    this.#held?.letGo();
     this.#loops.detach();
   }
+}
+
+/** A pipe that is somebody else's could not be opened once more as /dev/stdout; docker gives them away, too. Files stay whose they are. */
+function givePipe(fd: number, { uid, gid }: Owner): void {
+  try {
+    if (!Deno.statSync(`/proc/self/fd/${fd}`).isFifo) return;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return; // it is closed
+    throw error;
+  }
+  tryLibcCall([EPERM, EINVAL], "fchown", fd, uid, gid);
 }
 
 function signalProcess(pidfd: number, signal: number): void {

@@ -25,6 +25,8 @@ export function explain({ title, workFolder, archive, plan, remarks = [] }: Expl
   const start = plan.steps.find((step) => step.do === "start-child");
   if (start?.do !== "start-child") throw new Error("a plan starts a child");
   const pivot = start.steps.findIndex(({ op }) => op === "pivot-root") + 1;
+  // a shell gets other ids only by executing another program
+  const mapped = start.steps.findIndex(({ op }) => op === "become-root") + 1;
   const print = (steps: readonly HostStep[]) =>
     steps.flatMap((step) => [...comment(step.why), ...hostCommands(step), ""]);
   const needsChild = (step: HostStep) =>
@@ -47,7 +49,11 @@ export function explain({ title, workFolder, archive, plan, remarks = [] }: Expl
     "",
     ...print(before),
     "# What the container's first process does before it becomes the program, as far as its new root,",
-    ...script("init", ["set -eu", ...REFUSE_LINK, ...childCommands(start.steps.slice(0, pivot))]),
+    ...script("init", ["set -eu", ...REFUSE_LINK, ...childCommands(start.steps.slice(0, mapped || pivot))]),
+    ...(mapped === 0 ? [] : [
+      "# with ids of its own,",
+      ...script("mapped", [...REFUSE_LINK, ...childCommands(start.steps.slice(mapped, pivot))]),
+    ]),
     "# and from there on.",
     ...script("last", [
       ...REFUSE_LINK,
@@ -97,6 +103,7 @@ function startCommands(
   const sharesCgroups = !plan.steps.some((step) =>
     step.do === "start-child" && step.steps.some(({ op }) => op === "unshare-cgroup")
   );
+  const hasOwnIds = plan.steps.some((step) => step.do === "hold-trees");
   const flags = namespaces.map((kind) => UNSHARE_FLAGS[kind]);
   return [
     "(",
@@ -107,6 +114,8 @@ function startCommands(
           ...joins.flatMap(enter),
           "unshare",
           ...flags,
+          // until its ids are mapped, a program that is executed would lose them
+          ...(hasOwnIds ? ["--keep-caps"] : []),
           ...(sharesCgroups ? [] : ["--cgroup"]),
           "--fork",
           "--kill-child",

@@ -38,6 +38,12 @@ export function explainChildStep(step: ChildStep): string[] {
         'read -r answer <"$work/go"',
         '[ "$answer" = go ] || exit 125',
       ];
+    case "become-root":
+      return ['exec setpriv --reuid=0 --regid=0 --clear-groups sh -eu "$work/mapped"'];
+    case "set-stage":
+      return ['cd "$work/stage"'];
+    case "take-held":
+      return [];
     case "join-namespaces":
       return ["# (done already: nsenter has joined them)"];
     case "take-shared-memory":
@@ -52,7 +58,7 @@ export function explainChildStep(step: ChildStep): string[] {
         commandLine("mount", "-t", "overlay", "overlay", "-o", overlayOptions(step), step.target),
       ];
     case "open-root":
-      return [`root=${quote(step.path)}`];
+      return [`root=${step.path.startsWith("/") ? "" : '"$PWD/"'}${quote(step.path)}`];
     case "mount": {
       const options = mountOptions(step.attributes, step.options);
       const checked = step.followsLinks === true ? `${step.inRoot}/x` : step.inRoot;

@@ -1,7 +1,7 @@
 /** Steps on the host, and their undo, as the commands of a script of explain.ts. */
 import { commandLine, document, indent, quote } from "./shell.ts";
 import type { DeviceRule } from "./oci.ts";
-import { type CgroupSetting, CHILD, type HostStep, type Plan, type Undo } from "./step.ts";
+import { type CgroupSetting, CHILD, type HostStep, type Owner, type Plan, type Undo } from "./step.ts";
 
 /** A file in the script's own folder. */
 export function script(name: string, lines: readonly string[]): string[] {
@@ -14,9 +14,30 @@ export function hostCommands(step: HostStep): string[] {
     case "attach-loops":
       throw new Error("an image is explained with its layers unpacked");
     case "make-directory":
-      return [`mkdir -p -m ${step.mode.toString(8)} ${quote(step.path)}`];
+      return [
+        `mkdir -p -m ${step.mode.toString(8)} ${quote(step.path)}`,
+        ...(step.owner === undefined ? [] : [`${chown(step.owner)} ${quote(step.path)}`]),
+      ];
     case "write-file":
-      return document(`cat >${quote(step.path)}`, step.text.replace(/\n$/, "").split("\n"));
+      return [
+        ...document(`cat >${quote(step.path)}`, step.text.replace(/\n$/, "").split("\n")),
+        ...(step.owner === undefined ? [] : [`${chown(step.owner)} ${quote(step.path)}`]),
+      ];
+    case "hold-trees": {
+      const stage = step.trees.find((tree) => tree.kind === "stage")?.folders ?? [];
+      const links = step.trees.flatMap((tree) =>
+        tree.kind === "folder" && stage.includes(tree.name)
+          ? [`ln -s ${quote(tree.source)} "$work/stage/"${quote(tree.name)}`]
+          : []
+      );
+      return [
+        "# (dhow has descriptors; in this script the container's root may pass through the folders itself)",
+        'mkdir -p "$work/stage/merged"',
+        ...links,
+        `${chown(step.owner)} "$work" "$work/stage/merged"`,
+        'chmod 666 "$work/ready" # before it becomes root there, it is nobody',
+      ];
+    }
     case "make-cgroups":
       return [
         ...(step.parents ?? []).flatMap(({ path, settings }) => [
@@ -43,6 +64,7 @@ export function hostCommands(step: HostStep): string[] {
       return [
         map(step.uids, "uid_map"),
         map(step.gids, "gid_map"),
+        ...(step.copies === undefined ? [] : copyImage(step.copies)),
         'echo go >"$work/go"',
         'read -r child <"$work/ready"',
       ];
@@ -67,6 +89,26 @@ export function hostCommands(step: HostStep): string[] {
     case "release-child":
       return ['echo go >"$work/go"'];
   }
+}
+
+const chown = ({ uid, gid }: Owner) => `chown ${uid}:${gid}`;
+
+/**
+ * Copies an image for the container's ids: who reads it is root of the host, who writes it is root of the container's user namespace.
+ * Overlay wants two layers at least.
+ */
+function copyImage({ layers, target }: { layers: readonly string[]; target: string }): string[] {
+  const [first = "/"] = layers;
+  const names = layers.map((layer) => layer.slice(layer.lastIndexOf("/") + 1));
+  const kept = "--xattrs --xattrs-include='user.*' --xattrs-include='security.capability'";
+  const lower = quote(`lowerdir=${names.join(":")}`);
+  return [
+    'mkdir "$work/plain" "$work/empty"',
+    `( ${commandLine("cd", first.slice(0, first.lastIndexOf("/")))}`,
+    `  unshare --mount sh -euc 'mount -t overlay overlay -o "$1:$work/empty" "$work/plain"`,
+    `    tar -C "$work/plain" ${kept.replaceAll("'", `"`)} -c .' sh ${lower} ) |`,
+    `  nsenter --target "$child" --user tar -C ${quote(target)} ${kept} -xp`,
+  ];
 }
 
 /** What to do at the script's end, however it comes: the plan's undo, last first. */

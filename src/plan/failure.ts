@@ -196,6 +196,14 @@ function explainStepFailure(step: ChildStep, failed: Call): DhowError {
           hint: "make it anew: mknod -m 666 /dev/null c 1 3",
         })
         : host(`cannot ${step.why}`);
+    case "pivot-root":
+      return failed.name === "memcmp"
+        ? new HostError({
+          what: `cannot ${step.why}`,
+          why: "something is mounted over the host's root directory",
+          hint: "unmount it, or run dhow in a mount namespace without it",
+        })
+        : host(`cannot ${step.why}`);
     case "set-limits":
       return host(
         `cannot ${step.why}`,

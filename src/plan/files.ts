@@ -1,11 +1,11 @@
-import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_TRUNC, O_WRONLY } from "../../ffi/constants.ts";
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_CLOEXEC, O_CREAT, O_TRUNC, O_WRONLY } from "../../ffi/constants.ts";
 import { Arena } from "../../ffi/arena.ts";
 import { EBADF, EEXIST, ENOENT } from "../../ffi/errno.ts";
 import { ENTRY_SIZE } from "../../ffi/machine_code.ts";
 import { type Call, CallTable } from "../../ffi/table.ts";
 import { explainSettingFailure, writeInstead } from "./cgroup_setting.ts";
 import { explainHostFailure } from "./failure.ts";
-import type { CgroupSetting, HostStep } from "./step.ts";
+import type { CgroupSetting, HostStep, Owner } from "./step.ts";
 
 /** A step that only makes folders and files. */
 export type FileStep = Extract<HostStep, { do: "make-directory" | "write-file" | "make-cgroups" }>;
@@ -18,9 +18,9 @@ export function isFileStep(step: HostStep): step is FileStep {
 function callsFor(step: FileStep): number {
   switch (step.do) {
     case "make-directory":
-      return step.path.split("/").length;
+      return 1 + step.path.split("/").length;
     case "write-file":
-      return 3;
+      return 4;
     case "make-cgroups":
       return [...step.parents ?? [], ...step.folders].reduce(
         (sum, { settings }) => sum + 1 + 3 * settings.length,
@@ -92,11 +92,13 @@ class FileCalls {
       case "make-directory": {
         const names = step.path.split("/").slice(1);
         names.forEach((_, index) => this.#makeFolder(`/${names.slice(0, index + 1).join("/")}`, step.mode));
+        if (step.owner !== undefined) this.#own(step.path, step.owner);
         break;
       }
       case "write-file": {
         const file = this.#open(step.path, O_CREAT | O_TRUNC, step.mode);
         this.#write(file, step.text);
+        if (step.owner !== undefined) this.table.call("fchown", [file, step.owner.uid, step.owner.gid]);
         this.table.call("close", [file]);
         break;
       }
@@ -120,6 +122,10 @@ class FileCalls {
 
   #makeFolder(path: string, mode: number): void {
     this.table.call("mkdirat", [AT_FDCWD, path, mode], { tolerate: [EEXIST] });
+  }
+
+  #own(path: string, { uid, gid }: Owner): void {
+    this.table.call("fchownat", [AT_FDCWD, path, uid, gid, AT_SYMLINK_NOFOLLOW]);
   }
 
   #open(path: string, flags: number, mode: number, tolerate: readonly number[] = []): Call {

@@ -54,6 +54,8 @@ export interface JoinSetup {
   readonly cgroups: readonly string[];
   /** CLONE_NEW... flags */
   readonly namespaces: number;
+  /** Whether the ids that this has are none of the container's. */
+  readonly hasOwnIds?: boolean;
   /** With a terminal: its size. */
   readonly terminal: { readonly rows: number; readonly columns: number } | undefined;
   /** Whether the program is killed when the dhow that has started it ends, or wants it. Not with a terminal. */
@@ -133,6 +135,11 @@ class JoinerBuilder {
     }
     this.#attempt("joinNamespaces", "setns", [JOINER_FDS.container, namespaces]);
     program.call("close", [JOINER_FDS.container]);
+    if (this.setup.hasOwnIds === true) {
+      // a file that it makes, such as a terminal, could be given to nobody else
+      this.#attempt("joinNamespaces", "setresgid", [0, 0, 0]);
+      this.#attempt("joinNamespaces", "setresuid", [0, 0, 0]);
+    }
     if (terminal !== undefined) this.#openTerminal(terminal);
     else if (closed.length > 0) this.#openNull(closed);
     const pidfd = program.word(0);

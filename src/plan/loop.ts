@@ -4,7 +4,7 @@ import { AT_FDCWD, O_CLOEXEC, O_RDONLY, O_RDWR } from "../../ffi/constants.ts";
 import { EBUSY } from "../../ffi/errno.ts";
 import { libcCall, tryLibcCall } from "../../ffi/table.ts";
 import { resolve } from "@std/path";
-import type { ChildStep } from "./step.ts";
+import type { ChildStep, ImageIndex } from "./step.ts";
 
 /** ioctl(2) requests of linux/loop.h; LOOP_CONFIGURE came with Linux 5.8. */
 const LOOP_CTL_GET_FREE = 0x4c82;
@@ -81,11 +81,13 @@ export class LoopDevices {
   /** The child's steps, with the devices in place of the files that they stand for. */
   inPlaceOfFiles(steps: readonly ChildStep[]): readonly ChildStep[] {
     if (this.#byFile.size === 0) return steps;
-    return steps.map((step) => {
-      if (step.op !== "mount-index") return step;
-      const device = (file: string) => this.#byFile.get(resolve(step.folder, file))?.path ?? file;
-      return { ...step, index: device(step.index), devices: step.devices.map(device) };
-    });
+    return steps.map((step) => step.op === "mount-index" ? this.of(step) : step);
+  }
+
+  /** An index on the devices. */
+  of<T extends ImageIndex>(image: T): T {
+    const device = (file: string) => this.#byFile.get(resolve(image.folder, file))?.path ?? file;
+    return { ...image, index: device(image.index), devices: image.devices.map(device) };
   }
 
   /** They go with their last mount. */

@@ -13,6 +13,18 @@ export interface IdMapping {
   readonly size: number;
 }
 
+/** Both kinds. Each has its root mapped. */
+export interface IdMappings {
+  readonly uids: readonly IdMapping[];
+  readonly gids: readonly IdMapping[];
+}
+
+/**
+ * How the files of a container with ids of its own become its own: `mounts` that show each id as the container's (Linux 5.19); or a
+ * `copy` of the image whose files belong to the container's ids on the host.
+ */
+export type IdMethod = "mounts" | "copy";
+
 export type NamespaceKind = "mount" | "uts" | "ipc" | "pid" | "network" | "user";
 
 /** A file of a cgroup, and what is written to it. */
@@ -98,12 +110,52 @@ export interface Join {
   readonly process: ProcessIdentity;
 }
 
+/** A user and a group, by their ids on the host. */
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** A mount that is nowhere yet, and that only this process and the child have. */
+export type HeldTree =
+  & {
+    /** By which steps of the child name it. */
+    readonly name: string;
+    /** Whether map-ids has its files' owners be those of the container with the same ids (mount_setattr(2), Linux 5.12). */
+    readonly isMapped: boolean;
+  }
+  & (
+    | { readonly kind: "folder"; readonly source: string; readonly recursive: boolean }
+    | ({ readonly kind: "index" } & ImageIndex)
+    /** Memory with folders to mount on: the host's are closed to the child. */
+    | { readonly kind: "stage"; readonly folders: readonly string[] }
+  );
+
+/** An EROFS index and the tars that it points into, relative to `folder`: fsconfig(2) takes 255 bytes of a path. */
+export interface ImageIndex {
+  readonly index: string;
+  readonly devices: readonly string[];
+  readonly folder: string;
+}
+
 /** A step on the host, outside of the container. */
 export type HostStep =
   & { readonly why: string }
   & (
-    | { readonly do: "make-directory"; readonly path: string; readonly mode: number }
-    | { readonly do: "write-file"; readonly path: string; readonly text: string; readonly mode: number }
+    | {
+      readonly do: "make-directory";
+      readonly path: string;
+      readonly mode: number;
+      /** Whose it becomes, on the host. Absent for this process's. */
+      readonly owner?: Owner;
+    }
+    | {
+      readonly do: "write-file";
+      readonly path: string;
+      readonly text: string;
+      readonly mode: number;
+      readonly owner?: Owner;
+    }
     | {
       readonly do: "make-cgroups";
       /** From the topmost on. Absent for none. */
@@ -113,6 +165,13 @@ export type HostStep =
     | DeviceFilter
     /** Files that the child's mount-index then finds as block devices. */
     | { readonly do: "attach-loops"; readonly files: readonly string[] }
+    /** What the child is to mount, and could not reach or mount as a user with ids of its own. */
+    | {
+      readonly do: "hold-trees";
+      readonly trees: readonly HeldTree[];
+      /** The container's root. */
+      readonly owner: Owner;
+    }
     | {
       readonly do: "start-child";
       readonly namespaces: readonly NamespaceKind[];
@@ -121,8 +180,16 @@ export type HostStep =
       readonly steps: readonly ChildStep[];
       /** Absent when dhow itself waits for its end. */
       readonly monitor?: MonitorSetup;
+      /** Whose program it becomes, on the host. Absent for this process's user. */
+      readonly user?: Owner;
     }
-    | { readonly do: "map-ids"; readonly uids: readonly IdMapping[]; readonly gids: readonly IdMapping[] }
+    | {
+      readonly do: "map-ids";
+      readonly uids: readonly IdMapping[];
+      readonly gids: readonly IdMapping[];
+      /** For a script: dhow copies the image before the start. Layers, top to bottom, and the folder where they become one. */
+      readonly copies?: { readonly layers: readonly string[]; readonly target: string };
+    }
     | { readonly do: "make-network"; readonly setup: NetworkSetup }
     | { readonly do: "ip"; readonly namespace: "host" | "container"; readonly commands: readonly string[] }
     | {
@@ -177,6 +244,12 @@ export type ChildStep =
   | { readonly why: string }
     & (
       | { readonly op: "await-id-mapping" }
+      /** Until then it has the ids of who has started it. */
+      | { readonly op: "become-root" }
+      /** Mounts what dhow holds: the stage over the root directory, where only who knows it sees it, and trees in it. */
+      | { readonly op: "set-stage"; readonly stage: string; readonly trees: readonly string[] }
+      /** What dhow holds, as the source of the bind of `inRoot`. */
+      | { readonly op: "take-held"; readonly name: string; readonly inRoot: string }
       | {
         readonly op: "join-namespaces";
         readonly kinds: readonly JoinableKind[];
@@ -196,14 +269,7 @@ export type ChildStep =
         readonly target: string;
         readonly options: readonly string[];
       }
-      | {
-        readonly op: "mount-index";
-        /** An EROFS index and the tars that it points into, relative to `folder`: fsconfig(2) takes 255 bytes of a path. */
-        readonly index: string;
-        readonly devices: readonly string[];
-        readonly folder: string;
-        readonly target: string;
-      }
+      | ({ readonly op: "mount-index"; readonly target: string } & ImageIndex)
       | { readonly op: "open-root"; readonly path: string }
       | {
         readonly op: "mount";

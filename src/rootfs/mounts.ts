@@ -2,6 +2,9 @@ import type { Mount } from "../plan/oci.ts";
 import type { ChildStep, MountAttribute } from "../plan/step.ts";
 import { deviceSteps } from "./devices.ts";
 
+/** The group that terminals belong to, on all Linux systems. */
+export const TTY_GROUP = 5;
+
 /**
  * What is mounted in every container (OCI runtime spec, "Default Filesystems"), as docker does it.
  * @param files host files that take the place of the image's, by their path in the container
@@ -11,6 +14,7 @@ export function defaultMounts(
     files,
     hasOwnNetwork,
     inUserNamespace,
+    hasTtyGroup = !inUserNamespace,
     cgroupVersion,
     sharedMemory,
     privileged = false,
@@ -19,6 +23,8 @@ export function defaultMounts(
     files: Readonly<Record<string, string>>;
     hasOwnNetwork: boolean;
     inUserNamespace: boolean;
+    /** Whether the group of terminals is one of the container's: a user namespace need not map it. */
+    hasTtyGroup?: boolean;
     cgroupVersion: 1 | 2;
     /** In another IPC namespace it has the shared memory that lies there on the host. */
     sharedMemory: "own" | "none" | { readonly source: string };
@@ -39,8 +45,10 @@ export function defaultMounts(
       destination: "/dev/pts",
       type: "devpts",
       source: "devpts",
-      // group 5 is tty; a user namespace need not map it
-      options: ["nosuid", "noexec", "ptmxmode=0666", "mode=0620", ...(inUserNamespace ? [] : ["gid=5"])],
+      options: [
+        ...["nosuid", "noexec", "ptmxmode=0666", "mode=0620"],
+        ...(hasTtyGroup ? [`gid=${TTY_GROUP}`] : []),
+      ],
     },
     ...sharedMemoryMounts(sharedMemory, protectedOptions, sharedMemorySize),
     { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: protectedOptions },

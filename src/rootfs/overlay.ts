@@ -1,5 +1,6 @@
 import { basename, dirname, resolve } from "@std/path";
 import type { ChildStep, HostStep } from "../plan/step.ts";
+import { MERGED, onStage, stageStep } from "./held.ts";
 
 /** What the writable layer lies over: an image, in one of the ways in which it can be kept. */
 export type Lower =
@@ -30,9 +31,10 @@ const WITHOUT_REFERENCES = ["redirect_dir=nofollow", "metacopy=off"];
  * volatile: if the writable layer goes when the container ends, nothing of it has to reach the disk (Linux 5.10). userxattr: in a user
  * namespace overlay may not read the attributes trusted.* (Linux 5.11).
  * @param indexTarget where an index is mounted: a folder of the container's own
+ * @param upper both it and `work` lie in the container's folder
  */
 export function overlaySteps(
-  { lower, indexTarget, upper, work, target, inUserNamespace, isVolatile }: {
+  { lower, indexTarget, upper, work, target, inUserNamespace, isVolatile, isHeld = false }: {
     lower: Lower;
     indexTarget: string;
     upper: string;
@@ -40,6 +42,8 @@ export function overlaySteps(
     target: string;
     inUserNamespace: boolean;
     isVolatile: boolean;
+    /** Whether the layers are held for a child that could not reach them: see held.ts. */
+    isHeld?: boolean;
   },
 ): ChildStep[] {
   const layers = lower.kind === "folders" ? lower.layers : [indexTarget];
@@ -48,21 +52,27 @@ export function overlaySteps(
       op: "make-mounts-private",
       why: "keep the mounts that follow out of the host's mount table",
     },
-    ...(lower.kind === "erofs" ? [indexStep(lower, indexTarget)] : []),
+    ...(isHeld
+      ? [stageStep(lower, dirname(upper))]
+      : lower.kind === "erofs"
+      ? [indexStep(lower, indexTarget)]
+      : []),
     {
       op: "mount-overlay",
       why: "lay one writable layer over the image's read-only layers",
-      lower: layers.map((layer) => basename(layer)),
-      layersFolder: dirname(layers[0] ?? "/"),
-      upper,
-      work,
-      target,
+      ...(isHeld ? onStage(lower, dirname(upper)) : {
+        lower: layers.map((layer) => basename(layer)),
+        layersFolder: dirname(layers[0] ?? "/"),
+        upper,
+        work,
+        target,
+      }),
       options: [
         ...(isVolatile ? ["volatile"] : []),
         ...(inUserNamespace ? ["userxattr"] : WITHOUT_REFERENCES),
       ],
     },
-    { op: "open-root", why: "hold the new root by a descriptor", path: target },
+    { op: "open-root", why: "hold the new root by a descriptor", path: isHeld ? MERGED : target },
   ];
 }
 

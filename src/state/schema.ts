@@ -156,4 +156,13 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE containers ADD COLUMN oom_killed INTEGER NOT NULL DEFAULT 0; -- 1: something of its last run was, for lack of memory
   ${OOM_EVENT}
   `,
+  `
+  CREATE TABLE id_ranges (             -- ids of the host that are ids of a container with a user namespace
+    container TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,
+    kind TEXT NOT NULL,               -- uid or gid
+    start INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    PRIMARY KEY (container, kind, start)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

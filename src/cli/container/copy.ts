@@ -7,13 +7,14 @@ import { openSource } from "../../container/copy/source.ts";
 import { decideTarget, extractInto, requireFolder } from "../../container/copy/target.ts";
 import { recordEvent } from "../../container/events.ts";
 import { type ContainerRecord, findContainer } from "../../container/records.ts";
-import { withRoot } from "../../container/tree_view.ts";
+import { type TreeWork, withRoot } from "../../container/tree_view.ts";
 import { HostError, UsageError } from "../../errors.ts";
 import { gunzip } from "../../image/compression/gzip.ts";
 import { CompressionError } from "../../image/compression/stream.ts";
 import { interruptible } from "../../image/interrupt.ts";
 import { compressionOfStart } from "../../image/layer/stream.ts";
 import { TarError } from "../../image/tar/fields.ts";
+import type { IdMappings } from "../../plan/step.ts";
 import { writeArchive } from "../archive_output.ts";
 import type { Command, Invocation } from "../command.ts";
 import { openSession, type Session } from "../session.ts";
@@ -95,8 +96,8 @@ class Copy {
   out(source: string, target: string): Promise<number> {
     const { options } = this.invocation;
     const follows = options.flag("follow-link");
-    return this.#withRoot(false, async (root) => {
-      const found = openSource(this.#place(root, source), follows);
+    return this.#withRoot(false, async (root, ids) => {
+      const found = openSource(this.#place(root, ids, source), follows);
       const as = (name: string) => found.contentOnly ? "." : name;
       if (target === "-") {
         return await writeArchive(
@@ -122,8 +123,8 @@ class Copy {
 
   /** From the host, or a tar on standard input, to the container. */
   in(source: string, target: string): Promise<number> {
-    return this.#withRoot(true, async (root) => {
-      const place = this.#place(root, target);
+    return this.#withRoot(true, async (root, ids) => {
+      const place = this.#place(root, ids, target);
       if (source === "-") {
         await this.#unpack(place);
         return 0;
@@ -149,8 +150,8 @@ class Copy {
     }
   }
 
-  #place(root: number, path: string): Place {
-    return { root, isContainers: true, path: absolute(path, "/"), label: this.name };
+  #place(root: number, ids: IdMappings | undefined, path: string): Place {
+    return { root, isContainers: true, path: absolute(path, "/"), label: this.name, ids };
   }
 
   async #onHost(path: string, work: (place: Place, signal: AbortSignal) => Promise<void>): Promise<void> {
@@ -163,14 +164,14 @@ class Copy {
     }
   }
 
-  #withRoot(isWritable: boolean, work: (root: number) => Promise<number>): Promise<number> {
+  #withRoot(isWritable: boolean, work: TreeWork<number>): Promise<number> {
     const { session, container } = this;
     return withRoot(session, container, {
       what: `cannot copy files of container ${this.name}`,
       isWritable,
       withMounts: true,
       lower: (record) => lowerOf(session, record),
-    }, (root) => this.#explained(() => work(root)));
+    }, (root, ids) => this.#explained(() => work(root, ids)));
   }
 
   /** What the kernel refuses for reasons that are the container's: a read-only mount, say. */

@@ -3,6 +3,7 @@ import type { Health, ProbeResult } from "../../container/health.ts";
 import { joinedContainer, type RunOptions } from "../../container/options.ts";
 import type { ContainerRecord } from "../../container/records.ts";
 import type { Rlimit } from "../../plan/rlimits.ts";
+import type { IdMapping, IdMappings } from "../../plan/step.ts";
 import { formatTime } from "../format/time.ts";
 import { type Field, GoMap, List, Nil, Struct, Text, type Value } from "../template/value.ts";
 import { describeLimits } from "./limit_details.ts";
@@ -195,7 +196,8 @@ function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
     ReadonlyRootfs: options.readOnly === true,
     SecurityOpt: texts(securityOptions(options)),
     UTSMode: options.uts === "host" ? "host" : "",
-    UsernsMode: options.userNamespace ? "private" : "",
+    UsernsMode: !options.userNamespace ? "" : options.autoIds === undefined ? "private" : "auto",
+    ...(options.ids === undefined ? {} : { IDMappings: describeIds(options.ids) }),
     ShmSize: options.sharedMemorySize ?? 64 << 20,
     Runtime: "dhow",
     Init: options.init,
@@ -207,6 +209,13 @@ function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
   };
   const fields = Object.entries(values).map(([name, value]): Field => ({ name, value }));
   return new Struct("*container.HostConfig", [...describeRequests(options.mounts ?? []), ...fields]);
+}
+
+/** As podman has it: docker knows none of one container's own. */
+function describeIds({ uids, gids }: IdMappings): Struct {
+  const list = (mappings: readonly IdMapping[]) =>
+    texts(mappings.map(({ containerID, hostID, size }) => `${containerID}:${hostID}:${size}`));
+  return plain("*define.InspectIDMappings", { UidMap: list(uids), GidMap: list(gids) });
 }
 
 function describeLayers({ stateFolder, runFolder, isRunning }: ShownContainer): Struct {

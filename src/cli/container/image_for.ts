@@ -1,5 +1,5 @@
 import { type ResolvedImage, resolveImage } from "../../container/image.ts";
-import type { RunOptions } from "../../container/options.ts";
+import { hasOwnIds, type RunOptions } from "../../container/options.ts";
 import { formatImageName } from "../../image/reference.ts";
 import { STANDARD_ERROR } from "../output.ts";
 import type { Session } from "../session.ts";
@@ -20,6 +20,6 @@ export function imageFor(session: Session, options: RunOptions): Promise<Resolve
     },
     spoolFolder: session.paths.state,
     verify: options.verify,
-    inUserNamespace: options.userNamespace,
+    inUserNamespace: options.userNamespace && !hasOwnIds(options),
   });
 }

@@ -1,4 +1,5 @@
 import { resolveImage } from "../../container/image.ts";
+import { hasOwnIds } from "../../container/options.ts";
 import type { ContainerRecord } from "../../container/records.ts";
 import type { Lower } from "../../rootfs/overlay.ts";
 import { ImageError } from "../../errors.ts";
@@ -14,7 +15,7 @@ export async function lowerOf(session: Session, container: ContainerRecord): Pro
     download: () => Promise.reject(new Error("nothing is to be downloaded")),
     spoolFolder: session.paths.state,
     verify: false,
-    inUserNamespace: config.options.userNamespace,
+    inUserNamespace: config.options.userNamespace && !hasOwnIds(config.options),
   });
   if (image.id === expected) return image.lower;
   throw new ImageError({

@@ -6,6 +6,7 @@ import { awaitRunsEnd } from "../../container/stop.ts";
 import { ImageError, UsageError } from "../../errors.ts";
 import { isAlive, isSelf } from "../../state/process_identity.ts";
 import { DETACH_KEYS } from "../attach_options.ts";
+import { hasOwnIds } from "../../container/options.ts";
 import type { Command, Invocation } from "../command.ts";
 import { openSession, type Session } from "../session.ts";
 import { storeOf } from "../store_of.ts";
@@ -74,7 +75,7 @@ export async function startAgain(
     download: () => Promise.reject(new Error("nothing is to be downloaded")),
     spoolFolder: session.paths.state,
     verify: false,
-    inUserNamespace: config.options.userNamespace,
+    inUserNamespace: config.options.userNamespace && !hasOwnIds(config.options),
   });
   if (image.id !== expected) {
     throw new ImageError({

@@ -10,6 +10,7 @@ import { cleanPath, parentOf } from "../../image/extract/extractor.ts";
 import { openBelow, readLink, statAt } from "../../image/extract/paths.ts";
 import { type ByteString, encodeText } from "../../image/tar/byte_string.ts";
 import type { Stat } from "../../image/walk/stat.ts";
+import type { IdMappings } from "../../plan/step.ts";
 
 /** A path below a root. */
 export interface Place {
@@ -20,6 +21,8 @@ export interface Place {
   readonly path: string;
   /** How errors name it. */
   readonly label: string;
+  /** Of a container whose files are seen as the host has them. */
+  readonly ids?: IdMappings | undefined;
 }
 
 export const IN_CONTAINER = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;

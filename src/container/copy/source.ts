@@ -68,7 +68,7 @@ async function writeTree(
 ): Promise<void> {
   await using tar = new TarWriter(sink);
   const warn = (text: string) => log.warn(text);
-  using tree = new TreeArchive(tar, warn);
+  using tree = new TreeArchive(tar, warn, place.ids);
   for (const found of lookAt(place, path, as, warn)) {
     signal.throwIfAborted();
     await tree.add(found);

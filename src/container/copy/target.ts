@@ -101,6 +101,7 @@ export async function extractInto(
     resolve: place.isContainers ? IN_CONTAINER : RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
     owner,
     changesBase: false, // as docker has it
+    ids: place.ids,
   });
   try {
     await write(extractor);

@@ -32,6 +32,8 @@ import {
 } from "../../../ffi/errno.ts";
 import { libcCall, tryLibcCall } from "../../../ffi/table.ts";
 import { HostError } from "../../errors.ts";
+import type { IdMappings } from "../../plan/step.ts";
+import { entryOnHost } from "../walk/owners.ts";
 import { keptXattrs } from "../layer/xattrs.ts";
 import { type ByteString, quoteName, toBytes } from "../tar/byte_string.ts";
 import { fileSize, type TarEntry } from "../tar/decoder.ts";
@@ -47,6 +49,8 @@ export interface ExtractOptions {
   readonly owner: { readonly uid: number; readonly gid: number } | undefined;
   /** Whether the folder itself becomes as the tar says, if it speaks of it. */
   readonly changesBase: boolean;
+  /** Of the container whose files they become, if they are made as the host has them. */
+  readonly ids?: IdMappings | undefined;
 }
 
 const CHUNK = 256 << 10;
@@ -62,7 +66,7 @@ export class Extractor {
   /** Folders get their times when nothing in them changes any more. */
   readonly #folders = new Map<ByteString, TarEntry>();
   readonly #stream = new TarStream({
-    entry: (entry) => this.#explained(entry.name, () => this.#begin(entry)),
+    entry: (entry) => this.#explained(entry.name, () => this.#begin(this.#owned(entry))),
     data: (position, count) => this.#explained(this.#file!.entry.name, () => this.#write(position, count)),
   });
 
@@ -89,6 +93,12 @@ export class Extractor {
     if (this.#parent !== undefined) libcCall("close", this.#parent.fd);
     this.#file = this.#parent = undefined;
     this.#arena.release();
+  }
+
+  #owned(entry: TarEntry): TarEntry {
+    const { ids, owner } = this.options;
+    const owned = owner === undefined ? entry : { ...entry, ...owner };
+    return ids === undefined ? owned : entryOnHost(owned, ids);
   }
 
   /** Begins an entry. Returns whether it has data to come. */
@@ -191,8 +201,7 @@ export class Extractor {
   #complete(): void {
     const { fd, entry } = this.#file!;
     if (entry.sparse !== undefined) libcCall("ftruncate", fd, fileSize(entry));
-    const { uid, gid } = this.options.owner ?? entry;
-    libcCall("fchown", fd, uid, gid);
+    libcCall("fchown", fd, entry.uid, entry.gid);
     // chown clears setuid and setgid, so the mode comes after it
     libcCall("fchmod", fd, entry.mode);
     const name = nameOf(cleanPath(entry.name));
@@ -203,8 +212,7 @@ export class Extractor {
   }
 
   #setAttributes(parent: number, name: ByteString, entry: TarEntry): void {
-    const { uid, gid } = this.options.owner ?? entry;
-    libcCall("fchownat", parent, toBytes(name), uid, gid, AT_SYMLINK_NOFOLLOW);
+    libcCall("fchownat", parent, toBytes(name), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW);
     if (entry.type !== "symlink") this.#setMode(parent, name, entry);
     this.#setXattrs(parent, name, entry);
   }

@@ -2,11 +2,13 @@
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK } from "../../../ffi/constants.ts";
 import { Arena } from "../../../ffi/arena.ts";
 import { libcCall } from "../../../ffi/table.ts";
+import type { IdMappings } from "../../plan/step.ts";
 import { type ByteString, byteString, quoteName } from "../tar/byte_string.ts";
 import type { TarEntry, TarType } from "../tar/decoder.ts";
 import type { TarWriter } from "../tar/writer.ts";
 import { FileContent } from "./content.ts";
 import { LinkNames } from "./links.ts";
+import { entryInside } from "./owners.ts";
 import type { Stat } from "./stat.ts";
 import type { Found } from "./walker.ts";
 import { type FoundXattrs, readXattrs, XATTR_BUFFER } from "./xattrs.ts";
@@ -36,8 +38,11 @@ export class TreeArchive implements Disposable {
   readonly #link = this.#arena.allocate(MAX_LINK);
   readonly #names: LinkNames;
 
-  /** @param warn told of what is left out */
-  constructor(readonly tar: TarWriter, readonly warn: (text: string) => void) {
+  /**
+   * @param warn told of what is left out
+   * @param ids of the container whose files these are, if they are found as the host has them
+   */
+  constructor(readonly tar: TarWriter, readonly warn: (text: string) => void, readonly ids?: IdMappings) {
     this.#names = new LinkNames(warn);
   }
 
@@ -56,7 +61,8 @@ export class TreeArchive implements Disposable {
       this.warn(`the attribute ${quoteName(name)} of ${quoteName(path)} is left out: a tar cannot hold it`);
     }
     const link = type === "symlink" ? this.#readLink(fd) : "";
-    return { entry: makeEntry(path, type, stat, link, xattrs), xattrs };
+    const entry = makeEntry(path, type, stat, link, xattrs);
+    return { entry: this.ids === undefined ? entry : entryInside(entry, this.ids), xattrs };
   }
 
   /** Adds a file that was described. */

@@ -51,7 +51,9 @@ for (const [verb, entry] of VERBS) {
     assertEquals(rows.length, stdout.split("Options:\n")[1]?.trimEnd().split("\n").length, stdout);
     for (const [row, short, name, value] of rows) {
       for (const spelled of [`--${name}`, ...(short === undefined ? [] : [`-${short}`])]) {
-        const words = value === undefined ? [spelled] : [spelled, "1"];
+        const words = value === undefined ? [spelled] : value.trim().startsWith("[") // it need not be there
+          ? [`${spelled}=1`]
+          : [spelled, "1"];
         const { options, args } = parse(verb, withHelp(command.options), [...words, "x"], true);
         assertEquals([options.isGiven(name!), args], [true, ["x"]], row);
       }

@@ -221,8 +221,9 @@ Deno.test("namespaces of another container are joined before anything is made, t
 
 Deno.test("what hides a file is compared with the null device first, and only a path that is missing may fail to be hidden", () => {
   for (const recording of recordings) {
-    const names = orderOf(recording, "memcmp", "statx");
-    assertEquals(names, ["statx", "memcmp", "memcmp", "memcmp", "memcmp"], recording.what);
+    const names = orderOf(recording, "memcmp", "statx", "pivot_root");
+    const beforePivot = names.slice(0, names.indexOf("pivot_root"));
+    assertEquals(beforePivot, ["statx", "memcmp", "memcmp", "memcmp", "memcmp"], recording.what);
     const attached = recording.calls.filter(({ name, options }) => name === "move_mount" && options.tolerate);
     assert(attached.length >= 4, recording.what);
     for (const { args, options } of attached) {

@@ -1,0 +1,132 @@
+/** Ranges of ids of the host that containers with a user namespace have for themselves. */
+import { HostError } from "../errors.ts";
+import type { IdMapping, IdMappings } from "../plan/step.ts";
+import { fillMappings, idsNeeded, mappingFault } from "../security/id_mappings.ts";
+import type { Database } from "../state/database.ts";
+import { readIfThere } from "../state/read.ts";
+import type { AutoIds, RunOptions } from "./options.ts";
+
+/** Ids of the host, from `start` on. */
+export interface IdRange {
+  readonly start: number;
+  readonly size: number;
+}
+
+/** As many as make all ids that are in use in images, `nobody` too, ids of the container. */
+export const DEFAULT_SIZE = 65536;
+
+/** The user whose ranges in /etc/subuid and /etc/subgid are for containers, as for podman. */
+const OWNER = "containers";
+
+/**
+ * Where ranges come from if /etc/subuid says nothing of containers: neither useradd nor systemd give ids away there
+ * (SUB_UID_MAX in login.defs(5); "Users, Groups, UIDs and GIDs on systemd Systems").
+ */
+export const DEFAULT_RANGE: IdRange = { start: 0x7000_0000, size: 0x1000_0000 };
+
+/** subuid(5): ranges by the names of their owners. Lines that are not of its form are passed over. */
+export function parseSubordinateIds(text: string): (IdRange & { readonly owner: string })[] {
+  return text.split("\n").flatMap((line) => {
+    const [, owner = "", start = "", size = ""] = /^([^:#]+):(\d{1,10}):(\d{1,10})\s*$/.exec(line) ?? [];
+    return owner === "" ? [] : [{ owner, start: Number(start), size: Number(size) }];
+  });
+}
+
+/**
+ * The first gap that is large enough.
+ * @param within where to look
+ * @param taken what is somebody else's
+ */
+export function findGap(
+  size: number,
+  within: readonly IdRange[],
+  taken: readonly IdRange[],
+): number | undefined {
+  const sorted = taken.toSorted((a, b) => a.start - b.start);
+  for (const range of within) {
+    let start = range.start;
+    for (const other of sorted) {
+      if (other.start < start + size && start < other.start + other.size) start = other.start + other.size;
+    }
+    if (start + size <= range.start + range.size) return start;
+  }
+  return undefined;
+}
+
+/** The parts of ranges that are in another list as well: uids and gids are given as one range. */
+function intersect(some: readonly IdRange[], others: readonly IdRange[]): IdRange[] {
+  return some.flatMap((a) =>
+    others.flatMap((b) => {
+      const start = Math.max(a.start, b.start);
+      const end = Math.min(a.start + a.size, b.start + b.size);
+      return end > start ? [{ start, size: end - start }] : [];
+    })
+  );
+}
+
+/** Which ids the host gives to whom: texts of /etc/subuid and /etc/subgid. */
+export interface SubordinateIds {
+  readonly uids: string;
+  readonly gids: string;
+}
+
+/**
+ * Chooses a container's ids.
+ * @param taken ranges of other containers
+ * @throws {HostError} when there is no range left
+ */
+export function chooseRange(
+  { size = DEFAULT_SIZE, uids, gids }: AutoIds,
+  { uids: subuid, gids: subgid }: SubordinateIds,
+  taken: readonly IdRange[],
+): IdMappings {
+  const [users, groups] = [parseSubordinateIds(subuid), parseSubordinateIds(subgid)];
+  const own = (list: typeof users) => list.filter(({ owner }) => owner === OWNER);
+  const isConfigured = own(users).length > 0 || own(groups).length > 0;
+  const within = isConfigured ? intersect(own(users), own(groups)) : [DEFAULT_RANGE];
+  const others = [...users, ...groups].filter(({ owner }) => owner !== OWNER);
+  const start = findGap(Math.max(idsNeeded(uids, size), idsNeeded(gids, size)), within, [
+    ...taken,
+    ...others,
+  ]);
+  if (start === undefined) {
+    throw new HostError({
+      what: "cannot give the container ids of its own",
+      why: `no ${size} ids in a row are free`,
+      hint: isConfigured
+        ? `remove other containers, add a line ${OWNER}:START:COUNT to /etc/subuid and /etc/subgid, or ask for ` +
+          "less with --userns auto:size=N"
+        : "remove other containers, or ask for less with --userns auto:size=N",
+    });
+  }
+  return { uids: fillMappings(uids, size, start), gids: fillMappings(gids, size, start) };
+}
+
+/**
+ * The options with the ids that the container will have. To be called in the transaction that makes it.
+ * @param database absent for a container that is only imagined
+ * @throws {HostError} when there is no range left, or what was forced into it does not fit
+ */
+export function withIds(options: RunOptions, database?: Database): RunOptions {
+  const { autoIds } = options;
+  if (autoIds === undefined) return options;
+  const taken = database?.all<{ start: number; size: number }>("SELECT start, size FROM id_ranges") ?? [];
+  const subordinate = { uids: readIfThere("/etc/subuid") ?? "", gids: readIfThere("/etc/subgid") ?? "" };
+  const ids = chooseRange(autoIds, subordinate, taken);
+  const why = mappingFault(ids.uids) ?? mappingFault(ids.gids);
+  if (why !== undefined) throw new HostError({ what: "cannot give the container ids of its own", why });
+  return { ...options, ids };
+}
+
+/** Keeps a container's ids from others until it is removed. To be called when it is on record, in the same transaction. */
+export function claimIds(database: Database, container: string, { ids }: RunOptions): void {
+  if (ids === undefined) return;
+  const claim = (kind: "uid" | "gid", mappings: readonly IdMapping[]) => {
+    for (const { hostID, size } of mappings) {
+      const sql = "INSERT INTO id_ranges (container, kind, start, size) VALUES (?, ?, ?, ?)";
+      database.run(sql, container, kind, hostID, size);
+    }
+  };
+  claim("uid", ids.uids);
+  claim("gid", ids.gids);
+}

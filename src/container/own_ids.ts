@@ -1,0 +1,98 @@
+/** What containers with ids of their own need besides: loaded only for those. */
+import { log } from "../log.ts";
+import type { Database } from "../state/database.ts";
+import { containerState, type Paths } from "../state/paths.ts";
+import { rootOnHost } from "../security/id_mappings.ts";
+import { bootId } from "../state/process_identity.ts";
+import { pathExists } from "../../ffi/files.ts";
+import { copyFolder } from "./copied_image.ts";
+import type { IdMappings, IdMethod, Plan } from "../plan/step.ts";
+import type { Lower } from "../rootfs/overlay.ts";
+
+export { claimIds, withIds } from "./id_ranges.ts";
+
+/** What was found out: by which boot, and why files cannot be shown with other owners; null when they can. */
+interface Finding {
+  readonly bootId: string;
+  readonly obstacle: string | null;
+}
+
+const KEY = "idmapped mounts";
+
+/** The first kernel whose overlay takes layers with other owners (overlayfs.rst): 5.19. */
+const FIRST_RELEASE = [5, 19] as const;
+
+/**
+ * How files become the container's: looked at once a boot, then remembered. One that has files already stays with what it has.
+ * @param id of a container that is on record
+ */
+export async function chooseMethod(
+  { database, paths }: { readonly database: Database; readonly paths: Paths },
+  id?: string,
+): Promise<IdMethod> {
+  if (id !== undefined && pathExists(copyFolder(paths, id))) return "copy";
+  if (id !== undefined && pathExists(`${containerState(paths, id)}/diff`)) return "mounts";
+  return await findObstacle(database, paths) === null ? "mounts" : "copy";
+}
+
+/**
+ * Makes what a container that was never started needs before something is written to it.
+ * @throws {HostError} when the image cannot be copied
+ */
+export async function prepareFolder(
+  context: { readonly database: Database; readonly paths: Paths },
+  id: string,
+  ids: IdMappings,
+  lower: () => Promise<Lower>,
+): Promise<void> {
+  if (await chooseMethod(context) === "mounts") return;
+  const { paths } = context;
+  const { copyImage } = await import("./copy_image.ts");
+  await copyImage(paths, id, await lower(), ids);
+  const { uid, gid } = rootOnHost(ids);
+  for (const name of ["diff", "work"]) {
+    const path = `${containerState(paths, id)}/${name}`;
+    Deno.mkdirSync(path, { recursive: true, mode: 0o755 });
+    Deno.chownSync(path, uid, gid);
+  }
+}
+
+/**
+ * Makes what a start needs, if there are no such mounts.
+ * @throws {HostError} when the image cannot be copied
+ */
+export async function prepareImage(
+  paths: Paths,
+  id: string,
+  { lower }: { lower: Lower },
+  plan: Plan,
+): Promise<void> {
+  const ids = plan.steps.find((step) => step.do === "map-ids");
+  if (ids?.do !== "map-ids") throw new Error("a container with ids of its own has them mapped");
+  const { copyImage } = await import("./copy_image.ts");
+  await copyImage(paths, id, lower, ids);
+}
+
+async function findObstacle(database: Database, paths: Paths): Promise<string | null> {
+  const row = database.get<{ value: string }>("SELECT value FROM host_facts WHERE key = ?", KEY);
+  const known = row === undefined ? undefined : JSON.parse(row.value) as Finding;
+  if (known?.bootId === bootId()) return known.obstacle;
+  const obstacle = isOlder(Deno.osRelease())
+    ? "overlay takes such mounts since Linux 5.19"
+    : await tryMount(paths);
+  log.debug(obstacle === null ? "files can be shown with other owners" : `images are copied: ${obstacle}`);
+  const finding: Finding = { bootId: bootId(), obstacle };
+  database.run("INSERT OR REPLACE INTO host_facts (key, value) VALUES (?, ?)", KEY, JSON.stringify(finding));
+  return obstacle;
+}
+
+async function tryMount({ state }: Paths): Promise<string | null> {
+  const { tryIdmapped } = await import("../plan/idmap_trial.ts");
+  return await tryIdmapped(state);
+}
+
+/** @param release as uname(2) has it: `6.1.0-18-amd64` */
+function isOlder(release: string): boolean {
+  const [major = 0, minor = 0] = release.split(/[.-]/).map(Number);
+  return major < FIRST_RELEASE[0] || (major === FIRST_RELEASE[0] && minor < FIRST_RELEASE[1]);
+}
