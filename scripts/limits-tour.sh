@@ -64,6 +64,10 @@ limits() {
   in_file "limits: CPUs were changed" cpu.cfs_quota_us 25000 cpu.max "25000 100000"
   in_file "limits: processes were changed" pids.max max pids.max max
   in_file "limits: the list of CPUs was changed" cpuset.cpus 1 cpuset.cpus 1
+  check "limits: update of swap alone" 0 '^lim$' dhow update --memory-swap 48m lim
+  if [ "$version" = 1 ] || [ -e "/sys/fs/cgroup/dhow-$id/memory.swap.max" ]; then
+    in_file "limits: swap alone was changed" memory.memsw.limit_in_bytes 50331648 memory.swap.max 16777216
+  fi
   check "limits: update says what contradicts" 1 'CPU Quota cannot be updated as NanoCPUs' dhow update --cpu-quota 5000 lim
   check "limits: a limited container is paused" 0 '(Paused)' dash -c 'dhow pause lim && dhow ps'
   check "limits: and its limits are changed" 0 '^lim$' dhow update --cpus 0.75 lim

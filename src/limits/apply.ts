@@ -10,7 +10,7 @@ import { readIfThere } from "../state/read.ts";
 import { type ControllerFolder, ControllerFolders } from "./controllers.ts";
 import { processesOf } from "./processes.ts";
 import { settingsV1 } from "./v1.ts";
-import { controllersOf, settingsV2 } from "./v2.ts";
+import { changesV2, controllersOf } from "./v2.ts";
 
 type Limited = Omit<Resources, "devices">;
 
@@ -30,13 +30,9 @@ export function applyLimits({ cgroup, given, merged, willMake }: Change): void {
   const folders = new ControllerFolders();
   const top = folders.find("memory", "") ?? folders.find("cpu", "") ?? folders.find("pids", "");
   if (top?.version === 2) {
-    handDown(top.path, cgroup, controllersOf(settingsV2(given)));
-    const changed = filesOf(settingsV2(given));
-    // what may be used of swap is what is left of both together
-    if (changed.has("memory.max")) changed.add("memory.swap.max");
-    for (const setting of settingsV2(merged)) {
-      if (changed.has(setting.file)) writeSetting(top.path + cgroup, setting);
-    }
+    const settings = changesV2(given, merged);
+    handDown(top.path, cgroup, controllersOf(settings));
+    for (const setting of settings) writeSetting(top.path + cgroup, setting);
     return;
   }
   const memoryLimit = Number(

@@ -17,6 +17,18 @@ export function settingsV2(
   ];
 }
 
+/**
+ * Files to write in the cgroup of a container that runs: those whose value follows from what is changed.
+ * @param given what is changed
+ * @param merged all that holds from then on
+ */
+export function changesV2(given: Omit<Resources, "devices">, merged: Omit<Resources, "devices">): CgroupSetting[] {
+  const changed = new Set(settingsV2(given).map(({ file }) => file));
+  // what may be used of swap is what is left of both together
+  if (given.memory?.limit !== undefined || given.memory?.swap !== undefined) changed.add("memory.swap.max");
+  return settingsV2(merged).filter(({ file }) => changed.has(file));
+}
+
 /** The controllers whose files are written. */
 export function controllersOf(settings: readonly CgroupSetting[]): string[] {
   return [...new Set(settings.map(({ file }) => file.slice(0, file.indexOf("."))))];
@@ -80,7 +92,11 @@ function blockSettings(
   }: NonNullable<Resources["blockIO"]>,
 ): CgroupSetting[] {
   const throttle = (key: string, devices: readonly Throttle[]) =>
-    devices.map(({ major, minor, rate }) => ({ file: "io.max", value: `${major}:${minor} ${key}=${rate}` }));
+    devices.map(({ major, minor, rate }) => ({
+      file: "io.max",
+      // 0, which cgroup v1 takes for no limit, is none here
+      value: `${major}:${minor} ${key}=${rate === 0 ? "max" : rate}`,
+    }));
   // of the scheduler BFQ, which takes the numbers as they are
   const bfq = setting("io.bfq.weight", weight).map((each): CgroupSetting => ({
     ...each,

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { type Limits, toResources } from "../../../src/limits/limits.ts";
 import { settingsV1 } from "../../../src/limits/v1.ts";
-import { controllersOf, settingsV2, weightOfBlockWeight, weightOfShares } from "../../../src/limits/v2.ts";
+import { changesV2, controllersOf, settingsV2, weightOfBlockWeight, weightOfShares } from "../../../src/limits/v2.ts";
 import type { CgroupSetting } from "../../../src/plan/step.ts";
 
 const MIB = 1 << 20;
@@ -106,6 +106,26 @@ Deno.test("memory and swap are written in the order in which the kernel takes th
   assertEquals(order(100 * MIB, 32 * MIB, 64 * MIB), ["limit_in_bytes", "memsw"]);
   assertEquals(order(Infinity, 32 * MIB, 64 * MIB), ["limit_in_bytes", "memsw"]);
   assertEquals(order(100 * MIB, 200 * MIB, -1), ["memsw", "limit_in_bytes"]);
+});
+
+Deno.test("on cgroup v2 an update writes what follows from what it changes, and nothing else", () => {
+  const has = { memory: 64 * MIB, memorySwap: 128 * MIB, nanoCpus: 5e8, pidsLimit: 20 };
+  const written = (given: Limits) =>
+    changesV2(resources(given), resources({ ...has, ...given })).map(({ file, value }) => `${file}=${value}`);
+  const swap = (mebibytes: number) => `memory.swap.max=${mebibytes * MIB}`;
+  assertEquals(written({ memorySwap: 96 * MIB }), [swap(32)]);
+  assertEquals(written({ memory: 32 * MIB }), [swap(96), `memory.max=${32 * MIB}`]);
+  assertEquals(written({ memorySwap: -1 }), ["memory.swap.max=max"]);
+  assertEquals(written({ cpuPeriod: 50_000 }), ["cpu.max=50000 100000"]);
+  assertEquals(written({ pidsLimit: 0 }), ["pids.max=max"]);
+});
+
+Deno.test("no rate is no limit, which cgroup v2 writes in letters", () => {
+  const blkioDeviceReadBps = [{ path: "/dev/x", amount: 0 }];
+  assertEquals(settingsV2(resources({ blkioDeviceReadBps })).map(show), ["io.max=8:16 rbps=max"]);
+  assertEquals(settingsV1(resources({ blkioDeviceReadBps })).blkio!.map(show), [
+    "blkio.throttle.read_bps_device=8:16 0",
+  ]);
 });
 
 Deno.test("files of a controller are in the hierarchy of that controller", () => {
