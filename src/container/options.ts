@@ -105,7 +105,7 @@ export interface SecurityOptions {
 }
 
 /** What decides which devices of the host a container has. */
-export type DeviceOptions = Pick<RunOptions, "devices" | "deviceRules" | "security">;
+export type DeviceOptions = Pick<RunOptions, "devices" | "deviceRules" | "security" | "userNamespace">;
 
 /** A device of the host for a container; or all those in a folder. */
 export interface DeviceRequest {
@@ -149,7 +149,9 @@ export function joinsOthers({ network, pid, ipc }: Pick<RunOptions, "network" | 
 
 /** Whether a container has limits or devices of its own. */
 export function isLimited(
-  { limits, devices, deviceRules, security }: Pick<RunOptions, "limits"> & DeviceOptions,
+  { limits, devices, deviceRules, security }:
+    & Pick<RunOptions, "limits">
+    & Omit<DeviceOptions, "userNamespace">,
 ): boolean {
   return limits !== undefined || devices !== undefined || deviceRules !== undefined ||
     security?.privileged === true;

@@ -90,7 +90,8 @@ export function prepare(
       "cannot keep the container from the host's devices: no cgroup hierarchy has the controller devices",
     );
   }
-  const { devices, rules } = limiting?.findDevices(options) ?? { devices: [], rules: USUAL_DEVICES };
+  const { devices, mounts: ofDevices, rules } = limiting?.findDevices(options) ??
+    { devices: [], mounts: [], rules: USUAL_DEVICES };
   const { passwd, group } = image.etc;
   const user = withGroups(
     resolveUser(options.user ?? image.config.user, passwd, group),
@@ -111,7 +112,11 @@ export function prepare(
     privileged,
     ...(options.sharedMemorySize === undefined ? {} : { sharedMemorySize: options.sharedMemorySize }),
   });
-  const mounts = arrangeMounts(options.readOnly === true ? withoutWriting(usual) : usual, sources.mounts);
+  // what the user has mounted as /dev stays as it is
+  const isInUsersDev = (path: string) =>
+    path.startsWith("/dev/") && sources.mounts.some(({ destination }) => destination === "/dev");
+  const users = [...sources.mounts, ...ofDevices.filter(({ destination }) => !isInUsersDev(destination))];
+  const mounts = arrangeMounts(options.readOnly === true ? withoutWriting(usual) : usual, users);
   const spec = makeSpec({
     id,
     hostname,

@@ -1,6 +1,6 @@
-import type { Mount } from "../plan/oci.ts";
+import type { Device, Mount } from "../plan/oci.ts";
 import type { ChildStep, MountAttribute } from "../plan/step.ts";
-import { deviceSteps } from "./devices.ts";
+import { deviceSteps, requestedDeviceSteps } from "./devices.ts";
 
 /**
  * What is mounted in every container (OCI runtime spec, "Default Filesystems"), as docker does it.
@@ -190,13 +190,16 @@ export function sourceSteps(mounts: readonly Mount[]): ChildStep[] {
 }
 
 /**
- * The steps for all mounts, with the devices right after /dev.
+ * The steps for all mounts, with the usual devices right after /dev, and others after all. What the user has mounted as /dev
+ * stays as it is.
  * @param linksToReplace paths where the image has a symlink
+ * @param devices besides those that all have
  */
 export function mountSteps(
   mounts: readonly Mount[],
   inUserNamespace: boolean,
   linksToReplace: readonly string[],
+  devices: readonly Device[] = [],
 ): ChildStep[] {
   // in a folder that is the user's, a link is the user's too
   const ofUser = linksToReplace.filter((path) =>
@@ -208,10 +211,14 @@ export function mountSteps(
       ? [destination]
       : []
   );
-  return mounts.flatMap((mount) => {
-    const step = mountStep(mount, ofImage, inUsers);
-    return mount.destination === "/dev" && mount.type === "tmpfs" && mount.source === "tmpfs"
-      ? [step, ...deviceSteps(inUserNamespace)]
-      : [step];
-  });
+  const isOwnDev = (mount: Mount) =>
+    mount.destination === "/dev" && mount.type === "tmpfs" && mount.source === "tmpfs";
+  const hasOwnDev = mounts.some(isOwnDev);
+  return [
+    ...mounts.flatMap((mount) => {
+      const step = mountStep(mount, ofImage, inUsers);
+      return isOwnDev(mount) ? [step, ...deviceSteps(inUserNamespace, devices)] : [step];
+    }),
+    ...requestedDeviceSteps(devices.filter(({ path }) => hasOwnDev || !isIn(path, ["/dev"]))),
+  ];
 }
