@@ -98,9 +98,11 @@ export interface SecurityOptions {
   readonly capDrop: readonly string[];
   readonly privileged: boolean;
   readonly noNewPrivileges: boolean;
+  /** Whether it sees, and may change, what is usually hidden of /proc and /sys, as far as its mounts let it. Absent for no. */
+  readonly systemPaths?: "unconfined";
   /** A profile is kept as it was when the container was made; `file` is its name, for messages. */
   readonly seccomp: "default" | "unconfined" | { readonly file: string; readonly profile: string };
-  /** What --security-opt was given. */
+  /** What --security-opt was given; without systempaths, as docker has it. */
   readonly given: readonly string[];
 }
 

@@ -81,7 +81,8 @@ export function prepare(
   const runFolder = containerRun(paths, id);
   const limits = limiting?.resourcesOf(options.limits ?? {}) ?? {};
   const parent = options.cgroupParent;
-  const cgroups = cgroupLayout(Deno.readTextFileSync("/proc/self/mountinfo"), id, Deno.readTextFileSync, {
+  const mountinfo = Deno.readTextFileSync("/proc/self/mountinfo");
+  const cgroups = cgroupLayout(mountinfo, id, Deno.readTextFileSync, {
     ...(parent === undefined ? {} : { parent }),
     ...limiting?.wishesOf(limits),
   });
@@ -110,13 +111,14 @@ export function prepare(
     cgroupVersion: cgroups.version,
     sharedMemory: sharedMemory(options.ipc, joins),
     privileged,
+    ...(privileged && limiting !== undefined ? { hierarchies: limiting.cgroupMountsV1(mountinfo) } : {}),
     ...(options.sharedMemorySize === undefined ? {} : { sharedMemorySize: options.sharedMemorySize }),
   });
   // what the user has mounted as /dev stays as it is
   const isInUsersDev = (path: string) =>
     path.startsWith("/dev/") && sources.mounts.some(({ destination }) => destination === "/dev");
   const users = [...sources.mounts, ...ofDevices.filter(({ destination }) => !isInUsersDev(destination))];
-  const mounts = arrangeMounts(options.readOnly === true ? withoutWriting(usual) : usual, users);
+  const mounts = arrangeMounts(options.readOnly === true ? withoutWriting(usual, privileged) : usual, users);
   const spec = makeSpec({
     id,
     hostname,
@@ -126,7 +128,7 @@ export function prepare(
     openFiles: openFilesLimit(),
     rootPath: `${runFolder}/merged`,
     mounts,
-    hidden: hiddenPaths(privileged),
+    hidden: hiddenPaths(privileged || options.security?.systemPaths === "unconfined"),
     security,
     devices,
     resources: { ...limits, devices: rules },

@@ -22,7 +22,7 @@ function mountOptions(
   attributes: readonly string[],
   options: readonly (readonly [string, string])[],
 ): string {
-  const words = [...attributes, ...options.map(([key, value]) => `${key}=${value}`)];
+  const words = [...attributes, ...options.map(([key, value]) => value === "" ? key : `${key}=${value}`)];
   return words.length === 0 ? "defaults" : words.join(",");
 }
 

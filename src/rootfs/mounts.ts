@@ -1,3 +1,4 @@
+import type { CgroupMount } from "../limits/cgroup_mounts.ts";
 import type { Device, Mount } from "../plan/oci.ts";
 import type { ChildStep, MountAttribute } from "../plan/step.ts";
 import { deviceSteps, requestedDeviceSteps } from "./devices.ts";
@@ -14,6 +15,7 @@ export function defaultMounts(
     cgroupVersion,
     sharedMemory,
     privileged = false,
+    hierarchies = [],
     sharedMemorySize = 64 << 20,
   }: {
     files: Readonly<Record<string, string>>;
@@ -24,6 +26,8 @@ export function defaultMounts(
     sharedMemory: "own" | "none" | { readonly source: string };
     /** Whether it may change what lies in /sys. */
     privileged?: boolean;
+    /** Of cgroup v1, those that it sees; absent for none. */
+    hierarchies?: readonly CgroupMount[];
     /** Of its own /dev/shm, in bytes. */
     sharedMemorySize?: number;
   },
@@ -55,6 +59,18 @@ export function defaultMounts(
       source: "cgroup",
       options: kernelsOptions,
     });
+  }
+  if (hierarchies.length > 0 && !inUserNamespace) {
+    const destination = "/sys/fs/cgroup";
+    mounts.push({ destination, type: "tmpfs", source: "cgroup", options: [...kernelsOptions, "mode=755"] });
+    for (const { name, options } of hierarchies) {
+      mounts.push({
+        destination: `${destination}/${name}`,
+        type: "cgroup",
+        source: "cgroup",
+        options: [...kernelsOptions, ...options],
+      });
+    }
   }
   for (const [destination, source] of Object.entries(files)) {
     mounts.push({ destination, type: "none", source, options: ["bind"] });
@@ -88,6 +104,7 @@ const REASONS: Readonly<Record<string, string>> = {
   devpts: "give it terminals of its own",
   mqueue: "give it POSIX message queues of its own",
   sysfs: "show it devices and its network",
+  cgroup: "show it its own cgroup",
   cgroup2: "show it its own cgroup",
 };
 
@@ -167,10 +184,11 @@ export function arrangeMounts(usual: readonly Mount[], users: readonly Mount[]):
 /** What with a root that is read-only can still be written to, besides what the user has mounted: docker's list. */
 const WRITABLE = ["/proc", "/dev/pts", "/dev/shm", "/dev/mqueue", "/dev"];
 
-/** The usual mounts of a container whose root is read-only. */
-export function withoutWriting(usual: readonly Mount[]): Mount[] {
+/** The usual mounts of a container whose root is read-only. @param privileged whether it may still write to /sys */
+export function withoutWriting(usual: readonly Mount[], privileged: boolean): Mount[] {
   return usual.map((mount) =>
-    WRITABLE.includes(mount.destination) || mount.options.includes("ro")
+    WRITABLE.includes(mount.destination) || mount.options.includes("ro") ||
+      (privileged && isIn(mount.destination, ["/sys"]))
       ? mount
       : { ...mount, options: [...mount.options, "ro"] }
   );
