@@ -2,6 +2,7 @@
 import type { SecurityOptions } from "../container/options.ts";
 import { UsageError } from "../errors.ts";
 import { namesOfCapabilities } from "../security/capabilities.ts";
+import { readIfThere } from "../state/read.ts";
 import type { Option, ParsedOptions } from "./command.ts";
 import type { Wrong } from "./run_options.ts";
 
@@ -13,39 +14,81 @@ export const SECURITY_OPTIONS: readonly Option[] = [
     repeats: true,
     help: "do not let it have this capability, or ALL",
   },
-  { name: "privileged", help: "all capabilities, no filter of system calls, /sys to write to" },
+  {
+    name: "privileged",
+    help: "all capabilities and devices, no filter of system calls, nothing hidden, /sys to write to",
+  },
   {
     name: "security-opt",
     value: "OPTION",
     repeats: true,
-    help: "no-new-privileges; seccomp=FILE, a profile in docker's form; seccomp=unconfined, no filter",
+    help:
+      "no-new-privileges; seccomp=FILE, a profile in docker's form; seccomp=unconfined, no filter; systempaths=unconfined, nothing hidden",
   },
 ];
 
-/** Of docker's, these ask for what dhow does anyway. */
-const NO_CHANGE: readonly string[] = ["disable", "label=disable", "apparmor=unconfined"];
-
 /** @returns undefined when none was given */
 export function readSecurity(options: ParsedOptions, wrong: Wrong): SecurityOptions | undefined {
-  const given = options.list("security-opt");
+  const all = options.list("security-opt");
   const [capAdd, capDrop] = [options.list("cap-add"), options.list("cap-drop")];
   const privileged = options.flag("privileged");
-  if (!privileged && given.length + capAdd.length + capDrop.length === 0) return undefined;
+  if (!privileged && all.length + capAdd.length + capDrop.length === 0) return undefined;
   for (const names of [capAdd, capDrop]) namesOfCapabilities(names);
+  const given = all.filter((text) => text !== SYSTEM_PATHS);
   let noNewPrivileges = false;
   let seccomp: SecurityOptions["seccomp"] = "default";
   for (const text of given) {
     const [, name = text, value] = /^([^=:]*)[=:](.*)$/s.exec(text) ?? [];
     if (name === "no-new-privileges") noNewPrivileges = readSwitch(value, text, wrong);
     else if (name === "seccomp" && value !== undefined) seccomp = readProfile(value);
-    else if (!NO_CHANGE.includes(text.replace(":", "="))) {
+    else if ((name === "apparmor" || name === "label") && value !== undefined) {
+      requireNoModule(name, value, wrong);
+    } else {
       throw wrong(
         `invalid --security-opt: ${JSON.stringify(text)}`,
-        "there are no-new-privileges, seccomp=FILE and seccomp=unconfined; dhow sets no AppArmor or SELinux labels",
+        "there are no-new-privileges, seccomp=, systempaths=unconfined, apparmor= and label=",
       );
     }
   }
-  return { capAdd, capDrop, privileged, noNewPrivileges, seccomp, given };
+  return {
+    capAdd,
+    capDrop,
+    privileged,
+    noNewPrivileges,
+    ...(given.length < all.length ? { systemPaths: "unconfined" } : {}),
+    seccomp,
+    given,
+  };
+}
+
+/** docker's client takes it away, and says in other words what it means. */
+const SYSTEM_PATHS = "systempaths=unconfined";
+
+/** Where the kernel has these modules switched on: it says so there. */
+const MODULES = {
+  apparmor: {
+    name: "AppArmor",
+    isOn: () => readIfThere("/sys/module/apparmor/parameters/enabled")?.trim() === "Y",
+    none: "unconfined",
+  },
+  label: {
+    name: "SELinux",
+    isOn: () => readIfThere("/sys/fs/selinux/enforce") !== undefined,
+    none: "disable",
+  },
+} as const;
+
+/**
+ * As docker, dhow takes any profile and label where the host has no use for them. Where it has, what cannot be set is
+ * refused.
+ */
+function requireNoModule(option: keyof typeof MODULES, value: string, wrong: Wrong): void {
+  const { name, isOn, none } = MODULES[option];
+  if (value === none || !isOn()) return;
+  throw wrong(
+    `--security-opt ${option}=${value} is not possible`,
+    `this host has ${name} on, and dhow gives containers no profiles and no labels; leave it out`,
+  );
 }
 
 /** As Go's strconv.ParseBool. */

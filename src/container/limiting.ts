@@ -3,6 +3,7 @@ import { DhowError, HostError } from "../errors.ts";
 import { log } from "../log.ts";
 import { checkLimits } from "../limits/check.ts";
 import type { CgroupWishes } from "../limits/cgroup.ts";
+import { cgroupMountsV1 } from "../limits/cgroup_mounts.ts";
 import { type Limits, toResources } from "../limits/limits.ts";
 import { hostSupport } from "../limits/support.ts";
 import { settingsV1 } from "../limits/v1.ts";
@@ -11,7 +12,7 @@ import type { DeviceNumber, Resources } from "../plan/oci.ts";
 import { deviceOf, findDevices } from "./devices.ts";
 import type { RunOptions } from "./options.ts";
 
-export { findDevices };
+export { cgroupMountsV1, findDevices };
 
 /**
  * Takes away the limits that this host does not know, and says so.

@@ -117,14 +117,16 @@ export interface SecurityOptions {
   readonly capDrop: readonly string[];
   readonly privileged: boolean;
   readonly noNewPrivileges: boolean;
+  /** Whether it sees, and may change, what is usually hidden of /proc and /sys, as far as its mounts let it. Absent for no. */
+  readonly systemPaths?: "unconfined";
   /** A profile is kept as it was when the container was made; `file` is its name, for messages. */
   readonly seccomp: "default" | "unconfined" | { readonly file: string; readonly profile: string };
-  /** What --security-opt was given. */
+  /** What --security-opt was given; without systempaths, as docker has it. */
   readonly given: readonly string[];
 }
 
 /** What decides which devices of the host a container has. */
-export type DeviceOptions = Pick<RunOptions, "devices" | "deviceRules" | "security">;
+export type DeviceOptions = Pick<RunOptions, "devices" | "deviceRules" | "security" | "userNamespace">;
 
 /** A device of the host for a container; or all those in a folder. */
 export interface DeviceRequest {
@@ -168,7 +170,9 @@ export function joinsOthers({ network, pid, ipc }: Pick<RunOptions, "network" | 
 
 /** Whether a container has limits or devices of its own. */
 export function isLimited(
-  { limits, devices, deviceRules, security }: Pick<RunOptions, "limits"> & DeviceOptions,
+  { limits, devices, deviceRules, security }:
+    & Pick<RunOptions, "limits">
+    & Omit<DeviceOptions, "userNamespace">,
 ): boolean {
   return limits !== undefined || devices !== undefined || deviceRules !== undefined ||
     security?.privileged === true;

@@ -257,13 +257,17 @@ function folderSteps(input: PlanInput): HostStep[] {
   ];
 }
 
+const makesNull = (step: ChildStep) =>
+  step.op === "make-device" && step.inRoot === "/dev/null" && step.type === "c" && step.major === 1 &&
+  step.minor === 3;
+
 /** What the container's first process does before it becomes the image's program. */
 function childSteps(input: PlanInput): ChildStep[] {
   const { spec, stateFolder, runFolder, lower, cgroups, changedSignals, linksToReplace } = input;
   const { process, linux } = spec;
   const inUserNamespace = linux.uidMappings.length > 0;
   const hasOwnNetwork = linux.namespaces.some(({ type }) => type === "network");
-  const mounts = mountSteps(spec.mounts, inUserNamespace, linksToReplace);
+  const mounts = mountSteps(spec.mounts, inUserNamespace, linksToReplace, linux.devices);
   const [openFiles = { soft: 1024, hard: 4096 }, ...others] = process.rlimits;
   const limits = others.map(({ type, soft, hard }) => ({ name: rlimitName(type), soft, hard }));
   const { beforeUser, afterUser } = confiningSteps({ ...input.security, ...process });
@@ -309,7 +313,7 @@ function childSteps(input: PlanInput): ChildStep[] {
       key,
       value,
     })),
-    ...hidingSteps(linux, mounts.some((step) => step.op === "make-device" && step.inRoot === "/dev/null")),
+    ...hidingSteps(linux, mounts.some(makesNull)),
     ...(linux.namespaces.some(({ type }) => type === "uts")
       ? [{ op: "set-hostname", why: "set its host name", hostname: spec.hostname } as const]
       : []),

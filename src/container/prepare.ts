@@ -86,7 +86,8 @@ export function prepare(
   const runFolder = containerRun(paths, id);
   const limits = limiting?.resourcesOf(options.limits ?? {}) ?? {};
   const parent = options.cgroupParent;
-  const cgroups = cgroupLayout(Deno.readTextFileSync("/proc/self/mountinfo"), id, Deno.readTextFileSync, {
+  const mountinfo = Deno.readTextFileSync("/proc/self/mountinfo");
+  const cgroups = cgroupLayout(mountinfo, id, Deno.readTextFileSync, {
     ...(parent === undefined ? {} : { parent }),
     ...limiting?.wishesOf(limits),
   });
@@ -95,7 +96,8 @@ export function prepare(
       "cannot keep the container from the host's devices: no cgroup hierarchy has the controller devices",
     );
   }
-  const { devices, rules } = limiting?.findDevices(options) ?? { devices: [], rules: USUAL_DEVICES };
+  const { devices, mounts: ofDevices, rules } = limiting?.findDevices(options) ??
+    { devices: [], mounts: [], rules: USUAL_DEVICES };
   const { passwd, group } = image.etc;
   const user = withGroups(
     resolveUser(options.user ?? image.config.user, passwd, group),
@@ -115,9 +117,14 @@ export function prepare(
     cgroupVersion: cgroups.version,
     sharedMemory: sharedMemory(options.ipc, joins),
     privileged,
+    ...(privileged && limiting !== undefined ? { hierarchies: limiting.cgroupMountsV1(mountinfo) } : {}),
     ...(options.sharedMemorySize === undefined ? {} : { sharedMemorySize: options.sharedMemorySize }),
   });
-  const mounts = arrangeMounts(options.readOnly === true ? withoutWriting(usual) : usual, sources.mounts);
+  // what the user has mounted as /dev stays as it is
+  const isInUsersDev = (path: string) =>
+    path.startsWith("/dev/") && sources.mounts.some(({ destination }) => destination === "/dev");
+  const users = [...sources.mounts, ...ofDevices.filter(({ destination }) => !isInUsersDev(destination))];
+  const mounts = arrangeMounts(options.readOnly === true ? withoutWriting(usual, privileged) : usual, users);
   const spec = makeSpec({
     id,
     hostname,
@@ -127,7 +134,7 @@ export function prepare(
     openFiles: openFilesLimit(),
     rootPath: `${runFolder}/merged`,
     mounts,
-    hidden: hiddenPaths(privileged),
+    hidden: hiddenPaths(privileged || options.security?.systemPaths === "unconfined"),
     security,
     devices,
     resources: { ...limits, devices: rules },

@@ -105,7 +105,13 @@ function modules({ selinux, hasAppArmor }: Facts): Finding {
     ...(hasAppArmor ? ["AppArmor is on"] : []),
   ];
   const text = found.length === 0 ? "neither SELinux nor AppArmor is on" : found.join(", ");
-  return works("security.modules", `${text}; dhow gives containers no labels and no profiles of its own`);
+  const options = `--security-opt ${hasAppArmor ? "apparmor" : "label"}=...`;
+  return works(
+    "security.modules",
+    found.length === 0
+      ? `${text}; --security-opt apparmor=... and label=... are taken, and change nothing`
+      : `${text}; dhow gives containers no labels and no profiles of its own, and refuses ${options}`,
+  );
 }
 
 function clock({ now }: Facts): Finding {

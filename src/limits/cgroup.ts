@@ -54,15 +54,20 @@ function parseMount(line: string): MountInfo {
   return { id, parent, device, mountPoint, type, options: superOptions.split(",") };
 }
 
+/** What tells a hierarchy of cgroup v1 from the others: its controllers, or its name. */
+export function hierarchyOptions({ options }: Pick<Hierarchy, "options">): string[] {
+  return options.filter((option) =>
+    !["rw", "ro", "noprefix", "clone_children", "xattr"].includes(option) &&
+    !option.startsWith("release_agent=")
+  );
+}
+
 /**
  * A hierarchy of cgroup v1 that only says which CPUs may be used. A container without such a limit stays where its caller
  * is; a folder there takes as long to make as five others.
  */
-function isOnlyCpuset({ version, options }: Hierarchy): boolean {
-  const isController = (option: string) =>
-    !["rw", "ro", "noprefix", "clone_children", "xattr"].includes(option) &&
-    !option.startsWith("release_agent=");
-  return version === 1 && options.filter(isController).every((option) => option === "cpuset");
+function isOnlyCpuset(hierarchy: Hierarchy): boolean {
+  return hierarchy.version === 1 && hierarchyOptions(hierarchy).every((option) => option === "cpuset");
 }
 
 /** A new cpuset of cgroup v1 is empty, and nothing can join it until it has what the topmost has (cpuset(7)). */

@@ -97,7 +97,8 @@ function capacityFor(steps: readonly ChildStep[]): number {
     if (step.op === "change-directory") return step.path.split("/").length;
     if (step.op === "drop-bounding-set") return step.drops.length;
     if (step.op === "mount-index") return step.devices.length;
-    if (step.op === "bind" || step.op === "mount") return 3 * step.inRoot.split("/").length;
+    const isInRoot = step.op === "bind" || step.op === "mount" || step.op === "make-device";
+    if (isInRoot) return 3 * step.inRoot.split("/").length;
     return step.op === "join-cgroups" ? 3 * step.folders.length : 0;
   });
   return 128 + 25 * steps.length + own.reduce((sum, calls) => sum + calls, 0);
@@ -105,7 +106,7 @@ function capacityFor(steps: readonly ChildStep[]): number {
 
 function longestWord(step: ChildStep): number {
   if (step.op === "execute") return 4 * ((step.args[0] ?? "").length + 4096);
-  if (step.op === "bind" || step.op === "mount") return 4 * step.inRoot.length;
+  if (step.op === "bind" || step.op === "mount" || step.op === "make-device") return 4 * step.inRoot.length;
   return step.op === "change-directory" ? 4 * step.path.length : 0;
 }
 

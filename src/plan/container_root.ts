@@ -8,6 +8,7 @@ import {
   AT_EMPTY_PATH,
   AT_FDCWD,
   AT_RECURSIVE,
+  F_DUPFD_CLOEXEC,
   FSCONFIG_CMD_CREATE,
   FSCONFIG_SET_STRING,
   FSMOUNT_CLOEXEC,
@@ -39,12 +40,13 @@ import {
   RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_SYMLINKS,
   RESOLVE_NO_XDEV,
+  S_IFBLK,
   S_IFCHR,
   STATX_MNT_ID,
   STATX_TYPE,
 } from "../../ffi/constants.ts";
 import type { Arena } from "../../ffi/arena.ts";
-import { EBADF, EEXIST, ENOENT, EROFS } from "../../ffi/errno.ts";
+import { EBADF, EEXIST, EINVAL, ENOENT, EROFS } from "../../ffi/errno.ts";
 import type { Argument, Call, CallOptions } from "../../ffi/table.ts";
 import type { ChildStep, MountAttribute } from "./step.ts";
 
@@ -65,6 +67,10 @@ const ATTRIBUTES: Readonly<Record<MountAttribute, number>> = {
 
 const attributeBits = (attributes: readonly MountAttribute[]) =>
   attributes.reduce((bits, attribute) => bits | ATTRIBUTES[attribute], 0);
+
+/** As makedev(3) has it; mknod(2) takes the lower 32 bits. */
+const deviceNumber = ({ major, minor }: { major: number; minor: number }) =>
+  (minor & 0xff) + (major & 0xfff) * 2 ** 8 + (minor >>> 8) * 2 ** 20;
 
 export class ContainerRoot {
   /** The call that opens it. */
@@ -221,11 +227,7 @@ export class ContainerRoot {
       ? this.#madeNull
       : this.call("openat", [AT_FDCWD, "/dev/null", flags]);
     if (opened === undefined) throw new Error("the container's null device must be made before it is used");
-    const status = this.arena.allocate(256); // struct statx
-    this.call("statx", [opened, "", AT_EMPTY_PATH, STATX_TYPE, status]);
-    // stx_mode without its lower byte: a character device that its owner may read; stx_rdev_major and stx_rdev_minor
-    this.#assertSame(status + 29, Uint8Array.of((S_IFCHR | 0o400) >> 8));
-    this.#assertSame(status + 128, Uint8Array.of(1, 0, 0, 0, 3, 0, 0, 0));
+    this.#assertDevice(opened, S_IFCHR | 0o400, { major: 1, minor: 3 });
     return this.#verifiedNull = opened;
   }
 
@@ -304,10 +306,43 @@ export class ContainerRoot {
   }
 
   makeDevice(step: Step<"make-device">): void {
-    const { folder, name } = this.#parent(step.inRoot);
-    // makedev(3) for minors below 256
-    this.call("mknodat", [folder, name, S_IFCHR | step.mode, step.major * 256 + step.minor]);
-    if (step.inRoot === "/dev/null") this.#madeNull = this.open(step.inRoot, O_PATH);
+    const mode = (step.type === "b" ? S_IFBLK : S_IFCHR) | step.mode;
+    if (step.followsLinks !== undefined) this.#makeRequestedDevice(step, mode, step.followsLinks);
+    else {
+      const { folder, name } = this.#parent(step.inRoot);
+      this.call("mknodat", [folder, name, mode, deviceNumber(step)]);
+    }
+    const isNull = step.inRoot === "/dev/null" && step.type === "c" && step.major === 1 && step.minor === 3;
+    if (isNull) this.#madeNull = this.open(step.inRoot, O_PATH);
+  }
+
+  /** What lies there already is left as it is, but must be that device: what a link, or another container, has put there is not. */
+  #makeRequestedDevice(step: Step<"make-device">, mode: number, follows: boolean): void {
+    const cut = step.inRoot.lastIndexOf("/");
+    const [above, name] = [step.inRoot.slice(0, cut) || "/", step.inRoot.slice(cut + 1)];
+    this.#makeFolders(above, follows);
+    const folder = this.open(above, O_PATH | O_DIRECTORY, { follows });
+    const making = this.call("mknodat", [folder, name, mode, deviceNumber(step)], { tolerate: [EEXIST] });
+    const made = this.call("openat2", [folder, name, this.#how(O_PATH, 0, RESOLVE_NO_SYMLINKS), 24]);
+    this.#assertDevice(made, mode, step);
+    if (step.owner !== undefined) {
+      // -1, if it was there: and then there is nothing to give away
+      const own = this.call("fcntl", [made, F_DUPFD_CLOEXEC, making], { tolerate: [EINVAL] });
+      const { uid, gid } = step.owner;
+      this.call("fchownat", [own, "", uid, gid, AT_EMPTY_PATH], { tolerate: [EBADF] });
+      this.call("close", [own], { tolerate: [EBADF] });
+    }
+    this.call("close", [made]);
+    this.call("close", [folder]);
+  }
+
+  /** The table ends here if what is open is no such device; its mode is compared without the lower byte. */
+  #assertDevice(opened: Call, mode: number, { major, minor }: { major: number; minor: number }): void {
+    const status = this.arena.allocate(256); // struct statx
+    this.call("statx", [opened, "", AT_EMPTY_PATH, STATX_TYPE, status]);
+    // the upper byte of stx_mode; stx_rdev_major and stx_rdev_minor
+    this.#assertSame(status + 29, Uint8Array.of(mode >> 8));
+    this.#assertSame(status + 128, new Uint8Array(Uint32Array.of(major, minor).buffer));
   }
 
   makeSymlink(step: Step<"make-symlink">): void {

@@ -22,7 +22,7 @@ function mountOptions(
   attributes: readonly string[],
   options: readonly (readonly [string, string])[],
 ): string {
-  const words = [...attributes, ...options.map(([key, value]) => `${key}=${value}`)];
+  const words = [...attributes, ...options.map(([key, value]) => value === "" ? key : `${key}=${value}`)];
   return words.length === 0 ? "defaults" : words.join(",");
 }
 
@@ -91,7 +91,16 @@ export function explainChildStep(step: ChildStep): string[] {
     case "make-directory":
       return [`mkdir -p -m ${step.mode.toString(8)} ${inside(step.inRoot)}`];
     case "make-device":
-      return [`mknod -m ${step.mode.toString(8)} ${inside(step.inRoot)} c ${step.major} ${step.minor}`];
+      return [
+        ...(step.followsLinks === undefined ? [] : foldersAbove(step.inRoot).flatMap((folder) => [
+          `refuse_link ${inside(folder)}`,
+          `mkdir -p ${inside(folder)}`,
+        ])),
+        `mknod -m ${step.mode.toString(8)} ${inside(step.inRoot)} ${step.type} ${step.major} ${step.minor}`,
+        ...(step.owner === undefined
+          ? []
+          : [`chown ${step.owner.uid}:${step.owner.gid} ${inside(step.inRoot)}`]),
+      ];
     case "make-symlink":
       return [`ln -s ${quote(step.target)} ${inside(step.inRoot)}`];
     case "open-source":

@@ -166,6 +166,13 @@ function explainStepFailure(step: ChildStep, failed: Call): DhowError {
     case "make-device":
     case "make-symlink":
     case "bind": {
+      if (step.op === "make-device" && failed.name === "memcmp") {
+        return new HostError({
+          what: `cannot make the device "${step.inRoot}" in the container`,
+          why: "there is something else, in the image or in what is mounted there",
+          hint: "choose another path: --device DEVICE:PATH",
+        });
+      }
       if (step.op === "bind" && failed.name === "open_tree") {
         return host(`cannot mount ${JSON.stringify(step.source)}`);
       }

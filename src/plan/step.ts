@@ -290,12 +290,18 @@ export type ChildStep =
       /** The same for what may be read. */
       | { readonly op: "make-read-only"; readonly inRoot: string }
       | { readonly op: "make-directory"; readonly inRoot: string; readonly mode: number }
+      /** If something lies there already, it must be that very device. */
       | {
         readonly op: "make-device";
         readonly inRoot: string;
+        readonly type: "b" | "c";
         readonly major: number;
         readonly minor: number;
         readonly mode: number;
+        /** Absent for root. */
+        readonly owner?: { readonly uid: number; readonly gid: number };
+        /** As in bind; folders on the way are made. Absent for one right in /dev. */
+        readonly followsLinks?: boolean;
       }
       | { readonly op: "make-symlink"; readonly inRoot: string; readonly target: string }
       | {

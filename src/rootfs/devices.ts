@@ -1,3 +1,4 @@
+import type { Device } from "../plan/oci.ts";
 import type { ChildStep } from "../plan/step.ts";
 
 /** Devices that every container has (OCI runtime spec, "Default Devices"); numbers as in the kernel's devices.txt. */
@@ -19,9 +20,13 @@ const LINKS = [
   ["/dev/core", "/proc/kcore"],
 ] as const;
 
-/** What lies in /dev, once a tmpfs is mounted there. A user namespace may not make devices: it gets the host's. */
-export function deviceSteps(inUserNamespace: boolean): ChildStep[] {
-  const devices = DEVICES.map(({ name, major, minor }): ChildStep =>
+/**
+ * What lies in /dev, once a tmpfs is mounted there. A user namespace may not make devices: it gets the host's.
+ * @param requested of which those that all have give way to those with their paths
+ */
+export function deviceSteps(inUserNamespace: boolean, requested: readonly Device[] = []): ChildStep[] {
+  const usual = DEVICES.filter(({ name }) => !requested.some(({ path }) => path === `/dev/${name}`));
+  const devices = usual.map(({ name, major, minor }): ChildStep =>
     inUserNamespace
       ? {
         op: "bind",
@@ -33,7 +38,15 @@ export function deviceSteps(inUserNamespace: boolean): ChildStep[] {
         recursive: false,
         attributes: [],
       }
-      : { op: "make-device", why: `give it /dev/${name}`, inRoot: `/dev/${name}`, major, minor, mode: 0o666 }
+      : {
+        op: "make-device",
+        why: `give it /dev/${name}`,
+        inRoot: `/dev/${name}`,
+        type: "c",
+        major,
+        minor,
+        mode: 0o666,
+      }
   );
   const links = LINKS.map(([inRoot, target]): ChildStep => ({
     op: "make-symlink",
@@ -42,4 +55,19 @@ export function deviceSteps(inUserNamespace: boolean): ChildStep[] {
     target,
   }));
   return [...devices, ...links];
+}
+
+/** Devices that this container has besides those that all have. */
+export function requestedDeviceSteps(devices: readonly Device[]): ChildStep[] {
+  return devices.map(({ path, type, major, minor, fileMode, uid, gid }) => ({
+    op: "make-device",
+    why: `give it ${path}`,
+    inRoot: path,
+    type,
+    major,
+    minor,
+    mode: fileMode,
+    ...(uid === 0 && gid === 0 ? {} : { owner: { uid, gid } }),
+    followsLinks: !path.startsWith("/dev/"),
+  }));
 }

@@ -1,6 +1,7 @@
-import type { Mount } from "../plan/oci.ts";
+import type { CgroupMount } from "../limits/cgroup_mounts.ts";
+import type { Device, Mount } from "../plan/oci.ts";
 import type { ChildStep, MountAttribute } from "../plan/step.ts";
-import { deviceSteps } from "./devices.ts";
+import { deviceSteps, requestedDeviceSteps } from "./devices.ts";
 
 /** The group that terminals belong to, on all Linux systems. */
 export const TTY_GROUP = 5;
@@ -18,6 +19,7 @@ export function defaultMounts(
     cgroupVersion,
     sharedMemory,
     privileged = false,
+    hierarchies = [],
     sharedMemorySize = 64 << 20,
   }: {
     files: Readonly<Record<string, string>>;
@@ -30,6 +32,8 @@ export function defaultMounts(
     sharedMemory: "own" | "none" | { readonly source: string };
     /** Whether it may change what lies in /sys. */
     privileged?: boolean;
+    /** Of cgroup v1, those that it sees; absent for none. */
+    hierarchies?: readonly CgroupMount[];
     /** Of its own /dev/shm, in bytes. */
     sharedMemorySize?: number;
   },
@@ -64,6 +68,18 @@ export function defaultMounts(
       options: kernelsOptions,
     });
   }
+  if (hierarchies.length > 0 && !inUserNamespace) {
+    const destination = "/sys/fs/cgroup";
+    mounts.push({ destination, type: "tmpfs", source: "cgroup", options: [...kernelsOptions, "mode=755"] });
+    for (const { name, options } of hierarchies) {
+      mounts.push({
+        destination: `${destination}/${name}`,
+        type: "cgroup",
+        source: "cgroup",
+        options: [...kernelsOptions, ...options],
+      });
+    }
+  }
   for (const [destination, source] of Object.entries(files)) {
     mounts.push({ destination, type: "none", source, options: ["bind"] });
   }
@@ -96,6 +112,7 @@ const REASONS: Readonly<Record<string, string>> = {
   devpts: "give it terminals of its own",
   mqueue: "give it POSIX message queues of its own",
   sysfs: "show it devices and its network",
+  cgroup: "show it its own cgroup",
   cgroup2: "show it its own cgroup",
 };
 
@@ -175,10 +192,11 @@ export function arrangeMounts(usual: readonly Mount[], users: readonly Mount[]):
 /** What with a root that is read-only can still be written to, besides what the user has mounted: docker's list. */
 const WRITABLE = ["/proc", "/dev/pts", "/dev/shm", "/dev/mqueue", "/dev"];
 
-/** The usual mounts of a container whose root is read-only. */
-export function withoutWriting(usual: readonly Mount[]): Mount[] {
+/** The usual mounts of a container whose root is read-only. @param privileged whether it may still write to /sys */
+export function withoutWriting(usual: readonly Mount[], privileged: boolean): Mount[] {
   return usual.map((mount) =>
-    WRITABLE.includes(mount.destination) || mount.options.includes("ro")
+    WRITABLE.includes(mount.destination) || mount.options.includes("ro") ||
+      (privileged && isIn(mount.destination, ["/sys"]))
       ? mount
       : { ...mount, options: [...mount.options, "ro"] }
   );
@@ -198,13 +216,16 @@ export function sourceSteps(mounts: readonly Mount[]): ChildStep[] {
 }
 
 /**
- * The steps for all mounts, with the devices right after /dev.
+ * The steps for all mounts, with the usual devices right after /dev, and others after all. What the user has mounted as /dev
+ * stays as it is.
  * @param linksToReplace paths where the image has a symlink
+ * @param devices besides those that all have
  */
 export function mountSteps(
   mounts: readonly Mount[],
   inUserNamespace: boolean,
   linksToReplace: readonly string[],
+  devices: readonly Device[] = [],
 ): ChildStep[] {
   // in a folder that is the user's, a link is the user's too
   const ofUser = linksToReplace.filter((path) =>
@@ -216,10 +237,14 @@ export function mountSteps(
       ? [destination]
       : []
   );
-  return mounts.flatMap((mount) => {
-    const step = mountStep(mount, ofImage, inUsers);
-    return mount.destination === "/dev" && mount.type === "tmpfs" && mount.source === "tmpfs"
-      ? [step, ...deviceSteps(inUserNamespace)]
-      : [step];
-  });
+  const isOwnDev = (mount: Mount) =>
+    mount.destination === "/dev" && mount.type === "tmpfs" && mount.source === "tmpfs";
+  const hasOwnDev = mounts.some(isOwnDev);
+  return [
+    ...mounts.flatMap((mount) => {
+      const step = mountStep(mount, ofImage, inUsers);
+      return isOwnDev(mount) ? [step, ...deviceSteps(inUserNamespace, devices)] : [step];
+    }),
+    ...requestedDeviceSteps(devices.filter(({ path }) => hasOwnDev || !isIn(path, ["/dev"]))),
+  ];
 }

@@ -56,9 +56,9 @@ export interface HiddenPaths {
   readonly readonlyPaths: readonly string[];
 }
 
-/** @param privileged whether it sees all, and may change it */
-export function hiddenPaths(privileged: boolean): HiddenPaths {
-  if (privileged) return { maskedPaths: [], readonlyPaths: [] };
+/** @param seesAll whether nothing is hidden */
+export function hiddenPaths(seesAll: boolean): HiddenPaths {
+  if (seesAll) return { maskedPaths: [], readonlyPaths: [] };
   return {
     maskedPaths: [...MASKED_FOLDERS, ...MASKED_FILES, ...thermalFolders()],
     readonlyPaths: READ_ONLY_PATHS,

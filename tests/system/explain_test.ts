@@ -36,11 +36,18 @@ systemTest("the explained script runs the same program in the same root", async 
 });
 
 systemTest("the explained script limits the container, and keeps it from devices", async (host) => {
-  const limits = ["-m", "64m", "--pids-limit", "20", "--cpuset-cpus", "0", "--cap-add=SYSLOG"];
+  const limits = ["-m", "64m", "--pids-limit", "20", "--cpuset-cpus", "0"];
+  const fuse = await host.write("fuse", "");
+  await host.shell(`rm ${fuse} && mknod -m 640 ${fuse} c 10 229 && chown 0:6 ${fuse}`);
+  const devices = ["--device", `${fuse}:/opt/a/fuse`, "--device", `${fuse}:/dev/a/fuse`];
   const script =
-    "grep Cpus_allowed_list /proc/self/status; mknod /tmp/kmsg c 1 11; (: </tmp/kmsg) 2>&1 | grep -o 'not permitted'";
-  const args = [...NO_NETWORK, ...limits, await busyboxArchive(), "sh", "-c", script];
-  assertEquals(await explainIsTrue(host, args), "Cpus_allowed_list:\t0\nnot permitted\n");
+    "grep Cpus_allowed_list /proc/self/status; mknod /tmp/kmsg c 1 11; (: >/tmp/kmsg) 2>&1 | grep -o 'not permitted'; stat -c '%F %t:%T %a %u:%g' /opt/a/fuse /dev/a/fuse";
+  const args = [...NO_NETWORK, ...limits, ...devices, await busyboxArchive(), "sh", "-c", script];
+  const device = "character special file a:e5 640 0:6\n";
+  assertEquals(
+    await explainIsTrue(host, args),
+    `Cpus_allowed_list:\t0\nnot permitted\n${device}${device}`,
+  );
 });
 
 systemTest("the explained script makes the same network", async (host) => {

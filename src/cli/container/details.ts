@@ -4,6 +4,7 @@ import { joinedContainer, type RunOptions } from "../../container/options.ts";
 import type { ContainerRecord } from "../../container/records.ts";
 import type { Rlimit } from "../../plan/rlimits.ts";
 import type { IdMapping, IdMappings } from "../../plan/step.ts";
+import { hiddenPaths } from "../../security/hidden_paths.ts";
 import { formatTime } from "../format/time.ts";
 import { type Field, GoMap, List, Nil, Struct, Text, type Value } from "../template/value.ts";
 import { describeLimits } from "./limit_details.ts";
@@ -156,6 +157,16 @@ function securityOptions({ security }: RunOptions): readonly string[] {
   return privileged && shown.length === 0 ? ["label=disable"] : shown;
 }
 
+/** docker's daemon gives no lists for privileged ones, its client gives empty ones for systempaths=unconfined. */
+function hidden(security: RunOptions["security"]): { MaskedPaths: List; ReadonlyPaths: List } {
+  if (security?.privileged === true) return { MaskedPaths: NO_TEXTS, ReadonlyPaths: NO_TEXTS };
+  const { maskedPaths, readonlyPaths } = hiddenPaths(security?.systemPaths === "unconfined");
+  return {
+    MaskedPaths: new List(maskedPaths, "[]string"),
+    ReadonlyPaths: new List(readonlyPaths, "[]string"),
+  };
+}
+
 /** Of what dhow has no option for there are docker's defaults. */
 function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
   const { driver, maxSize, maxFiles } = options.log;
@@ -203,6 +214,7 @@ function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
     Init: options.init,
     ...describeLimits(options),
     Ulimits: rlimits(options.rlimits ?? []),
+    ...hidden(options.security),
     ...(options.sysctls === undefined
       ? {}
       : { Sysctls: new GoMap(new Map<string, Value>(Object.entries(options.sysctls))) }),

@@ -230,6 +230,9 @@ Deno.test("what its programs may do is as in docker's options, and nothing is ke
   assertEquals(security("seccomp:unconfined")?.seccomp, "unconfined");
   assertEquals(security("seccomp=builtin")?.seccomp, "default");
   assertEquals(security("no-new-privileges:true", "no-new-privileges=false")?.noNewPrivileges, false);
+  const paths = security("systempaths=unconfined", "label=disable");
+  assertEquals([paths?.systemPaths, paths?.given], ["unconfined", ["label=disable"]]);
+  assertEquals(security("apparmor=unconfined", "label:disable")?.systemPaths, undefined);
   assertEquals(options("--privileged", "sample").security?.privileged, true);
 });
 
@@ -237,7 +240,8 @@ for (
   const [args, said] of [
     [["--cap-add", "FOO"], /invalid capability: "FOO": unknown capability: "CAP_FOO"/],
     [["--cap-drop", ""], /unknown capability: "CAP_"/],
-    [["--security-opt", "apparmor=mine"], /invalid --security-opt: "apparmor=mine"/],
+    [["--security-opt", "apparmor"], /invalid --security-opt: "apparmor"/],
+    [["--security-opt", "systempaths=hidden"], /invalid --security-opt: "systempaths=hidden"/],
     [["--security-opt", "seccomp"], /invalid --security-opt: "seccomp"/],
     [["--security-opt", "no-new-privileges=maybe"], /invalid --security-opt: "no-new-privileges=maybe"/],
     [

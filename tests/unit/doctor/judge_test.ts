@@ -133,7 +133,7 @@ const rows: readonly Row[] = [
     { selinux: "enforcing", hasAppArmor: true },
     "security.modules",
     "works",
-    /SELinux is enforcing, AppArmor is on/,
+    /SELinux is enforcing, AppArmor is on; .*refuses --security-opt apparmor=/,
   ],
   [{ now: 0 }, "clock", "limited", /1970.*certificates/, "timedatectl set-ntp true"],
   [

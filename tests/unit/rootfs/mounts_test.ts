@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import type { ChildStep } from "../../../src/plan/step.ts";
-import type { Mount } from "../../../src/plan/oci.ts";
+import type { Device, Mount } from "../../../src/plan/oci.ts";
 import { arrangeMounts, defaultMounts, mountSteps, sourceSteps } from "../../../src/rootfs/mounts.ts";
 
 const USUAL = {
@@ -136,6 +136,42 @@ Deno.test("the devices are those of the OCI specification, with the kernel's num
     ["/dev/urandom", 1, 9, 0o666],
     ["/dev/tty", 5, 0, 0o666],
   ]);
+});
+
+const device = (path: string, more: Partial<Device> = {}): Device => ({
+  path,
+  type: "b",
+  major: 7,
+  minor: 300,
+  fileMode: 0o660,
+  uid: 0,
+  gid: 6,
+  ...more,
+});
+
+Deno.test("devices that were asked for come after all mounts, and those that all have give way to them", () => {
+  const mounts = arrangeMounts(defaultMounts(USUAL), [USERS("/dev/x")]);
+  const own = device("/dev/zero", { type: "c", uid: 0, gid: 0 });
+  const steps = mountSteps(mounts, false, [], [device("/dev/disk"), own, device("/opt/disk")]);
+  assertEquals(steps.slice(-4).map((step) => "inRoot" in step && step.inRoot), [
+    "/dev/x",
+    "/dev/disk",
+    "/dev/zero",
+    "/opt/disk",
+  ]);
+  const devices = only(steps, "make-device");
+  assertEquals(devices.filter(({ inRoot }) => inRoot === "/dev/zero").length, 1);
+  const [disk, zero, other] = devices.slice(-3);
+  assertEquals([disk!.type, disk!.major, disk!.minor, disk!.mode, disk!.owner, disk!.followsLinks], [
+    ...["b", 7, 300, 0o660, { uid: 0, gid: 6 }, false],
+  ]);
+  assertEquals([zero!.owner, zero!.followsLinks, other!.followsLinks], [undefined, false, true]);
+});
+
+Deno.test("no device is made in what the user has mounted as /dev", () => {
+  const mounts = arrangeMounts(defaultMounts(USUAL), [USERS("/dev")]);
+  const steps = mountSteps(mounts, false, [], [device("/dev/disk"), device("/opt/disk")]);
+  assertEquals(only(steps, "make-device").map(({ inRoot }) => inRoot), ["/opt/disk"]);
 });
 
 Deno.test("a user namespace, which may not make devices, gets the host's", () => {
