@@ -9,7 +9,7 @@ import {
   CLONE_NEWUTS,
   SIGNALS,
 } from "../../ffi/constants.ts";
-import { describeErrno, EINVAL, ENODEV, ENOENT, ENOMEM, ESRCH } from "../../ffi/errno.ts";
+import { describeErrno, EINVAL, ENODEV, ENOENT, ENOMEM, EPERM, ESRCH } from "../../ffi/errno.ts";
 import { pathExists } from "../../ffi/files.ts";
 import { exitCode } from "../../ffi/process.ts";
 import { refusePaused } from "./pause.ts";
@@ -223,7 +223,9 @@ export async function explain(
       return errno === ESRCH ? notRunning(container) : error("cannot join the container's namespaces");
     case "makeProcess":
       // clone(2): so it is when the pid namespace's first process has ended
-      return errno === ENOMEM ? notRunning(container) : error(WHAT);
+      return errno === ENOMEM
+        ? notRunning(container)
+        : error(WHAT, errno === EPERM ? "does the container's seccomp profile allow clone?" : undefined);
     case "openNull":
       return error("cannot open the container's /dev/null", "is it the null device?");
     case "openTerminal":
