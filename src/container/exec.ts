@@ -7,7 +7,6 @@ import {
   CLONE_NEWPID,
   CLONE_NEWUSER,
   CLONE_NEWUTS,
-  SIGNALS,
 } from "../../ffi/constants.ts";
 import { describeErrno, EINVAL, ENODEV, ENOENT, ENOMEM, EPERM, ESRCH } from "../../ffi/errno.ts";
 import { pathExists } from "../../ffi/files.ts";
@@ -26,7 +25,7 @@ import { hasExecuted, isAlive } from "../state/process_identity.ts";
 import type { DetachKeys } from "./detach_keys.ts";
 import { ExecEvents } from "./exec_events.ts";
 import { readInside } from "./files_inside.ts";
-import { changedSignals, openFilesLimit, signalSet } from "./host.ts";
+import { changedSignals, openFilesLimit } from "./host.ts";
 import type { ImageEtc } from "./prepare.ts";
 import type { ContainerRecord } from "./records.ts";
 import { confinementOf, privileged, securityOf } from "./security.ts";
@@ -68,7 +67,6 @@ export async function executeInside(
     terminal.requireTerminal();
     terminal.awaitForeground();
   }
-  keepExitStatus();
   using process = openFirstProcess(container);
   const size = terminal?.windowSize() ?? { rows: 0, columns: 0 };
   const setup = await prepareJoin(database, container, options, { pid: process.identity.pid, size });
@@ -111,12 +109,6 @@ async function attended(
     events.detached();
     throw error;
   }
-}
-
-/** A caller may have ignored SIGCHLD, and then the kernel keeps no exit status (wait(2)). */
-export function keepExitStatus(): void {
-  const { SIGCHLD } = SIGNALS;
-  if ((signalSet("self", "SigIgn") >> BigInt(SIGCHLD - 1)) & 1n) Deno.addSignalListener("SIGCHLD", () => {});
 }
 
 const notRunning = ({ id }: ContainerRecord) =>
