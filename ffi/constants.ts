@@ -20,6 +20,11 @@ export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
 export const O_PATH = 0o10000000;
 export const F_DUPFD_CLOEXEC = 1030;
+export const F_ADD_SEALS = 1033;
+export const F_SEAL_SEAL = 0x1;
+export const F_SEAL_SHRINK = 0x2;
+export const F_SEAL_GROW = 0x4;
+export const F_SEAL_WRITE = 0x8;
 const ARM64 = Deno.build.arch === "aarch64";
 export const O_DIRECTORY = ARM64 ? 0o40000 : 0o200000;
 export const O_NOFOLLOW = ARM64 ? 0o100000 : 0o400000;
@@ -182,6 +187,7 @@ export const IN_CLOEXEC = 0x80000;
 
 // memfd_create(2)
 export const MFD_CLOEXEC = 0x1;
+export const MFD_ALLOW_SEALING = 0x2;
 export const MFD_EXEC = 0x10;
 
 // waitid(2); clock_gettime(2)

@@ -1,5 +1,5 @@
 import { resolve } from "@std/path";
-import { requireRoot } from "../container/host.ts";
+import { keepExitStatus, requireRoot } from "../container/host.ts";
 import { recover } from "../container/recover.ts";
 import { type Storage, STORAGES } from "../image/store/storage.ts";
 import { UsageError } from "../errors.ts";
@@ -28,6 +28,7 @@ export async function openSession(global: GlobalOptions, what: string): Promise<
   requireRoot(what);
   // what dhow makes must have the modes it says, whatever the caller's mask
   Deno.umask(0o022);
+  keepExitStatus();
   log.debug("open the database");
   if (global.root === "") throw new UsageError({ what: 'cannot use --root ""', why: "it names no folder" });
   const root = global.root === undefined ? undefined : resolve(global.root);

@@ -7,9 +7,8 @@ import {
   CLONE_NEWPID,
   CLONE_NEWUSER,
   CLONE_NEWUTS,
-  SIGNALS,
 } from "../../ffi/constants.ts";
-import { describeErrno, EINVAL, ENODEV, ENOENT, ENOMEM, ESRCH } from "../../ffi/errno.ts";
+import { describeErrno, EINVAL, ENODEV, ENOENT, ENOMEM, EPERM, ESRCH } from "../../ffi/errno.ts";
 import { pathExists } from "../../ffi/files.ts";
 import { exitCode } from "../../ffi/process.ts";
 import { refusePaused } from "./pause.ts";
@@ -26,7 +25,7 @@ import { hasExecuted, isAlive } from "../state/process_identity.ts";
 import type { DetachKeys } from "./detach_keys.ts";
 import { ExecEvents } from "./exec_events.ts";
 import { readInside } from "./files_inside.ts";
-import { changedSignals, openFilesLimit, signalSet } from "./host.ts";
+import { changedSignals, openFilesLimit } from "./host.ts";
 import { hasOwnIds } from "./options.ts";
 import type { ImageEtc } from "./prepare.ts";
 import type { ContainerRecord } from "./records.ts";
@@ -69,7 +68,6 @@ export async function executeInside(
     terminal.requireTerminal();
     terminal.awaitForeground();
   }
-  keepExitStatus();
   using process = openFirstProcess(container);
   const size = terminal?.windowSize() ?? { rows: 0, columns: 0 };
   const setup = await prepareJoin(database, container, options, { pid: process.identity.pid, size });
@@ -112,12 +110,6 @@ async function attended(
     events.detached();
     throw error;
   }
-}
-
-/** A caller may have ignored SIGCHLD, and then the kernel keeps no exit status (wait(2)). */
-export function keepExitStatus(): void {
-  const { SIGCHLD } = SIGNALS;
-  if ((signalSet("self", "SigIgn") >> BigInt(SIGCHLD - 1)) & 1n) Deno.addSignalListener("SIGCHLD", () => {});
 }
 
 const notRunning = ({ id }: ContainerRecord) =>
@@ -224,7 +216,9 @@ export async function explain(
       return errno === ESRCH ? notRunning(container) : error("cannot join the container's namespaces");
     case "makeProcess":
       // clone(2): so it is when the pid namespace's first process has ended
-      return errno === ENOMEM ? notRunning(container) : error(WHAT);
+      return errno === ENOMEM
+        ? notRunning(container)
+        : error(WHAT, errno === EPERM ? "does the container's seccomp profile allow clone?" : undefined);
     case "openNull":
       return error("cannot open the container's /dev/null", "is it the null device?");
     case "openTerminal":

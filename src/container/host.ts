@@ -1,3 +1,4 @@
+import { SIGNALS } from "../../ffi/constants.ts";
 import { type ContainerFile, hostsFile, resolvConf, RESOLVED_UPSTREAMS } from "../rootfs/etc_files.ts";
 import { formatAddress, gatewayOf } from "../network/subnet.ts";
 import type { Endpoint } from "../network/steps.ts";
@@ -61,6 +62,15 @@ export function changedSignals(): number[] {
   return Array.from({ length: 64 }, (_, bit) => bit + 1).filter((signal) =>
     (changed >> BigInt(signal - 1)) & 1n
   );
+}
+
+/**
+ * Has the kernel keep the exit statuses of this process's children: a caller may have ignored SIGCHLD, and then it reaps them by
+ * itself (wait(2)). What this process starts, a monitor for one, does not ignore it either.
+ */
+export function keepExitStatus(): void {
+  const { SIGCHLD } = SIGNALS;
+  if ((signalSet("self", "SigIgn") >> BigInt(SIGCHLD - 1)) & 1n) Deno.addSignalListener("SIGCHLD", () => {});
 }
 
 /** @param text `NAME:ADDRESS`, as --add-host takes it */

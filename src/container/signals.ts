@@ -25,8 +25,6 @@ const PATIENCE = 3;
 /** A container's first process. */
 type SignalTarget = Pick<RunningChild, "pid" | "signal">;
 
-const nothing = () => {};
-
 /** Whether a process has a handler for a signal (proc(5), SigCgt). */
 export function isCaught(pid: number, signal: number): boolean {
   return (signalSet(pid, "SigCgt") >> BigInt(signal - 1) & 1n) === 1n;
@@ -52,8 +50,6 @@ export class SignalForwarder {
       Deno.addSignalListener(signal, listener);
       this.#listeners.set(signal, listener);
     }
-    // A caller may have ignored it, and then the kernel reaps children by itself and keeps no exit status (wait(2)).
-    Deno.addSignalListener("SIGCHLD", nothing);
   }
 
   /** From now on there is a program. */
@@ -92,6 +88,5 @@ export class SignalForwarder {
 
   release(): void {
     for (const [signal, listener] of this.#listeners) Deno.removeSignalListener(signal, listener);
-    Deno.removeSignalListener("SIGCHLD", nothing);
   }
 }

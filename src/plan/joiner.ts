@@ -5,9 +5,10 @@
  *
  * There are three processes. The keeper (joiner_keeper.ts) stays on the host, and tells by its own end how the program ended; it is no
  * part of dhow's job, so that a dhow that is stopped, or killed, leaves no zombie in the container, which could not end then. The
- * joiner, its child, joins the cgroups and the namespaces, opens the terminal, and makes the program's process, which is the keeper's
- * child too: a pid namespace is joined by one's children. Until it executes the program, that process cannot be traced
- * (CVE-2016-9962), and its root is the container's.
+ * joiner, its child, joins the cgroups and the namespaces, opens the terminal, gives up what the container may not have, and makes the
+ * program's process, which is the keeper's child too: a pid namespace is joined by one's children. That is the first that the
+ * container's processes see of it, and it cannot be traced until it executes the program, unless by one that has CAP_SYS_PTRACE: so by
+ * then it has no more powers than that, and its root is the container's (CVE-2016-9962).
  */
 import {
   AT_EMPTY_PATH,
@@ -142,6 +143,7 @@ class JoinerBuilder {
     }
     if (terminal !== undefined) this.#openTerminal(terminal);
     else if (closed.length > 0) this.#openNull(closed);
+    this.#becomeUser();
     const pidfd = program.word(0);
     const becoming = new Label();
     const flags = CLONE_PARENT | CLONE_PIDFD | SIGNALS.SIGCHLD;
@@ -202,15 +204,10 @@ class JoinerBuilder {
     }
   }
 
-  #becomeProgram(): void {
+  /** What no process in the container is to see done: until then this has all of dhow's powers. */
+  #becomeUser(): void {
     const program = this.#program;
-    const { terminal, cwd, user } = this.setup;
-    this.#attempt("makeProcess", "dup3", [JOINER_FDS.report, LAST_REPORT_FD, O_CLOEXEC]);
-    program.store(this.#reportFd, LAST_REPORT_FD);
-    program.call("close_range", [JOINER_FDS.report, LAST_REPORT_FD - 1, 0]);
-    program.call("close_range", [LAST_REPORT_FD + 1, LAST_FD, 0]);
-    this.#attempt("makeProcess", "setsid", []);
-    if (terminal !== undefined) this.#attempt("takeTerminal", "ioctl", [0, TIOCSCTTY, 0]);
+    const { cwd, user } = this.setup;
     program.call("umask", [0o022]);
     this.#attempt("changeDirectory", "chdir", [cwd]);
     this.#confine(this.setup.beforeUser);
@@ -225,6 +222,16 @@ class JoinerBuilder {
     this.#attempt("setUser", "setresgid", [user.gid, user.gid, user.gid]);
     this.#attempt("setUser", "setresuid", [user.uid, user.uid, user.uid]);
     this.#confine(this.setup.afterUser);
+  }
+
+  #becomeProgram(): void {
+    const program = this.#program;
+    this.#attempt("makeProcess", "dup3", [JOINER_FDS.report, LAST_REPORT_FD, O_CLOEXEC]);
+    program.store(this.#reportFd, LAST_REPORT_FD);
+    program.call("close_range", [JOINER_FDS.report, LAST_REPORT_FD - 1, 0]);
+    program.call("close_range", [LAST_REPORT_FD + 1, LAST_FD, 0]);
+    this.#attempt("makeProcess", "setsid", []);
+    if (this.setup.terminal !== undefined) this.#attempt("takeTerminal", "ioctl", [0, TIOCSCTTY, 0]);
     this.#attempt("makeProcess", "rt_sigprocmask", [SIG_SETMASK, this.#noSignals, 0, 8]);
     executeFirst(program, JOIN_STEPS.execute, this.setup, this.#failed);
   }

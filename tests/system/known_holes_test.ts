@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { runArchive } from "../support/containers.ts";
 import { detachedTest } from "../support/detached.ts";
+import { eventually } from "../support/eventually.ts";
 import { DHOW } from "../support/host.ts";
 import { archive } from "../support/image.ts";
 import { busyboxArchive, busyboxLayer } from "../support/images.ts";
@@ -91,6 +92,90 @@ detachedTest(
     await it.start(["sleep", "1000"], ["--network", "host", "--name", "box"]);
     const seen = await it.dhow("exec", "box", "cat", "/proc/net/unix");
     assert(!/dhow/.test(seen), seen);
+  },
+);
+
+/** Python of the host, in a container that has none. */
+const PYTHON = ["-v", "/usr:/usr:ro", "-v", "/lib:/lib:ro", "-v", "/lib64:/lib64:ro"];
+
+/**
+ * Traces processes from the moment they appear until it has held three of them before they became their program, and tells what
+ * those had.
+ */
+const TRACE_NEWCOMERS = `
+import ctypes, os, re
+libc = ctypes.CDLL(None, use_errno=True)
+libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+SEIZE, INTERRUPT, DETACH, WALL = 0x4206, 0x4207, 17, 0x40000000
+def memory(folder):
+    with open(folder + "/mem", "rb") as file:
+        for line in open(folder + "/maps"):
+            first, last = (int(each, 16) for each in line.split()[0].split("-"))
+            try:
+                file.seek(first)
+                yield file.read(last - first)
+            except (OSError, ValueError): pass # [vsyscall] and its like cannot be read
+print("ready", flush=True)
+held = 0
+while held < 3:
+    pid = int(open("/proc/sys/kernel/ns_last_pid").read()) + 1
+    if all(libc.ptrace(SEIZE, pid, 0, 0) != 0 for _ in range(2000)): continue # one that it has missed, perhaps
+    libc.ptrace(INTERRUPT, pid, 0, 0)
+    if not os.WIFSTOPPED(os.waitpid(pid, WALL)[1]): continue # it has ended
+    folder = f"/proc/{pid}"
+    if os.readlink(folder + "/exe").startswith("/memfd:"):
+        held += 1
+        for line in open(folder + "/status"):
+            if re.match("Cap|Seccomp:|NoNewPrivs|Uid", line): print(*line.split())
+        for fd in os.listdir(folder + "/fd"): print("fd", os.readlink(folder + "/fd/" + fd))
+        for name in "cwd", "root": print(name, os.readlink(f"{folder}/{name}"), os.path.exists(f"{folder}/{name}/run/host"))
+        print("tells", any(b"do-not-tell" in part for part in memory(folder)), flush=True)
+    libc.ptrace(DETACH, pid, 0, 0)
+`;
+
+detachedTest(
+  "CVE-2016-9962: a container that traces what exec brings in gets nothing that it has not itself",
+  async (it, host) => {
+    const program = await host.write("trace.py", TRACE_NEWCOMERS);
+    const flags = [...PYTHON, "-v", `${program}:/trace.py`, "--cap-add", "SYS_PTRACE", "-u", "0:0"];
+    const attack = ["/usr/bin/python3", "/trace.py"];
+    const variants = [
+      { options: [], of: [], seen: { id: "0 0 0 0", capabilities: "00000000a80c25fb" } },
+      { options: ["-u", "1000"], of: [], seen: { id: "1000 1000 1000 1000", capabilities: "0".repeat(16) } },
+      {
+        options: ["-t"],
+        of: ["--security-opt", "no-new-privileges"],
+        seen: { id: "0 0 0 0", capabilities: "00000000a80c25fb" },
+      },
+    ];
+    for (const { options, of, seen } of variants) {
+      const box = await it.start(attack, [...flags, ...of]);
+      await eventually(async () => assertMatch(await it.dhow("logs", box), /^ready/));
+      while (await it.status(box) === "Up") {
+        // it ends while the attacker does, at times
+        await host.dhow(["exec", ...options, box, "true"], { env: { HOST_SECRET: "do-not-tell" } });
+      }
+      const told = (await it.dhow("logs", box)).split("\n").slice(1);
+      const odd = told.filter((line) =>
+        !/^fd (\/dev\/null|\/dev\/pts\/.*|\/dev\/ptmx|pipe:.*|anon_inode:.*)$/.test(line)
+      );
+      assertEquals(
+        new Set(odd),
+        new Set([
+          `Uid: ${seen.id}`,
+          "CapInh: " + "0".repeat(16),
+          `CapPrm: ${seen.capabilities}`,
+          `CapEff: ${seen.capabilities}`,
+          "CapBnd: 00000000a80c25fb",
+          "CapAmb: " + "0".repeat(16),
+          `NoNewPrivs: ${of.length > 0 ? 1 : 0}`,
+          "Seccomp: 2",
+          "cwd / False",
+          "root / False",
+          "tells False",
+        ]),
+      );
+    }
   },
 );
 

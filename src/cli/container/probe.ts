@@ -1,4 +1,3 @@
-import { keepExitStatus } from "../../container/exec.ts";
 import { checkHealth } from "../../container/probe.ts";
 import { lookUpContainer } from "../../container/records.ts";
 import { isParent } from "../../state/process_identity.ts";
@@ -15,7 +14,6 @@ export const command: Command = {
     const container = lookUpContainer(database, args[0] ?? "");
     const owner = container?.owner ?? null;
     if (container === undefined || owner === null || !isParent(owner)) return 0;
-    keepExitStatus();
     await checkHealth(database, container);
     return 0;
   },

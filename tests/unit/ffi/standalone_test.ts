@@ -121,3 +121,19 @@ Deno.test("a program in memory can be executed by its descriptor", () => {
     libcCall("close", fd);
   }
 });
+
+Deno.test("nobody can change an executable in memory, not even where nobody executes it", () => {
+  const fd = executableInMemory("constant", new StandaloneProgram(8, 1024).build());
+  try {
+    const path = `/proc/self/fd/${fd}`;
+    const before = Deno.readFileSync(path);
+    // also by another way to the same file
+    using file = Deno.openSync(path, { read: true, write: true });
+    assertThrows(() => file.writeSync(Uint8Array.of(1, 2, 3)), Error, "Operation not permitted");
+    assertThrows(() => file.truncateSync(0), Error, "Operation not permitted");
+    assertThrows(() => file.truncateSync(1 << 20), Error, "Operation not permitted");
+    assertEquals(Deno.readFileSync(path), before);
+  } finally {
+    libcCall("close", fd);
+  }
+});
