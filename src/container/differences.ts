@@ -22,6 +22,7 @@ import type { Lower } from "../rootfs/overlay.ts";
 import { containerState, type Paths } from "../state/paths.ts";
 import type { ContainerRecord } from "./records.ts";
 import { viewRoot } from "./root_view.ts";
+import { isMountedByUser } from "./user_namespace.ts";
 
 /** `A`: added, `C`: changed, `D`: deleted. */
 export interface Difference {
@@ -46,7 +47,7 @@ export async function differences(
 ): Promise<Difference[]> {
   const upper = join(containerState(paths, id), "diff");
   if (!pathExists(upper)) return []; // it was never started
-  const inUserNamespace = config.options.userNamespace;
+  const inUserNamespace = isMountedByUser(config.options);
   await using image = await viewRoot(paths, {
     lower,
     container: undefined,

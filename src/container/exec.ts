@@ -32,6 +32,7 @@ import type { ContainerRecord } from "./records.ts";
 import { confinementOf, privileged, securityOf } from "./security.ts";
 import { environment, hostnameOf } from "./spec.ts";
 import type { TerminalRelay } from "./terminal.ts";
+import { possibleUser } from "./user_namespace.ts";
 
 /** What a user can choose: the options of `exec`. */
 export interface ExecOptions {
@@ -174,7 +175,7 @@ export async function prepareJoin(
     terminal: options.terminal ? size : undefined,
     closed: withoutStreams(options),
     // as makeSpec has it: the user namespace maps one group only
-    user: wanted.userNamespace ? { ...user, additionalGids: [] } : user,
+    user: wanted.userNamespace ? { ...user, additionalGids: [] } : possibleUser(user),
     ...confiningSteps(confinementOf(security, user.uid)),
     cwd: options.workingDir ?? wanted.workingDir ?? (defaults.workingDir || "/"),
     args: options.command,
@@ -243,7 +244,7 @@ export async function explain(
       const { uid, gid, additionalGids } = setup.user;
       const hint = errno !== EINVAL
         ? undefined
-        : additionalGids.length > NGROUPS_MAX
+        : (additionalGids ?? []).length > NGROUPS_MAX
         ? `its /etc/group makes it a member of more than ${NGROUPS_MAX} groups`
         : "the user namespace may not map these ids";
       return error(`cannot become user ${uid}:${gid} in the container`, hint);

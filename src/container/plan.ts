@@ -52,6 +52,14 @@ export interface PlanInput {
   readonly init: boolean;
   /** Namespaces of other containers that it joins; the specification lists only its own. */
   readonly joins: readonly Join[];
+  /** Whether an ordinary user's dhow starts it, which is in a user namespace itself. Absent for no. */
+  readonly rootless?: Rootless | undefined;
+}
+
+/** What is different in the user namespace of an ordinary user's dhow. */
+export interface Rootless {
+  /** Whether groups can be set there; not if it has no group but the user's own. */
+  readonly hasGroups: boolean;
 }
 
 /**
@@ -62,7 +70,7 @@ export function makePlan(input: PlanInput): Plan {
   const inUserNamespace = spec.linux.uidMappings.length > 0;
   const steps: HostStep[] = [
     ...folderSteps(input),
-    ...cgroupSteps(input),
+    ...(cgroups.folders.length === 0 ? [] : cgroupSteps(input)),
     ...input.folders.map((path): HostStep => ({
       do: "make-directory",
       why: "make the folder that is to be mounted",
@@ -99,7 +107,9 @@ export function makePlan(input: PlanInput): Plan {
       ...(newParents.length === 0
         ? []
         : [{ undo: "remove-empty-cgroups", folders: newParents.toReversed() } as const]),
-      { undo: "remove-cgroups", folders: cgroups.folders.map(({ path }) => path) },
+      ...(cgroups.folders.length === 0
+        ? []
+        : [{ undo: "remove-cgroups", folders: cgroups.folders.map(({ path }) => path) } as const]),
       ...(endpoint === undefined ? [] : [{ undo: "delete-link", link: endpoint.link } as const]),
     ],
   };
@@ -218,16 +228,19 @@ function folderSteps({ stateFolder, runFolder, spec, files, lower }: PlanInput):
 function childSteps(input: PlanInput): ChildStep[] {
   const { spec, stateFolder, runFolder, lower, cgroups, changedSignals, linksToReplace } = input;
   const { process, linux } = spec;
-  const inUserNamespace = linux.uidMappings.length > 0;
+  const hasUserNamespace = linux.uidMappings.length > 0;
+  const inUserNamespace = hasUserNamespace || input.rootless !== undefined;
   const hasOwnNetwork = linux.namespaces.some(({ type }) => type === "network");
   const mounts = mountSteps(spec.mounts, inUserNamespace, linksToReplace);
   const [openFiles = { soft: 1024, hard: 4096 }, ...others] = process.rlimits;
   const limits = others.map(({ type, soft, hard }) => ({ name: rlimitName(type), soft, hard }));
   const { beforeUser, afterUser } = confiningSteps({ ...input.security, ...process });
   return [
-    ...(inUserNamespace ? [{ op: "await-id-mapping", why: "wait for the id mapping" } as const] : []),
+    ...(hasUserNamespace ? [{ op: "await-id-mapping", why: "wait for the id mapping" } as const] : []),
     ...joinSteps(input),
-    { op: "join-cgroups", why: "join its cgroups", folders: cgroups.folders },
+    ...(cgroups.folders.length === 0
+      ? []
+      : [{ op: "join-cgroups", why: "join its cgroups", folders: cgroups.folders } as const]),
     ...(linux.namespaces.some(({ type }) => type === "cgroup")
       ? [{ op: "unshare-cgroup", why: "make its own cgroup the top of what it sees" } as const]
       : []),
@@ -295,7 +308,7 @@ function childSteps(input: PlanInput): ChildStep[] {
       why: "become the user",
       uid: process.user.uid,
       gid: process.user.gid,
-      groups: process.user.additionalGids,
+      groups: input.rootless?.hasGroups === false ? undefined : process.user.additionalGids,
     },
     ...afterUser,
     {

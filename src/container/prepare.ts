@@ -1,6 +1,6 @@
 import { pathExists } from "../../ffi/files.ts";
 import type { ImageConfig } from "../image/config.ts";
-import { cgroupLayout } from "../limits/cgroup.ts";
+import { type CgroupLayout, cgroupLayout } from "../limits/cgroup.ts";
 import { USUAL_DEVICES } from "../limits/devices.ts";
 import { log } from "../log.ts";
 import type { Endpoint } from "../network/steps.ts";
@@ -17,6 +17,11 @@ import type { ContainerMount } from "./mounts.ts";
 import { makePlan, sharedMemoryOf } from "./plan.ts";
 import type { Security } from "./security.ts";
 import { hostnameOf, makeSpec } from "./spec.ts";
+import { ownNamespace } from "../state/user_namespace.ts";
+import { isMountedByUser, possibleUser } from "./user_namespace.ts";
+
+/** Of an ordinary user's container where no cgroup is the user's to make others in. */
+const NO_CGROUPS: CgroupLayout = { version: 2, parents: [], folders: [], devices: undefined };
 
 /** An image as a container's start needs it. */
 export interface RunnableImage {
@@ -81,11 +86,14 @@ export function prepare(
   const runFolder = containerRun(paths, id);
   const limits = limiting?.resourcesOf(options.limits ?? {}) ?? {};
   const parent = options.cgroupParent;
-  const cgroups = cgroupLayout(Deno.readTextFileSync("/proc/self/mountinfo"), id, Deno.readTextFileSync, {
-    ...(parent === undefined ? {} : { parent }),
-    ...limiting?.wishesOf(limits),
-  });
-  if (cgroups.devices === undefined) {
+  const namespace = ownNamespace();
+  const cgroups = namespace === undefined || parent !== undefined
+    ? cgroupLayout(Deno.readTextFileSync("/proc/self/mountinfo"), id, Deno.readTextFileSync, {
+      ...(parent === undefined ? {} : { parent }),
+      ...limiting?.wishesOf(limits),
+    })
+    : NO_CGROUPS;
+  if (cgroups.devices === undefined && namespace === undefined) {
     log.warn(
       "cannot keep the container from the host's devices: no cgroup hierarchy has the controller devices",
     );
@@ -97,6 +105,7 @@ export function prepare(
     options.groups,
     group,
   );
+  const { additionalGids } = possibleUser(user);
   const hostname = hostnameOf(id, options, Deno.hostname);
   const privileged = options.security?.privileged ?? false;
   const { joins = [], files: shared } = partners ?? {};
@@ -105,7 +114,7 @@ export function prepare(
   const usual = defaultMounts({
     files: shared ?? Object.fromEntries(Object.keys(files).map((path) => [path, runFolder + path])),
     hasOwnNetwork: options.network !== "host",
-    inUserNamespace: options.userNamespace,
+    inUserNamespace: isMountedByUser(options),
     cgroupVersion: cgroups.version,
     sharedMemory: sharedMemory(options.ipc, joins),
     privileged,
@@ -148,6 +157,7 @@ export function prepare(
     monitor,
     init: options.init,
     joins,
+    ...(namespace === undefined ? {} : { rootless: { hasGroups: additionalGids !== undefined } }),
   });
 }
 

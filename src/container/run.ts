@@ -21,6 +21,7 @@ import { type Security, securityOf } from "./security.ts";
 import { claimVolumeMounts, claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
 import { SignalForwarder } from "./signals.ts";
 import type { RawTerminal, TerminalRelay } from "./terminal.ts";
+import { isMountedByUser } from "./user_namespace.ts";
 
 export interface RunContext {
   readonly database: Database;
@@ -88,7 +89,7 @@ export async function runContainer(
       const beginAgain = async (error: unknown) => {
         if (!(error instanceof MissingTargetError)) throw error;
         const { makeMissingTargets } = await import("./missing_targets.ts");
-        await makeMissingTargets(paths, id, image, plan, options.userNamespace);
+        await makeMissingTargets(paths, id, image, plan, isMountedByUser(options));
         return await begin();
       };
       const child = await begin().catch(beginAgain);

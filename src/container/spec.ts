@@ -7,6 +7,7 @@ import { cgroupName } from "../limits/cgroup.ts";
 import type { Device, Mount, OciNamespace, Resources, Spec } from "../plan/oci.ts";
 import type { ResolvedUser } from "../security/user.ts";
 import type { Security } from "./security.ts";
+import { ownNamespace } from "../state/user_namespace.ts";
 import { joinedContainer, type RunOptions } from "./options.ts";
 
 /** Where programs lie if the image does not say: docker's default. */
@@ -85,7 +86,7 @@ export function makeSpec(input: SpecInput): Spec {
       uidMappings: mapping(caller.uid),
       gidMappings: mapping(caller.gid),
       sysctl: {
-        ...(ownNetwork && !options.userNamespace ? DEFAULT_SYSCTLS : {}),
+        ...(ownNetwork && !options.userNamespace ? defaultSysctls() : {}),
         ...(options.domainName === undefined || options.uts === "host"
           ? {}
           : { "kernel.domainname": options.domainName }),
@@ -100,10 +101,15 @@ export function makeSpec(input: SpecInput): Spec {
 }
 
 /** So that a program can open port 80 and send pings without being root: docker's defaults since 20.10. */
-const DEFAULT_SYSCTLS: Readonly<Record<string, string>> = {
-  "net.ipv4.ip_unprivileged_port_start": "0",
-  "net.ipv4.ping_group_range": "0 2147483647",
-};
+function defaultSysctls(): Readonly<Record<string, string>> {
+  const [first, second] = ownNamespace()?.gids ?? [];
+  // of an ordinary user: all that there are, as far as they follow upon each other; the kernel takes no others
+  const count = first === undefined ? 2 ** 31 : first.count + (second?.inside === first.count ? second.count : 0);
+  return {
+    "net.ipv4.ip_unprivileged_port_start": "0",
+    "net.ipv4.ping_group_range": `0 ${count - 1}`,
+  };
+}
 
 function commandLine(options: RunOptions, config: ImageConfig): readonly string[] {
   const args = options.entrypoint === undefined

@@ -23,6 +23,7 @@ import { removeContainer } from "./remove.ts";
 import { exitPath, logPath, settle } from "./settle.ts";
 import { findSources } from "./mount_sources.ts";
 import { claimVolumeMounts, claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
+import { isMountedByUser } from "./user_namespace.ts";
 
 /** Without a log there is still what `attach` and `start -a` read, in bytes: it begins anew then. */
 const ATTACHED_LOG = 4 << 20;
@@ -134,7 +135,7 @@ export async function startContainer(
     child = await begin().catch(async (error) => {
       if (!(error instanceof MissingTargetError)) throw error;
       const { makeMissingTargets } = await import("./missing_targets.ts");
-      await makeMissingTargets(paths, id, image, plan, options.userNamespace);
+      await makeMissingTargets(paths, id, image, plan, isMountedByUser(options));
       return await begin();
     });
     database.run(

@@ -285,7 +285,8 @@ export type ChildStep =
         readonly op: "set-user";
         readonly uid: number;
         readonly gid: number;
-        readonly groups: readonly number[];
+        /** undefined where the kernel lets nobody set them. */
+        readonly groups: readonly number[] | undefined;
       }
       | { readonly op: "change-directory"; readonly path: string }
       | {

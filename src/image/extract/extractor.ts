@@ -32,6 +32,7 @@ import {
 } from "../../../ffi/errno.ts";
 import { libcCall, tryLibcCall } from "../../../ffi/table.ts";
 import { HostError } from "../../errors.ts";
+import { ownerHere } from "../layer/owner.ts";
 import { keptXattrs } from "../layer/xattrs.ts";
 import { type ByteString, quoteName, toBytes } from "../tar/byte_string.ts";
 import { fileSize, type TarEntry } from "../tar/decoder.ts";
@@ -191,10 +192,10 @@ export class Extractor {
   #complete(): void {
     const { fd, entry } = this.#file!;
     if (entry.sparse !== undefined) libcCall("ftruncate", fd, fileSize(entry));
-    const { uid, gid } = this.options.owner ?? entry;
+    const { uid, gid, mode } = ownerHere({ ...entry, ...this.options.owner });
     libcCall("fchown", fd, uid, gid);
     // chown clears setuid and setgid, so the mode comes after it
-    libcCall("fchmod", fd, entry.mode);
+    libcCall("fchmod", fd, mode);
     const name = nameOf(cleanPath(entry.name));
     this.#setXattrs(this.#parent!.fd, name, entry);
     libcCall("futimens", fd, this.#timesOf(entry));
@@ -203,7 +204,7 @@ export class Extractor {
   }
 
   #setAttributes(parent: number, name: ByteString, entry: TarEntry): void {
-    const { uid, gid } = this.options.owner ?? entry;
+    const { uid, gid } = ownerHere({ ...entry, ...this.options.owner });
     libcCall("fchownat", parent, toBytes(name), uid, gid, AT_SYMLINK_NOFOLLOW);
     if (entry.type !== "symlink") this.#setMode(parent, name, entry);
     this.#setXattrs(parent, name, entry);
