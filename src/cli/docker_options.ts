@@ -4,7 +4,7 @@ import type { Wrong } from "./run_options.ts";
 
 const LIMITS = "dhow cannot set that yet";
 const SECURITY = "dhow cannot change yet what a container has of the host";
-const NETWORK = "dhow has one network yet, and publishes no ports";
+export const NETWORK = "dhow has one network yet, and publishes no ports";
 const WINDOWS = "it is for Windows only";
 const NEVER = "dhow is the only runtime that there is";
 
@@ -18,7 +18,7 @@ const REFUSED: readonly (readonly [why: string, names: string])[] = [
     SECURITY,
     "gpus",
   ],
-  [NETWORK, "ip6 link+ link-local-ip+ mac-address net-alias+ network-alias+ publish+,p publish-all!,P"],
+  [NETWORK, "ip6 link+ link-local-ip+ mac-address net-alias+ network-alias+ publish-all!,P"],
   [WINDOWS, "cpu-count cpu-percent io-maxbandwidth io-maxiops"],
   [NEVER, "annotation+ runtime"],
 ];

@@ -1,11 +1,15 @@
-import { PULL_POLICIES, type PullPolicy, type RunOptions } from "../container/options.ts";
+import { type NetworkMode, PULL_POLICIES, type PullPolicy, type RunOptions } from "../container/options.ts";
+import { log } from "../log.ts";
+import { parsePublished, type PublishedPort } from "../network/ports.ts";
+import { isUserNetwork } from "../network/user_network.ts";
+import { isRootless } from "../state/user_namespace.ts";
 import { parseName } from "../container/names.ts";
 import { signalName } from "./container/signal_names.ts";
 import { OptionError, UsageError } from "../errors.ts";
 import { ATTACH, DETACH_KEYS, readStreams, SIG_PROXY } from "./attach_options.ts";
 import type { Invocation, Option, ParsedOptions } from "./command.ts";
 import { CONFINEMENT_OPTIONS, readConfinement } from "./confinement_options.ts";
-import { DOCKER_OPTIONS, refuseOptions } from "./docker_options.ts";
+import { DOCKER_OPTIONS, NETWORK, refuseOptions } from "./docker_options.ts";
 import { readEnvFile } from "./env_file.ts";
 import { HEALTH_OPTIONS, readHealthcheck } from "./health_options.ts";
 import { splitLabel } from "./labels.ts";
@@ -42,7 +46,14 @@ export const RUN_OPTIONS: readonly Option[] = [
     name: "network",
     formerName: "net",
     value: "MODE",
-    help: "bridge (default), none, host, or container:NAME for that of another container",
+    help: "bridge (default), none, host, or container:NAME; an ordinary user has pasta, slirp4netns for bridge",
+  },
+  {
+    name: "publish",
+    short: "p",
+    value: "[[IP:]HOST:]PORT[/tcp|udp]",
+    repeats: true,
+    help: "let a port of the host lead into it; for ordinary users only",
   },
   { name: "ip", value: "ADDRESS", help: "its address in the bridge's network" },
   ...NAME_OPTIONS,
@@ -162,6 +173,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
   const healthcheck = readHealthcheck(options);
   const security = readSecurity(options, wrong);
   const limits = readLimits(options, what);
+  const ports = readPublished(options, network, wrong, malformed);
   return {
     image,
     pull,
@@ -204,6 +216,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     ...(security === undefined ? {} : { security }),
     ...(limits === undefined ? {} : { limits }),
     ...readDevices(options, what),
+    ...(ports.length === 0 ? {} : { ports }),
   };
 }
 
@@ -218,6 +231,24 @@ function readLabels(options: ParsedOptions, malformed: Wrong): Record<string, st
     if (/\s/.test(name)) throw malformed(`label '${name}' contains whitespaces`);
   }
   return Object.fromEntries(labels);
+}
+
+/** @throws {UsageError} for root, whose network publishes no ports yet, and where there is no network to publish them from */
+function readPublished(
+  options: ParsedOptions,
+  network: NetworkMode,
+  wrong: Wrong,
+  malformed: Wrong,
+): PublishedPort[] {
+  const texts = options.list("publish");
+  if (texts.length === 0) return [];
+  if (!isRootless()) throw wrong(`there is no --publish: ${NETWORK}`, "docs/docker.md lists what there is");
+  const ports = texts.flatMap((text) => parsePublished(text, malformed));
+  if (ports.some(({ protocol }) => protocol === "sctp")) throw wrong("only ports of tcp and udp can be published");
+  if (isUserNetwork(network)) return ports;
+  if (network !== "host") throw wrong("ports cannot be published", `the container's network is ${network}`);
+  log.warn("Published ports are discarded when using host network mode");
+  return [];
 }
 
 const LAST_PORT = 65535;

@@ -2,6 +2,8 @@ import type { MountRequest } from "./mounts.ts";
 import type { Healthcheck } from "../image/healthcheck.ts";
 import type { Rlimit } from "../plan/rlimits.ts";
 import type { Platform } from "../image/platform.ts";
+import type { PublishedPort } from "../network/ports.ts";
+import type { UserNetwork } from "../network/user_network.ts";
 import type { Limits } from "../limits/limits.ts";
 
 /** What a user can choose for a container: the options of `run`. */
@@ -23,6 +25,8 @@ export interface RunOptions {
   readonly hostname: string | undefined;
   readonly network: NetworkMode;
   readonly address: string | undefined;
+  /** Ports of the host that lead into it. Absent for none. */
+  readonly ports?: readonly PublishedPort[];
   readonly dns: readonly string[];
   /** Replaces the image's Entrypoint and Cmd; an empty string removes the Entrypoint. */
   readonly entrypoint: string | undefined;
@@ -165,7 +169,7 @@ export interface LogOptions {
   readonly maxFiles: number;
 }
 
-export type NetworkMode = "bridge" | "host" | "none" | Joined;
+export type NetworkMode = "bridge" | "host" | "none" | UserNetwork | Joined;
 
 /** When an image is downloaded: if the store lacks it, each time, or not at all. */
 export const PULL_POLICIES = ["missing", "always", "never"] as const;

@@ -2,6 +2,8 @@ import { mountSteps, sourceSteps } from "../rootfs/mounts.ts";
 import { loopSteps, type Lower, overlaySteps, pivotSteps } from "../rootfs/overlay.ts";
 import { type Confinement, confiningSteps } from "../security/confinement.ts";
 import { connectSteps, type Endpoint } from "../network/steps.ts";
+import type { PublishedPort } from "../network/ports.ts";
+import { type UserNetwork, userNetworkStep } from "../network/user_network.ts";
 import { hidingSteps } from "../security/hidden_paths.ts";
 import { rlimitName } from "../plan/rlimits.ts";
 import type { CgroupLayout } from "../limits/cgroup.ts";
@@ -60,6 +62,9 @@ export interface PlanInput {
 export interface Rootless {
   /** Whether groups can be set there; not if it has no group but the user's own. */
   readonly hasGroups: boolean;
+  /** What connects the container; undefined for nothing. */
+  readonly network: { readonly program: UserNetwork; readonly path: string } | undefined;
+  readonly ports: readonly PublishedPort[];
 }
 
 /**
@@ -97,6 +102,7 @@ export function makePlan(input: PlanInput): Plan {
       ]
       : []),
     ...(endpoint === undefined ? [] : connectSteps(endpoint)),
+    ...userNetworkSteps(input),
     releaseStep(input),
   ];
   return {
@@ -113,6 +119,12 @@ export function makePlan(input: PlanInput): Plan {
       ...(endpoint === undefined ? [] : [{ undo: "delete-link", link: endpoint.link } as const]),
     ],
   };
+}
+
+function userNetworkSteps({ rootless, runFolder }: PlanInput): HostStep[] {
+  if (rootless?.network === undefined) return [];
+  const { network: { program, path }, ports } = rootless;
+  return [userNetworkStep(program, path, runFolder, ports)];
 }
 
 /** Whether dhow has something to do between the child's mounts and its program. */

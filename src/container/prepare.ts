@@ -4,6 +4,9 @@ import { type CgroupLayout, cgroupLayout } from "../limits/cgroup.ts";
 import { USUAL_DEVICES } from "../limits/devices.ts";
 import { log } from "../log.ts";
 import type { Endpoint } from "../network/steps.ts";
+import { isUserNetwork, type UserNetwork } from "../network/user_network.ts";
+import { findProgram } from "../plan/program.ts";
+import { HostError } from "../errors.ts";
 import type { Join, MonitorSetup, Plan } from "../plan/step.ts";
 import { arrangeMounts, defaultMounts, withoutWriting } from "../rootfs/mounts.ts";
 import type { Lower } from "../rootfs/overlay.ts";
@@ -157,7 +160,25 @@ export function prepare(
     monitor,
     init: options.init,
     joins,
-    ...(namespace === undefined ? {} : { rootless: { hasGroups: additionalGids !== undefined } }),
+    ...(namespace === undefined ? {} : {
+      rootless: {
+        hasGroups: additionalGids !== undefined,
+        network: userNetworkOf(options),
+        ports: options.ports ?? [],
+      },
+    }),
+  });
+}
+
+/** @throws {HostError} when the program has gone that its network was made for */
+function userNetworkOf({ network }: RunOptions): { program: UserNetwork; path: string } | undefined {
+  if (!isUserNetwork(network)) return undefined;
+  const path = findProgram(network);
+  if (path !== undefined) return { program: network, path };
+  throw new HostError({
+    what: `cannot connect the container by ${network}`,
+    why: `this host has no "${network}" command`,
+    hint: `install it (Debian: apt-get install ${network === "pasta" ? "passt" : network}), or run with --network none`,
   });
 }
 

@@ -9,6 +9,7 @@ import type { Plan } from "../plan/step.ts";
 import type { Database } from "../state/database.ts";
 import type { Paths } from "../state/paths.ts";
 import { identify } from "../state/process_identity.ts";
+import { isRootless } from "../state/user_namespace.ts";
 import { ownParents, recordUndo, undoAll } from "./journal.ts";
 import type { ForegroundProber } from "./foreground_prober.ts";
 import { makeConfig } from "./records.ts";
@@ -39,11 +40,12 @@ export interface RunContext {
  */
 export async function runContainer(
   context: RunContext,
-  wanted: RunOptions,
+  given: RunOptions,
   image: ResolvedImage,
   announce: (id: string) => void = () => {},
 ): Promise<number> {
   const { database, paths } = context;
+  const wanted = isRootless() ? (await import("./rootless.ts")).withPossibleForUser(given) : given;
   const limiting = isLimited(wanted) ? await import("./limiting.ts") : undefined;
   const options = limiting?.withPossibleLimits(wanted) ?? wanted;
   // loaded only now: most programs need no terminal

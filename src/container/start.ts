@@ -8,6 +8,7 @@ import type { DetachedChild } from "../plan/executor.ts";
 import { stepDone } from "../plan/fault.ts";
 import type { MonitorSetup, Plan } from "../plan/step.ts";
 import { identify, isSelf } from "../state/process_identity.ts";
+import { isRootless } from "../state/user_namespace.ts";
 import type { ResolvedImage } from "./image.ts";
 import { beginHealth, probeSetup, probingIn } from "./health.ts";
 import { ownParents, recordUndo } from "./journal.ts";
@@ -35,11 +36,12 @@ const ATTACHED_LOG = 4 << 20;
  */
 export async function createContainer(
   context: RunContext,
-  wanted: RunOptions,
+  given: RunOptions,
   image: ResolvedImage,
 ): Promise<string> {
   const { database, paths } = context;
   const id = newId();
+  const wanted = isRootless() ? (await import("./rootless.ts")).withPossibleForUser(given) : given;
   await securityOf(wanted); // to hear now of what is wrong with it
   const limiting = isLimited(wanted) ? await import("./limiting.ts") : undefined;
   const possible = limiting?.withPossibleLimits(wanted) ?? wanted;
