@@ -32,7 +32,8 @@ import type { ContainerRecord } from "./records.ts";
 import { confinementOf, privileged, securityOf } from "./security.ts";
 import { environment, hostnameOf } from "./spec.ts";
 import type { TerminalRelay } from "./terminal.ts";
-import { possibleUser } from "./user_namespace.ts";
+import { isRootless } from "../state/user_namespace.ts";
+import { canUseCgroup, possibleUser } from "./user_namespace.ts";
 
 /** What a user can choose: the options of `exec`. */
 export interface ExecOptions {
@@ -168,7 +169,8 @@ export async function prepareJoin(
   const namespaces = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWPID |
     CLONE_NEWCGROUP;
   return {
-    cgroups: cgroupFolders(database, id).map((path) =>
+    // from a session beside the user's cgroup nobody can be moved into it
+    cgroups: (isRootless() && !canUseCgroup(wanted) ? [] : cgroupFolders(database, id)).map((path) =>
       pathExists(`${path}/tasks`) ? `${path}/tasks` : `${path}/cgroup.procs`
     ),
     namespaces: wanted.userNamespace ? namespaces | CLONE_NEWUSER : namespaces,

@@ -90,6 +90,8 @@ export interface RunOptions {
   readonly limits?: Limits;
   /** The cgroup, below those that the host has mounted, in which its own is made. Absent for the topmost. */
   readonly cgroupParent?: string;
+  /** The part of it that is an ordinary user's (limits/delegated.ts). Absent where none is, and for root. */
+  readonly cgroupBase?: string;
   /** Devices of the host that it gets besides those that all have. Absent for none. */
   readonly devices?: readonly DeviceRequest[];
   /** What it may do with other devices, `c 1:3 rwm`, should it make them itself. Absent for nothing. */

@@ -20,8 +20,8 @@ import type { ContainerMount } from "./mounts.ts";
 import { makePlan, sharedMemoryOf } from "./plan.ts";
 import type { Security } from "./security.ts";
 import { hostnameOf, makeSpec } from "./spec.ts";
-import { ownNamespace } from "../state/user_namespace.ts";
-import { isMountedByUser, possibleUser } from "./user_namespace.ts";
+import { lastInRow, ownNamespace } from "../state/user_namespace.ts";
+import { canUseCgroup, isMountedByUser, possibleUser } from "./user_namespace.ts";
 
 /** Of an ordinary user's container where no cgroup is the user's to make others in. */
 const NO_CGROUPS: CgroupLayout = { version: 2, parents: [], folders: [], devices: undefined };
@@ -90,11 +90,18 @@ export function prepare(
   const limits = limiting?.resourcesOf(options.limits ?? {}) ?? {};
   const parent = options.cgroupParent;
   const namespace = ownNamespace();
-  const cgroups = namespace === undefined || parent !== undefined
-    ? cgroupLayout(Deno.readTextFileSync("/proc/self/mountinfo"), id, Deno.readTextFileSync, {
+  const { cgroupBase: base } = options;
+  const layout = () =>
+    cgroupLayout(Deno.readTextFileSync("/proc/self/mountinfo"), id, Deno.readTextFileSync, {
       ...(parent === undefined ? {} : { parent }),
+      ...(base === undefined ? {} : { base }),
       ...limiting?.wishesOf(limits),
-    })
+    });
+  // the kernel keeps an ordinary user from devices, and lets only root keep others from them
+  const cgroups = namespace === undefined
+    ? layout()
+    : canUseCgroup(options)
+    ? { ...layout(), devices: undefined }
     : NO_CGROUPS;
   if (cgroups.devices === undefined && namespace === undefined) {
     log.warn(
@@ -117,6 +124,7 @@ export function prepare(
   const usual = defaultMounts({
     files: shared ?? Object.fromEntries(Object.keys(files).map((path) => [path, runFolder + path])),
     hasOwnNetwork: options.network !== "host",
+    hasOwnProcesses: options.pid !== "host",
     inUserNamespace: isMountedByUser(options),
     cgroupVersion: cgroups.version,
     sharedMemory: sharedMemory(options.ipc, joins),
@@ -137,6 +145,7 @@ export function prepare(
     security,
     devices,
     resources: { ...limits, devices: rules },
+    lastGroup: namespace && lastInRow(namespace.gids),
     caller: { uid: Deno.uid() ?? 0, gid: Deno.gid() ?? 0 },
   });
   return makePlan({

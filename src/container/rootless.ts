@@ -1,6 +1,10 @@
 /** What an ordinary user's container cannot have, and what is chosen for it. Loaded for ordinary users only. */
+import { normalize } from "@std/path";
 import { HostError } from "../errors.ts";
+import { delegatedCgroup, NOT_DELEGATED } from "../limits/delegated.ts";
+import { log } from "../log.ts";
 import type { PublishedPort } from "../network/ports.ts";
+import { readIfThere } from "../state/read.ts";
 import type { RunOptions } from "./options.ts";
 
 /**
@@ -9,7 +13,27 @@ import type { RunOptions } from "./options.ts";
  */
 export function withPossibleForUser(options: RunOptions): RunOptions {
   const ports = options.ports?.map((port) => port.hostPort === 0 ? withFreePort(port) : port);
-  return { ...options, ...(ports === undefined ? {} : { ports }) };
+  return withCgroup(withPossibleScore({ ...options, ...(ports === undefined ? {} : { ports }) }));
+}
+
+/** In the cgroup that is the user's; without limits where there is none. */
+function withCgroup(options: RunOptions): RunOptions {
+  const { cgroupParent = "", limits, ...others } = options;
+  const { version, path } = delegatedCgroup();
+  if (path !== undefined) return { ...options, cgroupBase: path, cgroupParent: `${path}${normalize(`/${cgroupParent}`)}` };
+  if (limits !== undefined) {
+    log.warn(`cannot limit what the container uses, which has no limits now: ${NOT_DELEGATED[version]}`);
+  }
+  return others;
+}
+
+/** Nobody but root can be killed later than who starts it (proc_pid_oom_score_adj(5)). */
+function withPossibleScore(options: RunOptions): RunOptions {
+  const { oomScoreAdjustment: wanted, ...others } = options;
+  const own = Number(readIfThere("/proc/self/oom_score_adj") ?? 0);
+  if (wanted === undefined || wanted >= own) return options;
+  log.warn(`--oom-score-adj ${wanted} is root's alone: the container has ${own}, as its user`);
+  return others;
 }
 
 /** Chosen once, and kept: other than with docker, it stays the same when the container is started again. */

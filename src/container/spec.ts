@@ -7,7 +7,6 @@ import { cgroupName } from "../limits/cgroup.ts";
 import type { Device, Mount, OciNamespace, Resources, Spec } from "../plan/oci.ts";
 import type { ResolvedUser } from "../security/user.ts";
 import type { Security } from "./security.ts";
-import { ownNamespace } from "../state/user_namespace.ts";
 import { joinedContainer, type RunOptions } from "./options.ts";
 
 /** Where programs lie if the image does not say: docker's default. */
@@ -29,6 +28,8 @@ export interface SpecInput {
   readonly resources: Resources;
   /** Besides those that every container has. */
   readonly devices: readonly Device[];
+  /** The last gid that there is, in a user namespace; absent for the kernel's. */
+  readonly lastGroup?: number | undefined;
   /** Whose uid and gid the container's root is on the host, with a user namespace. */
   readonly caller: { readonly uid: number; readonly gid: number };
 }
@@ -86,7 +87,7 @@ export function makeSpec(input: SpecInput): Spec {
       uidMappings: mapping(caller.uid),
       gidMappings: mapping(caller.gid),
       sysctl: {
-        ...(ownNetwork && !options.userNamespace ? defaultSysctls() : {}),
+        ...(ownNetwork && !options.userNamespace ? defaultSysctls(input.lastGroup) : {}),
         ...(options.domainName === undefined || options.uts === "host"
           ? {}
           : { "kernel.domainname": options.domainName }),
@@ -101,15 +102,10 @@ export function makeSpec(input: SpecInput): Spec {
 }
 
 /** So that a program can open port 80 and send pings without being root: docker's defaults since 20.10. */
-function defaultSysctls(): Readonly<Record<string, string>> {
-  const [first, second] = ownNamespace()?.gids ?? [];
-  // of an ordinary user: all that there are, as far as they follow upon each other; the kernel takes no others
-  const count = first === undefined ? 2 ** 31 : first.count + (second?.inside === first.count ? second.count : 0);
-  return {
-    "net.ipv4.ip_unprivileged_port_start": "0",
-    "net.ipv4.ping_group_range": `0 ${count - 1}`,
-  };
-}
+const defaultSysctls = (lastGroup = 2 ** 31 - 1): Readonly<Record<string, string>> => ({
+  "net.ipv4.ip_unprivileged_port_start": "0",
+  "net.ipv4.ping_group_range": `0 ${lastGroup}`,
+});
 
 function commandLine(options: RunOptions, config: ImageConfig): readonly string[] {
   const args = options.entrypoint === undefined

@@ -3,6 +3,11 @@ import { HostError } from "../errors.ts";
 import type { ResolvedUser } from "../security/user.ts";
 import { isMapped, isRootless, isSingle, ownNamespace } from "../state/user_namespace.ts";
 import type { RunOptions } from "./options.ts";
+import { pathExists } from "../../ffi/files.ts";
+import { ControllerFolders } from "../limits/controllers.ts";
+import { delegatedCgroup, NOT_DELEGATED } from "../limits/delegated.ts";
+import { log } from "../log.ts";
+import { cgroupOf, type ContainerRecord } from "./records.ts";
 
 /**
  * Whether a container's file tree is mounted in a user namespace. There overlay has its records in attributes `user.overlay.*`,
@@ -10,6 +15,30 @@ import type { RunOptions } from "./options.ts";
  */
 export function isMountedByUser({ userNamespace }: Pick<RunOptions, "userNamespace">): boolean {
   return userNamespace || isRootless();
+}
+
+/**
+ * Whether a container of an ordinary user can be put into a cgroup from here: not where its user has none, and not from a session that
+ * is beside it.
+ */
+export function canUseCgroup({ cgroupBase, limits }: Pick<RunOptions, "cgroupBase" | "limits">): boolean {
+  if (cgroupBase === undefined) return false;
+  const { version, path } = delegatedCgroup();
+  if (path === cgroupBase) return true;
+  if (limits !== undefined) log.warn(`cannot limit what the container uses: ${NOT_DELEGATED[version]}`);
+  return false;
+}
+
+/** Whether it has a cgroup, by which it can be paused and measured. */
+export function hasCgroup(container: Pick<ContainerRecord, "id" | "config">): boolean {
+  if (!isRootless()) return true;
+  const folder = new ControllerFolders().find("freezer", cgroupOf(container));
+  return folder !== undefined && pathExists(folder.path);
+}
+
+/** Why something cannot be done with one that has none. */
+export function withoutCgroup(what: string): HostError {
+  return new HostError({ what, why: `it has no cgroup: ${NOT_DELEGATED[delegatedCgroup().version]}` });
 }
 
 /** A user, and whether groups can be set at all: not where the user's own is the only one. */

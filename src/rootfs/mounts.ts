@@ -10,6 +10,7 @@ export function defaultMounts(
   {
     files,
     hasOwnNetwork,
+    hasOwnProcesses = true,
     inUserNamespace,
     cgroupVersion,
     sharedMemory,
@@ -18,6 +19,8 @@ export function defaultMounts(
   }: {
     files: Readonly<Record<string, string>>;
     hasOwnNetwork: boolean;
+    /** Absent for yes. */
+    hasOwnProcesses?: boolean;
     inUserNamespace: boolean;
     cgroupVersion: 1 | 2;
     /** In another IPC namespace it has the shared memory that lies there on the host. */
@@ -33,7 +36,10 @@ export function defaultMounts(
   const protectedOptions = ["nosuid", "noexec", "nodev"];
   const kernelsOptions = [...(privileged ? [] : ["ro"]), ...protectedOptions];
   const mounts: Mount[] = [
-    { destination: "/proc", type: "proc", source: "proc", options: protectedOptions },
+    // proc shows a pid namespace, in the same way
+    hasOwnProcesses || !inUserNamespace
+      ? { destination: "/proc", type: "proc", source: "proc", options: protectedOptions }
+      : { destination: "/proc", type: "none", source: "/proc", options: ["rbind", ...protectedOptions] },
     { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "mode=0755", "size=65536k"] },
     {
       destination: "/dev/pts",

@@ -48,5 +48,10 @@ export const isRootless = (): boolean => ownNamespace() !== undefined;
 /** Whether it has one user only, its root, who is the user that runs this. */
 export const isSingle = ({ uids }: UserNamespace): boolean => uids.length === 1 && uids[0]!.count === 1;
 
+/** The last of the ids that follow upon each other from 0 on. */
+export function lastInRow(ranges: readonly IdRange[]): number {
+  return ranges.reduce((next, { inside, count }) => inside === next ? next + count : next, 0) - 1;
+}
+
 export const isMapped = (ranges: readonly IdRange[], id: number): boolean =>
   ranges.some(({ inside, count }) => id >= inside && id < inside + count);
