@@ -39,11 +39,16 @@ export function readNetwork(options: ParsedOptions, wrong: Wrong): NetworkMode {
     if (mode === "default") return ordinaryNetwork();
     if (isUserNetwork(mode)) return mode;
     if (mode === "bridge") {
-      throw wrong("only root can make a bridge", "leave --network out, or give pasta, slirp4netns, none, host");
+      throw wrong(
+        "only root can make a bridge",
+        "leave --network out, or give pasta, slirp4netns, none, host",
+      );
     }
   }
   if (mode === "bridge" || mode === "default") return "bridge";
-  if (isUserNetwork(mode)) throw wrong(`--network ${mode} is for ordinary users`, "root has --network bridge");
+  if (isUserNetwork(mode)) {
+    throw wrong(`--network ${mode} is for ordinary users`, "root has --network bridge");
+  }
   throw wrong(
     `there is no network ${JSON.stringify(mode)}`,
     "--network takes bridge, none, host, container:NAME",

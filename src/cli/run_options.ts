@@ -46,7 +46,8 @@ export const RUN_OPTIONS: readonly Option[] = [
     name: "network",
     formerName: "net",
     value: "MODE",
-    help: "bridge (default), none, host, or container:NAME; an ordinary user has pasta, slirp4netns for bridge",
+    help:
+      "bridge (default), none, host, or container:NAME; an ordinary user has pasta, slirp4netns for bridge",
   },
   {
     name: "publish",
@@ -244,7 +245,9 @@ function readPublished(
   if (texts.length === 0) return [];
   if (!isRootless()) throw wrong(`there is no --publish: ${NETWORK}`, "docs/docker.md lists what there is");
   const ports = texts.flatMap((text) => parsePublished(text, malformed));
-  if (ports.some(({ protocol }) => protocol === "sctp")) throw wrong("only ports of tcp and udp can be published");
+  if (ports.some(({ protocol }) => protocol === "sctp")) {
+    throw wrong("only ports of tcp and udp can be published");
+  }
   if (isUserNetwork(network)) return ports;
   if (network !== "host") throw wrong("ports cannot be published", `the container's network is ${network}`);
   log.warn("Published ports are discarded when using host network mode");

@@ -33,7 +33,7 @@ import { confinementOf, privileged, securityOf } from "./security.ts";
 import { environment, hostnameOf } from "./spec.ts";
 import type { TerminalRelay } from "./terminal.ts";
 import { isRootless } from "../state/user_namespace.ts";
-import { canUseCgroup, possibleUser } from "./user_namespace.ts";
+import { canUseCgroup, type PossibleUser, possibleUser } from "./user_namespace.ts";
 
 /** What a user can choose: the options of `exec`. */
 export interface ExecOptions {
@@ -177,7 +177,7 @@ export async function prepareJoin(
     terminal: options.terminal ? size : undefined,
     closed: withoutStreams(options),
     // as makeSpec has it: the user namespace maps one group only
-    user: wanted.userNamespace ? { ...user, additionalGids: [] } : possibleUser(user),
+    user: wanted.userNamespace ? { ...user, additionalGids: [] } : userInside(user),
     ...confiningSteps(confinementOf(security, user.uid)),
     cwd: options.workingDir ?? wanted.workingDir ?? (defaults.workingDir || "/"),
     args: options.command,
@@ -198,6 +198,16 @@ function findUser(text: string, groups: readonly string[], passwd: string, group
     return withGroups(resolveUser(text, passwd, group), groups, group);
   } catch (error) {
     if (!(error instanceof ImageError)) throw error;
+    throw new CommandError({ what: WHAT, why: error.message, cause: error }, EXIT_NOT_EXECUTABLE);
+  }
+}
+
+/** @throws {CommandError} when the user does not exist in the user namespace of an ordinary user */
+function userInside(user: ResolvedUser): PossibleUser {
+  try {
+    return possibleUser(user);
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
     throw new CommandError({ what: WHAT, why: error.message, cause: error }, EXIT_NOT_EXECUTABLE);
   }
 }

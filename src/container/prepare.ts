@@ -187,7 +187,9 @@ function userNetworkOf({ network }: RunOptions): { program: UserNetwork; path: s
   throw new HostError({
     what: `cannot connect the container by ${network}`,
     why: `this host has no "${network}" command`,
-    hint: `install it (Debian: apt-get install ${network === "pasta" ? "passt" : network}), or run with --network none`,
+    hint: `install it (Debian: apt-get install ${
+      network === "pasta" ? "passt" : network
+    }), or run with --network none`,
   });
 }
 

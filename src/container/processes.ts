@@ -27,7 +27,9 @@ function processesWith(first: number): number[] {
 /** @returns undefined for a process that has ended, or is not the user's */
 function namespaceOf(pid: number | "self"): string | undefined {
   try {
-    return readIfThere(`/proc/${pid}/stat`) === undefined ? undefined : Deno.readLinkSync(`/proc/${pid}/ns/pid`);
+    return readIfThere(`/proc/${pid}/stat`) === undefined
+      ? undefined
+      : Deno.readLinkSync(`/proc/${pid}/ns/pid`);
   } catch {
     return undefined;
   }

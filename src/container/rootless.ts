@@ -5,22 +5,38 @@ import { delegatedCgroup, NOT_DELEGATED } from "../limits/delegated.ts";
 import { log } from "../log.ts";
 import type { PublishedPort } from "../network/ports.ts";
 import { readIfThere } from "../state/read.ts";
-import type { RunOptions } from "./options.ts";
+import { joinedContainer, type RunOptions } from "./options.ts";
 
 /**
  * The options as they can be carried out.
  * @throws {HostError} when no port is free
  */
 export function withPossibleForUser(options: RunOptions): RunOptions {
+  refuseJoinedProcesses(options);
   const ports = options.ports?.map((port) => port.hostPort === 0 ? withFreePort(port) : port);
   return withCgroup(withPossibleScore({ ...options, ...(ports === undefined ? {} : { ports }) }));
+}
+
+/**
+ * Who starts a process in another pid namespace has to go back to its own, which is root's (setns(2)).
+ * @throws {HostError} when that is asked for
+ */
+function refuseJoinedProcesses({ pid }: RunOptions): void {
+  if (joinedContainer(pid) === undefined) return;
+  throw new HostError({
+    what: `cannot run a container with --pid ${pid}`,
+    why: "only root's containers can join the processes of another",
+    hint: "run the command in that one: dhow exec",
+  });
 }
 
 /** In the cgroup that is the user's; without limits where there is none. */
 function withCgroup(options: RunOptions): RunOptions {
   const { cgroupParent = "", limits, ...others } = options;
   const { version, path } = delegatedCgroup();
-  if (path !== undefined) return { ...options, cgroupBase: path, cgroupParent: `${path}${normalize(`/${cgroupParent}`)}` };
+  if (path !== undefined) {
+    return { ...options, cgroupBase: path, cgroupParent: `${path}${normalize(`/${cgroupParent}`)}` };
+  }
   if (limits !== undefined) {
     log.warn(`cannot limit what the container uses, which has no limits now: ${NOT_DELEGATED[version]}`);
   }

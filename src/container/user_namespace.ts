@@ -57,7 +57,9 @@ export function possibleUser(user: ResolvedUser): PossibleUser {
   const missing = isMapped(namespace.uids, user.uid)
     ? groups.find((gid) => !isMapped(namespace.gids, gid) && (gid === user.gid || !isSingle(namespace)))
     : user.uid;
-  if (missing === undefined) return { ...user, additionalGids: isSingle(namespace) ? undefined : user.additionalGids };
+  if (missing === undefined) {
+    return { ...user, additionalGids: isSingle(namespace) ? undefined : user.additionalGids };
+  }
   throw new HostError({
     what: `cannot run as user ${user.uid}, group ${user.gid}`,
     why: isSingle(namespace)

@@ -21,7 +21,10 @@ export async function whilePaused<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   const freezers = new Freezers();
-  if (!pauses || freezers.isFrozen(cgroupOf(container)) || !(mustPause || (freezers.isThere && hasCgroup(container)))) {
+  if (
+    !pauses || freezers.isFrozen(cgroupOf(container)) ||
+    !(mustPause || (freezers.isThere && hasCgroup(container)))
+  ) {
     return await work();
   }
   const thaw = freezers.thawing(cgroupOf(container));

@@ -67,4 +67,5 @@ export const describePort = ({ ip, hostPort, containerPort, protocol }: Publishe
 export const hostSide = ({ ip, hostPort }: PublishedPort): string => `${shownAddress(ip)}:${hostPort}`;
 
 /** `80/tcp` */
-export const containerSide = ({ containerPort, protocol }: PublishedPort): string => `${containerPort}/${protocol}`;
+export const containerSide = ({ containerPort, protocol }: PublishedPort): string =>
+  `${containerPort}/${protocol}`;

@@ -227,7 +227,9 @@ export function lastCommand(steps: readonly ChildStep[]): string[] {
   ];
   const groups = user.groups === undefined
     ? ["--keep-groups"]
-    : user.groups.length === 0 ? ["--clear-groups"] : [`--groups=${user.groups.join(",")}`];
+    : user.groups.length === 0
+    ? ["--clear-groups"]
+    : [`--groups=${user.groups.join(",")}`];
   return [
     ...init,
     `setpriv=$(command -v setpriv) unshare=$(command -v unshare)`,

@@ -46,6 +46,9 @@ const LAST_FD = 0xffffffff;
 const SOCKET = "slirp4netns.sock";
 const LOG = "network.log";
 
+/** What the watcher says first: the process of its child, as a word. */
+const PID_SIZE = 8;
+
 function watcherProgram(path: string, argv: readonly string[], environment: readonly string[]) {
   const bytes = [path, ...argv, ...environment].reduce((sum, text) => sum + 3 * text.length + 32, 4096);
   const program = new StandaloneProgram(32, bytes);
@@ -53,6 +56,9 @@ function watcherProgram(path: string, argv: readonly string[], environment: read
   program.call("prctl", [PR_SET_NAME, program.text("dhow-network"), 0, 0, 0]);
   const child = program.call("clone", [SIGNALS.SIGCHLD, 0, 0, 0, 0]);
   program.jumpIfEqual(child, 0, becoming);
+  const pid = program.word(0);
+  program.store(pid, child);
+  program.call("write", [FDS.ready, pid.address, PID_SIZE]);
   program.call("close_range", [FDS.ready, LAST_FD, 0]);
   program.place(wait);
   const came = program.call("ppoll", [polled.address, 1, 0, 0, 8], ANY);
@@ -81,7 +87,7 @@ function commandOf({ program, path, args, forwards }: Step): string[] {
  * Connects a container whose first process waits.
  * @param child its pid
  * @param pidfd a descriptor of it
- * @param record told of the process that is to be ended, before anything is connected
+ * @param record told of the processes that are to be ended
  * @throws {HostError} when the program does not start, or a port cannot be had
  */
 export async function connectUser(
@@ -127,9 +133,14 @@ export async function connectUser(
     table.call("execveat", [PROGRAM_FD, "", argv, arena.strings([]), AT_EMPTY_PATH]);
     record(identify(cloneWalking(table, 0)));
     libcCall("close", ready.writer);
-    const byte = arena.allocate(8);
+    const said = arena.allocate(PID_SIZE);
+    const listening = new CallTable(arena, 1);
+    listening.call("read", [ready.reader, said, PID_SIZE], { least: PID_SIZE });
+    await listening.runBlocking();
+    // whoever undoes this ends it first, and waits for that: its ports are free then
+    record(identify(arena.int(said)));
     const reading = new CallTable(arena, 1);
-    const read = reading.call("read", [ready.reader, byte, 1]);
+    const read = reading.call("read", [ready.reader, said, 1]);
     await reading.runBlocking();
     if (read.result !== 1) throw failed(step);
     for (const forward of step.forwards) await request(`/proc/self/fd/${folder}/${SOCKET}`, forward);
@@ -139,14 +150,21 @@ export async function connectUser(
   }
 }
 
+const HINTS: Readonly<Record<string, string>> = {
+  "Failed to bind":
+    "another program has the port, or it is below net.ipv4.ip_unprivileged_port_start and so root's",
+  "/dev/net/tun": "the administrator can let users open it: modprobe tun && chmod 666 /dev/net/tun",
+};
+
 /** What it has said, without what it says each time. */
 function failed({ program, folder }: Step): HostError {
   const lines = Deno.readTextFileSync(`${folder}/${LOG}`).split("\n").map((line) => line.trim());
-  const said = lines.filter((line) => line !== "" && !line.startsWith("Failed to send"));
+  const said = lines.filter((line) => line !== "" && !/^(Failed to send|WARNING)/.test(line));
+  const hint = Object.entries(HINTS).find(([text]) => said.some((line) => line.includes(text)))?.[1];
   return new HostError({
     what: `cannot connect the container by ${program}`,
     why: said.slice(-3).join("; ") || `${program} ended without a word`,
-    hint: "see: dhow doctor; or run with --network none",
+    hint: hint ?? "see: dhow doctor; or run with --network none",
   });
 }
 

@@ -19,7 +19,9 @@ export interface Entry {
 }
 
 /** When something goes wrong it ends with code 1: each call was tried before by who looked after the namespace. */
-export function entryProgram({ user, mount, directory, command, environment }: Entry): Uint8Array<ArrayBuffer> {
+export function entryProgram(
+  { user, mount, directory, command, environment }: Entry,
+): Uint8Array<ArrayBuffer> {
   const texts = [directory, ...command, ...environment];
   const size = texts.reduce((sum, text) => sum + 3 * text.length + 32, 4096);
   const program = new StandaloneProgram(16, size);
@@ -30,6 +32,10 @@ export function entryProgram({ user, mount, directory, command, environment }: E
   program.call("setresgid", [0, 0, 0], ANY);
   program.call("setresuid", [0, 0, 0], ANY);
   program.call("chdir", [program.text(directory)], ANY);
-  program.call("execve", [program.text(command[0] ?? ""), program.texts(command), program.texts(environment)]);
+  program.call("execve", [
+    program.text(command[0] ?? ""),
+    program.texts(command),
+    program.texts(environment),
+  ]);
   return program.build();
 }

@@ -20,7 +20,11 @@ export function userEntry(passwd: string, uid: number): UserEntry | undefined {
  * @param subids the text of /etc/subuid or /etc/subgid
  * @param own the uid or gid that becomes 0
  */
-export function mapIds(subids: string, owner: { name: string | undefined; uid: number }, own: number): IdRange[] {
+export function mapIds(
+  subids: string,
+  owner: { name: string | undefined; uid: number },
+  own: number,
+): IdRange[] {
   const map: IdRange[] = [{ inside: 0, outside: own, count: 1 }];
   let inside = 1;
   for (const line of subids.split("\n")) {

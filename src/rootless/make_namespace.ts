@@ -112,6 +112,7 @@ function runMapper(program: string, pid: number, map: readonly IdRange[], file: 
   throw new HostError({
     what: `cannot give the user namespace the ids of ${file}`,
     why: said || `${program} failed`,
-    hint: `the administrator can mend it with: chmod u+s ${program}; or take this user's lines out of ${file}`,
+    hint:
+      `the administrator can mend it with: chmod u+s ${program}; or take this user's lines out of ${file}`,
   });
 }

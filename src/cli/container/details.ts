@@ -226,9 +226,7 @@ function describePorts(ports: readonly PublishedPort[]): GoMap {
     bindings.set(
       containerSide(port),
       new List(
-        same.map(({ ip, hostPort }) =>
-          plain("nat.PortBinding", { HostIp: ip, HostPort: String(hostPort) })
-        ),
+        same.map(({ ip, hostPort }) => plain("nat.PortBinding", { HostIp: ip, HostPort: String(hostPort) })),
         "[]nat.PortBinding",
       ),
     );

@@ -34,7 +34,9 @@ export const command: Command = {
     const { database } = await openSession(global, "measure containers");
     for (const name of args) {
       const container = findContainer(database, name); // a wrong one is told at once
-      if (isRunning(container) && !hasCgroup(container)) throw withoutCgroup(`cannot measure container ${name}`);
+      if (isRunning(container) && !hasCgroup(container)) {
+        throw withoutCgroup(`cannot measure container ${name}`);
+      }
     }
     const format = formatOf(options, DEFAULT_FORMAT);
     const reader = new UsageReader();
