@@ -79,6 +79,7 @@ export const ENOSYS = 38;
 export const ENOTEMPTY = 39;
 export const ELOOP = 40;
 export const ENODATA = 61;
+export const EUSERS = 87;
 export const EOPNOTSUPP = 95;
 export const EDQUOT = 122;
 

@@ -5,6 +5,8 @@ export interface Entry {
   readonly summary: string;
   /** For dhow itself: no list has it. */
   readonly isHidden?: boolean;
+  /** Whether it does without containers and images: an ordinary user's then needs no user namespace. */
+  readonly isApart?: boolean;
   load(): Promise<{ readonly command: Command }>;
 }
 
@@ -188,6 +190,7 @@ const system: Group = {
     info,
     install: {
       summary: "Have systemd start and stop containers with the machine",
+      isApart: true,
       load: () => import("./system/install.ts"),
     },
     prune: {
@@ -196,6 +199,7 @@ const system: Group = {
     },
     uninstall: {
       summary: "Take back what system install has done",
+      isApart: true,
       load: () => import("./system/uninstall.ts"),
     },
   },
@@ -228,6 +232,7 @@ export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
   container,
   explain: {
     summary: "Print what run would do, as a shell script that does it",
+    isApart: true,
     load: () => import("./explain.ts"),
   },
   load,
@@ -237,8 +242,8 @@ export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
   commit,
   pull,
   push,
-  login: { summary: "Log in to a registry", load: () => import("./login.ts") },
-  logout: { summary: "Log out from a registry", load: () => import("./logout.ts") },
+  login: { summary: "Log in to a registry", isApart: true, load: () => import("./login.ts") },
+  logout: { summary: "Log out from a registry", isApart: true, load: () => import("./logout.ts") },
   images,
   image,
   inspect: { summary: "Print what there is to know of an object", load: () => import("./inspect.ts") },
@@ -250,6 +255,7 @@ export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
   info,
   doctor: {
     summary: "Check whether this host can run containers",
+    isApart: true,
     load: () => import("./doctor.ts"),
   },
   volume,
@@ -268,7 +274,7 @@ export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
     isHidden: true,
     load: () => import("./container/probe.ts"),
   },
-  version: { summary: "Print dhow's version", load: () => import("./version.ts") },
+  version: { summary: "Print dhow's version", isApart: true, load: () => import("./version.ts") },
 };
 
 /** What words of a command line stand for: a command and its name in messages, or a group. */

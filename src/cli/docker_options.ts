@@ -4,7 +4,7 @@ import type { Wrong } from "./run_options.ts";
 
 const STORAGE = "dhow cannot limit how much a container writes to its layer";
 const GPUS = "dhow does not bring the drivers of GPUs; --device gives a container devices";
-const NETWORK = "dhow has one network yet, and publishes no ports";
+export const NETWORK = "dhow has one network yet, and publishes no ports";
 const WINDOWS = "it is for Windows only";
 const NEVER = "dhow is the only runtime that there is";
 
@@ -12,7 +12,7 @@ const NEVER = "dhow is the only runtime that there is";
 const REFUSED: readonly (readonly [why: string, names: string])[] = [
   [STORAGE, "storage-opt+"],
   [GPUS, "gpus"],
-  [NETWORK, "ip6 link+ link-local-ip+ mac-address net-alias+ network-alias+ publish+,p publish-all!,P"],
+  [NETWORK, "ip6 link+ link-local-ip+ mac-address net-alias+ network-alias+ publish-all!,P"],
   [WINDOWS, "cpu-count cpu-percent io-maxbandwidth io-maxiops"],
   [NEVER, "annotation+ runtime"],
 ];

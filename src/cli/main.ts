@@ -74,7 +74,10 @@ async function runCommand(
 ): Promise<number> {
   const { command } = await entry.load();
   const { options, args } = parse(`dhow ${name}`, withHelp(command.options), words, command.stopsAtFirst);
-  if (!options.flag("help")) return await command.run({ args, options, global });
+  if (!options.flag("help")) {
+    if (Deno.uid() !== 0 && entry.isApart !== true) await (await import("./rootless.ts")).enter(global);
+    return await command.run({ args, options, global });
+  }
   print(helpText(name, command));
   return 0;
 }

@@ -1,5 +1,9 @@
 /** Which namespaces a container has for itself, with docker's words for what cannot be (docker's runconfig/errors.go). */
 import { joinedContainer, type NetworkMode, type RunOptions } from "../container/options.ts";
+import { log } from "../log.ts";
+import { isUserNetwork, USER_NETWORKS } from "../network/user_network.ts";
+import { findProgram } from "../plan/program.ts";
+import { isRootless } from "../state/user_namespace.ts";
 import type { ParsedOptions } from "./command.ts";
 import type { Wrong } from "./run_options.ts";
 import { hasUserNamespace } from "./userns_options.ts";
@@ -10,6 +14,7 @@ const NOT_WITH_JOINED_NETWORK: Readonly<Record<string, string>> = {
   "dns": "dns and the network mode",
   "add-host": "custom host-to-IP mapping and the network mode",
   "expose": "port exposing and the container type network mode",
+  "publish": "port publishing and the container type network mode",
 };
 
 function isGiven(options: ParsedOptions, name: string): boolean {
@@ -20,7 +25,7 @@ const isJoined = (mode: string): mode is `container:${string}` => joinedContaine
 
 /** @throws {UsageError} when there is no such network, or it contradicts other options */
 export function readNetwork(options: ParsedOptions, wrong: Wrong): NetworkMode {
-  const mode = options.text("network") ?? "bridge";
+  const mode = options.text("network") ?? "default";
   if (isJoined(mode)) {
     if (joinedContainer(mode) === "") {
       throw wrong("Invalid network mode", "invalid container format container:<name|id>");
@@ -30,12 +35,36 @@ export function readNetwork(options: ParsedOptions, wrong: Wrong): NetworkMode {
     }
     return mode;
   }
-  if (mode === "bridge" || mode === "none" || mode === "host") return mode;
-  if (mode === "default") return "bridge";
+  if (mode === "none" || mode === "host") return mode;
+  if (isRootless()) {
+    if (mode === "default") return ordinaryNetwork();
+    if (isUserNetwork(mode)) return mode;
+    if (mode === "bridge") {
+      throw wrong(
+        "only root can make a bridge",
+        "leave --network out, or give pasta, slirp4netns, none, host",
+      );
+    }
+  }
+  if (mode === "bridge" || mode === "default") return "bridge";
+  if (isUserNetwork(mode)) {
+    throw wrong(`--network ${mode} is for ordinary users`, "root has --network bridge");
+  }
   throw wrong(
     `there is no network ${JSON.stringify(mode)}`,
     "--network takes bridge, none, host, container:NAME",
   );
+}
+
+/** What an ordinary user's containers have unless told otherwise: whatever is installed. */
+function ordinaryNetwork(): NetworkMode {
+  const found = USER_NETWORKS.find((program) => findProgram(program) !== undefined);
+  if (found === undefined) {
+    log.warn(
+      "the container has no network: neither pasta nor slirp4netns is installed (Debian: apt-get install passt)",
+    );
+  }
+  return found ?? "none";
 }
 
 /** @throws {UsageError} when there is no such mode, or it contradicts other options */

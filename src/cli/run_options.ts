@@ -1,11 +1,21 @@
-import { hasOwnIds, PULL_POLICIES, type PullPolicy, type RunOptions } from "../container/options.ts";
+import {
+  hasOwnIds,
+  type NetworkMode,
+  PULL_POLICIES,
+  type PullPolicy,
+  type RunOptions,
+} from "../container/options.ts";
+import { log } from "../log.ts";
+import { parsePublished, type PublishedPort } from "../network/ports.ts";
+import { isUserNetwork } from "../network/user_network.ts";
+import { isRootless } from "../state/user_namespace.ts";
 import { parseName } from "../container/names.ts";
 import { signalName } from "./container/signal_names.ts";
 import { OptionError, UsageError } from "../errors.ts";
 import { ATTACH, DETACH_KEYS, readStreams, SIG_PROXY } from "./attach_options.ts";
 import type { Invocation, Option, ParsedOptions } from "./command.ts";
 import { CONFINEMENT_OPTIONS, readConfinement } from "./confinement_options.ts";
-import { DOCKER_OPTIONS, refuseOptions } from "./docker_options.ts";
+import { DOCKER_OPTIONS, NETWORK, refuseOptions } from "./docker_options.ts";
 import { readEnvFile } from "./env_file.ts";
 import { HEALTH_OPTIONS, readHealthcheck } from "./health_options.ts";
 import { splitLabel } from "./labels.ts";
@@ -43,7 +53,15 @@ export const RUN_OPTIONS: readonly Option[] = [
     name: "network",
     formerName: "net",
     value: "MODE",
-    help: "bridge (default), none, host, or container:NAME for that of another container",
+    help:
+      "bridge (default), none, host, or container:NAME; an ordinary user has pasta, slirp4netns for bridge",
+  },
+  {
+    name: "publish",
+    short: "p",
+    value: "[[IP:]HOST:]PORT[/tcp|udp]",
+    repeats: true,
+    help: "let a port of the host lead into it; for ordinary users only",
   },
   { name: "ip", value: "ADDRESS", help: "its address in the bridge's network" },
   ...NAME_OPTIONS,
@@ -168,6 +186,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
   if (!hasOwnIds(userNamespace) && mounts.some((mount) => mount.type === "bind" && mount.idmap === true)) {
     throw wrong("idmap is for containers with ids of their own", "add --userns auto");
   }
+  const ports = readPublished(options, network, wrong, malformed);
   return {
     image,
     pull,
@@ -210,6 +229,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     ...(security === undefined ? {} : { security }),
     ...(limits === undefined ? {} : { limits }),
     ...readDevices(options, what),
+    ...(ports.length === 0 ? {} : { ports }),
   };
 }
 
@@ -224,6 +244,26 @@ function readLabels(options: ParsedOptions, malformed: Wrong): Record<string, st
     if (/\s/.test(name)) throw malformed(`label '${name}' contains whitespaces`);
   }
   return Object.fromEntries(labels);
+}
+
+/** @throws {UsageError} for root, whose network publishes no ports yet, and where there is no network to publish them from */
+function readPublished(
+  options: ParsedOptions,
+  network: NetworkMode,
+  wrong: Wrong,
+  malformed: Wrong,
+): PublishedPort[] {
+  const texts = options.list("publish");
+  if (texts.length === 0) return [];
+  if (!isRootless()) throw wrong(`there is no --publish: ${NETWORK}`, "docs/docker.md lists what there is");
+  const ports = texts.flatMap((text) => parsePublished(text, malformed));
+  if (ports.some(({ protocol }) => protocol === "sctp")) {
+    throw wrong("only ports of tcp and udp can be published");
+  }
+  if (isUserNetwork(network)) return ports;
+  if (network !== "host") throw wrong("ports cannot be published", `the container's network is ${network}`);
+  log.warn("Published ports are discarded when using host network mode");
+  return [];
 }
 
 const LAST_PORT = 65535;

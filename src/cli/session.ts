@@ -6,6 +6,7 @@ import { UsageError } from "../errors.ts";
 import { log } from "../log.ts";
 import { Database } from "../state/database.ts";
 import { type Paths, pathsUnder } from "../state/paths.ts";
+import { isRootless } from "../state/user_namespace.ts";
 import type { GlobalOptions } from "./command.ts";
 
 /** What most commands work with. */
@@ -32,7 +33,9 @@ export async function openSession(global: GlobalOptions, what: string): Promise<
   log.debug("open the database");
   if (global.root === "") throw new UsageError({ what: 'cannot use --root ""', why: "it names no folder" });
   const root = global.root === undefined ? undefined : resolve(global.root);
-  const paths = pathsUnder(root);
+  const paths = root === undefined && isRootless()
+    ? (await import("../rootless/paths.ts")).usersPaths()
+    : pathsUnder(root);
   const database = Database.open(paths);
   const storage = readStorage(global);
   log.debug("look for what killed commands left behind");
@@ -63,6 +66,6 @@ function rootOption(root: string | undefined): string[] {
 }
 
 /** How this program was started: as itself, or by `deno run` from its sources. */
-function ownCommand(): string[] {
+export function ownCommand(): string[] {
   return Deno.build.standalone ? [Deno.execPath()] : [Deno.execPath(), "run", "-A", Deno.mainModule];
 }

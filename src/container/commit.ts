@@ -19,6 +19,7 @@ import type { ContainerConfig, ContainerRecord } from "./records.ts";
 import { processConfig } from "./process_config.ts";
 import { type RunningContainer, whileAlive } from "./running.ts";
 import { whileStopped } from "./tree_view.ts";
+import { isMountedByUser } from "./user_namespace.ts";
 
 export interface CommitOptions {
   readonly author: string | undefined;
@@ -139,7 +140,7 @@ export function committedStopped(database: Database, container: ContainerRecord)
     id,
     name,
     image,
-    hasUserXattrs: config.options.userNamespace,
+    hasUserXattrs: isMountedByUser(config.options),
     command: config.command.join(" ").slice(0, MAX_COMMAND),
     guard: (what, work) => whileStopped(database, container, what, work),
   };

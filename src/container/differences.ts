@@ -23,6 +23,7 @@ import { containerState, type Paths } from "../state/paths.ts";
 import { lowerOnDisk } from "./copied_image.ts";
 import type { ContainerRecord } from "./records.ts";
 import { viewRoot } from "./root_view.ts";
+import { isMountedByUser } from "./user_namespace.ts";
 
 /** `A`: added, `C`: changed, `D`: deleted. */
 export interface Difference {
@@ -48,7 +49,7 @@ export async function differences(
   const { id, config } = container;
   const upper = join(containerState(paths, id), "diff");
   if (!pathExists(upper)) return []; // it was never started
-  const inUserNamespace = config.options.userNamespace;
+  const inUserNamespace = isMountedByUser(config.options);
   await using image = await viewRoot(paths, {
     lower: await lowerOnDisk(paths, container, () => Promise.resolve(lower)),
     container: undefined,

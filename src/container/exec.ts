@@ -32,6 +32,8 @@ import type { ContainerRecord } from "./records.ts";
 import { confinementOf, privileged, securityOf } from "./security.ts";
 import { environment, groupsInside, hostnameOf } from "./spec.ts";
 import type { TerminalRelay } from "./terminal.ts";
+import { isRootless } from "../state/user_namespace.ts";
+import { canUseCgroup, type PossibleUser, possibleUser } from "./user_namespace.ts";
 
 /** What a user can choose: the options of `exec`. */
 export interface ExecOptions {
@@ -160,14 +162,15 @@ export async function prepareJoin(
   const namespaces = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWPID |
     CLONE_NEWCGROUP;
   return {
-    cgroups: cgroupFolders(database, id).map((path) =>
+    // from a session beside the user's cgroup nobody can be moved into it
+    cgroups: (isRootless() && !canUseCgroup(wanted) ? [] : cgroupFolders(database, id)).map((path) =>
       pathExists(`${path}/tasks`) ? `${path}/tasks` : `${path}/cgroup.procs`
     ),
     namespaces: wanted.userNamespace ? namespaces | CLONE_NEWUSER : namespaces,
     hasOwnIds: hasOwnIds(wanted),
     terminal: options.terminal ? size : undefined,
     closed: withoutStreams(options),
-    user: { ...user, additionalGids: groupsInside(wanted, user) },
+    user: wanted.userNamespace ? { ...user, additionalGids: groupsInside(wanted, user) } : userInside(user),
     ...confiningSteps(confinementOf(security, user.uid)),
     cwd: options.workingDir ?? wanted.workingDir ?? (defaults.workingDir || "/"),
     args: options.command,
@@ -188,6 +191,16 @@ function findUser(text: string, groups: readonly string[], passwd: string, group
     return withGroups(resolveUser(text, passwd, group), groups, group);
   } catch (error) {
     if (!(error instanceof ImageError)) throw error;
+    throw new CommandError({ what: WHAT, why: error.message, cause: error }, EXIT_NOT_EXECUTABLE);
+  }
+}
+
+/** @throws {CommandError} when the user does not exist in the user namespace of an ordinary user */
+function userInside(user: ResolvedUser): PossibleUser {
+  try {
+    return possibleUser(user);
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
     throw new CommandError({ what: WHAT, why: error.message, cause: error }, EXIT_NOT_EXECUTABLE);
   }
 }
@@ -238,7 +251,7 @@ export async function explain(
       const { uid, gid, additionalGids } = setup.user;
       const hint = errno !== EINVAL
         ? undefined
-        : additionalGids.length > NGROUPS_MAX
+        : (additionalGids ?? []).length > NGROUPS_MAX
         ? `its /etc/group makes it a member of more than ${NGROUPS_MAX} groups`
         : "the user namespace may not map these ids";
       return error(`cannot become user ${uid}:${gid} in the container`, hint);

@@ -1,6 +1,7 @@
 import { SIGNALS } from "../../ffi/constants.ts";
 import { type ContainerFile, hostsFile, resolvConf, RESOLVED_UPSTREAMS } from "../rootfs/etc_files.ts";
 import { formatAddress, gatewayOf } from "../network/subnet.ts";
+import { ADDRESSES, isUserNetwork, NAME_SERVERS } from "../network/user_network.ts";
 import type { Endpoint } from "../network/steps.ts";
 import { HostError } from "../errors.ts";
 import { readConfiguration, readIfThere } from "../state/read.ts";
@@ -89,7 +90,8 @@ export function etcFiles(
   endpoint: Endpoint | undefined,
 ): Record<ContainerFile, string> {
   const isHost = options.network === "host";
-  const address = endpoint === undefined ? undefined : formatAddress(endpoint.address);
+  const user = isUserNetwork(options.network) ? options.network : undefined;
+  const address = endpoint !== undefined ? formatAddress(endpoint.address) : user && ADDRESSES[user];
   const extra = options.extraHosts.map((text) => hostsLine(text, endpoint)).join("");
   const name = options.domainName === undefined ? hostname : `${hostname}.${options.domainName} ${hostname}`;
   return {
@@ -99,7 +101,7 @@ export function etcFiles(
     "/etc/resolv.conf": resolvConf({
       host: readConfiguration("/etc/resolv.conf") ?? "",
       upstreams: readConfiguration(RESOLVED_UPSTREAMS),
-      dns: options.dns,
+      dns: user !== undefined && options.dns.length === 0 ? [NAME_SERVERS[user]] : options.dns,
       search: options.dnsSearch,
       options: options.dnsOptions,
       sharesLoopback: isHost,

@@ -5,10 +5,11 @@ import { cloneWalking } from "../../ffi/process.ts";
 import { executableInMemory, StandaloneProgram } from "../../ffi/standalone.ts";
 import { CallTable, libcCall } from "../../ffi/table.ts";
 import { laterFault } from "../plan/fault.ts";
+import { MARKER } from "../state/user_namespace.ts";
 import { identify, type ProcessIdentity } from "../state/process_identity.ts";
 
 /** Variables of this dhow's own that those get as well. */
-const ENVIRONMENT = ["PATH", "HOME", "DENO_DIR", "TMPDIR"];
+const ENVIRONMENT = ["PATH", "HOME", "DENO_DIR", "TMPDIR", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", MARKER];
 
 /** The environment of a dhow that is started later. */
 export function laterEnvironment(): string[] {

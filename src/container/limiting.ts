@@ -20,7 +20,11 @@ export { cgroupMountsV1, findDevices };
  */
 export function withPossibleLimits(options: RunOptions): RunOptions {
   if (options.limits === undefined) return options;
-  const { limits, warnings } = checkLimits(options.limits, hostSupport(), "cannot run a container");
+  const { limits, warnings } = checkLimits(
+    options.limits,
+    hostSupport(undefined, options.cgroupBase),
+    "cannot run a container",
+  );
   for (const warning of warnings) log.warn(warning);
   return { ...options, limits };
 }

@@ -2,6 +2,8 @@ import type { MountRequest } from "./mounts.ts";
 import type { Healthcheck } from "../image/healthcheck.ts";
 import type { Rlimit } from "../plan/rlimits.ts";
 import type { Platform } from "../image/platform.ts";
+import type { PublishedPort } from "../network/ports.ts";
+import type { UserNetwork } from "../network/user_network.ts";
 import type { Limits } from "../limits/limits.ts";
 import type { IdMapping, IdMappings } from "../plan/step.ts";
 
@@ -24,6 +26,8 @@ export interface RunOptions {
   readonly hostname: string | undefined;
   readonly network: NetworkMode;
   readonly address: string | undefined;
+  /** Ports of the host that lead into it. Absent for none. */
+  readonly ports?: readonly PublishedPort[];
   readonly dns: readonly string[];
   /** Replaces the image's Entrypoint and Cmd; an empty string removes the Entrypoint. */
   readonly entrypoint: string | undefined;
@@ -91,6 +95,8 @@ export interface RunOptions {
   readonly limits?: Limits;
   /** The cgroup, below those that the host has mounted, in which its own is made. Absent for the topmost. */
   readonly cgroupParent?: string;
+  /** The part of it that is an ordinary user's (limits/delegated.ts). Absent where none is, and for root. */
+  readonly cgroupBase?: string;
   /** Devices of the host that it gets besides those that all have. Absent for none. */
   readonly devices?: readonly DeviceRequest[];
   /** What it may do with other devices, `c 1:3 rwm`, should it make them itself. Absent for nothing. */
@@ -188,7 +194,7 @@ export interface LogOptions {
   readonly maxFiles: number;
 }
 
-export type NetworkMode = "bridge" | "host" | "none" | Joined;
+export type NetworkMode = "bridge" | "host" | "none" | UserNetwork | Joined;
 
 /** When an image is downloaded: if the store lacks it, each time, or not at all. */
 export const PULL_POLICIES = ["missing", "always", "never"] as const;

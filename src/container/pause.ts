@@ -2,12 +2,14 @@ import { DhowError, HostError } from "../errors.ts";
 import { Freezers } from "../limits/freezer.ts";
 import { stepDone } from "../plan/fault.ts";
 import { cgroupOf, type ContainerRecord, isRunning } from "./records.ts";
+import { hasCgroup, withoutCgroup } from "./user_namespace.ts";
 
 /** @throws {DhowError} in docker's words, when it does not run or stands still already */
 export async function pauseContainer(container: ContainerRecord): Promise<void> {
   const freezers = new Freezers();
   const { id } = container;
   assertRunning(container);
+  if (!hasCgroup(container)) throw withoutCgroup(`cannot pause container ${id.slice(0, 12)}`);
   if (freezers.isFrozen(cgroupOf(container))) {
     throw new DhowError({ what: `cannot pause container ${id.slice(0, 12)}`, why: "it is already paused" });
   }

@@ -4,6 +4,8 @@ import { loopSteps, type Lower, overlaySteps, pivotSteps } from "../rootfs/overl
 import { rootOnHost, toHost } from "../security/id_mappings.ts";
 import { type Confinement, confiningSteps } from "../security/confinement.ts";
 import { connectSteps, type Endpoint } from "../network/steps.ts";
+import type { PublishedPort } from "../network/ports.ts";
+import { type UserNetwork, userNetworkStep } from "../network/user_network.ts";
 import { hidingSteps } from "../security/hidden_paths.ts";
 import { rlimitName } from "../plan/rlimits.ts";
 import type { CgroupLayout } from "../limits/cgroup.ts";
@@ -60,6 +62,17 @@ export interface PlanInput {
   readonly idMethod?: IdMethod;
   /** Only a script copies an image at a start: its layers' folders, top to bottom. */
   readonly imageToCopy?: readonly string[];
+  /** Whether an ordinary user's dhow starts it, which is in a user namespace itself. Absent for no. */
+  readonly rootless?: Rootless | undefined;
+}
+
+/** What is different in the user namespace of an ordinary user's dhow. */
+export interface Rootless {
+  /** Whether groups can be set there; not if it has no group but the user's own. */
+  readonly hasGroups: boolean;
+  /** What connects the container; undefined for nothing. */
+  readonly network: { readonly program: UserNetwork; readonly path: string } | undefined;
+  readonly ports: readonly PublishedPort[];
 }
 
 /**
@@ -70,7 +83,7 @@ export function makePlan(input: PlanInput): Plan {
   const inUserNamespace = spec.linux.uidMappings.length > 0;
   const steps: HostStep[] = [
     ...folderSteps(input),
-    ...cgroupSteps(input),
+    ...(cgroups.folders.length === 0 ? [] : cgroupSteps(input)),
     ...input.folders.map((path): HostStep => ({
       do: "make-directory",
       why: "make the folder that is to be mounted",
@@ -112,6 +125,7 @@ export function makePlan(input: PlanInput): Plan {
       ]
       : []),
     ...(endpoint === undefined ? [] : connectSteps(endpoint)),
+    ...userNetworkSteps(input),
     releaseStep(input),
   ];
   return {
@@ -122,10 +136,18 @@ export function makePlan(input: PlanInput): Plan {
       ...(newParents.length === 0
         ? []
         : [{ undo: "remove-empty-cgroups", folders: newParents.toReversed() } as const]),
-      { undo: "remove-cgroups", folders: cgroups.folders.map(({ path }) => path) },
+      ...(cgroups.folders.length === 0
+        ? []
+        : [{ undo: "remove-cgroups", folders: cgroups.folders.map(({ path }) => path) } as const]),
       ...(endpoint === undefined ? [] : [{ undo: "delete-link", link: endpoint.link } as const]),
     ],
   };
+}
+
+function userNetworkSteps({ rootless, runFolder }: PlanInput): HostStep[] {
+  if (rootless?.network === undefined) return [];
+  const { network: { program, path }, ports } = rootless;
+  return [userNetworkStep(program, path, runFolder, ports)];
 }
 
 /** Whether dhow has something to do between the child's mounts and its program. */
@@ -265,16 +287,19 @@ const makesNull = (step: ChildStep) =>
 function childSteps(input: PlanInput): ChildStep[] {
   const { spec, stateFolder, runFolder, lower, cgroups, changedSignals, linksToReplace } = input;
   const { process, linux } = spec;
-  const inUserNamespace = linux.uidMappings.length > 0;
+  const hasUserNamespace = linux.uidMappings.length > 0;
+  const inUserNamespace = hasUserNamespace || input.rootless !== undefined;
   const hasOwnNetwork = linux.namespaces.some(({ type }) => type === "network");
   const mounts = mountSteps(spec.mounts, inUserNamespace, linksToReplace, linux.devices);
   const [openFiles = { soft: 1024, hard: 4096 }, ...others] = process.rlimits;
   const limits = others.map(({ type, soft, hard }) => ({ name: rlimitName(type), soft, hard }));
   const { beforeUser, afterUser } = confiningSteps({ ...input.security, ...process });
   return [
-    ...(inUserNamespace ? [{ op: "await-id-mapping", why: "wait for the id mapping" } as const] : []),
+    ...(hasUserNamespace ? [{ op: "await-id-mapping", why: "wait for the id mapping" } as const] : []),
     ...joinSteps(input),
-    { op: "join-cgroups", why: "join its cgroups", folders: cgroups.folders },
+    ...(cgroups.folders.length === 0
+      ? []
+      : [{ op: "join-cgroups", why: "join its cgroups", folders: cgroups.folders } as const]),
     ...(linux.namespaces.some(({ type }) => type === "cgroup")
       ? [{ op: "unshare-cgroup", why: "make its own cgroup the top of what it sees" } as const]
       : []),
@@ -346,7 +371,7 @@ function childSteps(input: PlanInput): ChildStep[] {
       why: "become the user",
       uid: process.user.uid,
       gid: process.user.gid,
-      groups: process.user.additionalGids,
+      groups: input.rootless?.hasGroups === false ? undefined : process.user.additionalGids,
     },
     ...afterUser,
     {

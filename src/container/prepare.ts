@@ -1,9 +1,12 @@
 import { pathExists } from "../../ffi/files.ts";
 import type { ImageConfig } from "../image/config.ts";
-import { cgroupLayout } from "../limits/cgroup.ts";
+import { type CgroupLayout, cgroupLayout } from "../limits/cgroup.ts";
 import { USUAL_DEVICES } from "../limits/devices.ts";
 import { log } from "../log.ts";
 import type { Endpoint } from "../network/steps.ts";
+import { isUserNetwork, type UserNetwork } from "../network/user_network.ts";
+import { findProgram } from "../plan/program.ts";
+import { HostError } from "../errors.ts";
 import type { IdMethod, Join, MonitorSetup, Plan } from "../plan/step.ts";
 import { arrangeMounts, defaultMounts, TTY_GROUP, withoutWriting } from "../rootfs/mounts.ts";
 import type { Lower } from "../rootfs/overlay.ts";
@@ -19,6 +22,11 @@ import type { ContainerMount } from "./mounts.ts";
 import { makePlan, sharedMemoryOf } from "./plan.ts";
 import type { Security } from "./security.ts";
 import { hostnameOf, makeSpec } from "./spec.ts";
+import { isMapped, lastInRow, ownNamespace } from "../state/user_namespace.ts";
+import { canUseCgroup, possibleUser } from "./user_namespace.ts";
+
+/** Of an ordinary user's container where no cgroup is the user's to make others in. */
+const NO_CGROUPS: CgroupLayout = { version: 2, parents: [], folders: [], devices: undefined };
 
 /** An image as a container's start needs it. */
 export interface RunnableImage {
@@ -86,12 +94,22 @@ export function prepare(
   const runFolder = containerRun(paths, id);
   const limits = limiting?.resourcesOf(options.limits ?? {}) ?? {};
   const parent = options.cgroupParent;
+  const namespace = ownNamespace();
+  const { cgroupBase: base } = options;
   const mountinfo = Deno.readTextFileSync("/proc/self/mountinfo");
-  const cgroups = cgroupLayout(mountinfo, id, Deno.readTextFileSync, {
-    ...(parent === undefined ? {} : { parent }),
-    ...limiting?.wishesOf(limits),
-  });
-  if (cgroups.devices === undefined) {
+  const layout = () =>
+    cgroupLayout(mountinfo, id, Deno.readTextFileSync, {
+      ...(parent === undefined ? {} : { parent }),
+      ...(base === undefined ? {} : { base }),
+      ...limiting?.wishesOf(limits),
+    });
+  // the kernel keeps an ordinary user from devices, and lets only root keep others from them
+  const cgroups = namespace === undefined
+    ? layout()
+    : canUseCgroup(options)
+    ? { ...layout(), devices: undefined }
+    : NO_CGROUPS;
+  if (cgroups.devices === undefined && namespace === undefined) {
     log.warn(
       "cannot keep the container from the host's devices: no cgroup hierarchy has the controller devices",
     );
@@ -104,6 +122,7 @@ export function prepare(
     options.groups,
     group,
   );
+  const { additionalGids } = possibleUser(user);
   const hostname = hostnameOf(id, options, Deno.hostname);
   const privileged = options.security?.privileged ?? false;
   const { joins = [], files: shared } = partners ?? {};
@@ -112,8 +131,11 @@ export function prepare(
   const usual = defaultMounts({
     files: shared ?? Object.fromEntries(Object.keys(files).map((path) => [path, runFolder + path])),
     hasOwnNetwork: options.network !== "host",
-    inUserNamespace: options.userNamespace,
-    hasTtyGroup: !options.userNamespace || toHost(options.ids?.gids ?? [], TTY_GROUP) !== undefined,
+    hasOwnProcesses: options.pid !== "host",
+    inUserNamespace: options.userNamespace || namespace !== undefined,
+    hasTtyGroup: options.userNamespace
+      ? toHost(options.ids?.gids ?? [], TTY_GROUP) !== undefined
+      : namespace === undefined || isMapped(namespace.gids, TTY_GROUP),
     cgroupVersion: cgroups.version,
     sharedMemory: sharedMemory(options.ipc, joins),
     privileged,
@@ -138,6 +160,7 @@ export function prepare(
     security,
     devices,
     resources: { ...limits, devices: rules },
+    lastGroup: namespace && lastInRow(namespace.gids),
     caller: { uid: Deno.uid() ?? 0, gid: Deno.gid() ?? 0 },
   });
   return makePlan({
@@ -165,6 +188,27 @@ export function prepare(
     monitor,
     init: options.init,
     joins,
+    ...(namespace === undefined ? {} : {
+      rootless: {
+        hasGroups: additionalGids !== undefined,
+        network: userNetworkOf(options),
+        ports: options.ports ?? [],
+      },
+    }),
+  });
+}
+
+/** @throws {HostError} when the program has gone that its network was made for */
+function userNetworkOf({ network }: RunOptions): { program: UserNetwork; path: string } | undefined {
+  if (!isUserNetwork(network)) return undefined;
+  const path = findProgram(network);
+  if (path !== undefined) return { program: network, path };
+  throw new HostError({
+    what: `cannot connect the container by ${network}`,
+    why: `this host has no "${network}" command`,
+    hint: `install it (Debian: apt-get install ${
+      network === "pasta" ? "passt" : network
+    }), or run with --network none`,
   });
 }
 

@@ -5,7 +5,7 @@ import { bootId, readStat } from "../state/process_identity.ts";
 import { entriesIn } from "../state/read.ts";
 
 /** All processes of this machine that have not ended. */
-function living() {
+export function livingProcesses() {
   return entriesIn("/proc").filter(({ name }) => /^\d+$/.test(name)).flatMap(({ name }) => {
     const pid = Number(name);
     const stat = readStat(pid);
@@ -34,7 +34,7 @@ export class ProcessTree {
   }
 
   #members() {
-    const all = living();
+    const all = livingProcesses();
     const pids = new Set<number>();
     const belongs = ({ pid, parent, session }: { pid: number; parent: number; session: number }) =>
       pid !== this.root && (parent === this.root || pids.has(parent) || this.#sessions.has(session));

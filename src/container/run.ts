@@ -9,6 +9,7 @@ import type { Plan } from "../plan/step.ts";
 import type { Database } from "../state/database.ts";
 import type { Paths } from "../state/paths.ts";
 import { identify } from "../state/process_identity.ts";
+import { isRootless } from "../state/user_namespace.ts";
 import { ownParents, recordUndo, undoAll } from "./journal.ts";
 import type { ForegroundProber } from "./foreground_prober.ts";
 import { makeConfig } from "./records.ts";
@@ -22,6 +23,7 @@ import { type Security, securityOf } from "./security.ts";
 import { claimVolumeMounts, claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
 import { SignalForwarder } from "./signals.ts";
 import type { RawTerminal, TerminalRelay } from "./terminal.ts";
+import { isMountedByUser } from "./user_namespace.ts";
 
 export interface RunContext {
   readonly database: Database;
@@ -39,11 +41,12 @@ export interface RunContext {
  */
 export async function runContainer(
   context: RunContext,
-  wanted: RunOptions,
+  given: RunOptions,
   image: ResolvedImage,
   announce: (id: string) => void = () => {},
 ): Promise<number> {
   const { database, paths } = context;
+  const wanted = isRootless() ? (await import("./rootless.ts")).withPossibleForUser(given) : given;
   const limiting = isLimited(wanted) ? await import("./limiting.ts") : undefined;
   const options = limiting?.withPossibleLimits(wanted) ?? wanted;
   // loaded only now: most programs need no terminal
@@ -93,7 +96,7 @@ export async function runContainer(
       const beginAgain = async (error: unknown) => {
         if (!(error instanceof MissingTargetError)) throw error;
         const { makeMissingTargets } = await import("./missing_targets.ts");
-        await makeMissingTargets(paths, id, image, plan, options.userNamespace);
+        await makeMissingTargets(paths, id, image, plan, isMountedByUser(options));
         return await begin();
       };
       const child = await begin().catch(beginAgain);

@@ -29,6 +29,8 @@ export interface SpecInput {
   readonly resources: Resources;
   /** Besides those that every container has. */
   readonly devices: readonly Device[];
+  /** The last gid that there is, in a user namespace; absent for the kernel's. */
+  readonly lastGroup?: number | undefined;
   /** Whose uid and gid the container's root is on the host, with a user namespace. */
   readonly caller: { readonly uid: number; readonly gid: number };
 }
@@ -85,7 +87,7 @@ export function makeSpec(input: SpecInput): Spec {
       uidMappings: options.ids?.uids ?? callers(caller.uid),
       gidMappings: options.ids?.gids ?? callers(caller.gid),
       sysctl: {
-        ...(ownNetwork ? defaultSysctls(options) : {}),
+        ...(ownNetwork ? defaultSysctls(options, input.lastGroup) : {}),
         ...(options.domainName === undefined || options.uts === "host"
           ? {}
           : { "kernel.domainname": options.domainName }),
@@ -111,9 +113,10 @@ export function groupsInside(
 /** So that a program can open port 80 and send pings without being root: docker's defaults since 20.10. */
 function defaultSysctls(
   { userNamespace, ids }: Pick<RunOptions, "userNamespace" | "ids">,
+  ofCaller = 2 ** 31 - 1,
 ): Readonly<Record<string, string>> {
   if (userNamespace && ids === undefined) return {};
-  const lastGroup = ids === undefined ? 2 ** 31 - 1 : mappedFromZero(ids.gids) - 1;
+  const lastGroup = ids === undefined ? ofCaller : mappedFromZero(ids.gids) - 1;
   return {
     "net.ipv4.ip_unprivileged_port_start": "0",
     "net.ipv4.ping_group_range": `0 ${lastGroup}`,

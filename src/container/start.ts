@@ -8,6 +8,7 @@ import type { DetachedChild } from "../plan/executor.ts";
 import { stepDone } from "../plan/fault.ts";
 import type { MonitorSetup, Plan } from "../plan/step.ts";
 import { identify, isSelf } from "../state/process_identity.ts";
+import { isRootless } from "../state/user_namespace.ts";
 import type { ResolvedImage } from "./image.ts";
 import { beginHealth, probeSetup, probingIn } from "./health.ts";
 import { ownParents, recordUndo } from "./journal.ts";
@@ -24,6 +25,7 @@ import { removeContainer } from "./remove.ts";
 import { exitPath, logPath, settle } from "./settle.ts";
 import { findSources } from "./mount_sources.ts";
 import { claimVolumeMounts, claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
+import { isMountedByUser } from "./user_namespace.ts";
 
 /** Without a log there is still what `attach` and `start -a` read, in bytes: it begins anew then. */
 const ATTACHED_LOG = 4 << 20;
@@ -35,11 +37,12 @@ const ATTACHED_LOG = 4 << 20;
  */
 export async function createContainer(
   context: RunContext,
-  wanted: RunOptions,
+  given: RunOptions,
   image: ResolvedImage,
 ): Promise<string> {
   const { database, paths } = context;
   const id = newId();
+  const wanted = isRootless() ? (await import("./rootless.ts")).withPossibleForUser(given) : given;
   await securityOf(wanted); // to hear now of what is wrong with it
   const limiting = isLimited(wanted) ? await import("./limiting.ts") : undefined;
   const possible = limiting?.withPossibleLimits(wanted) ?? wanted;
@@ -142,7 +145,7 @@ export async function startContainer(
     child = await begin().catch(async (error) => {
       if (!(error instanceof MissingTargetError)) throw error;
       const { makeMissingTargets } = await import("./missing_targets.ts");
-      await makeMissingTargets(paths, id, image, plan, options.userNamespace);
+      await makeMissingTargets(paths, id, image, plan, isMountedByUser(options));
       return await begin();
     });
     database.run(

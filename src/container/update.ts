@@ -6,6 +6,8 @@ import type { Undo } from "../plan/step.ts";
 import type { Database } from "../state/database.ts";
 import { resourcesOf } from "./limiting.ts";
 import { cgroupOf, getContainer, isRunning } from "./records.ts";
+import { withoutCgroup } from "./user_namespace.ts";
+import { isRootless } from "../state/user_namespace.ts";
 
 /**
  * Changes limits of a container, now if it runs, and for its next start.
@@ -15,6 +17,9 @@ import { cgroupOf, getContainer, isRunning } from "./records.ts";
 export function updateLimits(database: Database, id: string, given: Limits): void {
   const before = database.transaction(() => {
     const record = getContainer(database, id);
+    if (isRootless() && record.config.options.cgroupBase === undefined) {
+      throw withoutCgroup(`Cannot update container ${id}`);
+    }
     const { limits = {} } = record.config.options;
     const merged = mergeLimits(id, limits, given);
     setLimits(database, id, merged);

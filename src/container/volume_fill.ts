@@ -33,6 +33,7 @@ import { entriesIn } from "../state/read.ts";
 import type { RunnableImage } from "./prepare.ts";
 import { type RootView, viewRoot } from "./root_view.ts";
 import { makeVolumeFolder } from "./volumes.ts";
+import { isRootless } from "../state/user_namespace.ts";
 
 interface Row {
   readonly volume: string;
@@ -57,7 +58,7 @@ export async function fillVolumes(
   let view: RootView | undefined;
   const open = async () => {
     const source = { lower: image.lower, container: undefined, isWritable: false, mounts: [] };
-    return view ??= await viewRoot(paths, { ...source, inUserNamespace: false });
+    return view ??= await viewRoot(paths, { ...source, inUserNamespace: isRootless() });
   };
   try {
     for (const { volume, target, fill } of rows) {

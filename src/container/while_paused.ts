@@ -7,6 +7,7 @@ import { CallTable, libcCall } from "../../ffi/table.ts";
 import { Freezers, type Thaw } from "../limits/freezer.ts";
 import { pauseContainer } from "./pause.ts";
 import { cgroupOf, type ContainerRecord } from "./records.ts";
+import { hasCgroup } from "./user_namespace.ts";
 
 /**
  * Does work while a container stands still.
@@ -20,7 +21,10 @@ export async function whilePaused<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   const freezers = new Freezers();
-  if (!pauses || freezers.isFrozen(cgroupOf(container)) || !(mustPause || freezers.isThere)) {
+  if (
+    !pauses || freezers.isFrozen(cgroupOf(container)) ||
+    !(mustPause || (freezers.isThere && hasCgroup(container)))
+  ) {
     return await work();
   }
   const thaw = freezers.thawing(cgroupOf(container));

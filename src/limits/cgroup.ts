@@ -92,6 +92,8 @@ export interface CgroupLayout {
 export interface CgroupWishes {
   /** As --cgroup-parent has it. Absent for the topmost. */
   readonly parent?: string;
+  /** The one, `parent` or above it, that is an ordinary user's: nothing is made or written above. Absent for root. */
+  readonly base?: string;
   /** Files to write, on cgroup v1 by controllers, else under the name `unified`. Absent for none. */
   readonly settings?: (version: 1 | 2) => Readonly<Record<string, readonly CgroupSetting[]>>;
   /** Those of cgroup v2 that the files belong to. */
@@ -127,7 +129,7 @@ export function cgroupLayout(
   mountinfo: string,
   id: string,
   read: (path: string) => string,
-  { parent = "", settings, controllers = [] }: CgroupWishes = {},
+  { parent = "", base = "", settings, controllers = [] }: CgroupWishes = {},
 ): CgroupLayout {
   const mounted = hierarchies(mountinfo);
   if (mounted.length === 0) {
@@ -145,7 +147,7 @@ export function cgroupLayout(
     hierarchy.version === version && (ofCpuset.length > 0 || !isOnlyCpuset(hierarchy))
   );
   const name = cgroupName(id, parent);
-  const above = name.split("/").slice(1, -1).map((_, index, names) =>
+  const above = name.slice(base.length).split("/").slice(1, -1).map((_, index, names) =>
     `/${names.slice(0, index + 1).join("/")}`
   );
   const folders = used.map(({ mountPoint, options }): CgroupFolder => {
@@ -159,7 +161,7 @@ export function cgroupLayout(
     };
   });
   const parents = version === 2
-    ? handingDown(used[0]!.mountPoint, above, controllers, read)
+    ? handingDown(used[0]!.mountPoint + base, above, controllers, read)
     : used.flatMap(({ mountPoint, options }) =>
       above.map((path): CgroupParent => ({
         path: mountPoint + path,

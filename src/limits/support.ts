@@ -36,13 +36,14 @@ export interface HostView {
 
 const HERE: HostView = { read: readIfThere, exists: pathExists };
 
-export function hostSupport(host: HostView = HERE): HostSupport {
+/** @param base the cgroup of version 2, by its path, that hands controllers down; the topmost for root */
+export function hostSupport(host: HostView = HERE, base = ""): HostSupport {
   const mounted = hierarchies(host.read("/proc/self/mountinfo") ?? "");
   const unified = mounted.find(({ version }) => version === 2)?.mountPoint;
   const own = /^Cpus_allowed_list:\s*(.+)$/m.exec(host.read("/proc/self/status") ?? "")?.[1] ?? "";
   const cpus = parseNumbers(own)?.size || 1;
   if (cgroupVersion(mounted) === 2 && unified !== undefined) {
-    return { ...unifiedSupport(unified, host), cpus };
+    return { ...unifiedSupport(unified + base, host), cpus };
   }
   const folder = (controller: string) =>
     mounted.find(({ version, options }) => version === 1 && options.includes(controller))?.mountPoint;

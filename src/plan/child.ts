@@ -363,7 +363,9 @@ class Compiler {
       case "reset-process":
         return this.#resetProcess(step.changedSignals, step.openFiles);
       case "set-user":
-        this.call("setgroups", [step.groups.length, this.arena.integers(step.groups)]);
+        if (step.groups !== undefined) {
+          this.call("setgroups", [step.groups.length, this.arena.integers(step.groups)]);
+        }
         this.call("setresgid", [step.gid, step.gid, step.gid]);
         this.call("setresuid", [step.uid, step.uid, step.uid]);
         // changing the user cleared it (prctl(2))

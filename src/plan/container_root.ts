@@ -374,5 +374,6 @@ export class ContainerRoot {
     const directory = step.kind === "directory" ? O_DIRECTORY : 0;
     const target = this.open(step.inRoot, O_PATH | directory, { follows });
     this.attach(tree, target, step.inRoot, follows);
+    if (step.inRoot === "/proc") this.#proc = this.open(step.inRoot, O_PATH | O_DIRECTORY);
   }
 }

@@ -89,6 +89,11 @@ export class Execution {
         const commands = step.commands.map((command) => command.replaceAll(CHILD, String(pid)));
         return await runIp(commands, `cannot ${step.why}`, step.namespace === "container" ? pid : undefined);
       }
+      case "connect-user": {
+        const { connectUser } = await import("./user_network.ts");
+        const record = (process: ProcessIdentity) => this.around.record({ undo: "kill", ...process });
+        return await connectUser(step, this.#started(), record);
+      }
       case "release-child":
         if (step.reports) {
           await this.#awaitChild();

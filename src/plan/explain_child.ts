@@ -240,7 +240,11 @@ export function lastCommand(steps: readonly ChildStep[]): string[] {
     ...(bounding === undefined ? [] : [`--bounding-set=${boundingSet(bounding.keeps)}`, "--inh-caps=-all"]),
     ...(find("forbid-new-privileges") === undefined ? [] : ["--no-new-privs"]),
   ];
-  const groups = user.groups.length === 0 ? ["--clear-groups"] : [`--groups=${user.groups.join(",")}`];
+  const groups = user.groups === undefined
+    ? ["--keep-groups"]
+    : user.groups.length === 0
+    ? ["--clear-groups"]
+    : [`--groups=${user.groups.join(",")}`];
   return [
     ...init,
     `setpriv=$(command -v setpriv) unshare=$(command -v unshare)`,

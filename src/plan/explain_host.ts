@@ -86,6 +86,8 @@ export function hostCommands(step: HostStep): string[] {
       const enter = step.namespace === "host" ? "" : 'nsenter --target "$child" --net ';
       return step.commands.map((command) => `${enter}ip ${command.replaceAll(CHILD, '"$child"')}`);
     }
+    case "connect-user":
+      throw new Error("what root does is explained, who has a bridge");
     case "release-child":
       return ['echo go >"$work/go"'];
   }

@@ -63,7 +63,12 @@ export interface JoinSetup {
   readonly leash?: boolean;
   /** Which of the standard streams are the container's /dev/null. */
   readonly closed: readonly number[];
-  readonly user: { readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] };
+  /** Groups that are undefined stay as they are: nobody can set them there. */
+  readonly user: {
+    readonly uid: number;
+    readonly gid: number;
+    readonly additionalGids: readonly number[] | undefined;
+  };
   /** What takes powers away from it, before it becomes the user, and after. */
   readonly beforeUser: readonly ConfiningStep[];
   readonly afterUser: readonly ConfiningStep[];
@@ -96,7 +101,7 @@ class JoinerBuilder {
     const { cgroups, cwd, user } = setup;
     const execution = sizeOfExecution(setup);
     const bytes = [...cgroups, cwd].reduce((sum, word) => sum + 3 * word.length + 16, 0) +
-      4 * user.additionalGids.length + JSON.stringify([setup.beforeUser, setup.afterUser]).length;
+      4 * (user.additionalGids ?? []).length + JSON.stringify([setup.beforeUser, setup.afterUser]).length;
     const confinement = [...setup.beforeUser, ...setup.afterUser];
     const calls = 150 + 6 * cgroups.length + execution.calls +
       confinement.reduce((sum, step) => sum + sizeOf(step), 0);
@@ -211,14 +216,7 @@ class JoinerBuilder {
     program.call("umask", [0o022]);
     this.#attempt("changeDirectory", "chdir", [cwd]);
     this.#confine(this.setup.beforeUser);
-    const groups = user.additionalGids;
-    const list = program.words(
-      ...Array.from(
-        { length: Math.ceil(groups.length / 2) },
-        (_, pair) => BigInt(groups[2 * pair]!) | BigInt(groups[2 * pair + 1] ?? 0) << 32n,
-      ),
-    );
-    this.#attempt("setUser", "setgroups", [groups.length, list]);
+    if (user.additionalGids !== undefined) this.#setGroups(user.additionalGids);
     this.#attempt("setUser", "setresgid", [user.gid, user.gid, user.gid]);
     this.#attempt("setUser", "setresuid", [user.uid, user.uid, user.uid]);
     this.#confine(this.setup.afterUser);
@@ -234,5 +232,15 @@ class JoinerBuilder {
     if (this.setup.terminal !== undefined) this.#attempt("takeTerminal", "ioctl", [0, TIOCSCTTY, 0]);
     this.#attempt("makeProcess", "rt_sigprocmask", [SIG_SETMASK, this.#noSignals, 0, 8]);
     executeFirst(program, JOIN_STEPS.execute, this.setup, this.#failed);
+  }
+
+  #setGroups(groups: readonly number[]): void {
+    const list = this.#program.words(
+      ...Array.from(
+        { length: Math.ceil(groups.length / 2) },
+        (_, pair) => BigInt(groups[2 * pair]!) | BigInt(groups[2 * pair + 1] ?? 0) << 32n,
+      ),
+    );
+    this.#attempt("setUser", "setgroups", [groups.length, list]);
   }
 }

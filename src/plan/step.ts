@@ -192,6 +192,21 @@ export type HostStep =
     }
     | { readonly do: "make-network"; readonly setup: NetworkSetup }
     | { readonly do: "ip"; readonly namespace: "host" | "container"; readonly commands: readonly string[] }
+    /** For an ordinary user: a program that carries the container's packets, and ends with it. */
+    | {
+      readonly do: "connect-user";
+      readonly program: "pasta" | "slirp4netns";
+      readonly path: string;
+      /** Without those that name the container's network namespace. */
+      readonly args: readonly string[];
+      /** Of the container, for a socket and what the program says. */
+      readonly folder: string;
+      /** Requests of slirp4netns' for ports of the host. */
+      readonly forwards: readonly {
+        readonly execute: string;
+        readonly arguments: Readonly<Record<string, string | number>>;
+      }[];
+    }
     | {
       readonly do: "release-child";
       /** As in await-release. */
@@ -357,7 +372,8 @@ export type ChildStep =
         readonly op: "set-user";
         readonly uid: number;
         readonly gid: number;
-        readonly groups: readonly number[];
+        /** undefined where the kernel lets nobody set them. */
+        readonly groups: readonly number[] | undefined;
       }
       | { readonly op: "change-directory"; readonly path: string }
       | {

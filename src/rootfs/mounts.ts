@@ -14,6 +14,7 @@ export function defaultMounts(
   {
     files,
     hasOwnNetwork,
+    hasOwnProcesses = true,
     inUserNamespace,
     hasTtyGroup = !inUserNamespace,
     cgroupVersion,
@@ -24,6 +25,8 @@ export function defaultMounts(
   }: {
     files: Readonly<Record<string, string>>;
     hasOwnNetwork: boolean;
+    /** Absent for yes. */
+    hasOwnProcesses?: boolean;
     inUserNamespace: boolean;
     /** Whether the group of terminals is one of the container's: a user namespace need not map it. */
     hasTtyGroup?: boolean;
@@ -43,7 +46,10 @@ export function defaultMounts(
   const protectedOptions = ["nosuid", "noexec", "nodev"];
   const kernelsOptions = [...(privileged ? [] : ["ro"]), ...protectedOptions];
   const mounts: Mount[] = [
-    { destination: "/proc", type: "proc", source: "proc", options: protectedOptions },
+    // proc shows a pid namespace, in the same way
+    hasOwnProcesses || !inUserNamespace
+      ? { destination: "/proc", type: "proc", source: "proc", options: protectedOptions }
+      : { destination: "/proc", type: "none", source: "/proc", options: ["rbind", ...protectedOptions] },
     { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "mode=0755", "size=65536k"] },
     {
       destination: "/dev/pts",

@@ -30,11 +30,17 @@ const reason = obstacle();
 /**
  * A test on a host of its own. Whatever the test is about, the host must be as it was when it ends: same mounts, links, rules,
  * cgroups, files, processes.
+ * @param prepare makes the host what it is, before all that
  */
-export function systemTest(name: string, test: (host: Host) => Promise<void>): void {
+export function systemTest(
+  name: string,
+  test: (host: Host) => Promise<void>,
+  prepare?: (host: Host) => Promise<void>,
+): void {
   Deno.test(name, async () => {
     if (reason !== undefined) return skip(name, reason);
     await using host = await Host.start();
+    await prepare?.(host);
     await host.dhow(["images"]); // makes the database
     const before = await snapshot(host);
     await test(host);

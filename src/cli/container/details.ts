@@ -11,6 +11,7 @@ import { describeLimits } from "./limit_details.ts";
 import { describeMounts, describeRequests } from "./mount_details.ts";
 import { healthStatus } from "./rows.ts";
 import type { ContainerSize } from "./sizes.ts";
+import { containerSide, type PublishedPort } from "../../network/ports.ts";
 
 /** A container's place in a network, as text. */
 export interface ShownEndpoint {
@@ -179,7 +180,7 @@ function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
     ContainerIDFile: options.cidFile ?? "",
     LogConfig: plain("container.LogConfig", { Type: driver, Config: new GoMap(log) }),
     NetworkMode: options.network === "bridge" ? "default" : options.network,
-    PortBindings: new GoMap(new Map(), "nat.PortMap"),
+    PortBindings: describePorts(options.ports ?? []),
     RestartPolicy: plain("container.RestartPolicy", {
       Name: options.restart.name,
       MaximumRetryCount: options.restart.retries,
@@ -239,6 +240,21 @@ function describeLayers({ stateFolder, runFolder, isRunning }: ShownContainer): 
   return plain("types.GraphDriverData", { Data: new GoMap(folders), Name: "overlay" });
 }
 
+function describePorts(ports: readonly PublishedPort[]): GoMap {
+  const bindings = new Map<string, Value>();
+  for (const port of ports) {
+    const same = ports.filter((other) => containerSide(other) === containerSide(port));
+    bindings.set(
+      containerSide(port),
+      new List(
+        same.map(({ ip, hostPort }) => plain("nat.PortBinding", { HostIp: ip, HostPort: String(hostPort) })),
+        "[]nat.PortBinding",
+      ),
+    );
+  }
+  return new GoMap(bindings, "nat.PortMap");
+}
+
 function describeNetworks({ record: { id, config }, endpoint, isRunning }: ShownContainer): Struct {
   const { network } = config.options;
   const isJoined = joinedContainer(network) !== undefined;
@@ -263,7 +279,7 @@ function describeNetworks({ record: { id, config }, endpoint, isRunning }: Shown
     HairpinMode: false,
     LinkLocalIPv6Address: "",
     LinkLocalIPv6PrefixLen: 0,
-    Ports: new GoMap(new Map(), "nat.PortMap"),
+    Ports: describePorts(isRunning ? config.options.ports ?? [] : []),
     SandboxKey: "",
     SecondaryIPAddresses: new List([], "[]network.Address", true),
     SecondaryIPv6Addresses: new List([], "[]network.Address", true),

@@ -1,9 +1,10 @@
 import { type ResolvedImage, resolveImage } from "../../container/image.ts";
-import { hasOwnIds, type RunOptions } from "../../container/options.ts";
+import type { RunOptions } from "../../container/options.ts";
 import { formatImageName } from "../../image/reference.ts";
 import { STANDARD_ERROR } from "../output.ts";
 import type { Session } from "../session.ts";
 import { storeOf } from "../store_of.ts";
+import { isMountedByUser } from "../../container/user_namespace.ts";
 
 /** The image of a container that is about to be, downloaded if it has to be. */
 export function imageFor(session: Session, options: RunOptions): Promise<ResolvedImage> {
@@ -20,6 +21,6 @@ export function imageFor(session: Session, options: RunOptions): Promise<Resolve
     },
     spoolFolder: session.paths.state,
     verify: options.verify,
-    inUserNamespace: options.userNamespace && !hasOwnIds(options),
+    inUserNamespace: isMountedByUser(options),
   });
 }

@@ -1,10 +1,10 @@
 import { resolveImage } from "../../container/image.ts";
-import { hasOwnIds } from "../../container/options.ts";
 import type { ContainerRecord } from "../../container/records.ts";
 import type { Lower } from "../../rootfs/overlay.ts";
 import { ImageError } from "../../errors.ts";
 import type { Session } from "../session.ts";
 import { storeOf } from "../store_of.ts";
+import { isMountedByUser } from "../../container/user_namespace.ts";
 
 /** The image of a container as it is mounted. @throws {ImageError} when it is gone or was changed */
 export async function lowerOf(session: Session, container: ContainerRecord): Promise<Lower> {
@@ -15,7 +15,7 @@ export async function lowerOf(session: Session, container: ContainerRecord): Pro
     download: () => Promise.reject(new Error("nothing is to be downloaded")),
     spoolFolder: session.paths.state,
     verify: false,
-    inUserNamespace: config.options.userNamespace && !hasOwnIds(config.options),
+    inUserNamespace: isMountedByUser(config.options),
   });
   if (image.id === expected) return image.lower;
   throw new ImageError({

@@ -4,6 +4,7 @@ import type { HealthStatus } from "../../container/health.ts";
 import { joinedContainer } from "../../container/options.ts";
 import { cgroupOf, type ContainerRecord } from "../../container/records.ts";
 import { Freezers } from "../../limits/freezer.ts";
+import { describePort } from "../../network/ports.ts";
 import { formatTime } from "../format/time.ts";
 import type { Listing, Row } from "../format/listing.ts";
 import { humanDuration, humanSize } from "../human.ts";
@@ -142,7 +143,7 @@ export function containerRow(
       Command: () => quoteGo(truncate ? truncated(command, LONGEST_COMMAND) : command),
       CreatedAt: () => formatTime(created),
       RunningFor: () => `${humanDuration(now - created)} ago`,
-      Ports: () => "",
+      Ports: () => isUp(container) ? (options.ports ?? []).map(describePort).join(", ") : "",
       State: () => stateOf(container, isPaused(container)),
       Status: () => statusOf(container, now, isPaused(container), healthOf?.(container)),
       Size: () => sizeText(sizeOf?.(container)),

@@ -6,11 +6,11 @@ import { awaitRunsEnd } from "../../container/stop.ts";
 import { ImageError, UsageError } from "../../errors.ts";
 import { isAlive, isSelf } from "../../state/process_identity.ts";
 import { DETACH_KEYS } from "../attach_options.ts";
-import { hasOwnIds } from "../../container/options.ts";
 import type { Command, Invocation } from "../command.ts";
 import { openSession, type Session } from "../session.ts";
 import { storeOf } from "../store_of.ts";
 import { eachContainer, requireContainers } from "./each.ts";
+import { isMountedByUser } from "../../container/user_namespace.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER [CONTAINER...]",
@@ -75,7 +75,7 @@ export async function startAgain(
     download: () => Promise.reject(new Error("nothing is to be downloaded")),
     spoolFolder: session.paths.state,
     verify: false,
-    inUserNamespace: config.options.userNamespace && !hasOwnIds(config.options),
+    inUserNamespace: isMountedByUser(config.options),
   });
   if (image.id !== expected) {
     throw new ImageError({

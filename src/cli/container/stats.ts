@@ -13,6 +13,7 @@ import { formatOf, formatRows } from "../format/listing.ts";
 import { print } from "../output.ts";
 import { openSession } from "../session.ts";
 import { DEFAULT_FORMAT, type Measured, STATS, statsRow } from "./stats_rows.ts";
+import { hasCgroup, withoutCgroup } from "../../container/user_namespace.ts";
 
 /** Between two looks; docker's. */
 const INTERVAL_MS = 1000;
@@ -31,7 +32,12 @@ export const command: Command = {
   ],
   async run({ args, options, global }) {
     const { database } = await openSession(global, "measure containers");
-    for (const name of args) findContainer(database, name); // a wrong one is told at once
+    for (const name of args) {
+      const container = findContainer(database, name); // a wrong one is told at once
+      if (isRunning(container) && !hasCgroup(container)) {
+        throw withoutCgroup(`cannot measure container ${name}`);
+      }
+    }
     const format = formatOf(options, DEFAULT_FORMAT);
     const reader = new UsageReader();
     const measure = () =>

@@ -1,8 +1,8 @@
 import { recordEvent } from "../../container/events.ts";
 import { listProcesses } from "../../container/process_list.ts";
-import { cgroupOf, findContainer, isRunning } from "../../container/records.ts";
+import { findContainer, isRunning } from "../../container/records.ts";
 import { DhowError } from "../../errors.ts";
-import { processesOf } from "../../limits/processes.ts";
+import { processesOfContainer } from "../../container/processes.ts";
 import type { Command } from "../command.ts";
 import { alignTabs } from "../format/tabwriter.ts";
 import { print, printable } from "../output.ts";
@@ -26,7 +26,7 @@ export const command: Command = {
       throw new DhowError({ what: "cannot list processes", why: `Container ${container.id} is not running` });
     }
     recordEvent(database, container.id, "top");
-    const { titles, rows } = await listProcesses(processesOf(cgroupOf(container)), options);
+    const { titles, rows } = await listProcesses(processesOfContainer(container), options);
     const lines = [titles, ...rows].map((cells) => `${cells.map(printable).join("\t")}\n`);
     print(alignTabs(lines.join(""), MIN_WIDTH));
     return 0;

@@ -34,6 +34,7 @@ import { libcCall, tryLibcCall } from "../../../ffi/table.ts";
 import { HostError } from "../../errors.ts";
 import type { IdMappings } from "../../plan/step.ts";
 import { entryOnHost } from "../walk/owners.ts";
+import { ownerHere } from "../layer/owner.ts";
 import { keptXattrs } from "../layer/xattrs.ts";
 import { type ByteString, quoteName, toBytes } from "../tar/byte_string.ts";
 import { fileSize, type TarEntry } from "../tar/decoder.ts";
@@ -201,9 +202,10 @@ export class Extractor {
   #complete(): void {
     const { fd, entry } = this.#file!;
     if (entry.sparse !== undefined) libcCall("ftruncate", fd, fileSize(entry));
-    libcCall("fchown", fd, entry.uid, entry.gid);
+    const { uid, gid, mode } = ownerHere(entry);
+    libcCall("fchown", fd, uid, gid);
     // chown clears setuid and setgid, so the mode comes after it
-    libcCall("fchmod", fd, entry.mode);
+    libcCall("fchmod", fd, mode);
     const name = nameOf(cleanPath(entry.name));
     this.#setXattrs(this.#parent!.fd, name, entry);
     libcCall("futimens", fd, this.#timesOf(entry));
@@ -212,7 +214,8 @@ export class Extractor {
   }
 
   #setAttributes(parent: number, name: ByteString, entry: TarEntry): void {
-    libcCall("fchownat", parent, toBytes(name), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW);
+    const { uid, gid } = ownerHere(entry);
+    libcCall("fchownat", parent, toBytes(name), uid, gid, AT_SYMLINK_NOFOLLOW);
     if (entry.type !== "symlink") this.#setMode(parent, name, entry);
     this.#setXattrs(parent, name, entry);
   }

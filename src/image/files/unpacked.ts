@@ -1,5 +1,6 @@
 import { libcCall } from "../../../ffi/table.ts";
 import { SystemCallError } from "../../../ffi/errno.ts";
+import { isRootless } from "../../state/user_namespace.ts";
 import { type ByteString, encodeText, toBytes } from "../tar/byte_string.ts";
 import { type ImageFiles, type LayerChild, type LayerView, MergedFiles } from "./merged.ts";
 
@@ -50,7 +51,8 @@ function lstat(path: string): Deno.FileInfo | undefined {
 
 function isOpaque(path: string): boolean {
   try {
-    return libcCall("lgetxattr", path, "trusted.overlay.opaque", 0, 0) >= 0;
+    const name = isRootless() ? "user.overlay.opaque" : "trusted.overlay.opaque";
+    return libcCall("lgetxattr", path, name, 0, 0) >= 0;
   } catch (error) {
     if (error instanceof SystemCallError) return false;
     throw error;

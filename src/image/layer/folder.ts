@@ -22,6 +22,8 @@ import { isTrashed } from "./skeleton.ts";
 import { type Directory, pathOf, type Placement } from "./tree.ts";
 import { keptXattrs } from "./xattrs.ts";
 import type { TarEntry } from "../tar/decoder.ts";
+import { isRootless } from "../../state/user_namespace.ts";
+import { ownerHere } from "./owner.ts";
 
 /** Until its true mode is set, at the very end, a directory is nobody else's business. */
 const DIRECTORY_MODE_MEANWHILE = 0o700;
@@ -139,6 +141,8 @@ export class LayerFolder {
 
   /** A device or a FIFO. */
   mknod(placement: Placement, name: number, entry: TarEntry): void {
+    // a user namespace cannot make devices; its containers have none but those in their /dev
+    if (entry.type !== "fifo" && isRootless()) return;
     const type = entry.type === "char" ? S_IFCHR : entry.type === "block" ? S_IFBLK : S_IFIFO;
     this.queue.call("mknodat", [this.#parentFd, name, type, makeDevice(entry.major, entry.minor)]);
     this.#own(name, entry);
@@ -147,7 +151,8 @@ export class LayerFolder {
     this.#setXattrs(placement.name, entry);
   }
 
-  #own(name: number, { uid, gid }: TarEntry): void {
+  #own(name: number, entry: TarEntry): void {
+    const { uid, gid } = ownerHere(entry);
     this.queue.call("fchownat", [this.#parentFd, name, uid, gid, AT_SYMLINK_NOFOLLOW]);
   }
 
@@ -169,9 +174,10 @@ export class LayerFolder {
   finish(fd: Descriptor, placement: Placement, entry: TarEntry): void {
     if (entry.sparse !== undefined) this.queue.call("ftruncate", [fd, entry.sparse.size]);
     if (!this.#comesRight(entry)) {
-      this.queue.call("fchown", [fd, entry.uid, entry.gid]);
+      const { uid, gid, mode } = ownerHere(entry);
+      this.queue.call("fchown", [fd, uid, gid]);
       // chown clears setuid and setgid, so the mode comes after it
-      this.queue.call("fchmod", [fd, entry.mode]);
+      this.queue.call("fchmod", [fd, mode]);
     }
     this.queue.call("futimens", [fd, this.#times(entry)]);
     if (fd !== this.#fileFd) this.queue.call("close", [fd]);
@@ -193,7 +199,7 @@ export class LayerFolder {
     this.queue.call("utimensat", [this.#parentFd, address, this.#times(entry), AT_SYMLINK_NOFOLLOW]);
     if (entry !== undefined) this.#setXattrs(name, entry);
     if (opaque) {
-      this.#setXattr(name, "trusted.overlay.opaque", OPAQUE);
+      if (!isRootless()) this.#setXattr(name, "trusted.overlay.opaque", OPAQUE);
       // what overlay looks at in a user namespace (its option userxattr)
       if (this.#isSupported("user.overlay.opaque")) this.#setXattr(name, "user.overlay.opaque", OPAQUE);
     }
@@ -202,6 +208,8 @@ export class LayerFolder {
   /** A file's extended attributes. They come after its owner and mode: changing those takes away its capabilities. */
   #setXattrs(name: ByteString, entry: TarEntry): void {
     for (const [key, value] of keptXattrs(entry)) {
+      // the first user namespace's root alone may set these
+      if (isRootless() && /^(trusted\.|security\.(?!capability$))/.test(key)) continue;
       if (!this.#isSupported(key)) continue;
       this.queue.begin(entry.name);
       this.#setXattr(name, key, value);

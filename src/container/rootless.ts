@@ -1,0 +1,75 @@
+/** What an ordinary user's container cannot have, and what is chosen for it. Loaded for ordinary users only. */
+import { normalize } from "@std/path";
+import { HostError } from "../errors.ts";
+import { delegatedCgroup, NOT_DELEGATED } from "../limits/delegated.ts";
+import { log } from "../log.ts";
+import type { PublishedPort } from "../network/ports.ts";
+import { readIfThere } from "../state/read.ts";
+import { joinedContainer, type RunOptions } from "./options.ts";
+
+/**
+ * The options as they can be carried out.
+ * @throws {HostError} when no port is free
+ */
+export function withPossibleForUser(options: RunOptions): RunOptions {
+  refuseJoinedProcesses(options);
+  const ports = options.ports?.map((port) => port.hostPort === 0 ? withFreePort(port) : port);
+  return withCgroup(withPossibleScore({ ...options, ...(ports === undefined ? {} : { ports }) }));
+}
+
+/**
+ * Who starts a process in another pid namespace has to go back to its own, which is root's (setns(2)).
+ * @throws {HostError} when that is asked for
+ */
+function refuseJoinedProcesses({ pid }: RunOptions): void {
+  if (joinedContainer(pid) === undefined) return;
+  throw new HostError({
+    what: `cannot run a container with --pid ${pid}`,
+    why: "only root's containers can join the processes of another",
+    hint: "run the command in that one: dhow exec",
+  });
+}
+
+/** In the cgroup that is the user's; without limits where there is none. */
+function withCgroup(options: RunOptions): RunOptions {
+  const { cgroupParent = "", limits, ...others } = options;
+  const { version, path } = delegatedCgroup();
+  if (path !== undefined) {
+    return { ...options, cgroupBase: path, cgroupParent: `${path}${normalize(`/${cgroupParent}`)}` };
+  }
+  if (limits !== undefined) {
+    log.warn(`cannot limit what the container uses, which has no limits now: ${NOT_DELEGATED[version]}`);
+  }
+  return others;
+}
+
+/** Nobody but root can be killed later than who starts it (proc_pid_oom_score_adj(5)). */
+function withPossibleScore(options: RunOptions): RunOptions {
+  const { oomScoreAdjustment: wanted, ...others } = options;
+  const own = Number(readIfThere("/proc/self/oom_score_adj") ?? 0);
+  if (wanted === undefined || wanted >= own) return options;
+  log.warn(`--oom-score-adj ${wanted} is root's alone: the container has ${own}, as its user`);
+  return others;
+}
+
+/** Chosen once, and kept: other than with docker, it stays the same when the container is started again. */
+function withFreePort(port: PublishedPort): PublishedPort {
+  const { ip, protocol } = port;
+  const hostname = ip === "" ? "0.0.0.0" : ip;
+  try {
+    if (protocol === "tcp") {
+      using listener = Deno.listen({ hostname, port: 0 });
+      return { ...port, hostPort: listener.addr.port };
+    }
+    const listener = Deno.listenDatagram({ transport: "udp", hostname, port: 0 });
+    const { port: hostPort } = listener.addr as Deno.NetAddr;
+    listener.close();
+    return { ...port, hostPort };
+  } catch (error) {
+    throw new HostError({
+      what: `cannot choose a port of ${hostname}`,
+      why: error instanceof Error ? error.message : String(error),
+      cause: error,
+    });
+  }
+}
