@@ -176,6 +176,35 @@ limits_of_version_2() {
   nested
 }
 
+# Containers with ids of their own: by mounts on this kernel's ext4, by a copy of the image on its tmpfs, which has none of those.
+own_ids() {
+  auto="--network none --userns auto"
+  show='set -- $(cat /proc/self/uid_map); echo $(stat -c %u:%g /bin/busybox) $2'
+  check "ids: files of the image are its root's" 0 '^0:0 1879048192$' dhow run --rm $auto busybox sh -c "$show"
+  check "ids: it starts by itself" 0 . dhow run -d --name ids $auto -v ids:/v busybox \
+    sh -c 'echo x >/f; chown 5:6 /f; echo v >/v/f; chown 7:8 /v/f; echo up; sleep 600'
+  check "ids: it owns what it has made" 0 '^5:6 7:8$' dash -c \
+    'until dhow logs ids | grep -q up; do sleep 0.5; done; dhow exec ids sh -c "echo \$(stat -c %u:%g /f /v/f)"'
+  check "ids: on the disk its ids are those that it sees" 0 '^5:6 7:8$' dash -c \
+    'echo $(stat -c %u:%g /var/lib/dhow/containers/*/diff/f /var/lib/dhow/volumes/ids/_data/f)'
+  check "ids: a terminal is opened in it" 0 '^/dev/pts/' dhow exec -t ids tty
+  check "ids: files are copied in and out" 0 '^9:9$' dash -c \
+    'echo x >/tmp/in; chown 9:9 /tmp/in; dhow cp /tmp/in ids:/in && dhow cp -a ids:/in /tmp/out && stat -c %u:%g /tmp/out'
+  check "ids: what it has made is exported" 0 '^5:6$' dash -c \
+    'mkdir /tmp/exported && dhow export ids | tar -x -C /tmp/exported f && stat -c %u:%g /tmp/exported/f; rm -r /tmp/exported'
+  check "ids: a second one has others" 0 '^0:0 1879113728$' dhow run --rm $auto busybox sh -c "$show"
+  check "ids: it goes" 0 '^ids$' dash -c 'dhow rm -f ids && dhow volume rm ids'
+  there="dhow --root /tmp/copied"
+  check "ids: where mounts cannot show other owners the image is copied" 0 '^0:0 1879048192$' dash -c \
+    "$there load -q -i busybox.tar >/dev/null && $there run --rm $auto busybox sh -c '$show'"
+  check "ids: the copy is its root's on the host" 0 '^1879048192$' dash -c \
+    "$there create --name ids $auto busybox true && $there start -a ids && stat -c %u /tmp/copied/containers/*/image/bin/busybox"
+  check "ids: it goes with the container" 0 '^0$' dash -c \
+    "$there rm ids >/dev/null; ls /tmp/copied/containers | wc -l"
+  rm -rf /tmp/copied
+  check_nothing_left "ids: nothing is left"
+}
+
 # dhow in a cgroup that is not the topmost, in a cgroup namespace, as in a container of another runtime's.
 nested() {
   cat >/root/nested.sh <<'END'
@@ -257,6 +286,7 @@ tour() {
   limits_of_version_2
   devices
   check_nothing_left "devices: nothing is left"
+  own_ids
   with_network
 
   # The same machine, as if it had been set up without these.

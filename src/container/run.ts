@@ -82,7 +82,10 @@ export async function runContainer(
         const { mountVolumes } = await import("./volume_mounts.ts");
         await mountVolumes(database, paths, id);
       }
-      if (idMethod === "copy") await owning!.prepareImage(paths, id, image, plan);
+      if (idMethod === "copy") {
+        await owning!.prepareImage(paths, id, image, plan);
+        stepDone();
+      }
       const begin = () =>
         execute(plan.steps, {
           record: (undo) => recordUndo(database, id, undo),

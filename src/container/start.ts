@@ -135,7 +135,10 @@ export async function startContainer(
       const { mountVolumes } = await import("./volume_mounts.ts");
       await mountVolumes(database, paths, id);
     }
-    if (idMethod === "copy") await owning!.prepareImage(paths, id, image, plan);
+    if (idMethod === "copy") {
+      await owning!.prepareImage(paths, id, image, plan);
+      stepDone();
+    }
     const begin = () =>
       executeDetached(plan.steps, {
         record: (undo) => recordUndo(database, id, undo),

@@ -43,7 +43,7 @@ export function explainChildStep(step: ChildStep): string[] {
     case "set-stage":
       return ['cd "$work/stage"'];
     case "take-held":
-      return [];
+      return ["# (this script finds it by its path)"];
     case "join-namespaces":
       return ["# (done already: nsenter has joined them)"];
     case "take-shared-memory":

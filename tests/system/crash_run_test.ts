@@ -5,6 +5,7 @@ import type { Host } from "../support/host.ts";
 import { busyboxArchive } from "../support/images.ts";
 import type { Output } from "../support/process.ts";
 import { sameAgain, type Snapshot, snapshot } from "../support/snapshot.ts";
+import { METHODS, useMethod } from "../support/own_ids.ts";
 import { systemTest } from "../support/system_test.ts";
 
 /** More steps than a run can have: a fault that never comes is found out. */
@@ -76,6 +77,17 @@ systemTest("dhow killed after any step of a run with --userns: the next command 
   const crashes = await crashEverywhere(host, "kill-after", ["--userns"]);
   assert(crashes >= 10, `only ${crashes} steps`);
 });
+
+systemTest(
+  "dhow killed after any step of a run with ids of its own: the next command undoes it",
+  async (host) => {
+    for (const method of METHODS) {
+      await useMethod(host, method);
+      const crashes = await crashEverywhere(host, "kill-after", ["--userns", "auto", "--network", "none"]);
+      assert(crashes >= 6, `only ${crashes} steps`);
+    }
+  },
+);
 
 systemTest("dhow killed after any step of a run with limits: the next command undoes it", async (host) => {
   const limits = ["-m", "64m", "--cpuset-cpus", "0", "--cgroup-parent", "/outer/inner"];

@@ -169,6 +169,37 @@ systemTest("the explained script makes a user namespace with --userns", async (h
   ]);
 });
 
+systemTest("the explained script gives a container ids of its own with --userns auto", async (host) => {
+  const layer = [
+    { path: "a", content: "1", uid: 5, gid: 6, mode: 0o4750 },
+    { path: "gone", content: "" },
+    { path: "d/", type: "directory", uid: 7, gid: 8, mode: 0o2711 },
+  ] as const;
+  const path = await host.write(
+    "image.tar",
+    archive({ layers: [busyboxLayer(), layer, [{ path: ".wh.gone" }]] }),
+  );
+  const script =
+    `cat /proc/self/uid_map /proc/self/gid_map; id; stat -c '%n %u:%g %a' / /a /d /bin/sh /etc/hosts
+    ls -d /gone 2>&1; echo x >/etc/hosts; echo y >/v/new; ls -ln /v | awk '{ print $3, $4, $NF }'`;
+  const seen = await explainIsTrue(host, [
+    ...[...NO_NETWORK, "--userns", "auto:size=3000", "-v", "/v", path],
+    ...["sh", "-c", script],
+  ]);
+  assertMatch(seen, /^\/a 5:6 4750\n\/d 7:8 2711\n/m);
+  await explainIsTrue(host, [...NO_NETWORK, "--uidmap", "0:200000:100", path, "cat", "/proc/self/gid_map"]);
+  await explainIsTrue(host, [
+    "--userns",
+    "auto",
+    "--hostname",
+    "explained",
+    path,
+    "sh",
+    "-c",
+    "hostname -i; ip route",
+  ]);
+});
+
 systemTest("the explained script of an image of many layers runs", async (host) => {
   const layers = Array.from({ length: 127 }, (_, index) => [{ path: "last", content: `${index}\n` }]);
   const path = await host.write("image.tar", archive({ layers: [busyboxLayer(), ...layers] }));

@@ -53,6 +53,32 @@ Deno.test("every option reaches the container", () => {
   });
 });
 
+Deno.test("--userns takes its value with =, or the next word if that can only be its value", () => {
+  const namespace = (...args: string[]) => {
+    const { userNamespace, ids, autoIds, image } = options(...args);
+    return { userNamespace, ids, autoIds, image };
+  };
+  const none = { ids: undefined, autoIds: undefined, image: "sample" };
+  assertEquals(namespace("--userns", "sample"), { userNamespace: true, ...none });
+  assertEquals(namespace("--userns", "host", "sample"), { userNamespace: false, ...none });
+  assertEquals(namespace("--userns=", "sample"), { userNamespace: false, ...none });
+  const auto = { ...none, userNamespace: true, autoIds: { uids: [], gids: [] } };
+  assertEquals(namespace("--userns", "auto", "sample"), auto);
+  assertEquals(namespace("--userns=auto", "sample"), auto);
+  assertEquals(namespace("--userns", "--userns=host", "sample").userNamespace, false);
+  const one = (containerID: number, hostID: number, size: number) => [{ containerID, hostID, size }];
+  assertEquals(namespace("--userns", "auto:size=9,uidmapping=1:2:3,gidmapping=4:5", "sample").autoIds, {
+    size: 9,
+    uids: one(1, 2, 3),
+    gids: one(4, 5, 1),
+  });
+  assertEquals(namespace("--gidmap", "0:7:9", "sample").ids, { uids: one(0, 7, 9), gids: one(0, 7, 9) });
+  assertEquals(namespace("--uidmap", "0:1:2", "--gidmap", "0:7:9", "sample").ids, {
+    uids: one(0, 1, 2),
+    gids: one(0, 7, 9),
+  });
+});
+
 Deno.test("an empty --platform leaves the choice to dhow", () => {
   assertEquals(options("--platform", "", "sample"), NOTHING);
 });
@@ -273,6 +299,15 @@ for (
       /custom host-to-IP mapping and the network mode/,
     ],
     [["--volumes-from", "a:nocopy"], /invalid mode: nocopy/],
+    [["--userns=keep-id"], /ordinary user.*--userns takes host, auto/],
+    [["--userns=container:a"], /there is no --userns "container:a"/],
+    [["--userns", "auto:size=0"], /"size=0" is not understood/],
+    [["--userns", "auto:uidmapping=x"], /uidmapping: "x" is no range of ids/],
+    [["--uidmap", "1:2:3"], /--uidmap: id 0/],
+    [["--uidmap", "0:2:3", "--gidmap", "0:1", "--gidmap", "0:2"], /--gidmap: ids from 0 of the container/],
+    [["--uidmap", "0:2:3", "--userns"], /contradict each other/],
+    [["--uidmap", "0:2:3", "--ipc", "host"], /contradict each other/],
+    [["-v", "/a:/b:idmap"], /idmap is for containers with ids of their own; add --userns auto/],
   ] as const
 ) {
   Deno.test(`run ${args.join(" ")} is refused with its reason`, () => {

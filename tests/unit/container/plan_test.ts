@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { dirname } from "@std/path";
 import type { RunOptions } from "../../../src/container/options.ts";
 import type { HostStep, Plan } from "../../../src/plan/step.ts";
-import { childStep, childSteps, CHOICES, hostStep, ID, samplePlan } from "./sample.ts";
+import { childStep, childSteps, CHOICES, hostStep, ID, IDS, samplePlan } from "./sample.ts";
 
 const kinds = (plan: Plan) => plan.steps.map((step) => step.do);
 const ops = (plan: Plan) => childSteps(plan).map(({ op }) => op);
@@ -83,7 +83,10 @@ function pathsMadeBy(step: HostStep): string[] {
   if (step.do === "make-directory" || step.do === "write-file") return [step.path];
   if (step.do !== "start-child") return [];
   return step.steps.flatMap((child) =>
-    child.op === "mount-overlay" ? [child.target, child.upper ?? "", child.work] : []
+    // paths of the stage are in memory
+    child.op === "mount-overlay" && child.layersFolder !== "."
+      ? [child.target, child.upper ?? "", child.work]
+      : []
   );
 }
 
@@ -124,6 +127,57 @@ Deno.test("the ids of a user namespace are mapped before anything else is done i
   assertEquals(hostStep(plan, "map-ids").uids, [{ containerID: 0, hostID: 0, size: 1 }]);
   assert(!kinds(samplePlan()).includes("map-ids"));
   assert(!ops(samplePlan()).includes("await-id-mapping"));
+});
+
+Deno.test("what a container with ids of its own mounts is held by dhow, and the container is nobody on the host before it mounts it", () => {
+  const plan = samplePlan({
+    options: { userNamespace: true, ids: IDS },
+    idMethod: "mounts",
+    user: { uid: 5, gid: 6 },
+  });
+  assertOrder(kinds(plan), ["hold-trees", "start-child", "map-ids", "release-child"]);
+  assertOrder(ops(plan), [
+    "await-id-mapping",
+    "join-cgroups",
+    "become-root",
+    "set-stage",
+    "mount-overlay",
+    "take-held",
+    "bind",
+  ]);
+  const { trees, owner } = hostStep(plan, "hold-trees");
+  assertEquals(owner, { uid: 200_000, gid: 300_000 });
+  assertEquals(trees.filter(({ isMapped }) => isMapped).map(({ name }) => name), ["lower", ID]);
+  const held = trees.flatMap((tree) => tree.kind === "folder" ? [tree.source] : []);
+  const binds = childSteps(plan).flatMap((step) => step.op === "take-held" ? [step.name] : []);
+  assertEquals(binds, ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"]);
+  assertEquals(held.slice(0, 2), ["/var/lib/dhow/layers", `/var/lib/dhow/containers/${ID}`]);
+  // nothing that the child itself opens lies in a folder of dhow's
+  const overlay = childStep(plan, "mount-overlay");
+  assertEquals([overlay.layersFolder, overlay.lower, overlay.upper, overlay.target], [
+    ".",
+    ["lower/2", "lower/1"],
+    `${ID}/diff`,
+    "merged",
+  ]);
+  assertEquals(hostStep(plan, "start-child").user, { uid: 200_005, gid: 300_006 });
+  const owned = plan.steps.flatMap((step) => "owner" in step && "path" in step ? [step.path] : []);
+  assertEquals(
+    owned,
+    ["hosts", "hostname", "resolv.conf"].map((name) => `/run/dhow/containers/${ID}/etc/${name}`),
+  );
+});
+
+Deno.test("a copy of an image, and what is written over it, belongs to the container's ids on the host", () => {
+  const plan = samplePlan({ options: { userNamespace: true, ids: IDS }, idMethod: "copy" });
+  const { trees } = hostStep(plan, "hold-trees");
+  assertEquals(trees.filter(({ isMapped }) => isMapped), []);
+  assertEquals(childStep(plan, "mount-overlay").lower, [`${ID}/image`]);
+  const owned = plan.steps.flatMap((step) =>
+    step.do === "make-directory" && step.owner !== undefined ? [step.path] : []
+  );
+  const state = `/var/lib/dhow/containers/${ID}`;
+  for (const path of [state, `${state}/diff`, `${state}/work`]) assert(owned.includes(path), path);
 });
 
 Deno.test("the child waits as often as its parent lets it go on", () => {

@@ -11,6 +11,8 @@ import type { DeviceRule, Resources, Spec } from "../../../src/plan/oci.ts";
 import {
   type ChildStep,
   type HostStep,
+  type IdMappings,
+  type IdMethod,
   type Join,
   JOINABLE,
   type MonitorSetup,
@@ -124,6 +126,8 @@ export interface Choice {
   readonly layers?: readonly string[];
   readonly files?: Readonly<Record<string, string>>;
   readonly monitor?: MonitorSetup;
+  /** Of one with ids of its own: a copy is as in a script, which makes it itself. */
+  readonly idMethod?: IdMethod;
 }
 
 const FILES = {
@@ -180,7 +184,10 @@ export function samplePlan(choice: Choice = {}): Plan {
     security: SECURITY,
     stateFolder: `/var/lib/dhow/containers/${ID}`,
     runFolder: `/run/dhow/containers/${ID}`,
-    lower: { kind: "folders", layers },
+    lower: {
+      kind: "folders",
+      layers: choice.idMethod === "copy" ? [`/var/lib/dhow/containers/${ID}/image`] : layers,
+    },
     files: choice.files ?? FILES,
     endpoint: (options.network ?? "bridge") !== "bridge" ? undefined : {
       network: { name: "bridge", bridge: "dhow0", subnet: parseSubnet("100.100.1.0/24") },
@@ -196,6 +203,8 @@ export function samplePlan(choice: Choice = {}): Plan {
     monitor: choice.monitor,
     init: options.init ?? false,
     joins: JOINS.filter(({ kind }) => options[kind] === JOINED),
+    ...(choice.idMethod === undefined ? {} : { idMethod: choice.idMethod }),
+    ...(choice.idMethod === "copy" ? { imageToCopy: layers } : {}),
   };
   return makePlan(input);
 }
@@ -240,6 +249,12 @@ const LIMITS: Omit<Resources, "devices"> = {
   blockIO: { weight: 100 },
 };
 
+/** As --userns auto gives them. */
+export const IDS: IdMappings = {
+  uids: [{ containerID: 0, hostID: 200_000, size: 65536 }],
+  gids: [{ containerID: 0, hostID: 300_000, size: 1000 }],
+};
+
 /** All the ways in which a container can be wanted that change its plan. */
 export const CHOICES: readonly (Choice & { readonly what: string })[] = [
   { what: "on the bridge" },
@@ -275,5 +290,7 @@ export const CHOICES: readonly (Choice & { readonly what: string })[] = [
   { what: "in a cgroup of the user's on v1", cgroupVersion: 1, options: { cgroupParent: "a" } },
   { what: "with all devices", devices: ALL_DEVICES },
   { what: "with all devices on cgroup v1", devices: ALL_DEVICES, cgroupVersion: 1 },
+  { what: "with ids of its own", options: { userNamespace: true, ids: IDS }, idMethod: "mounts" },
+  { what: "with ids of its own, and a copy", options: { userNamespace: true, ids: IDS }, idMethod: "copy" },
   { what: "as a user with groups", user: { uid: 1000, gid: 1001, additionalGids: [10, 6] } },
 ];

@@ -3,7 +3,7 @@ import type { RunOptions } from "../../../src/container/options.ts";
 import { shortId } from "../../../src/container/spec.ts";
 import { ImageError } from "../../../src/errors.ts";
 import type { ImageConfig } from "../../../src/image/config.ts";
-import { ID, sampleSpec } from "./sample.ts";
+import { ID, IDS, sampleSpec } from "./sample.ts";
 
 const args = (config: Partial<ImageConfig>, options: Partial<RunOptions> = {}) =>
   sampleSpec({ config, options }).process.args;
@@ -115,6 +115,14 @@ Deno.test("a container has every namespace of its own but the user's, unless tol
   assertEquals(types({ network: "none" }), usual);
   assertEquals(types({ network: "host" }), usual.filter((type) => type !== "network"));
   assertEquals(types({ userNamespace: true }), [...usual, "user"].toSorted());
+});
+
+Deno.test("with ids of its own a container has those groups that are among them", () => {
+  const options = { userNamespace: true, ids: IDS };
+  const { process, linux } = sampleSpec({ options, user: { uid: 7, additionalGids: [10, 999, 1000] } });
+  assertEquals(process.user.additionalGids, [10, 999]);
+  assertEquals([linux.uidMappings, linux.gidMappings], [IDS.uids, IDS.gids]);
+  assertEquals(linux.sysctl["net.ipv4.ping_group_range"], "0 999");
 });
 
 Deno.test("the caller is root in a user namespace, and nobody is mapped without one", () => {

@@ -19,7 +19,7 @@ const comment = (why: string) => `# ${why[0]?.toUpperCase()}${why.slice(1)}.\n`;
 function writtenScripts(script: string): Map<string, string> {
   const found = new Map<string, string>();
   for (const [begin, text] of takeApart(script).documents) {
-    const name = /^cat >"\$work\/(init|last|connect)"$/.exec(begin)?.[1];
+    const name = /^cat >"\$work\/(init|mapped|last|connect)"$/.exec(begin)?.[1];
     if (name !== undefined) found.set(name, text);
   }
   return found;
@@ -29,7 +29,8 @@ for (const { what, ...choice } of CHOICES) {
   Deno.test(`the script of a container ${what} is one that sh understands, and so are those that it writes`, async () => {
     const script = explained(choice, ARCHIVE);
     const written = writtenScripts(script);
-    assertEquals([...written.keys()], ["init", "last", "connect"]);
+    const mapped = choice.idMethod === undefined ? [] : ["mapped"];
+    assertEquals([...written.keys()], ["init", ...mapped, "last", "connect"]);
     for (const text of [script, ...written.values()]) {
       const { code, stderr } = await shell(text, { args: ["-n"] });
       assertEquals([code, stderr], [0, ""], text);
@@ -41,7 +42,7 @@ for (const { what, ...choice } of CHOICES) {
     const plan = samplePlan(inFolder);
     const script = explained(inFolder);
     const written = writtenScripts(script);
-    const child = (written.get("init") ?? "") + (written.get("last") ?? "");
+    const child = ["init", "mapped", "last"].map((name) => written.get(name) ?? "").join("");
     let at = 0;
     // the last ones make one command, which speaks for itself
     const last = ["drop-bounding-set", "set-user", "set-capabilities", "execute"];

@@ -21,6 +21,7 @@ export const MEETING = {
   ready: { reader: 101, writer: 102 },
   go: { reader: 103, writer: 104 },
   streams: { input: 105, output: 106, errors: 107 },
+  held: { descriptor: (name: string) => name === "stage" ? 112 : 113 },
   partners: { pidfd: () => 108, sharedMemory: () => 109 },
 };
 
