@@ -2,8 +2,8 @@
 import type { Option, ParsedOptions } from "./command.ts";
 import type { Wrong } from "./run_options.ts";
 
-const LIMITS = "dhow cannot set that yet";
-const SECURITY = "dhow cannot change yet what a container has of the host";
+const LIMITS = "dhow cannot bound a container's own files yet";
+const DRIVER = "that takes a driver's own hook; --device gives a container the nodes";
 const NETWORK = "dhow has one network yet, and publishes no ports";
 const WINDOWS = "it is for Windows only";
 const NEVER = "dhow is the only runtime that there is";
@@ -15,7 +15,7 @@ const REFUSED: readonly (readonly [why: string, names: string])[] = [
     "storage-opt+",
   ],
   [
-    SECURITY,
+    DRIVER,
     "gpus",
   ],
   [NETWORK, "ip6 link+ link-local-ip+ mac-address net-alias+ network-alias+ publish+,p publish-all!,P"],
