@@ -5,6 +5,7 @@ import {
   CLONE_NEWNET,
   CLONE_NEWNS,
   CLONE_NEWPID,
+  CLONE_NEWTIME,
   CLONE_NEWUSER,
   CLONE_NEWUTS,
   SIGNALS,
@@ -165,7 +166,7 @@ export async function prepareJoin(
     user.home,
   );
   const namespaces = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWPID |
-    CLONE_NEWCGROUP;
+    CLONE_NEWCGROUP | (wanted.timeOffsets === undefined ? 0 : CLONE_NEWTIME);
   return {
     cgroups: cgroupFolders(database, id).map((path) =>
       pathExists(`${path}/tasks`) ? `${path}/tasks` : `${path}/cgroup.procs`

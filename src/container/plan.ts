@@ -231,6 +231,14 @@ function childSteps(input: PlanInput): ChildStep[] {
   return [
     ...(inUserNamespace ? [{ op: "await-id-mapping", why: "wait for the id mapping" } as const] : []),
     ...joinSteps(input),
+    ...(linux.timeOffsets === undefined ? [] : [
+      {
+        op: "make-time-namespace",
+        why: "make clocks of its own",
+        monotonic: linux.timeOffsets.monotonic.secs,
+        boottime: linux.timeOffsets.boottime.secs,
+      } as const,
+    ]),
     { op: "join-cgroups", why: "join its cgroups", folders: cgroups.folders },
     ...(linux.namespaces.some(({ type }) => type === "cgroup")
       ? [{ op: "unshare-cgroup", why: "make its own cgroup the top of what it sees" } as const]

@@ -52,6 +52,7 @@ import { ContainerRoot } from "./container_root.ts";
 import { executablePlaces } from "./executable_places.ts";
 import { AFTER_INIT_FD, becomeInit, type Init, keepInit } from "./init.ts";
 import { namespaceFlags } from "./namespace_flags.ts";
+import { makeTimeNamespace } from "./time_namespace.ts";
 import type { Partners } from "./partners.ts";
 import { type ChildStep, overlayOptions } from "./step.ts";
 
@@ -220,6 +221,8 @@ class Compiler {
       case "take-shared-memory":
         this.#sources.set(step.inRoot, this.#partners.sharedMemory(step.container));
         return;
+      case "make-time-namespace":
+        return makeTimeNamespace(this, step);
       case "make-mounts-private":
         this.call("mount", [0, "/", 0, MS_REC | MS_PRIVATE, 0]);
         return;

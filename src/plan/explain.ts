@@ -97,7 +97,16 @@ function startCommands(
   const sharesCgroups = !plan.steps.some((step) =>
     step.do === "start-child" && step.steps.some(({ op }) => op === "unshare-cgroup")
   );
-  const flags = namespaces.map((kind) => UNSHARE_FLAGS[kind]);
+  const offsets = plan.steps.flatMap((step) =>
+    step.do !== "start-child"
+      ? []
+      : step.steps.flatMap((each) =>
+        each.op === "make-time-namespace"
+          ? [`--monotonic=${each.monotonic}`, `--boottime=${each.boottime}`]
+          : []
+      )
+  );
+  const flags = [...namespaces.map((kind) => UNSHARE_FLAGS[kind]), ...offsets];
   return [
     "(",
     ...indent([
@@ -129,4 +138,5 @@ const UNSHARE_FLAGS = {
   pid: "--pid",
   network: "--net",
   user: "--user",
+  time: "--time",
 } as const;

@@ -13,7 +13,7 @@ export interface IdMapping {
   readonly size: number;
 }
 
-export type NamespaceKind = "mount" | "uts" | "ipc" | "pid" | "network" | "user";
+export type NamespaceKind = "mount" | "uts" | "ipc" | "pid" | "network" | "user" | "time";
 
 /** A file of a cgroup, and what is written to it. */
 export interface CgroupSetting {
@@ -184,6 +184,8 @@ export type ChildStep =
       }
       /** The other container's /dev/shm, which dhow has opened, as the source of the bind of `inRoot`. */
       | { readonly op: "take-shared-memory"; readonly container: string; readonly inRoot: string }
+      /** With offsets to the host's clocks, in seconds. */
+      | { readonly op: "make-time-namespace"; readonly monotonic: number; readonly boottime: number }
       | { readonly op: "make-mounts-private" }
       | {
         readonly op: "mount-overlay";
