@@ -2,6 +2,7 @@ import { Arena } from "./arena.ts";
 import {
   AT_FDCWD,
   CLONE_NEWPID,
+  CLONE_NEWTIME,
   CLONE_PARENT_SETTID,
   CLONE_VFORK,
   CLONE_VM,
@@ -35,8 +36,10 @@ function addClone(
   isCopy = (namespaces & CLONE_NEWPID) === 0 && namespaces !== 0,
 ): Call {
   const stack = table.arena.allocate(STACK_SIZE, 16) + STACK_SIZE;
-  const shared = isCopy ? 0 : CLONE_VM;
-  const flags = namespaces | shared | CLONE_VFORK | CLONE_PARENT_SETTID | SIGNALS.SIGCHLD;
+  // clone(2) has no such flag: the child makes that one itself, and only who shares no memory can join it (time_namespaces(7))
+  const makesTime = (namespaces & CLONE_NEWTIME) !== 0;
+  const shared = isCopy || makesTime ? 0 : CLONE_VM;
+  const flags = (namespaces & ~CLONE_NEWTIME) | shared | CLONE_VFORK | CLONE_PARENT_SETTID | SIGNALS.SIGCHLD;
   return starting.call("clone", [walkerAddress, stack, flags, table.address, pid], { tolerate: ANY_ERRNO });
 }
 

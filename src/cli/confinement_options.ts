@@ -27,11 +27,24 @@ export const CONFINEMENT_OPTIONS: readonly Option[] = [
     help: "set a parameter of the kernel that is the container's own: net.*, fs.mqueue.*, kernel.shm*, ...",
   },
   { name: "cgroupns", value: "MODE", help: "private (default) or host: whose cgroups it sees" },
+  { name: "timens", value: "MODE", help: "host (default) or private: whose clocks since boot it has" },
+  {
+    name: "monotonic",
+    value: "SECONDS",
+    help: "its monotonic clock against the host's; implies --timens private",
+  },
+  { name: "boottime", value: "SECONDS", help: "its uptime against the host's; implies --timens private" },
 ];
 
 type Confinement = Pick<
   RunOptions,
-  "readOnly" | "sharedMemorySize" | "rlimits" | "oomScoreAdjustment" | "sysctls" | "cgroupNamespace"
+  | "readOnly"
+  | "sharedMemorySize"
+  | "rlimits"
+  | "oomScoreAdjustment"
+  | "sysctls"
+  | "cgroupNamespace"
+  | "timeOffsets"
 >;
 
 /**
@@ -48,7 +61,9 @@ export function readConfinement(options: ParsedOptions, wrong: Wrong, malformed:
   if (cgroups === "host" && hasUserNamespace(options)) {
     throw wrong("--cgroupns host and --userns contradict each other");
   }
+  const timeOffsets = readClocks(options, wrong, malformed);
   return {
+    ...(timeOffsets === undefined ? {} : { timeOffsets }),
     ...(options.flag("read-only") ? { readOnly: true } : {}),
     ...(size === undefined ? {} : { sharedMemorySize: size }),
     ...(rlimits.length === 0 ? {} : { rlimits }),
@@ -56,6 +71,27 @@ export function readConfinement(options: ParsedOptions, wrong: Wrong, malformed:
     ...(Object.keys(sysctls).length === 0 ? {} : { sysctls }),
     ...(cgroups === "host" ? { cgroupNamespace: "host" as const } : {}),
   };
+}
+
+/** @returns undefined for the host's clocks */
+function readClocks(options: ParsedOptions, wrong: Wrong, malformed: Wrong): RunOptions["timeOffsets"] {
+  const mode = options.text("timens") || undefined;
+  if (mode !== undefined && mode !== "host" && mode !== "private") {
+    throw malformed("--timens: invalid mode; there are private and host");
+  }
+  const offset = (name: "monotonic" | "boottime") => {
+    const text = options.text(name) ?? "0";
+    if (!/^[-+]?\d{1,10}$/.test(text)) {
+      throw malformed(invalid(text, name, "it is no whole number of seconds"));
+    }
+    return Number(text);
+  };
+  const offsets = { monotonic: offset("monotonic"), boottime: offset("boottime") };
+  const isGiven = options.text("monotonic") !== undefined || options.text("boottime") !== undefined;
+  if (isGiven && mode === "host") {
+    throw wrong("--timens host and --monotonic or --boottime contradict each other");
+  }
+  return isGiven || mode === "private" ? offsets : undefined;
 }
 
 const invalid = (text: string, name: string, why: string) =>

@@ -5,6 +5,7 @@ import {
   CLONE_NEWNET,
   CLONE_NEWNS,
   CLONE_NEWPID,
+  CLONE_NEWTIME,
   CLONE_NEWUSER,
   CLONE_NEWUTS,
 } from "../../ffi/constants.ts";
@@ -160,7 +161,7 @@ export async function prepareJoin(
     user.home,
   );
   const namespaces = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWPID |
-    CLONE_NEWCGROUP;
+    CLONE_NEWCGROUP | (wanted.timeOffsets === undefined ? 0 : CLONE_NEWTIME);
   return {
     // from a session beside the user's cgroup nobody can be moved into it
     cgroups: (isRootless() && !canUseCgroup(wanted) ? [] : cgroupFolders(database, id)).map((path) =>

@@ -85,6 +85,8 @@ export interface RunOptions {
   readonly sysctls?: Readonly<Record<string, string>>;
   /** Absent for a cgroup namespace of its own. */
   readonly cgroupNamespace?: "host";
+  /** Of its own clocks to the host's, in seconds. Absent for the host's clocks. */
+  readonly timeOffsets?: { readonly monotonic: number; readonly boottime: number };
   /** Groups that its user is in besides, by name or number. */
   readonly groups: readonly string[];
   /** `80/tcp`: ports that are told of in inspect. */

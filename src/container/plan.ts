@@ -297,6 +297,14 @@ function childSteps(input: PlanInput): ChildStep[] {
   return [
     ...(hasUserNamespace ? [{ op: "await-id-mapping", why: "wait for the id mapping" } as const] : []),
     ...joinSteps(input),
+    ...(linux.timeOffsets === undefined ? [] : [
+      {
+        op: "make-time-namespace",
+        why: "make clocks of its own",
+        monotonic: linux.timeOffsets.monotonic.secs,
+        boottime: linux.timeOffsets.boottime.secs,
+      } as const,
+    ]),
     ...(cgroups.folders.length === 0
       ? []
       : [{ op: "join-cgroups", why: "join its cgroups", folders: cgroups.folders } as const]),

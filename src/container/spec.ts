@@ -58,6 +58,8 @@ export function makeSpec(input: SpecInput): Spec {
   if (options.cgroupNamespace !== "host") namespaces.push("cgroup");
   if (ownNetwork) namespaces.push("network");
   if (options.userNamespace) namespaces.push("user");
+  if (options.timeOffsets !== undefined) namespaces.push("time");
+  const offset = (secs: number) => ({ secs, nanosecs: 0 as const });
   const callers = (hostID: number) => options.userNamespace ? [{ containerID: 0, hostID, size: 1 }] : [];
   return {
     ociVersion: "1.2.0",
@@ -86,6 +88,12 @@ export function makeSpec(input: SpecInput): Spec {
       namespaces: namespaces.map((type) => ({ type })),
       uidMappings: options.ids?.uids ?? callers(caller.uid),
       gidMappings: options.ids?.gids ?? callers(caller.gid),
+      ...(options.timeOffsets === undefined ? {} : {
+        timeOffsets: {
+          monotonic: offset(options.timeOffsets.monotonic),
+          boottime: offset(options.timeOffsets.boottime),
+        },
+      }),
       sysctl: {
         ...(ownNetwork ? defaultSysctls(options, input.lastGroup) : {}),
         ...(options.domainName === undefined || options.uts === "host"

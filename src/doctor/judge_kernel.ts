@@ -13,7 +13,7 @@ const CAP_SYS_ADMIN = 1n << 21n;
 const WITHOUT: Readonly<Partial<Record<Namespace, string>>> = {
   net: "only --network host works",
   user: "--userns does not work",
-  time: "nothing of dhow's needs it",
+  time: "--timens private does not work",
 };
 
 /** Enough for any host, where an administrator has allowed none. */

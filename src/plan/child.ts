@@ -53,6 +53,7 @@ import { executablePlaces } from "./executable_places.ts";
 import { AFTER_INIT_FD, becomeInit, type Init, keepInit } from "./init.ts";
 import { namespaceFlags } from "./namespace_flags.ts";
 import type { HeldTrees } from "./held_trees.ts";
+import { makeTimeNamespace } from "./time_namespace.ts";
 import type { Partners } from "./partners.ts";
 import { type ChildStep, overlayOptions } from "./step.ts";
 
@@ -253,6 +254,8 @@ class Compiler {
       case "take-held":
         this.#sources.set(step.inRoot, this.#held(step.name));
         return;
+      case "make-time-namespace":
+        return makeTimeNamespace(this, step);
       case "make-mounts-private":
         this.call("mount", [0, "/", 0, MS_REC | MS_PRIVATE, 0]);
         return;

@@ -323,7 +323,12 @@ export class ContainerRoot {
     this.#makeFolders(above, follows);
     const folder = this.open(above, O_PATH | O_DIRECTORY, { follows });
     const making = this.call("mknodat", [folder, name, mode, deviceNumber(step)], { tolerate: [EEXIST] });
-    const made = this.call("openat2", [folder, name, this.#how(O_PATH, 0, RESOLVE_NO_SYMLINKS), 24]);
+    const made = this.call("openat2", [
+      folder,
+      name,
+      this.#how(O_PATH, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS),
+      24,
+    ]);
     this.#assertDevice(made, mode, step);
     if (step.owner !== undefined) {
       // -1, if it was there: and then there is nothing to give away

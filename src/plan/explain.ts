@@ -104,7 +104,16 @@ function startCommands(
     step.do === "start-child" && step.steps.some(({ op }) => op === "unshare-cgroup")
   );
   const hasOwnIds = plan.steps.some((step) => step.do === "hold-trees");
-  const flags = namespaces.map((kind) => UNSHARE_FLAGS[kind]);
+  const offsets = plan.steps.flatMap((step) =>
+    step.do !== "start-child"
+      ? []
+      : step.steps.flatMap((each) =>
+        each.op === "make-time-namespace"
+          ? [`--monotonic=${each.monotonic}`, `--boottime=${each.boottime}`]
+          : []
+      )
+  );
+  const flags = [...namespaces.map((kind) => UNSHARE_FLAGS[kind]), ...offsets];
   return [
     "(",
     ...indent([
@@ -138,4 +147,5 @@ const UNSHARE_FLAGS = {
   pid: "--pid",
   network: "--net",
   user: "--user",
+  time: "--time",
 } as const;

@@ -48,6 +48,8 @@ export function explainChildStep(step: ChildStep): string[] {
       return ["# (done already: nsenter has joined them)"];
     case "take-shared-memory":
       return ["# (dhow holds the other's /dev/shm here; this script finds it by its process)"];
+    case "make-time-namespace":
+      return ["# (done already: unshare has made it, with its offsets)"];
     case "make-mounts-private":
       return ["mount --make-rprivate /"];
     case "mount-index":

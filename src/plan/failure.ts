@@ -12,6 +12,7 @@ import {
   ENOSPC,
   ENOTDIR,
   EPERM,
+  ERANGE,
   ESRCH,
   isNoSpace,
   SystemCallError,
@@ -37,6 +38,14 @@ const NO_SPACE_HINT = "free some space, or choose another place with --root DIR"
 const NAMESPACE_HINTS: Readonly<Record<number, string>> = {
   [EINVAL]: "the kernel lacks one of them, or does not allow it here",
   [ENOSPC]: "the host allows no more of them; see: sysctl user",
+};
+
+/** Why it has no clocks of its own. */
+const TIME_HINTS: Readonly<Record<number, string>> = {
+  [EINVAL]: "the kernel has no time namespaces: they came with Linux 5.6 (CONFIG_TIME_NS)",
+  [ENOSPC]: "the host allows no more of them; see: sysctl user.max_time_namespaces",
+  [ERANGE]:
+    "a clock would be before its beginning, or too far ahead: choose other --monotonic and --boottime",
 };
 
 /** Wraps what a host step threw. Errors that are explained already pass through. */
@@ -220,6 +229,8 @@ function explainStepFailure(step: ChildStep, failed: Call): DhowError {
       return host(`cannot ${step.why}`, "only who has CAP_SYS_RESOURCE can lower it");
     case "join-namespaces":
       return cannotJoin(step.kinds[0]!, step.container, failed.errno === ESRCH ? undefined : why);
+    case "make-time-namespace":
+      return host(`cannot ${step.why}`, TIME_HINTS[failed.errno]);
     case "execute":
       return host("cannot become the container's init");
     case "change-directory":

@@ -4,6 +4,7 @@ import {
   CLONE_NEWNET,
   CLONE_NEWNS,
   CLONE_NEWPID,
+  CLONE_NEWTIME,
   CLONE_NEWUSER,
   CLONE_NEWUTS,
 } from "../../ffi/constants.ts";
@@ -16,6 +17,7 @@ const FLAGS: Readonly<Record<NamespaceKind, number>> = {
   pid: CLONE_NEWPID,
   network: CLONE_NEWNET,
   user: CLONE_NEWUSER,
+  time: CLONE_NEWTIME,
 };
 
 /** The flags of several kinds together. */

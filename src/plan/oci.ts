@@ -29,6 +29,8 @@ export interface Spec {
     readonly namespaces: readonly { readonly type: OciNamespace }[];
     readonly uidMappings: readonly IdMapping[];
     readonly gidMappings: readonly IdMapping[];
+    /** Of its own clocks to the host's; absent without a time namespace (config-linux.md, "Offset for Time Namespace"). */
+    readonly timeOffsets?: Readonly<Record<"monotonic" | "boottime", { secs: number; nanosecs: 0 }>>;
     readonly sysctl: Readonly<Record<string, string>>;
     readonly cgroupsPath: string;
     readonly maskedPaths: readonly string[];
@@ -104,7 +106,7 @@ export interface DeviceNumber {
 
 export type Throttle = DeviceNumber & { readonly rate: number };
 
-export type OciNamespace = "mount" | "uts" | "ipc" | "pid" | "network" | "user" | "cgroup";
+export type OciNamespace = "mount" | "uts" | "ipc" | "pid" | "network" | "user" | "cgroup" | "time";
 
 export interface Mount {
   readonly destination: string;

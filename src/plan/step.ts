@@ -25,7 +25,7 @@ export interface IdMappings {
  */
 export type IdMethod = "mounts" | "copy";
 
-export type NamespaceKind = "mount" | "uts" | "ipc" | "pid" | "network" | "user";
+export type NamespaceKind = "mount" | "uts" | "ipc" | "pid" | "network" | "user" | "time";
 
 /** A file of a cgroup, and what is written to it. */
 export interface CgroupSetting {
@@ -272,6 +272,8 @@ export type ChildStep =
       }
       /** The other container's /dev/shm, which dhow has opened, as the source of the bind of `inRoot`. */
       | { readonly op: "take-shared-memory"; readonly container: string; readonly inRoot: string }
+      /** With offsets to the host's clocks, in seconds. */
+      | { readonly op: "make-time-namespace"; readonly monotonic: number; readonly boottime: number }
       | { readonly op: "make-mounts-private" }
       | {
         readonly op: "mount-overlay";

@@ -50,6 +50,20 @@ systemTest("the explained script limits the container, and keeps it from devices
   );
 });
 
+systemTest("the explained script makes the container's own clocks", async (host) => {
+  const flags = ["--monotonic", "7", "--boottime", "86400"];
+  const script = "awk '{ print $1, $2 }' /proc/self/timens_offsets";
+  const seen = await explainIsTrue(host, [
+    ...NO_NETWORK,
+    ...flags,
+    await busyboxArchive(),
+    "sh",
+    "-c",
+    script,
+  ]);
+  assertEquals(seen, "monotonic 7\nboottime 86400\n");
+});
+
 systemTest("the explained script makes the same network", async (host) => {
   const flags = ["--hostname", "explained", "--ip", "100.100.1.9"];
   const script =

@@ -40,6 +40,14 @@ Deno.test("what is the container's own alone of the kernel's parameters can be s
   });
 });
 
+Deno.test("clocks of its own are asked for by a mode, or by an offset alone", () => {
+  assertEquals(read().timeOffsets, undefined);
+  assertEquals(read("--timens", "host").timeOffsets, undefined);
+  assertEquals(read("--timens", "private").timeOffsets, { monotonic: 0, boottime: 0 });
+  assertEquals(read("--monotonic", "-5").timeOffsets, { monotonic: -5, boottime: 0 });
+  assertEquals(read("--boottime=+7", "--timens=private").timeOffsets, { monotonic: 0, boottime: 7 });
+});
+
 const REFUSED: readonly (readonly [args: string[], why: RegExp])[] = [
   [["--ulimit", "nofile"], /invalid ulimit argument: nofile$/],
   [["--ulimit", "as=1"], /invalid ulimit type: as$/],
@@ -62,6 +70,9 @@ const REFUSED: readonly (readonly [args: string[], why: RegExp])[] = [
   [["--ipc", "host", "--sysctl", "fs.mqueue.msg_max=5"], /not allowed in the hosts ipc namespace$/],
   [["--cgroupns", "mine"], /--cgroupns: invalid CGROUP mode$/],
   [["--cgroupns", "host", "--userns"], /contradict each other$/],
+  [["--timens", "mine"], /--timens: invalid mode; there are private and host$/],
+  [["--boottime", "1h"], /invalid argument "1h" for "--boottime" flag: it is no whole number of seconds$/],
+  [["--timens", "host", "--boottime", "0"], /contradict each other$/],
 ];
 
 for (const [args, why] of REFUSED) {

@@ -7,7 +7,7 @@ import { type CgroupLayout, cgroupLayout } from "../../../src/limits/cgroup.ts";
 import { ALL_DEVICES, USUAL_DEVICES } from "../../../src/limits/devices.ts";
 import { linkName } from "../../../src/network/steps.ts";
 import { parseAddress, parseSubnet } from "../../../src/network/subnet.ts";
-import type { DeviceRule, Resources, Spec } from "../../../src/plan/oci.ts";
+import type { Device, DeviceRule, Resources, Spec } from "../../../src/plan/oci.ts";
 import {
   type ChildStep,
   type HostStep,
@@ -119,6 +119,8 @@ const SECURITY = {
 export interface Choice {
   readonly limits?: Omit<Resources, "devices">;
   readonly devices?: readonly DeviceRule[];
+  /** Besides those that all have. */
+  readonly nodes?: readonly Device[];
   readonly options?: Partial<RunOptions>;
   readonly config?: Partial<ImageConfig>;
   readonly user?: Partial<ResolvedUser>;
@@ -171,7 +173,7 @@ export function sampleSpec(
     }),
     hidden: HIDDEN,
     security: SECURITY,
-    devices: [],
+    devices: choice.nodes ?? [],
     resources: { ...choice.limits, devices: choice.devices ?? USUAL_DEVICES },
     caller: { uid: 0, gid: 0 },
   });
@@ -242,6 +244,16 @@ export const MONITOR: MonitorSetup = {
   environment: ["PATH=/bin"],
 };
 
+const NODES: readonly Device[] = ["/dev/null", "/dev/snd/disk", "/opt/a/disk"].map((path) => ({
+  path,
+  type: "b",
+  major: 259,
+  minor: 70_000,
+  fileMode: 0o660,
+  uid: 0,
+  gid: 6,
+}));
+
 const LIMITS: Omit<Resources, "devices"> = {
   memory: { limit: 64 << 20, swap: 128 << 20 },
   cpu: { shares: 512, quota: 50_000, cpus: "0" },
@@ -282,6 +294,7 @@ export const CHOICES: readonly (Choice & { readonly what: string })[] = [
       oomScoreAdjustment: 500,
       sysctls: { "kernel.msgmax": "9000", "net.ipv4.ip_forward": "1" },
       cgroupNamespace: "host",
+      timeOffsets: { monotonic: 7, boottime: -8 },
     },
   },
   { what: "with limits", limits: LIMITS },
@@ -292,5 +305,6 @@ export const CHOICES: readonly (Choice & { readonly what: string })[] = [
   { what: "with all devices on cgroup v1", devices: ALL_DEVICES, cgroupVersion: 1 },
   { what: "with ids of its own", options: { userNamespace: true, ids: IDS }, idMethod: "mounts" },
   { what: "with ids of its own, and a copy", options: { userNamespace: true, ids: IDS }, idMethod: "copy" },
+  { what: "with devices of its own", nodes: NODES },
   { what: "as a user with groups", user: { uid: 1000, gid: 1001, additionalGids: [10, 6] } },
 ];

@@ -9,6 +9,7 @@ import {
   ENOSPC,
   ENOTDIR,
   EPERM,
+  ERANGE,
 } from "../../../ffi/errno.ts";
 import { SystemCallError } from "../../../ffi/errno.ts";
 import type { Call, CallTable } from "../../../ffi/table.ts";
@@ -189,4 +190,29 @@ Deno.test("an error that is explained already is not explained again", () => {
 Deno.test("a host whose /dev/null is not the null device is told so, with what to do", () => {
   const error = failedIn(childStep(samplePlan(), "mask"), "memcmp", 0);
   assertMatch(error.message, /null device/);
+});
+
+Deno.test("a kernel without time namespaces, and offsets that it does not take, are told apart", () => {
+  const step: ChildStep = {
+    op: "make-time-namespace",
+    why: "make clocks of its own",
+    monotonic: 1,
+    boottime: 2,
+  };
+  assertMatch(failedIn(step, "unshare", EINVAL).message, /cannot make clocks of its own: .*Linux 5\.6/);
+  assertMatch(failedIn(step, "write", ERANGE).message, /choose other --monotonic and --boottime/);
+});
+
+Deno.test("a device is not made over something else", () => {
+  const step: ChildStep = {
+    op: "make-device",
+    why: "give it /opt/x",
+    inRoot: "/opt/x",
+    type: "c",
+    major: 1,
+    minor: 3,
+    mode: 0o600,
+    followsLinks: true,
+  };
+  assertMatch(failedIn(step, "memcmp", 0).message, /cannot make the device "\/opt\/x".*something else/);
 });
