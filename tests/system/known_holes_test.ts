@@ -4,6 +4,7 @@ import { runArchive } from "../support/containers.ts";
 import { detachedTest } from "../support/detached.ts";
 import { eventually } from "../support/eventually.ts";
 import { DHOW } from "../support/host.ts";
+import { hostShell } from "../support/host_shell.ts";
 import { archive } from "../support/image.ts";
 import { busyboxArchive, busyboxLayer } from "../support/images.ts";
 import { systemTest } from "../support/system_test.ts";
@@ -52,26 +53,37 @@ detachedTest(
   },
 );
 
+/** Has folders of the host open, and becomes dhow. */
+const LEAKING = ["sh", "-c", 'exec 5</run/host 6</run/host/files 7</ 8</proc; exec "$0" "$@"', DHOW];
+
+/** Looks from the working directory for what only the host has. */
+const LOOK_UP =
+  "cat /proc/self/cwd/etc/hostname host/files/secret files/secret secret; cd ../../../../../../..; ls -d run/host; pwd";
+
 detachedTest(
   "CVE-2024-21626: a working directory in /proc/self/fd leads to no folder of the host",
   async (it, host) => {
+    await host.write("secret", "of the host\n");
     await it.named("box");
-    const look = ["sh", "-c", "cd ../../../../../../..; ls -d run/host 2>/dev/null; pwd"];
-    for (let fd = 3; fd < 24; fd++) {
+    const look = ["sh", "-c", `(${LOOK_UP}) 2>/dev/null`];
+    for (let fd = 3; fd < 12; fd++) {
       const path = `/proc/self/fd/${fd}`;
-      const run = await host.dhow(["run", "--network", "none", "-w", path, await busyboxArchive(), ...look]);
-      const exec = await host.dhow(["exec", "-w", path, "box", ...look]);
+      const run = await host.run([...LEAKING, "run", "--network", "none", "-w", path, "busybox", ...look]);
+      const exec = await host.run([...LEAKING, "exec", "-w", path, "box", ...look]);
       for (const { stdout } of [run, exec]) assert(stdout === "" || stdout === "/\n", `${path}: ${stdout}`);
     }
   },
 );
 
 systemTest("CVE-2024-21626: nor does one of an image, which is a link into /proc/self/fd", async (host) => {
-  for (const fd of [3, 5, 7, 8, 9, 10, 12]) {
+  await host.write("secret", "of the host\n");
+  for (let fd = 3; fd < 12; fd++) {
     const link = { path: "work", type: "symlink", target: `/proc/self/fd/${fd}` } as const;
     const image = archive({ layers: [[...busyboxLayer(), link]], config: { WorkingDir: "/work" } });
-    const { stdout } = await runArchive(host, image, ["sh", "-c", "cd ../../../..; ls -d run/host; true"]);
-    assertEquals(stdout, "", String(fd));
+    const path = await host.write("image.tar", image);
+    const look = ["sh", "-c", `(${LOOK_UP}) 2>/dev/null`];
+    const { stdout } = await host.run([...LEAKING, "run", "--network", "none", path, ...look]);
+    assert(stdout === "" || stdout === "/\n", `${fd}: ${stdout}`);
   }
 });
 
@@ -85,13 +97,27 @@ systemTest("CVE-2022-2989: no further groups of who runs dhow are the program's"
 });
 
 detachedTest(
-  "CVE-2020-15257: no abstract socket of dhow's is there for a container with the host's network",
+  "CVE-2020-15257: no socket of dhow's is there for a container with the host's network",
   async (it, host) => {
-    const before = await host.shell("cat /proc/net/unix");
-    assert(!/@.*dhow/.test(before), before);
     await it.start(["sleep", "1000"], ["--network", "host", "--name", "box"]);
+    await using _exec = host.spawnDhow(["exec", "box", "sleep", "1000"]);
+    await using _attach = host.spawnDhow(["attach", "box"]);
+    await host.pidOf("dhow-exec");
     const seen = await it.dhow("exec", "box", "cat", "/proc/net/unix");
     assert(!/dhow/.test(seen), seen);
+    for (const { pid, command } of host.processes()) {
+      if (!command.includes("dhow")) continue;
+      // another network than the host's would be nobody's way in
+      const sockets = await host.shell(
+        `cd /proc/${pid}/fd 2>/dev/null || exit 0; for fd in *; do readlink $fd || true; done | grep socket || true`,
+      );
+      const inodes = [...sockets.matchAll(/socket:\[(\d+)\]/g)].map(([, inode]) => inode!);
+      const listening = inodes.filter((inode) =>
+        new RegExp(`^\\S+ \\S+ \\S+ \\S+ \\S+ \\S+ +${inode} `, "m").test(seen)
+      );
+      assertEquals(listening, [], command);
+    }
+    await it.dhow("rm", "-f", "box");
   },
 );
 
@@ -254,3 +280,132 @@ detachedTest(
     await it.dhow("volume", "rm", "shared");
   },
 );
+
+/** Mounts the hierarchies of cgroup v1 there are, and would change who is told of empty cgroups, were it not as it is already. */
+const RELEASE_AGENT = `
+  mkdir -p /tmp/cgroup
+  for controller in $(cut -f 1 /proc/cgroups | grep -v '#') name=systemd; do
+    mount -t cgroup -o $controller cgroup /tmp/cgroup 2>/dev/null || continue
+    echo mounted
+    file=/tmp/cgroup/release_agent
+    if [ -e $file ] && [ -z "$(cat $file)" ] && (echo >$file) 2>/dev/null; then echo written; fi
+    umount /tmp/cgroup
+  done; echo tried`;
+
+detachedTest("CVE-2022-0492: no container sets the release_agent of a cgroup", async (_it, host) => {
+  const attack = (flags: readonly string[], ...by: string[]) =>
+    host.dhow(["run", "--network", "none", ...PYTHON, ...flags, "busybox", ...by, "sh", "-c", RELEASE_AGENT]);
+  const said = async (flags: readonly string[], ...by: string[]) => (await attack(flags, ...by)).stdout;
+  assertEquals(await said([]), "tried\n");
+  const newNamespaces = ["/usr/bin/unshare", "-UrmC"];
+  const refused = await attack([], ...newNamespaces);
+  assertEquals([refused.code, refused.stdout], [1, ""]);
+  assertMatch(refused.stderr, /unshare failed: Operation not permitted/);
+  // there only the kernel is left to refuse it (Linux 5.17): and what can be mounted is the container's own cgroup
+  const unconfined = await said(["--security-opt", "seccomp=unconfined"], ...newNamespaces);
+  assertEquals(unconfined.replaceAll("mounted\n", ""), "tried\n");
+  // the attack gets on where nothing is kept from the container; this host is none whose cgroups have the file
+  const hasFirstVersion = /^\d+:[^:]+:/m.test(await host.shell("cat /proc/self/cgroup"));
+  const open = await said(["--privileged", "--cgroupns", "host"]);
+  assertEquals(/mounted/.test(open), hasFirstVersion, open);
+});
+
+/** Gives a program capabilities as its file's: permitted and inheritable ones (linux/capability.h, struct vfs_cap_data). */
+const FILE_CAPABILITIES = `
+import os, shutil, struct, sys
+ALL = 0xffffffff
+os.mkdir("/programs")
+for name, permitted, inheritable in [("permitted", ALL, 0), ("inheritable", 0, ALL)]:
+    os.mkdir("/programs/" + name)
+    path = f"/programs/{name}/grep"
+    shutil.copy("/bin/busybox", path)
+    os.setxattr(path, "security.capability", struct.pack("<5I", 0x02000000, permitted, inheritable, permitted, inheritable))
+`;
+
+detachedTest("CVE-2022-24769: nothing is inherited, whatever capabilities a file has", async (it) => {
+  const program = await it.host.write("capabilities.py", FILE_CAPABILITIES);
+  const dockers = "00000000a80425fb";
+  const nothing = "0".repeat(16);
+  for (
+    const [flags, permitted] of [
+      [[], dockers],
+      [["--security-opt", "no-new-privileges"], nothing],
+      [["--cap-drop", "NET_RAW"], "00000000a80405fb"],
+    ] as const
+  ) {
+    // the health check's user, and exec's, is this one
+    const id = await it.start(["sleep", "1000"], [...PYTHON, "-v", `${program}:/give.py`, ...flags]);
+    await it.dhow("exec", id, "/usr/bin/python3", "/give.py");
+    const seen = (kind: string) =>
+      it.dhow(
+        "exec",
+        "-u",
+        "1000",
+        id,
+        `/programs/${kind}/grep`,
+        "-E",
+        "^Cap(Inh|Prm|Amb)",
+        "/proc/self/status",
+      );
+    const powers = (prm: string) => `CapInh:\t${nothing}\nCapPrm:\t${prm}\nCapAmb:\t${nothing}`;
+    assertEquals(await seen("inheritable"), powers(nothing), flags.join(" "));
+    assertEquals(await seen("permitted"), powers(permitted), flags.join(" "));
+  }
+});
+
+detachedTest(
+  "CVE-2019-14271: cp loads and executes nothing of a container's, and waits for none of it",
+  async (it, host) => {
+    const id = await it.start(["sleep", "1000"]);
+    // who opens one of these never comes back
+    const trap = `
+    mkdir -p /lib /lib64 /usr/lib /lib/x86_64-linux-gnu /lib/aarch64-linux-gnu /usr/bin /etc/pki
+    for file in /etc/nsswitch.conf /etc/ld.so.preload /etc/ld.so.cache /etc/resolv.conf.d /etc/localtime /usr/bin/tar \
+      /lib/libnss_files.so.2 /lib64/libnss_files.so.2 /usr/lib/libnss_files.so.2 /lib/libc.so.6 /lib64/libc.so.6 \
+      /lib/x86_64-linux-gnu/libnss_files.so.2 /lib/aarch64-linux-gnu/libnss_files.so.2 /lib/x86_64-linux-gnu/libc.so.6; do
+      rm -f $file; mkfifo $file; done
+    rm -f /etc/passwd /etc/group; mkfifo /etc/passwd /etc/group; mkdir /d; echo mine >/d/file`;
+    await it.dhow("exec", id, "sh", "-c", trap);
+    await it.dhow("cp", `${id}:/d`, "/run/host/files/out");
+    await it.dhow("cp", "/run/host/files/out/file", `${id}:/d/copy`);
+    await it.dhow("cp", "-a", "/run/host/files/out/file", `${id}:/d/archived`);
+    assertEquals(await host.shell("cat /run/host/files/out/file"), "mine\n");
+    assertEquals(await it.dhow("exec", "-u", "0:0", id, "cat", "/d/copy", "/d/archived"), "mine\nmine");
+  },
+);
+
+/** Types into the terminal that it has for its output (tty_ioctl(4)). */
+const TYPE = `
+import fcntl, os, sys, termios
+for fd in 0, 1, 2:
+    try:
+        for key in b"echo owned >/run/host/files/owned\\n": fcntl.ioctl(fd, termios.TIOCSTI, bytes([key]))
+        print("typed")
+    except OSError as error: print("refused" if error.errno in (1, 5, 25) else error)
+try:
+    os.open("/dev/tty", os.O_RDWR)
+    print("has a terminal")
+except OSError: print("has none")
+try: fcntl.ioctl(1, termios.TIOCSCTTY, 1)
+except OSError: print("takes none")
+`;
+
+detachedTest("what a container writes to the caller's terminal is not typed there", async (it, host) => {
+  const program = await host.write("type.py", TYPE);
+  const flags = [...PYTHON, "-v", `${program}:/type.py`];
+  await it.named("box", ["sleep", "1000"], flags);
+  const { terminal } = await hostShell(host);
+  await using _terminal = terminal;
+  const end = /has none\r\ntakes none\r\n/;
+  const attack = ["busybox", "/usr/bin/python3", "/type.py"];
+  for (const more of [[], ["-i"]]) {
+    await terminal.type(
+      `${[DHOW, "run", "--network", "none", ...more, ...flags, ...attack].join(" ")}\r`,
+      end,
+    );
+    await terminal.type(`${[DHOW, "exec", ...more, "box", ...attack.slice(1)].join(" ")}\r`, end);
+  }
+  await terminal.type("echo still $((6 * 7))\r", /still 42\r\n/);
+  assertEquals(await host.shell("ls /run/host/files/owned 2>/dev/null || true"), "");
+  assert(!/^typed/m.test(terminal.screen), terminal.screen);
+});
