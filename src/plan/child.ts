@@ -26,7 +26,6 @@ import {
   O_CLOEXEC,
   O_NOCTTY,
   O_PATH,
-  O_RDONLY,
   O_RDWR,
   O_WRONLY,
   OPEN_TREE_CLOEXEC,
@@ -311,7 +310,7 @@ class Compiler {
         for (const fd of [0, 1, 2]) this.call("dup3", [this.#slave, fd, 0]);
         return;
       case "close-input": {
-        const nothing = this.#inRoot.open("/dev/null", O_RDONLY);
+        const nothing = this.#inRoot.openNull();
         this.call("dup3", [nothing, 0, 0]);
         return;
       }

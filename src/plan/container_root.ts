@@ -8,6 +8,7 @@ import {
   AT_EMPTY_PATH,
   AT_FDCWD,
   AT_RECURSIVE,
+  F_SETFL,
   FSCONFIG_CMD_CREATE,
   FSCONFIG_SET_STRING,
   FSMOUNT_CLOEXEC,
@@ -29,8 +30,11 @@ import {
   O_CREAT,
   O_DIRECTORY,
   O_EXCL,
+  O_NOCTTY,
   O_NOFOLLOW,
+  O_NONBLOCK,
   O_PATH,
+  O_RDONLY,
   O_WRONLY,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
@@ -217,12 +221,25 @@ export class ContainerRoot {
       ? this.#madeNull
       : this.call("openat", [AT_FDCWD, "/dev/null", flags]);
     if (opened === undefined) throw new Error("the container's null device must be made before it is used");
+    this.#assertNull(opened);
+    return this.#verifiedNull = opened;
+  }
+
+  /** The container's null device, for reading. In a /dev of the user's anything may lie there: a fifo, say, that nobody writes to. */
+  openNull(): Call {
+    if (this.#madeNull !== undefined) return this.open("/dev/null", O_RDONLY);
+    const opened = this.open("/dev/null", O_RDONLY | O_NOCTTY | O_NONBLOCK);
+    this.#assertNull(opened);
+    this.call("fcntl", [opened, F_SETFL, 0]);
+    return opened;
+  }
+
+  #assertNull(opened: Call): void {
     const status = this.arena.allocate(256); // struct statx
     this.call("statx", [opened, "", AT_EMPTY_PATH, STATX_TYPE, status]);
     // stx_mode without its lower byte: a character device that its owner may read; stx_rdev_major and stx_rdev_minor
     this.#assertSame(status + 29, Uint8Array.of((S_IFCHR | 0o400) >> 8));
     this.#assertSame(status + 128, Uint8Array.of(1, 0, 0, 0, 3, 0, 0, 0));
-    return this.#verifiedNull = opened;
   }
 
   /** memcmp(3) says which is greater: only if it is neither, the table goes on after both calls. */

@@ -196,6 +196,17 @@ function explainStepFailure(step: ChildStep, failed: Call): DhowError {
           hint: "make it anew: mknod -m 666 /dev/null c 1 3",
         })
         : host(`cannot ${step.why}`);
+    case "close-input":
+      return failed.name === "memcmp"
+        ? new HostError({
+          what: "cannot give it an empty standard input",
+          why: "what is mounted on its /dev has no null device as null",
+          hint: "make one there: mknod -m 666 null c 1 3; or run it with -i",
+        })
+        : host(
+          "cannot give it an empty standard input",
+          "is there a /dev/null in what is mounted on its /dev?",
+        );
     case "set-limits":
       return host(
         `cannot ${step.why}`,
