@@ -172,8 +172,8 @@ systemTest(
     await host.write("secret", "of the host\n");
     await host.shell("mkdir -p /run/host/files/shared/pts; mknod /run/host/files/shared/null c 1 3");
     const swap =
-      "cd /v; mkdir real; while :; do for to in /proc/keys /sys/firmware/x ../../../run/host/files/secret; do " +
-      "ln -sfn $to console; rm console; >console; ln -sfn $to other; mv other null; mknod other c 1 3; mv other null; " +
+      "cd /v; mkdir real; while :; do for to in /proc/keys /etc/hostname ../../../run/host/files/secret; do " +
+      "ln -sfn $to console; ln -sfn $to other; mv other null; mknod other c 1 3; mv other null; rm console; >console; " +
       "rm console; done; done 2>&-";
     const shared = `${host.file("shared")}:`;
     const swapper = [

@@ -205,6 +205,51 @@ detachedTest(
   },
 );
 
+/** Looks at processes from the moment they appear, until six of them have refused it at first; tells what could be seen of all. */
+const LOOK_AT_NEWCOMERS = `
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+print("ready", flush=True)
+def look(folder, name):
+    if name in ("exe", "cwd", "root"): return os.readlink(f"{folder}/{name}").split(" ")[0].split("-")[0]
+    if name == "fd": return "listed" if os.listdir(folder + "/fd") else "none"
+    return "tells" if b"do-not-tell" in open(f"{folder}/{name}", "rb").read(1 << 16) else "silent"
+seen, refusing, last = set(), set(), 0
+while len(refusing) < 6:
+    pid = int(open("/proc/sys/kernel/ns_last_pid").read())
+    folder = f"/proc/{pid}"
+    for name in "exe", "environ", "cwd", "root", "fd":
+        try: said = look(folder, name)
+        except PermissionError: refusing.add(pid)
+        except OSError: pass
+        else:
+            if pid != os.getpid(): seen.add((name, said))
+    if pid != os.getpid() and libc.ptrace(0x4206, pid, 0, 0) == 0:
+        libc.ptrace(0x4207, pid, 0, 0)
+        if os.WIFSTOPPED(os.waitpid(pid, 0x40000000)[1]): seen.add(("traced", look(folder, "exe")))
+        libc.ptrace(17, pid, 0, 0)
+for each in sorted(seen): print(*each)
+`;
+
+detachedTest(
+  "CVE-2016-9962: nor does one whose processes another joins, of the dhow that starts that",
+  async (it, host) => {
+    const program = await host.write("look.py", LOOK_AT_NEWCOMERS);
+    const flags = [...PYTHON, "-v", `${program}:/look.py`];
+    const box = await it.start(["/usr/bin/python3", "/look.py"], flags);
+    await eventually(async () => assertMatch(await it.dhow("logs", box), /^ready/));
+    while (await it.status(box) === "Up") {
+      const join = ["run", "--rm", "--network", "none", "--pid", `container:${box}`, "busybox", "true"];
+      await host.dhow(join, { env: { HOST_SECRET: "do-not-tell" } });
+    }
+    const told = (await it.dhow("logs", box)).split("\n").slice(1);
+    const allowed =
+      /^(traced|exe) (\/memfd:dhow|\/bin\/.*)$|^environ silent$|^(cwd|root) \/$|^fd (listed|none)$/;
+    assertEquals(told.filter((line) => !allowed.test(line)), []);
+    assertEquals(await it.dhow("wait", box), "0");
+  },
+);
+
 detachedTest("CVE-2020-14370: variables of one container are in no other", async (it) => {
   await it.named("one", ["sleep", "1000"], ["-e", "SECRET=of one"]);
   await it.named("two");
@@ -249,7 +294,7 @@ detachedTest(
   async (it, host) => {
     await host.shell("mkdir /run/host/files/data && echo mine >/run/host/files/data/file");
     const swap =
-      "while :; do mkdir /v/dir; rmdir /v/dir; ln -s / /v/dir; rm /v/dir; ln -s /../../etc /v/dir; rm /v/dir; done";
+      "while :; do mkdir /v/dir; rm -rf /v/dir; ln -s /run /v/dir; rm /v/dir; ln -s /../../etc /v/dir; rm /v/dir; done";
     await it.named("swapper", ["sh", "-c", `${swap} 2>/dev/null`], ["-v", "shared:/v"]);
     const flags = [
       "--rm",
@@ -261,7 +306,7 @@ detachedTest(
       `${host.file("data")}:/v/dir/inner-of-test`,
     ];
     const look =
-      "cat /v/dir/inner-of-test/file /inner-of-test/file /etc/inner-of-test/file 2>/dev/null; ls -d /run/host";
+      "cat /v/dir/inner-of-test/file /run/inner-of-test/file /etc/inner-of-test/file 2>/dev/null; ls -d /run/host";
     for (let round = 0; round < 20; round++) {
       const { code, stdout, stderr } = await host.dhow([
         "run",
@@ -273,7 +318,7 @@ detachedTest(
       ]);
       assert(code === 0 || code === 125, stderr);
       assert(/^(mine\n)*$/.test(stdout), stdout);
-      assertEquals(await host.shell("ls -d /inner-of-test /etc/inner-of-test 2>/dev/null || true"), "");
+      assertEquals(await host.shell("ls -d /run/inner-of-test /etc/inner-of-test 2>/dev/null || true"), "");
     }
     assertEquals(await host.shell("ls -A /run/host/files/data"), "file\n");
     await it.dhow("rm", "-f", "swapper");
