@@ -94,7 +94,6 @@ export function explainChildFailure(program: ChildProgram, status: ExitStatus): 
   if (step.op === "execute" && failed.name === "execveat" && failed.errno === E2BIG) {
     return explainExecuteFailure(step, [failed]);
   }
-  if (step.op === "execute" && failed.name === "execve") return explainExecuteFailure(step, program.attempts);
   return explainStepFailure(step, failed);
 }
 
@@ -108,7 +107,7 @@ const EXECUTE_HINTS: Readonly<Record<number, string>> = {
 /** @param attempts to execute it, one for each place where it may lie */
 export function explainExecuteFailure(
   step: Pick<Extract<ChildStep, { op: "execute" }>, "args" | "env">,
-  attempts: readonly Pick<Call, "errno">[],
+  attempts: readonly { readonly errno: number }[],
 ): DhowError {
   const name = step.args[0] ?? "";
   // Found in one place but not executable weighs more than not found in the others, as for execvp(3).

