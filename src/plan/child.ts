@@ -26,7 +26,6 @@ import {
   O_CLOEXEC,
   O_NOCTTY,
   O_PATH,
-  O_RDONLY,
   O_RDWR,
   O_WRONLY,
   OPEN_TREE_CLOEXEC,
@@ -43,13 +42,12 @@ import {
 } from "../../ffi/constants.ts";
 import { Arena } from "../../ffi/arena.ts";
 import { ENTRY_SIZE } from "../../ffi/machine_code.ts";
-import { EACCES, EBADF, EEXIST, ENOENT, ENOTDIR, EROFS } from "../../ffi/errno.ts";
+import { EBADF, EEXIST, EROFS } from "../../ffi/errno.ts";
 import type { Pipe } from "../../ffi/process.ts";
 import { type Argument, Call, type CallOptions, CallTable } from "../../ffi/table.ts";
 import { setLimits } from "./rlimits.ts";
 import { confiningCalls } from "./confine.ts";
 import { ContainerRoot } from "./container_root.ts";
-import { executablePlaces } from "./executable_places.ts";
 import { AFTER_INIT_FD, becomeInit, type Init, keepInit } from "./init.ts";
 import { namespaceFlags } from "./namespace_flags.ts";
 import type { HeldTrees } from "./held_trees.ts";
@@ -87,14 +85,11 @@ export interface ChildProgram {
   readonly stepOf: (call: Call) => ChildStep | undefined;
   /** The call that opened the terminal's master, whose result is the child's descriptor of it. */
   readonly terminal: Call | undefined;
-  /** The attempts to execute the program, one for each place where it may lie. */
-  readonly attempts: readonly Call[];
 }
 
 /** At least as many entries as the steps need: up to 25 for one, and what an image can make longer. */
 function capacityFor(steps: readonly ChildStep[]): number {
   const own = steps.map((step) => {
-    if (step.op === "execute") return executablePlaces(step.args[0] ?? "", step.env).length;
     if (step.op === "change-directory") return step.path.split("/").length;
     if (step.op === "drop-bounding-set") return step.drops.length;
     if (step.op === "mount-index") return step.devices.length;
@@ -106,7 +101,6 @@ function capacityFor(steps: readonly ChildStep[]): number {
 }
 
 function longestWord(step: ChildStep): number {
-  if (step.op === "execute") return 4 * ((step.args[0] ?? "").length + 4096);
   if (step.op === "bind" || step.op === "mount" || step.op === "make-device") return 4 * step.inRoot.length;
   return step.op === "change-directory" ? 4 * step.path.length : 0;
 }
@@ -140,13 +134,11 @@ export function compileChild(
     stepOf: (call) => owners[call.index],
     terminal: compiler.terminal,
     root: compiler.root,
-    attempts: compiler.attempts,
   };
 }
 
 class Compiler {
   terminal: Call | undefined;
-  attempts: Call[] = [];
   #root: ContainerRoot | undefined;
   #slave: Call | undefined;
   #hasStage = false;
@@ -352,7 +344,7 @@ class Compiler {
         for (const fd of [0, 1, 2]) this.call("dup3", [this.#slave, fd, 0]);
         return;
       case "close-input": {
-        const nothing = this.#inRoot.open("/dev/null", O_RDONLY);
+        const nothing = this.#inRoot.openNull();
         this.call("dup3", [nothing, 0, 0]);
         return;
       }
@@ -447,18 +439,11 @@ class Compiler {
     this.call("umask", [0o022]);
   }
 
-  #execute({ args, env, init }: Extract<ChildStep, { op: "execute" }>): void {
-    // its descriptors are kept by reset-process, without which a program is executed as it is
-    if (init || (this.meeting.init !== undefined && this.#isAlone)) return becomeInit(this, args);
-    const argv = this.arena.strings(args);
-    const envp = this.arena.strings(env);
-    const places = executablePlaces(args[0] ?? "", env);
-    places.forEach((place, index) => {
-      const isLast = index === places.length - 1;
-      const attempt = this.call("execve", [place, argv, envp], {
-        tolerate: isLast ? [] : [ENOENT, ENOTDIR, EACCES],
-      });
-      this.attempts.push(attempt);
-    });
+  /** By a program in memory, never from here: /proc/self/exe is dhow's own file until then (CVE-2019-5736). */
+  #execute({ args }: Extract<ChildStep, { op: "execute" }>): void {
+    if (!this.#isAlone || this.meeting.init === undefined) {
+      throw new Error("reset-process must come before execute, which needs a program in memory");
+    }
+    becomeInit(this, args);
   }
 }

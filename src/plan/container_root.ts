@@ -9,6 +9,7 @@ import {
   AT_FDCWD,
   AT_RECURSIVE,
   F_DUPFD_CLOEXEC,
+  F_SETFL,
   FSCONFIG_CMD_CREATE,
   FSCONFIG_SET_STRING,
   FSMOUNT_CLOEXEC,
@@ -30,8 +31,11 @@ import {
   O_CREAT,
   O_DIRECTORY,
   O_EXCL,
+  O_NOCTTY,
   O_NOFOLLOW,
+  O_NONBLOCK,
   O_PATH,
+  O_RDONLY,
   O_WRONLY,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
@@ -227,8 +231,21 @@ export class ContainerRoot {
       ? this.#madeNull
       : this.call("openat", [AT_FDCWD, "/dev/null", flags]);
     if (opened === undefined) throw new Error("the container's null device must be made before it is used");
-    this.#assertDevice(opened, S_IFCHR | 0o400, { major: 1, minor: 3 });
+    this.#assertNull(opened);
     return this.#verifiedNull = opened;
+  }
+
+  /** The container's null device, for reading. In a /dev of the user's anything may lie there: a fifo, say, that nobody writes to. */
+  openNull(): Call {
+    if (this.#madeNull !== undefined) return this.open("/dev/null", O_RDONLY);
+    const opened = this.open("/dev/null", O_RDONLY | O_NOCTTY | O_NONBLOCK);
+    this.#assertNull(opened);
+    this.call("fcntl", [opened, F_SETFL, 0]);
+    return opened;
+  }
+
+  #assertNull(opened: Call): void {
+    this.#assertDevice(opened, S_IFCHR | 0o400, { major: 1, minor: 3 });
   }
 
   /** Makes sure that a path, which is not looked for in the root but as it is, leads to the mount that is the root. */

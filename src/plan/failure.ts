@@ -103,7 +103,6 @@ export function explainChildFailure(program: ChildProgram, status: ExitStatus): 
   if (step.op === "execute" && failed.name === "execveat" && failed.errno === E2BIG) {
     return explainExecuteFailure(step, [failed]);
   }
-  if (step.op === "execute" && failed.name === "execve") return explainExecuteFailure(step, program.attempts);
   return explainStepFailure(step, failed);
 }
 
@@ -117,7 +116,7 @@ const EXECUTE_HINTS: Readonly<Record<number, string>> = {
 /** @param attempts to execute it, one for each place where it may lie */
 export function explainExecuteFailure(
   step: Pick<Extract<ChildStep, { op: "execute" }>, "args" | "env">,
-  attempts: readonly Pick<Call, "errno">[],
+  attempts: readonly { readonly errno: number }[],
 ): DhowError {
   const name = step.args[0] ?? "";
   // Found in one place but not executable weighs more than not found in the others, as for execvp(3).
@@ -220,6 +219,17 @@ function explainStepFailure(step: ChildStep, failed: Call): DhowError {
           hint: "unmount it, or run dhow in a mount namespace without it",
         })
         : host(`cannot ${step.why}`);
+    case "close-input":
+      return failed.name === "memcmp"
+        ? new HostError({
+          what: "cannot give it an empty standard input",
+          why: "what is mounted on its /dev has no null device as null",
+          hint: "make one there: mknod -m 666 null c 1 3; or run it with -i",
+        })
+        : host(
+          "cannot give it an empty standard input",
+          "is there a /dev/null in what is mounted on its /dev?",
+        );
     case "set-limits":
       return host(
         `cannot ${step.why}`,

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { busyboxShell, runArchive, runBusybox } from "../support/containers.ts";
+import { assertFailure, busyboxShell, runArchive, runBusybox } from "../support/containers.ts";
 import { Docker } from "../support/docker.ts";
 import { eventually } from "../support/eventually.ts";
 import { DHOW } from "../support/host.ts";
@@ -146,6 +146,68 @@ systemTest(
     assertEquals(
       await host.shell(`ls ${host.file("mine")}; ls ${host.file("")}; cat ${host.file("secret")}`),
       "mine\nsecret\nshared\nof the host\n",
+    );
+    await host.succeed([DHOW, "rm", "-f", "swaps"]);
+  },
+);
+
+systemTest(
+  "what a /dev of the user's has for a null device neither holds dhow up nor is read",
+  async (host) => {
+    await host.shell("mkdir /run/host/files/dev");
+    for (const make of ["mkfifo null", "mknod null c 5 1", "mkdir null", "ln -s /etc/passwd null", "true"]) {
+      await host.shell(`cd /run/host/files/dev; ${make}`);
+      const ran = await runBusybox(host, ["cat"], ["-v", "/run/host/files/dev:/dev"]);
+      assertFailure(ran, 125, /cannot give it an empty standard input/);
+      await host.shell("rm -rf /run/host/files/dev/null");
+    }
+  },
+);
+
+// CVE-2025-31133, CVE-2025-52565: what is mounted, and where, is not what another container has put there meanwhile
+systemTest(
+  "a /dev whose console and null another container swaps for links leads no mount past what is hidden",
+  async (host) => {
+    const image = await busyboxArchive();
+    await host.write("secret", "of the host\n");
+    await host.shell("mkdir -p /run/host/files/shared/pts; mknod /run/host/files/shared/null c 1 3");
+    const swap =
+      "cd /v; mkdir real; while :; do for to in /proc/keys /etc/hostname ../../../run/host/files/secret; do " +
+      "ln -sfn $to console; ln -sfn $to other; mv other null; mknod other c 1 3; mv other null; rm console; >console; " +
+      "rm console; done; done 2>&-";
+    const shared = `${host.file("shared")}:`;
+    const swapper = [
+      "run",
+      "-d",
+      "--name",
+      "swaps",
+      "--network",
+      "none",
+      "-v",
+      `${shared}/v`,
+      image,
+      "sh",
+      "-c",
+      swap,
+    ];
+    await host.succeed([DHOW, ...swapper]);
+    await eventually(() => host.succeed(["test", "-d", host.file("shared/real")]));
+    const look =
+      `head -c 1 /proc/keys | wc -c; stat -c %t,%T /proc/keys; cut -d ' ' -f 5,9 /proc/self/mountinfo |
+      grep devpts | sort; (echo x >/proc/sys/kernel/core_pattern) 2>/tmp/said || echo refused`;
+    const seen = new Set<string>();
+    for (let round = 0; round < 24; round++) {
+      // the host's terminals, without which such a container could have none
+      const flags = [...(round % 2 ? ["-t"] : ["-i"]), "-v", `${shared}/dev`, "-v", "/dev/pts:/dev/pts"];
+      const { code, stdout, stderr } = await runBusybox(host, ["sh", "-c", look], flags);
+      assert(code === 0 || code === 125, stderr);
+      if (code === 0) seen.add(stdout.replaceAll("\r", "").replace(/^\/dev\/(console|pts) .*\n/gm, ""));
+      else assertMatch(stderr, /^dhow: .*\n$/);
+    }
+    assertEquals([...seen], ["0\n1,3\nrefused\n"]);
+    assertEquals(
+      await host.shell("cat /run/host/files/secret; stat -c %a /run/host/files/secret"),
+      "of the host\n644\n",
     );
     await host.succeed([DHOW, "rm", "-f", "swaps"]);
   },

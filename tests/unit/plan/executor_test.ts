@@ -52,7 +52,7 @@ for (
   }]] as const
 ) {
   Deno.test(`a program that does "${script}" is told by how it ended`, async () => {
-    const child = await execute([start(wait, become("sh", "-c", script)), release], surroundings());
+    const child = await execute([start(wait, reset, become("sh", "-c", script)), release], surroundings());
     assertEquals(await child.ended, status);
   });
 }
@@ -92,7 +92,12 @@ Deno.test("a child that fails before it waits is told by its own error, not by w
   const around = surroundings();
   const error = await assertRejects(() =>
     execute([
-      start({ op: "change-directory", why: "go there", path: "/proc/self/status" }, wait, become("true")),
+      start(
+        { op: "change-directory", why: "go there", path: "/proc/self/status" },
+        wait,
+        reset,
+        become("true"),
+      ),
       release,
     ], around)
   );
@@ -103,13 +108,13 @@ Deno.test("a child that fails before it waits is told by its own error, not by w
 });
 
 Deno.test("a program that is not there is told as such, after the child was let go", async () => {
-  const child = await execute([start(wait, become("no-such-program")), release], surroundings());
+  const child = await execute([start(wait, reset, become("no-such-program")), release], surroundings());
   const error = await assertRejects(() => child.ended, CommandError);
   assertEquals((error as CommandError).exitCode, 127);
 });
 
 Deno.test("a file that may not be executed is told as such", async () => {
-  const child = await execute([start(wait, become("/etc/passwd")), release], surroundings());
+  const child = await execute([start(wait, reset, become("/etc/passwd")), release], surroundings());
   const error = await assertRejects(() => child.ended, CommandError);
   assertEquals((error as CommandError).exitCode, 126);
 });

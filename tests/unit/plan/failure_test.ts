@@ -14,7 +14,7 @@ import {
 import { SystemCallError } from "../../../ffi/errno.ts";
 import type { Call, CallTable } from "../../../ffi/table.ts";
 import { CommandError, DhowError, HostError, ImageError, TakenError } from "../../../src/errors.ts";
-import { explainChildFailure, explainHostFailure } from "../../../src/plan/failure.ts";
+import { explainChildFailure, explainExecuteFailure, explainHostFailure } from "../../../src/plan/failure.ts";
 import type { ChildStep, HostStep } from "../../../src/plan/step.ts";
 import { childStep, hostStep, samplePlan } from "../container/sample.ts";
 
@@ -31,20 +31,12 @@ function failedIn(step: ChildStep | undefined, name: string, errno: number): Dho
     stepOf: () => step,
     terminal: undefined,
     root: undefined,
-    attempts: [failure],
   }, STATUS);
 }
 
-/** An execute step whose attempts ended like that; 0 is one that was not made. */
+/** An execution whose attempts ended like that; 0 is one that was not made. */
 function failedToExecute(args: readonly string[], env: readonly string[], ...errnos: number[]): DhowError {
-  const attempts = errnos.map((errno) => ({ name: "execve", errno }) as Call);
-  const step: ChildStep = { op: "execute", why: "become the program", args, env, init: false };
-  const failure = attempts.findLast(({ errno }) => errno !== 0) as Call;
-  const table = { failure } as CallTable;
-  return explainChildFailure(
-    { table, failure, stepOf: () => step, terminal: undefined, root: undefined, attempts },
-    STATUS,
-  );
+  return explainExecuteFailure({ args, env }, errnos.map((errno) => ({ errno })));
 }
 
 Deno.test("a command that is nowhere in PATH has exit code 127, and the error names both", () => {
@@ -150,7 +142,6 @@ Deno.test("a first process that ended without an error of its own is told by how
     stepOf: () => undefined,
     terminal: undefined,
     root: undefined,
-    attempts: [],
   };
   assertMatch(explainChildFailure(program, { signal: 9 }).message, /signal 9/);
   assertMatch(explainChildFailure(program, { code: 3 }).message, /code 3/);

@@ -23,9 +23,8 @@ export const MEETING = {
   streams: { input: 105, output: 106, errors: 107 },
   held: { descriptor: (name: string) => name === "stage" ? 112 : 113 },
   partners: { pidfd: () => 108, sharedMemory: () => 109 },
+  init: { program: 110, report: 111 },
 };
-
-const INIT = { program: 110, report: 111 };
 
 /** Compiles steps into a table that nobody walks, and lists its calls. */
 export function record(steps: readonly ChildStep[], stopAfter?: number): Recording {
@@ -37,11 +36,9 @@ export function record(steps: readonly ChildStep[], stopAfter?: number): Recordi
     return call;
   };
   try {
-    const hasInit = steps.some((step) => step.op === "execute" && step.init);
-    const meeting = hasInit ? { ...MEETING, init: INIT } : MEETING;
     const program = stopAfter === undefined
-      ? compileChild(steps, meeting)
-      : compileChild(steps, meeting, stopAfter);
+      ? compileChild(steps, MEETING)
+      : compileChild(steps, MEETING, stopAfter);
     const words = (address: Argument | undefined, count: number) => {
       if (typeof address !== "number") throw new TypeError("not an address");
       return Array.from({ length: count }, (_, index) => program.table.arena.word(address + index * 8));
