@@ -22,7 +22,10 @@ export function settingsV2(
  * @param given what is changed
  * @param merged all that holds from then on
  */
-export function changesV2(given: Omit<Resources, "devices">, merged: Omit<Resources, "devices">): CgroupSetting[] {
+export function changesV2(
+  given: Omit<Resources, "devices">,
+  merged: Omit<Resources, "devices">,
+): CgroupSetting[] {
   const changed = new Set(settingsV2(given).map(({ file }) => file));
   // what may be used of swap is what is left of both together
   if (given.memory?.limit !== undefined || given.memory?.swap !== undefined) changed.add("memory.swap.max");

@@ -1,5 +1,5 @@
 /** Single files of cgroups: what comes of those that cannot be written. */
-import { describeErrno, EBUSY, EINVAL, ENOENT, EOPNOTSUPP, errnoOf } from "../../ffi/errno.ts";
+import { describeErrno, EACCES, EBUSY, EINVAL, ENOENT, EOPNOTSUPP, errnoOf } from "../../ffi/errno.ts";
 import { DhowError, HostError } from "../errors.ts";
 import { log } from "../log.ts";
 import type { CgroupSetting } from "./step.ts";
@@ -74,7 +74,8 @@ const HINTS: Readonly<Record<string, Readonly<Record<number, string>>>> = {
   "memory.swappiness": { [EINVAL]: "the kernel takes 0 to 200" },
   "cpu.rt_runtime_us": { [EINVAL]: BEYOND_PARENT },
   "cpu.cfs_quota_us": { [EINVAL]: BEYOND_PARENT },
-  "cpuset.cpus": { [EINVAL]: BEYOND_PARENT },
-  "cpuset.mems": { [EINVAL]: BEYOND_PARENT },
+  "cpuset.cpus": { [EACCES]: BEYOND_PARENT, [EINVAL]: BEYOND_PARENT },
+  "cpuset.mems": { [EACCES]: BEYOND_PARENT, [EINVAL]: BEYOND_PARENT },
+  "pids.max": { [EINVAL]: "the kernel takes 4194304 at most" },
   "memory.oom_control": { [EOPNOTSUPP]: "the kernel does not let the OOM killer be disabled" },
 };

@@ -1,7 +1,13 @@
 import { assertEquals } from "@std/assert";
 import { type Limits, toResources } from "../../../src/limits/limits.ts";
 import { settingsV1 } from "../../../src/limits/v1.ts";
-import { changesV2, controllersOf, settingsV2, weightOfBlockWeight, weightOfShares } from "../../../src/limits/v2.ts";
+import {
+  changesV2,
+  controllersOf,
+  settingsV2,
+  weightOfBlockWeight,
+  weightOfShares,
+} from "../../../src/limits/v2.ts";
 import type { CgroupSetting } from "../../../src/plan/step.ts";
 
 const MIB = 1 << 20;

@@ -8,6 +8,7 @@ import {
   ENOEXEC,
   ENOSPC,
   ENOTDIR,
+  EOPNOTSUPP,
   EPERM,
 } from "../../../ffi/errno.ts";
 import { SystemCallError } from "../../../ffi/errno.ts";
@@ -189,4 +190,10 @@ Deno.test("an error that is explained already is not explained again", () => {
 Deno.test("a host whose /dev/null is not the null device is told so, with what to do", () => {
   const error = failedIn(childStep(samplePlan(), "mask"), "memcmp", 0);
   assertMatch(error.message, /null device/);
+});
+
+Deno.test("a cgroup that takes no processes is told from others", () => {
+  const step = childStep(PLAN, "join-cgroups");
+  assertMatch(failedIn(step, "write", EOPNOTSUPP).message, /threaded.*--cgroup-parent/);
+  assert(!failedIn(step, "write", EACCES).message.includes("threaded"));
 });
