@@ -317,7 +317,7 @@ detachedTest(
         ["--cpuset-cpus 4000", /Requested CPUs are not available/],
         [
           "--memory-swap 10m",
-          /Cannot update container .*invalid argument \(EINVAL\) when "10485760" was written/,
+          /Cannot update container .*: Minimum memoryswap limit should be larger than memory limit, see usage/,
         ],
         ["--restart always --cpus 0.25 nosuch", /No such container: nosuch/],
       ] as const
