@@ -18,18 +18,21 @@ export function writeSetting(cgroup: string, setting: CgroupSetting): void {
  */
 export function writeInstead(cgroup: string, setting: CgroupSetting): void {
   const { file, value, orElse, mayLack } = setting;
-  if (orElse !== undefined && tryToWrite(cgroup, orElse)) return;
+  if (orElse !== undefined && tryToWrite(cgroup, mayLack === undefined ? orElse : { ...orElse, mayLack })) {
+    return;
+  }
   if (typeof mayLack === "string") log.warn(mayLack);
   if (mayLack === undefined) throw missing(cgroup, { file, value });
 }
 
-/** @returns whether the file is there */
-function tryToWrite(cgroup: string, { file, value }: CgroupSetting): boolean {
+/** @returns whether the file is there, and has a meaning for what it is about: a disk's weight has none with most schedulers */
+function tryToWrite(cgroup: string, { file, value, mayLack }: CgroupSetting): boolean {
   try {
     Deno.writeTextFileSync(`${cgroup}/${file}`, value, { create: false });
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
+    if (mayLack !== undefined && errnoOf(error) === EOPNOTSUPP) return false;
     throw explainSettingFailure(cgroup, { file, value }, error);
   }
 }
