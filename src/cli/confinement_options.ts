@@ -2,6 +2,7 @@
 import type { RunOptions } from "../container/options.ts";
 import { isRlimitName, type Rlimit } from "../plan/rlimits.ts";
 import type { Option, ParsedOptions } from "./command.ts";
+import { parseInteger } from "./integer.ts";
 import { parseSize } from "./size.ts";
 import type { Wrong } from "./run_options.ts";
 import { hasUserNamespace } from "./userns_options.ts";
@@ -107,12 +108,12 @@ function readSharedMemory(text: string | undefined, malformed: Wrong): number | 
 
 function readAdjustment(text: string | undefined, wrong: Wrong, malformed: Wrong): number | undefined {
   if (text === undefined) return undefined;
-  if (!/^[-+]?\d{1,15}$/.test(text)) {
+  const value = parseInteger(text);
+  if (value === undefined) {
     throw malformed(
       invalid(text, "oom-score-adj", `strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`),
     );
   }
-  const value = Number(text);
   if (Math.abs(value) > 1000) {
     throw wrong(`Invalid value ${value}, range for oom score adj is [-1000, 1000]`);
   }

@@ -5,6 +5,7 @@ import type { DeviceAmount, Limits } from "../limits/limits.ts";
 import type { DeviceRequest, RunOptions } from "../container/options.ts";
 import { OptionError } from "../errors.ts";
 import type { Option, ParsedOptions } from "./command.ts";
+import { parseInteger } from "./integer.ts";
 import { parseSize } from "./size.ts";
 
 /** What `update` can change as well. */
@@ -74,7 +75,7 @@ const SIZES = {
 const LISTS = { "cpuset-cpus": "cpusetCpus", "cpuset-mems": "cpusetMems" } as const;
 
 /**
- * What the options say of limits. What is 0 or empty is not limited, as if it were not given.
+ * What the options say of limits. What is 0 is not limited, nor is an empty list, as if it were not given.
  * @param what how errors name the work
  * @returns undefined when they say nothing
  * @throws {OptionError} for what docker's client would refuse
@@ -156,8 +157,8 @@ class LimitReader {
   #integer(option: string): number | undefined {
     const text = this.options.text(option);
     if (text === undefined) return undefined;
-    const value = Number(text);
-    if (!/^[-+]?\d+$/.test(text)) {
+    const value = parseInteger(text);
+    if (value === undefined) {
       throw this.#invalid(option, text, `strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
     }
     if (!Number.isSafeInteger(value)) {
@@ -172,7 +173,7 @@ class LimitReader {
 
   #size(option: string): number | undefined {
     const text = this.options.text(option);
-    if (text === undefined || text === "") return undefined;
+    if (text === undefined) return undefined;
     const size = parseSize(text);
     if (size === undefined) throw this.#invalid(option, text, `invalid size: '${text}'`);
     return size;
@@ -196,9 +197,10 @@ class LimitReader {
     const text = this.options.text("blkio-weight");
     if (text === undefined) return undefined;
     const parsing = `strconv.ParseUint: parsing ${JSON.stringify(text)}`;
-    if (!/^\d+$/.test(text)) throw this.#invalid("blkio-weight", text, `${parsing}: invalid syntax`);
-    if (Number(text) > 0xffff) throw this.#invalid("blkio-weight", text, `${parsing}: value out of range`);
-    return Number(text);
+    const value = /^[-+]/.test(text) ? undefined : parseInteger(text);
+    if (value === undefined) throw this.#invalid("blkio-weight", text, `${parsing}: invalid syntax`);
+    if (value > 0xffff) throw this.#invalid("blkio-weight", text, `${parsing}: value out of range`);
+    return value;
   }
 
   /** `/dev/sda:1m` */
@@ -223,7 +225,7 @@ class LimitReader {
   #rate(option: string, text: string, isSize: boolean): DeviceAmount {
     const [path, rate] = this.#split(option, text);
     const amount = isSize ? parseSize(rate) : /^\d+$/.test(rate) ? Number(rate) : undefined;
-    if (amount === undefined) {
+    if (amount === undefined || !Number.isSafeInteger(amount)) {
       const [unit, units] = isSize ? ["[<unit>]", " Unit is optional and can be kb, mb, or gb"] : ["", ""];
       throw this.#invalid(
         option,

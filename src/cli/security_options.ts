@@ -1,6 +1,7 @@
 /** What a container's programs may do: docker's options. */
+import { describeErrno, errnoOf } from "../../ffi/errno.ts";
 import type { SecurityOptions } from "../container/options.ts";
-import { UsageError } from "../errors.ts";
+import { OptionError } from "../errors.ts";
 import { namesOfCapabilities } from "../security/capabilities.ts";
 import { readIfThere } from "../state/read.ts";
 import type { Option, ParsedOptions } from "./command.ts";
@@ -101,16 +102,21 @@ function readSwitch(value: string | undefined, text: string, wrong: Wrong): bool
   );
 }
 
-/** docker's client reads the file, too: a container keeps the profile that it was made with. */
+/**
+ * docker's client reads the file, too: a container keeps the profile that it was made with.
+ * @throws {OptionError} when it cannot be read
+ */
 function readProfile(value: string): SecurityOptions["seccomp"] {
   if (value === "unconfined") return value;
   if (value === "builtin") return "default";
   try {
     return { file: value, profile: Deno.readTextFileSync(value) };
   } catch (error) {
-    throw new UsageError({
+    const errno = errnoOf(error);
+    if (errno === undefined) throw error;
+    throw new OptionError({
       what: `cannot read the seccomp profile ${JSON.stringify(value)}`,
-      why: error instanceof Deno.errors.NotFound ? "no such file" : (error as Error).message,
+      why: describeErrno(errno),
       cause: error,
     });
   }

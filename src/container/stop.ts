@@ -66,12 +66,13 @@ async function awaitRecord(
  * Waits until the owner of a container has ended, or may have left it to another.
  * @returns false when it had ended before
  */
-async function awaitOwner({ owner, status }: ContainerRecord): Promise<boolean> {
-  using process = ProcessHandle.open(owner);
-  if (process === undefined) return false;
-  // one that only works on it for a moment may live on for long after that
-  const staysToTheEnd = status !== "created" && status !== "exited" && !isCleaner(process.identity);
-  await process.ended(staysToTheEnd ? undefined : LOOK_AGAIN_MS);
+export async function awaitOwner({ owner, status, process }: ContainerRecord): Promise<boolean> {
+  using working = ProcessHandle.open(owner);
+  if (working === undefined) return false;
+  // one that only works on it for a moment may live on for long after that; and what is being started will soon be there
+  const staysToTheEnd = status !== "created" && status !== "exited" && process !== null &&
+    !isCleaner(working.identity);
+  await working.ended(staysToTheEnd ? undefined : LOOK_AGAIN_MS);
   return true;
 }
 

@@ -4,28 +4,52 @@ import { applyLimits } from "../limits/apply.ts";
 import type { Limits } from "../limits/limits.ts";
 import type { Undo } from "../plan/step.ts";
 import type { Database } from "../state/database.ts";
+import { isAlive } from "../state/process_identity.ts";
 import { resourcesOf } from "./limiting.ts";
-import { cgroupOf, getContainer, isRunning } from "./records.ts";
+import { cgroupOf, type ContainerRecord, getContainer, isRunning, lookUpContainer } from "./records.ts";
+import { awaitOwner } from "./stop.ts";
 import { withoutCgroup } from "./user_namespace.ts";
 import { isRootless } from "../state/user_namespace.ts";
 
 /**
- * Changes limits of a container, now if it runs, and for its next start.
+ * Changes limits of a container, now if it runs, and for its next start. One that is being started has its cgroups with the limits
+ * that were on record then, and is waited for.
  * @param given those that are changed, checked already
  * @throws {DhowError} when they contradict those that it has, or the kernel refuses one; then they are what they were on record
  */
-export function updateLimits(database: Database, id: string, given: Limits): void {
-  const before = database.transaction(() => {
-    const record = getContainer(database, id);
-    if (isRootless() && record.config.options.cgroupBase === undefined) {
-      throw withoutCgroup(`Cannot update container ${id}`);
-    }
-    const { limits = {} } = record.config.options;
-    const merged = mergeLimits(id, limits, given);
-    setLimits(database, id, merged);
-    return { record, limits, merged };
-  });
-  const { record, limits, merged } = before;
+export async function updateLimits(database: Database, id: string, given: Limits): Promise<void> {
+  while (true) {
+    const change = database.transaction(() => {
+      const record = getContainer(database, id);
+      if (isRootless() && record.config.options.cgroupBase === undefined) {
+        throw withoutCgroup(`Cannot update container ${id}`);
+      }
+      if (isBeingStarted(database, record)) return { record };
+      const { limits = {} } = record.config.options;
+      const merged = mergeLimits(id, limits, given);
+      setLimits(database, id, merged);
+      return { record, limits, merged };
+    });
+    if (change.merged !== undefined) return apply(database, change.record, { ...change, given });
+    await awaitOwner(change.record);
+  }
+}
+
+/** Whether somebody has made a plan of its start, and its first process is not there yet. */
+function isBeingStarted(database: Database, { id, owner, process }: ContainerRecord): boolean {
+  if (process !== null || !isAlive(owner)) return false;
+  return journalOf(database, id).some(({ undo }) => undo === "remove-cgroups");
+}
+
+interface LimitChange {
+  readonly given: Limits;
+  /** All of them before, and after. */
+  readonly limits: Limits;
+  readonly merged: Limits;
+}
+
+function apply(database: Database, record: ContainerRecord, { given, limits, merged }: LimitChange): void {
+  const { id } = record;
   if (!isRunning(record)) return;
   try {
     applyLimits({
@@ -35,7 +59,13 @@ export function updateLimits(database: Database, id: string, given: Limits): voi
       willMake: (path) => addCgroup(database, id, path),
     });
   } catch (error) {
-    setLimits(database, id, limits);
+    const now = lookUpContainer(database, id);
+    if (now === undefined || !isRunning(now)) return; // it has ended meanwhile, and its cgroups have gone
+    database.transaction(() => {
+      // not what another update has written since then
+      const current = lookUpContainer(database, id)?.config.options.limits;
+      if (JSON.stringify(current) === JSON.stringify(merged)) setLimits(database, id, limits);
+    });
     if (!(error instanceof DhowError)) throw error;
     throw cannot(id, error.message, error);
   }
@@ -67,7 +97,14 @@ export function mergeLimits(id: string, current: Limits, given: Limits): Limits 
       "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
     );
   }
-  return { ...current, ...given };
+  const merged = { ...current, ...given };
+  if (merged.memory !== undefined && merged.memorySwap !== undefined) {
+    // docker leaves this to the kernel, and a container that does not run it cannot start any more
+    if (merged.memorySwap !== -1 && merged.memorySwap < merged.memory) {
+      throw cannot(id, "Minimum memoryswap limit should be larger than memory limit, see usage");
+    }
+  }
+  return merged;
 }
 
 function setLimits(database: Database, id: string, limits: Limits): void {
@@ -78,11 +115,14 @@ function setLimits(database: Database, id: string, limits: Limits): void {
 /** Writes one more cgroup of a container into its journal: it goes with the others. */
 function addCgroup(database: Database, id: string, path: string): void {
   database.transaction(() => {
-    const row = database.get<{ undo: string }>("SELECT undo FROM containers WHERE id = ?", id);
-    const journal = JSON.parse(row?.undo ?? "[]") as Undo[];
-    const changed = journal.map((entry) =>
+    const changed = journalOf(database, id).map((entry) =>
       entry.undo === "remove-cgroups" ? { ...entry, folders: [path, ...entry.folders] } : entry
     );
     database.run("UPDATE containers SET undo = ? WHERE id = ?", JSON.stringify(changed), id);
   });
+}
+
+function journalOf(database: Database, id: string): Undo[] {
+  const row = database.get<{ undo: string }>("SELECT undo FROM containers WHERE id = ?", id);
+  return JSON.parse(row?.undo ?? "[]") as Undo[];
 }

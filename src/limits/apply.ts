@@ -2,13 +2,13 @@
 import { pathExists } from "../../ffi/files.ts";
 import { errnoOf, ESRCH } from "../../ffi/errno.ts";
 import { HostError } from "../errors.ts";
-import { pidsIn } from "../plan/cgroup_tree.ts";
 import { writeSetting } from "../plan/cgroup_setting.ts";
 import type { Resources } from "../plan/oci.ts";
 import type { CgroupSetting } from "../plan/step.ts";
 import { readIfThere } from "../state/read.ts";
+import { cpusetGaps } from "./cgroup.ts";
 import { type ControllerFolder, ControllerFolders } from "./controllers.ts";
-import { processesOf } from "./processes.ts";
+import { processesIn, processesOf } from "./processes.ts";
 import { settingsV1 } from "./v1.ts";
 import { changesV2, controllersOf } from "./v2.ts";
 
@@ -43,7 +43,7 @@ export function applyLimits({ cgroup, given, merged, willMake }: Change): void {
     const changed = filesOf(changes[controller] ?? []);
     const folder = changed.size === 0 ? undefined : folders.find(controller, cgroup);
     if (folder === undefined) continue;
-    if (!pathExists(folder.path)) joinCpuset(folder, cgroup, willMake);
+    if (controller === "cpuset") joinCpuset(folder, cgroup, willMake);
     for (const setting of settings) {
       if (changed.has(setting.file)) writeSetting(folder.path, setting);
     }
@@ -68,21 +68,24 @@ function handDown(top: string, cgroup: string, controllers: readonly string[]): 
 /** How often it is looked for processes that were started meanwhile. */
 const LOOKS = 1000;
 
-/** A container that was started without limits of CPUs has no cgroup where only these are counted: cgroup.ts. */
+/**
+ * A container that was started without limits of CPUs has no cgroup where only these are counted (cgroup.ts), or not yet all of it,
+ * if somebody was killed who made one.
+ */
 function joinCpuset({ path }: ControllerFolder, cgroup: string, willMake: (path: string) => void): void {
   const top = path.slice(0, -cgroup.length);
   const names = cgroup.split("/").slice(1);
-  names.forEach((_, index) => {
-    const each = `${top}/${names.slice(0, index + 1).join("/")}`;
-    if (pathExists(each)) return;
-    willMake(each);
-    Deno.mkdirSync(each);
-    for (const file of ["cpuset.cpus", "cpuset.mems"]) {
-      writeSetting(each, { file, value: Deno.readTextFileSync(`${top}/${file}`).trim() });
+  const paths = names.map((_, index) => `/${names.slice(0, index + 1).join("/")}`);
+  const { lacks } = cpusetGaps(top, paths, Deno.readTextFileSync);
+  for (const [index, each] of paths.entries()) {
+    if (!pathExists(top + each)) {
+      willMake(top + each);
+      Deno.mkdirSync(top + each);
     }
-  });
+    for (const setting of lacks[index]!) writeSetting(top + each, setting);
+  }
   for (let look = 0; look < LOOKS; look++) {
-    const there = new Set(pidsIn(path));
+    const there = processesIn(path);
     const others = processesOf(cgroup).filter((pid) => !there.has(pid));
     if (others.length === 0) return;
     for (const pid of others) move(pid, path);

@@ -1,4 +1,5 @@
 import { normalize } from "@std/path";
+import { EOPNOTSUPP, errnoOf } from "../../ffi/errno.ts";
 import { HostError } from "../errors.ts";
 import type { CgroupFolder, CgroupParent, CgroupSetting } from "../plan/step.ts";
 
@@ -70,12 +71,35 @@ function isOnlyCpuset(hierarchy: Hierarchy): boolean {
   return hierarchy.version === 1 && hierarchyOptions(hierarchy).every((option) => option === "cpuset");
 }
 
-/** A new cpuset of cgroup v1 is empty, and nothing can join it until it has what the topmost has (cpuset(7)). */
-function cpusetSettings(mountPoint: string, read: (path: string) => string): CgroupFolder["settings"] {
-  return ["cpuset.cpus", "cpuset.mems"].map((file) => ({
-    file,
-    value: read(`${mountPoint}/${file}`).trim(),
-  }));
+/** What cpusets lack. */
+interface CpusetGaps {
+  /** Of each of those that were asked about. */
+  readonly lacks: readonly (readonly CgroupSetting[])[];
+  /** Of one that is made in the last of them. */
+  readonly below: readonly CgroupSetting[];
+}
+
+/**
+ * A new cpuset of cgroup v1 is empty, and nothing can join it until it has CPUs and memory nodes: those of the one above it, since
+ * it cannot have others (cpuset(7)).
+ * @param paths of one cgroup in the hierarchy, and of another in that, and so on; they need not be there
+ */
+export function cpusetGaps(
+  mountPoint: string,
+  paths: readonly string[],
+  read: (path: string) => string,
+): CpusetGaps {
+  const lacks = paths.map((): CgroupSetting[] => []);
+  const below = ["cpuset.cpus", "cpuset.mems"].map((file): CgroupSetting => {
+    let value = read(`${mountPoint}/${file}`).trim();
+    paths.forEach((path, index) => {
+      const own = readOr(read, `${mountPoint}${path}/${file}`)?.trim() ?? "";
+      if (own === "") lacks[index]!.push({ file, value });
+      else value = own;
+    });
+    return { file, value };
+  });
+  return { lacks, below };
 }
 
 /** Which cgroups a container is put into, on this host. */
@@ -151,7 +175,7 @@ export function cgroupLayout(
     `/${names.slice(0, index + 1).join("/")}`
   );
   const folders = used.map(({ mountPoint, options }): CgroupFolder => {
-    const inherited = options.includes("cpuset") ? cpusetSettings(mountPoint, read) : [];
+    const inherited = options.includes("cpuset") ? cpusetGaps(mountPoint, above, read).below : [];
     const own = version === 2 ? wanted["unified"] ?? [] : options.flatMap((option) => wanted[option] ?? []);
     return {
       path: mountPoint + name,
@@ -162,26 +186,15 @@ export function cgroupLayout(
   });
   const parents = version === 2
     ? handingDown(used[0]!.mountPoint + base, above, controllers, read)
-    : used.flatMap(({ mountPoint, options }) =>
-      above.map((path): CgroupParent => ({
+    : used.flatMap(({ mountPoint, options }) => {
+      const { lacks = [] } = options.includes("cpuset") ? cpusetGaps(mountPoint, above, read) : {};
+      return above.map((path, index): CgroupParent => ({
         path: mountPoint + path,
-        settings: options.includes("cpuset") ? inheritedCpuset(mountPoint, path, read) : [],
-      }))
-    );
+        settings: lacks[index] ?? [],
+      }));
+    });
   const ofDevices = version === 2 ? used[0] : used.find(({ options }) => options.includes("devices"));
   return { version, parents, folders, devices: ofDevices && ofDevices.mountPoint + name };
-}
-
-/** What a cpuset above the container's has to be given: nothing, if it is there and has it. */
-function inheritedCpuset(
-  mountPoint: string,
-  path: string,
-  read: (path: string) => string,
-): readonly CgroupSetting[] {
-  return cpusetSettings(mountPoint, read).filter(({ file }) => {
-    const own = readOr(read, `${mountPoint}${path}/${file}`);
-    return own === undefined || own.trim() === "";
-  });
 }
 
 /** @returns undefined when there is no such file */
@@ -196,7 +209,9 @@ function readOr(read: (path: string) => string, path: string): string | undefine
 
 /**
  * On cgroup v2 a controller is there in a cgroup only if the one above hands it down, from the topmost on ("Top-down Constraint",
- * cgroup-v2.rst). What is handed down already is left alone.
+ * cgroup-v2.rst). What is handed down already is left alone. One that is made, or in which no process is, hands down all that the
+ * topmost does, so that what is in it can be counted; one with processes of its own cannot ("No Internal Process Constraint"), and
+ * is only asked for what is needed.
  */
 function handingDown(
   mountPoint: string,
@@ -205,19 +220,30 @@ function handingDown(
   read: (path: string) => string,
 ): CgroupParent[] {
   if (controllers.length === 0 && above.length === 0) return [];
-  const active =
-    readOr(read, `${mountPoint}/cgroup.subtree_control`)?.trim().split(" ").filter((name) => name !== "") ??
-      [];
-  const handed = (names: readonly string[]): CgroupSetting[] =>
-    names.length === 0
-      ? []
-      : [{ file: "cgroup.subtree_control", value: names.map((name) => `+${name}`).join(" ") }];
-  const missing = controllers.filter((name) => !active.includes(name));
+  const handedBy = (path: string) =>
+    (readOr(read, `${path}/cgroup.subtree_control`) ?? "").trim().split(" ").filter((name) => name !== "");
+  const active = handedBy(mountPoint);
+  const handing = (path: string, wanted: readonly string[], handed: readonly string[]): CgroupParent => {
+    const value = wanted.filter((name) => !handed.includes(name)).map((name) => `+${name}`).join(" ");
+    return { path, settings: value === "" ? [] : [{ file: "cgroup.subtree_control", value }] };
+  };
+  const top = handing(mountPoint, controllers, active);
+  const all = [...new Set([...active, ...controllers])];
   return [
-    ...(missing.length === 0 ? [] : [{ path: mountPoint, settings: handed(missing) }]),
-    ...above.map((path) => ({
-      path: mountPoint + path,
-      settings: handed([...active, ...missing]),
-    })),
+    ...(top.settings.length === 0 ? [] : [top]),
+    ...above.map((each) => {
+      const path = mountPoint + each;
+      return handing(path, hasProcesses(path, read) ? controllers : all, handedBy(path));
+    }),
   ];
+}
+
+/** Whether processes are in a cgroup itself. Of a threaded one the kernel does not tell (cgroup-v2.rst, "Threads"): it may have some. */
+function hasProcesses(path: string, read: (path: string) => string): boolean {
+  try {
+    return (readOr(read, `${path}/cgroup.procs`) ?? "") !== "";
+  } catch (error) {
+    if (errnoOf(error) === EOPNOTSUPP) return true;
+    throw error;
+  }
 }

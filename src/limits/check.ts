@@ -6,6 +6,9 @@ import { type HostSupport, parseNumbers } from "./support.ts";
 /** In bytes; docker's. */
 const LEAST_MEMORY = 6 << 20;
 
+/** In billionths: the kernel's least quota, a millisecond, of a period of 100. */
+const LEAST_NANO_CPUS = 1e7;
+
 export interface Checked {
   readonly limits: Limits;
   /** What is to be said of limits that this host does not know. */
@@ -94,6 +97,8 @@ class Checks {
       if (limits.kernelMemory < LEAST_MEMORY) this.#refuse("Minimum kernel memory limit allowed is 6MB");
     }
     this.#outOfMemory();
+    // nothing is what a container has anyway, if it has had no limit before
+    if (limits.pidsLimit === 0 && !(this.changes && host.pids)) delete limits.pidsLimit;
     const ofProcesses = "PIDs limit capabilities or the cgroup is not mounted. PIDs limit discarded.";
     this.#needs(host.pids, ofProcesses, "pidsLimit");
     // docker's rule: as much swap as memory
@@ -118,14 +123,15 @@ class Checks {
     const { nanoCpus, cpuPeriod, cpuQuota } = limits;
     if (nanoCpus !== undefined) {
       const both = (name: string) => `Conflicting options: Nano CPUs and CPU ${name} cannot both be set`;
-      if (cpuPeriod !== undefined) this.#refuse(both("Period"));
-      if (cpuQuota !== undefined) this.#refuse(both("Quota"));
+      if (cpuPeriod !== undefined && cpuPeriod > 0) this.#refuse(both("Period"));
+      if (cpuQuota !== undefined && cpuQuota > 0) this.#refuse(both("Quota"));
       if (!host.cpuQuota) {
         this.#refuse(
           "NanoCPUs can not be set, as your kernel does not support CPU CFS scheduler or the cgroup is not mounted",
         );
       }
-      if (nanoCpus < 0 || nanoCpus > host.cpus * 1e9) {
+      // of less the kernel says only that it is invalid, and of much less docker makes no limit at all
+      if (nanoCpus < LEAST_NANO_CPUS || nanoCpus > host.cpus * 1e9) {
         this.#refuse(
           `Range of CPUs is from 0.01 to ${host.cpus}.00, as there are only ${host.cpus} CPUs available`,
         );

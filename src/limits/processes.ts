@@ -16,9 +16,17 @@ function folderOf(cgroup: string): string | undefined {
  */
 export function processesOf(cgroup: string): number[] {
   const folder = folderOf(cgroup);
+  return folder === undefined ? [] : [...processesIn(folder)].sort((a, b) => a - b);
+}
+
+/**
+ * The pids in a cgroup and below it.
+ * @param folder its path
+ */
+export function processesIn(folder: string): Set<number> {
   const pids = new Set<number>();
-  if (folder !== undefined) eachCgroup(folder, (path) => pidsIn(path).forEach((pid) => pids.add(pid)));
-  return [...pids].sort((a, b) => a - b);
+  eachCgroup(folder, (path) => pidsIn(path).forEach((pid) => pids.add(pid)));
+  return pids;
 }
 
 /** Kills all processes of a container. */

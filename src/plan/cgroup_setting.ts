@@ -1,5 +1,5 @@
 /** Single files of cgroups: what comes of those that cannot be written. */
-import { describeErrno, EBUSY, EINVAL, ENOENT, EOPNOTSUPP, errnoOf } from "../../ffi/errno.ts";
+import { describeErrno, EACCES, EBUSY, EINVAL, ENOENT, EOPNOTSUPP, errnoOf } from "../../ffi/errno.ts";
 import { DhowError, HostError } from "../errors.ts";
 import { log } from "../log.ts";
 import type { CgroupSetting } from "./step.ts";
@@ -18,18 +18,21 @@ export function writeSetting(cgroup: string, setting: CgroupSetting): void {
  */
 export function writeInstead(cgroup: string, setting: CgroupSetting): void {
   const { file, value, orElse, mayLack } = setting;
-  if (orElse !== undefined && tryToWrite(cgroup, orElse)) return;
+  if (orElse !== undefined && tryToWrite(cgroup, mayLack === undefined ? orElse : { ...orElse, mayLack })) {
+    return;
+  }
   if (typeof mayLack === "string") log.warn(mayLack);
   if (mayLack === undefined) throw missing(cgroup, { file, value });
 }
 
-/** @returns whether the file is there */
-function tryToWrite(cgroup: string, { file, value }: CgroupSetting): boolean {
+/** @returns whether the file is there, and has a meaning for what it is about: a disk's weight has none with most schedulers */
+function tryToWrite(cgroup: string, { file, value, mayLack }: CgroupSetting): boolean {
   try {
     Deno.writeTextFileSync(`${cgroup}/${file}`, value, { create: false });
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
+    if (mayLack !== undefined && errnoOf(error) === EOPNOTSUPP) return false;
     throw explainSettingFailure(cgroup, { file, value }, error);
   }
 }
@@ -74,7 +77,8 @@ const HINTS: Readonly<Record<string, Readonly<Record<number, string>>>> = {
   "memory.swappiness": { [EINVAL]: "the kernel takes 0 to 200" },
   "cpu.rt_runtime_us": { [EINVAL]: BEYOND_PARENT },
   "cpu.cfs_quota_us": { [EINVAL]: BEYOND_PARENT },
-  "cpuset.cpus": { [EINVAL]: BEYOND_PARENT },
-  "cpuset.mems": { [EINVAL]: BEYOND_PARENT },
+  "cpuset.cpus": { [EACCES]: BEYOND_PARENT, [EINVAL]: BEYOND_PARENT },
+  "cpuset.mems": { [EACCES]: BEYOND_PARENT, [EINVAL]: BEYOND_PARENT },
+  "pids.max": { [EINVAL]: "the kernel takes 4194304 at most" },
   "memory.oom_control": { [EOPNOTSUPP]: "the kernel does not let the OOM killer be disabled" },
 };

@@ -11,6 +11,7 @@ import {
   ENOENT,
   ENOSPC,
   ENOTDIR,
+  EOPNOTSUPP,
   EPERM,
   ERANGE,
   ESRCH,
@@ -203,6 +204,13 @@ function explainStepFailure(step: ChildStep, failed: Call): DhowError {
         : undefined;
       return host(`cannot set up "${step.inRoot}" in the container`, hint);
     }
+    case "join-cgroups":
+      return host(
+        `cannot ${step.why}`,
+        failed.errno === EOPNOTSUPP
+          ? "the cgroup above is threaded, and has threads only; choose another with --cgroup-parent"
+          : undefined,
+      );
     case "mask":
       return failed.name === "memcmp"
         ? new HostError({

@@ -3,7 +3,7 @@ import { Arena } from "../../ffi/arena.ts";
 import { EBADF, EEXIST, ENOENT } from "../../ffi/errno.ts";
 import { ENTRY_SIZE } from "../../ffi/machine_code.ts";
 import { type Call, CallTable } from "../../ffi/table.ts";
-import { explainSettingFailure, writeInstead } from "./cgroup_setting.ts";
+import { explainSettingFailure, writeInstead, writeSetting } from "./cgroup_setting.ts";
 import { explainHostFailure } from "./failure.ts";
 import type { CgroupSetting, HostStep, Owner } from "./step.ts";
 
@@ -71,6 +71,8 @@ export function makeFiles(steps: readonly FileStep[]): void {
 class FileCalls {
   readonly #purposes: Purpose[] = [];
   readonly #tried: Tried[] = [];
+  /** Those that are done without, with a warning, if the kernel does not have them: it says so with errnos that no table tolerates. */
+  readonly #forgone: Pick<Tried, "cgroup" | "setting">[] = [];
 
   constructor(readonly table: CallTable) {}
 
@@ -85,6 +87,7 @@ class FileCalls {
     for (const { cgroup, setting, opened } of this.#tried) {
       if (opened.errno === ENOENT) writeInstead(cgroup, setting);
     }
+    for (const { cgroup, setting } of this.#forgone) writeSetting(cgroup, setting);
   }
 
   add(step: FileStep): void {
@@ -148,6 +151,10 @@ class FileCalls {
     after: CgroupSetting | undefined,
   ): void {
     const { file, value, orElse, mayLack } = setting;
+    if (typeof mayLack === "string") {
+      this.#forgone.push({ cgroup, setting });
+      return;
+    }
     if (orElse !== undefined || mayLack !== undefined) {
       const opened = this.#open(`${cgroup}/${file}`, 0, 0, MISSING);
       this.#write(opened, value, NOT_OPEN);

@@ -113,9 +113,13 @@ detachedTest("--cpus bounds what is had of CPUs: the kernel throttles what wants
 });
 
 /** A disk of this machine, as a path in the host and its number. */
-async function disk(host: Host): Promise<{ path: string; number: string }> {
+async function disk(host: Host): Promise<{ path: string; number: string; hasWeights: boolean }> {
   const name = (await host.shell("ls /sys/block | grep -v -e loop -e ram | head -n 1")).trim();
-  return { path: `/dev/${name}`, number: (await host.shell(`cat /sys/block/${name}/dev`)).trim() };
+  return {
+    path: `/dev/${name}`,
+    number: (await host.shell(`cat /sys/block/${name}/dev`)).trim(),
+    hasWeights: (await host.shell(`cat /sys/block/${name}/queue/scheduler`)).includes("[bfq]"),
+  };
 }
 
 detachedTest("reads and writes of a disk are bounded", async (it, host) => {
@@ -159,6 +163,14 @@ detachedTest(
     }
   },
 );
+
+detachedTest("a disk whose scheduler knows no weights is used without one", async (_it, host) => {
+  const { path, hasWeights } = await disk(host);
+  const flags = ["--network", "none", "--blkio-weight-device", `${path}:100`];
+  const { code, stdout, stderr } = await host.dhow(["run", ...flags, "busybox", "echo", "hi"]);
+  assertEquals([code, stdout], [0, "hi\n"], stderr);
+  assertMatch(stderr, hasWeights ? /^$/ : /^dhow: warning: .* Weight-device discarded\.\n$/);
+});
 
 detachedTest("limits that make no sense are refused in docker's words", async (_it, host) => {
   for (
@@ -318,8 +330,9 @@ detachedTest(
         ["--cpuset-cpus 4000", /Requested CPUs are not available/],
         [
           "--memory-swap 10m",
-          /Cannot update container .*invalid argument \(EINVAL\) when "10485760" was written/,
+          /Cannot update container .*: Minimum memoryswap limit should be larger than memory limit, see usage/,
         ],
+        ["--pids-limit 99999999999", /invalid argument \(EINVAL\) when "99999999999" was written/],
         ["--restart always --cpus 0.25 nosuch", /No such container: nosuch/],
       ] as const
     ) {
@@ -335,5 +348,38 @@ detachedTest(
       await it.inspect("kept", "{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}}"),
       "67108864 134217728",
     );
+    assertEquals(await it.inspect("kept", "{{.HostConfig.PidsLimit}}"), "<nil>");
+  },
+);
+
+detachedTest(
+  "a cpuset in a narrower one of the user's has no more than that, from the start or by an update",
+  async (it, host) => {
+    const outer = "/sys/fs/cgroup/cpuset/outer";
+    await host.shell(`mkdir ${outer}; echo 1 >${outer}/cpuset.cpus; echo 0 >${outer}/cpuset.mems`);
+    try {
+      const place = ["--cgroup-parent", "outer"];
+      const first = await it.start(["sleep", "1000"], [...place, "--cpuset-mems", "0"]);
+      assertEquals(cgroupFile(host, "cpuset", first, "cpuset.cpus", "/outer"), "1");
+      const second = await it.start(["sleep", "1000"], place);
+      await updated(it, "--cpuset-mems", "0", second);
+      assertEquals(cgroupFile(host, "cpuset", second, "cpuset.cpus", "/outer"), "1");
+      assertMatch(await it.dhow("exec", second, "grep", "Cpus_allowed_list", "/proc/1/status"), /\t1$/);
+      await it.dhow("rm", "-f", first, second);
+    } finally {
+      await host.shell(`rmdir ${outer}`);
+    }
+  },
+);
+
+detachedTest(
+  "a cgroup for CPUs that an update was killed in the middle of is completed by the next",
+  async (it, host) => {
+    const container = await it.start(["sleep", "1000"], []);
+    await host.shell(`mkdir /sys/fs/cgroup/cpuset/dhow-${container}`);
+    await updated(it, "--cpuset-cpus", "0", container);
+    assertMatch(await it.dhow("exec", container, "grep", "Cpus_allowed_list", "/proc/1/status"), /\t0$/);
+    await it.dhow("rm", "-f", container);
+    await host.shell(`rmdir /sys/fs/cgroup/cpuset/dhow-${container}`); // it was made by nobody
   },
 );

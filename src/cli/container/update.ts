@@ -34,13 +34,12 @@ export const command: Command = {
     const limits = readLimits(options, what);
     const session = await openSession(invocation.global, "update containers");
     const checked = limits === undefined ? undefined : checkLimits(limits, hostSupport(), what, true);
-    const code = await eachContainer(invocation, session, ({ id }) => {
+    const code = await eachContainer(invocation, session, async ({ id }) => {
       if (policy !== undefined) refusePolicy(getContainer(session.database, id), policy);
-      if (checked !== undefined) updateLimits(session.database, id, checked.limits);
+      if (checked !== undefined) await updateLimits(session.database, id, checked.limits);
       if (policy !== undefined) setPolicy(session.database, id, policy);
       recordEvent(session.database, id, "update");
       stepDone();
-      return Promise.resolve();
     });
     for (const warning of checked?.warnings ?? []) log.warn(warning);
     return code;

@@ -127,8 +127,8 @@ function rangesOf({ members }: Machine, listed: ReadonlySet<string>, seccomp: Se
       say(number, outcomeOf(rules.get(number)!, defaultValue));
       say(number + 1, byDefault);
       // Calls that are newer than the profile: programs try them and know what to do instead if they are not there, but not
-      // if they are not allowed. runc does so as well.
-      if (number === unknown && !lets(seccomp.defaultAction)) {
+      // if they are not allowed. runc does so as well. A tracer knows by itself what to do.
+      if (number === unknown && !lets(seccomp.defaultAction) && seccomp.defaultAction !== "SCMP_ACT_TRACE") {
         say(number + 1, { rules: [], otherwise: RET_ERRNO + ENOSYS });
         say(PRIVATE, byDefault);
       }

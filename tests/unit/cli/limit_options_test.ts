@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { parse } from "../../../src/cli/command.ts";
 import { LIMIT_OPTIONS, readDevices, readLimits } from "../../../src/cli/limit_options.ts";
+import { parseInteger } from "../../../src/cli/integer.ts";
 import { parseSize } from "../../../src/cli/size.ts";
 import { OptionError } from "../../../src/errors.ts";
 
@@ -58,7 +59,7 @@ Deno.test("0 and nothing are as good as not given", () => {
   const nothing = [
     "-m",
     "0",
-    "--memory-swap=",
+    "--memory-swap=0",
     "--cpus",
     "0",
     "--cpu-shares=0",
@@ -75,6 +76,8 @@ Deno.test("0 and nothing are as good as not given", () => {
 for (
   const [args, why] of [
     [["-m", "abc"], `invalid argument "abc" for "-m, --memory" flag: invalid size: 'abc'`],
+    [["-m", ""], `invalid argument "" for "-m, --memory" flag: invalid size: ''`],
+    [["--memory-swap", ""], `invalid argument "" for "--memory-swap" flag: invalid size: ''`],
     [["-m", "-1"], `invalid argument "-1" for "-m, --memory" flag: invalid size: '-1'`],
     [["--memory-swap", "-2"], `invalid argument "-2" for "--memory-swap" flag: invalid size: '-2'`],
     [["--memory-swappiness", "101"], "invalid value: 101. Valid memory swappiness range is 0-100"],
@@ -102,6 +105,8 @@ for (
       ["--device-read-bps", "/dev/vda:x"],
       "invalid rate for device: /dev/vda:x. The correct format is <device-path>:<number>[<unit>]. Number must be a positive integer. Unit is optional and can be kb, mb, or gb",
     ],
+    [["--blkio-weight", "-1"], `flag: strconv.ParseUint: parsing "-1": invalid syntax`],
+    [["--device-read-iops", "/dev/vda:99999999999999999999"], "invalid rate for device: /dev/vda:9999999999"],
     [
       ["--device-read-iops", "/dev/vda:1m"],
       "invalid rate for device: /dev/vda:1m. The correct format is <device-path>:<number>. Number must be a positive integer",
@@ -140,6 +145,21 @@ for (
     assertThrows(() => devices(...args), OptionError, why);
   });
 }
+
+Deno.test("whole numbers are read with Go's prefixes, as docker's client has it", () => {
+  const numbers = ["0", "16", "-16", "+16", "0x1F", "0X_1f", "017", "0o17", "0b101", "1_000", "0_7", "-0"];
+  assertEquals(numbers.map(parseInteger), [0, 16, -16, 16, 31, 31, 15, 15, 5, 1000, 7, 0]);
+  for (
+    const wrong of ["", "-", "x", "08", "0x", "0b2", "1__0", "1_", "_1", "1.5", "1e3", " 1", "0x1_", "ff"]
+  ) {
+    assertEquals(parseInteger(wrong), undefined, wrong);
+  }
+  assertEquals(limits("-c", "010", "--pids-limit", "0x10", "--blkio-weight", "0x64"), {
+    cpuShares: 8,
+    pidsLimit: 16,
+    blkioWeight: 100,
+  });
+});
 
 Deno.test("sizes are docker's", () => {
   const sizes = ["1", "1b", "2k", "1.5m", "1 GiB", "1Tb", "3kb"].map(parseSize);

@@ -274,6 +274,7 @@ for (
       ["--security-opt", "seccomp=/nonexistent"],
       /cannot read the seccomp profile "\/nonexistent": no such file/,
     ],
+    [["--security-opt", "seccomp=/"], /cannot read the seccomp profile "\/": is a directory \(EISDIR\)$/],
     [["-p", "80:80"], /there is no --publish: .*publishes no ports/],
     [["-P"], /there is no --publish-all/],
     [["--runtime", "runc"], /there is no --runtime/],

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { EOPNOTSUPP, SystemCallError } from "../../../ffi/errno.ts";
 import { HostError } from "../../../src/errors.ts";
 import { cgroupLayout, cgroupName, hierarchies } from "../../../src/limits/cgroup.ts";
 
@@ -163,6 +164,34 @@ Deno.test("a container whose CPUs are limited has a cgroup for that alone, and w
   ]);
 });
 
+Deno.test("what a cpuset does not say it has from the one above it, which may have less than the topmost", () => {
+  const files: Readonly<Record<string, string>> = {
+    ...CPUSETS,
+    "/sys/fs/cgroup/cpuset/a/cpuset.cpus": "1\n",
+    "/sys/fs/cgroup/cpuset/a/cpuset.mems": "\n",
+  };
+  const readOrNot = (path: string) => {
+    const text = files[path];
+    if (text === undefined) throw new Deno.errors.NotFound(path);
+    return text;
+  };
+  const { parents, folders } = cgroupLayout(V1, "id", readOrNot, {
+    parent: "a/b",
+    settings: () => ({ cpuset: [{ file: "cpuset.mems", value: "0" }] }),
+  });
+  const settingsOf = (path: string) =>
+    [...parents, ...folders].find((each) => each.path === `/sys/fs/cgroup/cpuset${path}`)?.settings;
+  assertEquals(settingsOf("/a"), [{ file: "cpuset.mems", value: "0" }]);
+  assertEquals(settingsOf("/a/b"), [
+    { file: "cpuset.cpus", value: "1" },
+    { file: "cpuset.mems", value: "0" },
+  ]);
+  assertEquals(settingsOf("/a/b/dhow-id"), [
+    { file: "cpuset.cpus", value: "1" },
+    { file: "cpuset.mems", value: "0" },
+  ]);
+});
+
 Deno.test("on cgroup v1 each controller's limits are in its hierarchy, also where it shares one", () => {
   const settings = () => ({
     cpu: [{ file: "cpu.shares", value: "5" }],
@@ -177,12 +206,20 @@ Deno.test("on cgroup v1 each controller's limits are in its hierarchy, also wher
 });
 
 /** The parents of a limited container on cgroup v2, where the topmost hands some controllers down. */
-function handed(active: string, controllers: readonly string[], parent = "") {
-  const readTop = (path: string) => {
-    assertEquals(path, "/sys/fs/cgroup/cgroup.subtree_control");
-    return `${active}\n`;
+function handed(
+  active: string,
+  controllers: readonly string[],
+  parent = "",
+  more: Readonly<Record<string, string>> = {},
+) {
+  const files: Readonly<Record<string, string>> = { "cgroup.subtree_control": `${active}\n`, ...more };
+  const readSome = (path: string) => {
+    const text = files[path.slice("/sys/fs/cgroup/".length)];
+    if (text === "threaded") throw new SystemCallError("read", EOPNOTSUPP);
+    if (text === undefined) throw new Deno.errors.NotFound(path);
+    return text;
   };
-  return cgroupLayout(V2, "id", readTop, { parent, controllers }).parents.map(({ path, settings }) => [
+  return cgroupLayout(V2, "id", readSome, { parent, controllers }).parents.map(({ path, settings }) => [
     path,
     ...settings.map(({ file, value }) => `${file} ${value}`),
   ]);
@@ -199,5 +236,18 @@ Deno.test("on cgroup v2 controllers are handed down where they are not, and noth
     ["/sys/fs/cgroup", "cgroup.subtree_control +pids"],
     ["/sys/fs/cgroup/a", "cgroup.subtree_control +cpu +pids"],
     ["/sys/fs/cgroup/a/b", "cgroup.subtree_control +cpu +pids"],
+  ]);
+});
+
+Deno.test("on cgroup v2 a parent with processes of its own is asked for no more than what is needed", () => {
+  const own = { "a/cgroup.procs": "17\n", "a/cgroup.subtree_control": "\n" };
+  assertEquals(handed("cpu memory", [], "a", own), [["/sys/fs/cgroup/a"]]);
+  assertEquals(handed("cpu memory", ["memory"], "a", own), [
+    ["/sys/fs/cgroup/a", "cgroup.subtree_control +memory"],
+  ]);
+  assertEquals(handed("cpu memory", [], "a", { "a/cgroup.procs": "threaded" }), [["/sys/fs/cgroup/a"]]);
+  const handsDown = { "a/cgroup.procs": "", "a/cgroup.subtree_control": "memory\n" };
+  assertEquals(handed("cpu memory", ["memory"], "a", handsDown), [
+    ["/sys/fs/cgroup/a", "cgroup.subtree_control +cpu"],
   ]);
 });

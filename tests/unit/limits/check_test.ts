@@ -48,6 +48,7 @@ const REFUSED: readonly (readonly [Limits, string])[] = [
   [{ nanoCpus: 1e9, cpuQuota: 5000 }, "Conflicting options: Nano CPUs and CPU Quota cannot both be set"],
   [{ nanoCpus: 3e9 }, "Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available"],
   [{ nanoCpus: -1 }, "Range of CPUs is from 0.01 to 2.00"],
+  [{ nanoCpus: 1e7 - 1 }, "Range of CPUs is from 0.01 to 2.00"],
   [
     { cpuPeriod: 999 },
     "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)",
@@ -133,6 +134,17 @@ Deno.test("CPUs and real-time scheduling are refused where the kernel has them n
     const why = `Your kernel does not support CPU real-time ${word}`;
     assertThrows(() => checkLimits({ [name]: 5 }, NOTHING, "x"), UsageError, why);
   }
+});
+
+Deno.test("a quota that is none goes with CPUs", () => {
+  const limits = { nanoCpus: 1e7, cpuQuota: -1 };
+  assertEquals(checkLimits(limits, ALL, "x"), { limits, warnings: [] });
+});
+
+Deno.test("no limit of processes is as good as not given, unless a container may have one", () => {
+  assertEquals(checkLimits({ pidsLimit: 0 }, ALL, "x"), { limits: {}, warnings: [] });
+  assertEquals(checkLimits({ pidsLimit: 0 }, NOTHING, "x", true), { limits: {}, warnings: [] });
+  assertEquals(checkLimits({ pidsLimit: 0 }, ALL, "x", true), { limits: { pidsLimit: 0 }, warnings: [] });
 });
 
 Deno.test("a kernel that counts no swap limits memory alone", () => {

@@ -8,6 +8,7 @@ import {
   ENOEXEC,
   ENOSPC,
   ENOTDIR,
+  EOPNOTSUPP,
   EPERM,
   ERANGE,
 } from "../../../ffi/errno.ts";
@@ -206,4 +207,10 @@ Deno.test("a device is not made over something else", () => {
     followsLinks: true,
   };
   assertMatch(failedIn(step, "memcmp", 0).message, /cannot make the device "\/opt\/x".*something else/);
+});
+
+Deno.test("a cgroup that takes no processes is told from others", () => {
+  const step = childStep(PLAN, "join-cgroups");
+  assertMatch(failedIn(step, "write", EOPNOTSUPP).message, /threaded.*--cgroup-parent/);
+  assert(!failedIn(step, "write", EACCES).message.includes("threaded"));
 });

@@ -65,6 +65,11 @@ Deno.test("a call that is newer than all of the profile's is not implemented, un
   assertEquals(ask(lenient, 500), 0x7ffc0000);
 });
 
+Deno.test("a tracer is asked about what is newer than the profile as well", () => {
+  const traced = seccomp([{ names: ["open"] }], { defaultAction: "SCMP_ACT_TRACE", defaultErrnoRet: 7 });
+  assertEquals([3, 500].map((number) => ask(traced, number)), [0x7ff00007, 0x7ff00007]);
+});
+
 Deno.test("calls of other architectures end the process, those of x32 are not implemented, unless they are listed", () => {
   const profile = seccomp([{ names: ["read", "open"] }]);
   const others = [AUDIT_ARCH.i386, AUDIT_ARCH.arm, AUDIT_ARCH.aarch64, 0, 0xffffffff];
@@ -195,8 +200,15 @@ function isMet(
   }
 }
 
-/** What a profile says of a call, by its rules one after another; undefined for calls that others are made through. */
-function evaluate(profile: Seccomp, { architecture, number, args }: SystemCall): number | undefined {
+/**
+ * What a profile says of a call, by its rules one after another; undefined for calls that others are made through.
+ * @param native the CPU's own architecture, of which a filter always has something to say
+ */
+function evaluate(
+  profile: Seccomp,
+  { architecture, number, args }: SystemCall,
+  native = "SCMP_ARCH_X86_64",
+): number | undefined {
   const machines = {
     [AUDIT_ARCH.x86_64]: number >= 0x40000000 && number !== 0xffffffff ? "SCMP_ARCH_X32" : "SCMP_ARCH_X86_64",
     [AUDIT_ARCH.i386]: "SCMP_ARCH_X86",
@@ -204,10 +216,9 @@ function evaluate(profile: Seccomp, { architecture, number, args }: SystemCall):
     [AUDIT_ARCH.arm]: "SCMP_ARCH_ARM",
   } as const;
   const machine = machines[architecture as keyof typeof machines];
-  if (machine === "SCMP_ARCH_X32" && !profile.architectures.includes(machine)) return RET_ERRNO + ENOSYS;
-  if (machine === undefined || machine !== "SCMP_ARCH_X86_64" && !profile.architectures.includes(machine)) {
-    return RET_KILL_PROCESS;
-  }
+  const isListed = machine === native || profile.architectures.some((name) => name === machine);
+  if (machine === "SCMP_ARCH_X32" && native === "SCMP_ARCH_X86_64" && !isListed) return RET_ERRNO + ENOSYS;
+  if (machine === undefined || !isListed) return RET_KILL_PROCESS;
   const calls = TABLES[machine];
   const own = machine === "SCMP_ARCH_X32" ? number - 0x40000000 : number;
   if (machine === "SCMP_ARCH_X86" && (own === calls.get("socketcall") || own === calls.get("ipc"))) {
@@ -226,7 +237,7 @@ function evaluate(profile: Seccomp, { architecture, number, args }: SystemCall):
     if (repeats ? met.includes(true) : !met.includes(false)) return returnValue(action, errnoRet);
   }
   const newest = Math.max(...listed.filter((number) => number < 0xf0000), -1);
-  const isLenient = ["SCMP_ACT_ALLOW", "SCMP_ACT_LOG"].includes(profile.defaultAction);
+  const isLenient = ["SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_TRACE"].includes(profile.defaultAction);
   if (!isLenient && newest >= 0 && own > newest && own < 0xf0000) return RET_ERRNO + ENOSYS;
   return returnValue(profile.defaultAction, profile.defaultErrnoRet);
 }
@@ -253,6 +264,21 @@ Deno.test("random profiles say of random calls what their rules say", () => {
       const call = randomCall(random, numbers);
       const expected = evaluate(profile, call);
       if (expected !== undefined) assertEquals(runFilter(program, call).value, expected, `seed ${seed}`);
+    }
+  }
+});
+
+Deno.test("so do those for arm64, with and without 32-bit programs", () => {
+  const architectures = ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"] as const;
+  const numbers = numbersOf(NAMES);
+  for (const seed of seeds("DHOW_PROPERTY_SEEDS", 1, 50)) {
+    const random = new Random(seed);
+    const profile = randomSeccomp(random, { ...RANDOM, architectures });
+    const program = compileSeccomp(profile, "aarch64");
+    for (let asked = 0; asked < 150; asked++) {
+      const call = randomCall(random, numbers);
+      const expected = evaluate(profile, call, "SCMP_ARCH_AARCH64");
+      assertEquals(runFilter(program, call).value, expected, `seed ${seed}`);
     }
   }
 });
