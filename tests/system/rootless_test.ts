@@ -2,11 +2,13 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { assertFailure, assertSuccess } from "../support/containers.ts";
 import { eventually } from "../support/eventually.ts";
+import { killedAtEach } from "../support/faults.ts";
 import { WEB_NAME } from "../support/host.ts";
 import { PROMPT } from "../support/host_shell.ts";
 import { archive } from "../support/image.ts";
 import { busyboxLayer } from "../support/images.ts";
 import { type Ids, Sailor, sailorTest, UID } from "../support/sailor.ts";
+import { sameAgain, snapshot } from "../support/snapshot.ts";
 import { systemTest } from "../support/system_test.ts";
 import type { TarEntry } from "../support/tar.ts";
 import { KEYS, Terminal } from "../support/terminal.ts";
@@ -156,6 +158,42 @@ for (const ids of BOTH) {
       assertMatch(await sailor.dhow("ps", "--format", "{{.Status}}"), /\(healthy\)/)
     );
   });
+}
+
+for (const flags of [[], ["-d"]]) {
+  const way = flags.length === 0 ? "in the foreground" : "that is left alone";
+  sailorTest(
+    `dhow killed after any step of a run ${way}: the next command undoes it`,
+    "ranges",
+    async (sailor) => {
+      const { host } = sailor;
+      const before = await snapshot(host);
+      await killedAtEach(5, async (step) => {
+        const run = [
+          "run",
+          ...flags,
+          "--rm",
+          "--network",
+          "pasta",
+          "-v",
+          "new:/new",
+          "busybox",
+          "sleep",
+          "0.1",
+        ];
+        const fault = [`DHOW_FAULT=kill-after:${step}`];
+        const { code } = await host.run(sailor.become([sailor.dhowPath, ...run], fault));
+        assert([0, 137].includes(code), `step ${step}: exit code ${code}`);
+        // one that was made stays until somebody removes it
+        const made = flags.length === 0 ? [] : (await sailor.dhow("ps", "-aq")).split("\n");
+        await sailor.dhow("rm", "-f", ...made.filter((id) => id !== ""));
+        await eventually(async () => assertEquals(await sailor.dhow("ps", "-aq"), ""));
+        await sailor.dhow("volume", "rm", "-f", "new");
+        await sameAgain(host, before);
+        return code === 137;
+      });
+    },
+  );
 }
 
 const LAYER: readonly TarEntry[] = [
