@@ -125,6 +125,8 @@ export function prepare(
     files: shared ?? Object.fromEntries(Object.keys(files).map((path) => [path, runFolder + path])),
     hasOwnNetwork: options.network !== "host",
     hasOwnProcesses: options.pid !== "host",
+    hasOwnCgroups: options.cgroupNamespace !== "host",
+    hasOwnQueues: options.ipc !== "host",
     inUserNamespace: isMountedByUser(options),
     cgroupVersion: cgroups.version,
     sharedMemory: sharedMemory(options.ipc, joins),

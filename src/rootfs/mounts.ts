@@ -11,6 +11,8 @@ export function defaultMounts(
     files,
     hasOwnNetwork,
     hasOwnProcesses = true,
+    hasOwnCgroups = true,
+    hasOwnQueues = true,
     inUserNamespace,
     cgroupVersion,
     sharedMemory,
@@ -21,6 +23,8 @@ export function defaultMounts(
     hasOwnNetwork: boolean;
     /** Absent for yes. */
     hasOwnProcesses?: boolean;
+    hasOwnCgroups?: boolean;
+    hasOwnQueues?: boolean;
     inUserNamespace: boolean;
     cgroupVersion: 1 | 2;
     /** In another IPC namespace it has the shared memory that lies there on the host. */
@@ -49,12 +53,18 @@ export function defaultMounts(
       options: ["nosuid", "noexec", "ptmxmode=0666", "mode=0620", ...(inUserNamespace ? [] : ["gid=5"])],
     },
     ...sharedMemoryMounts(sharedMemory, protectedOptions, sharedMemorySize),
-    { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: protectedOptions },
+    // those of another IPC namespace only its owner can mount
+    ...(hasOwnQueues || !inUserNamespace
+      ? [{ destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: protectedOptions }]
+      : []),
     mayMountSysfs
       ? { destination: "/sys", type: "sysfs", source: "sysfs", options: kernelsOptions }
       : { destination: "/sys", type: "none", source: "/sys", options: ["rbind", ...kernelsOptions] },
   ];
-  if (cgroupVersion === 2 && mayMountSysfs) {
+  if (cgroupVersion === 2 && mayMountSysfs && !hasOwnCgroups && inUserNamespace) {
+    const [destination, options] = ["/sys/fs/cgroup", ["rbind", ...kernelsOptions]];
+    mounts.push({ destination, type: "none", source: destination, options });
+  } else if (cgroupVersion === 2 && mayMountSysfs) {
     mounts.push({
       destination: "/sys/fs/cgroup",
       type: "cgroup2",

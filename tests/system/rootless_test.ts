@@ -407,6 +407,21 @@ sailorTest(
 sailorTest("the host's network and processes are what the user may see of them", "ranges", async (sailor) => {
   assertEquals(await sailor.script("ls /sys/class/net | xargs", "--network", "host"), "eth0 lo");
   assertMatch(await sailor.script("ps", "--pid", "host"), /sleep infinity/);
+  assertEquals(
+    await sailor.script("hostname; ls -d /dev/shm", "--ipc", "host", "--uts", "host"),
+    "testhost\n/dev/shm",
+  );
+  await sailor.script("ls /sys/fs/cgroup", "--cgroupns", "host");
+  const erofs = await sailor.dhowOutput([
+    "--storage",
+    "erofs",
+    "run",
+    "--network",
+    "none",
+    "busybox",
+    "true",
+  ]);
+  assertFailure(erofs, 125, /only root can mount EROFS/);
 });
 
 sailorTest(
