@@ -449,6 +449,29 @@ sailorTest(
   },
 );
 
+/** Stops process 1 of its pid namespace when that ends, and never lets it go on (ptrace(2)). */
+const TRACE = `
+import ctypes, signal
+libc = ctypes.CDLL(None, use_errno=True)
+PTRACE_SEIZE, PTRACE_O_TRACEEXIT = 0x4206, 0x40
+libc.ptrace.argtypes = [ctypes.c_long] * 4
+assert libc.ptrace(PTRACE_SEIZE, 1, 0, PTRACE_O_TRACEEXIT) == 0
+print("traced", flush=True)
+signal.pause()
+`;
+
+sailorTest(
+  "a container ends also when one of its processes holds the first by tracing it",
+  "ranges",
+  async (sailor) => {
+    await sailor.idle("box", "-v", "/:/host");
+    await using tracer = sailor.spawnDhow(["exec", "box", "chroot", "/host", "python3", "-c", TRACE]);
+    await tracer.stdout.until(/traced/);
+    await sailor.dhow("stop", "-t", "0", "box");
+    assertEquals(await sailor.dhow("wait", "box"), "137");
+  },
+);
+
 systemTest("a host without user namespaces for its users says so, and what allows them", async (host) => {
   const sailor = new Sailor(host);
   const script = 'echo 0 >/proc/sys/user/max_user_namespaces; exec "$@"';
