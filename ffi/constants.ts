@@ -254,3 +254,6 @@ export const SYSTEM_CALLS: Readonly<Record<string, number>> = {
   pidfd_getfd: 438,
   mount_setattr: 442,
 };
+
+// ioctl_ns(2)
+export const NS_GET_OWNER_UID = 0xb704;

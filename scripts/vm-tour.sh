@@ -245,9 +245,6 @@ with_network() {
   check "doctor: NAT can be made" 0 'works *network.nat' dhow doctor
   check "doctor: what was taken away is told, with what gives it back" 0 'limited *cgroup.controllers .*echo "+memory"' dash -c \
     'cd /sys/fs/cgroup && echo -memory >cgroup.subtree_control && dhow doctor; code=$?; echo +memory >cgroup.subtree_control; exit $code'
-  check "doctor: an ordinary user has it in part" 1 'broken *user ' \
-    dash -c 'echo sailor:x:1000:1000::/tmp:/bin/dash >>/etc/passwd && cp dhow /tmp/doctor && chmod 755 /tmp/doctor &&
-      su sailor -c "/tmp/doctor doctor"; code=$?; rm /tmp/doctor; exit $code'
   check "bridge: the container has an address" 0 'inet 100\.100\.1\.' $run busybox ip addr show eth0
   check "bridge: the gateway answers" 0 ' 0% packet loss' $run busybox ping -c 1 -W 10 100.100.1.1
   check "bridge: the internet answers" 0 'hello from the internet' $run busybox wget -q -O - http://192.0.2.2/
@@ -260,6 +257,84 @@ with_network() {
   check "bridge: dhow killed in the middle" 137 '' dash -c 'dhow run busybox sleep 600 & sleep 8; kill -9 $!; wait $!'
   check "bridge: the next command cleans up" 0 '' dhow images
   check_nothing_left "bridge: nothing is left of that either"
+}
+
+# sailor COMMAND: what a shell of an ordinary user's is to do.
+sailor() {
+  echo "export PATH=/home/sailor:/usr/sbin:/usr/bin:/sbin:/bin HOME=/home/sailor XDG_RUNTIME_DIR=/run/user/1000; cd; $1"
+}
+
+# An ordinary user, whose dhow is the same file: at first with no ids but its own, then with ranges.
+rootless() {
+  echo sailor:x:1000:1000::/home/sailor:/bin/dash >>/etc/passwd
+  echo sailor:x:1000: >>/etc/group
+  mkdir -p /home/sailor /run/user/1000
+  cp dhow busybox.tar /home/sailor/
+  chown -R 1000:1000 /home/sailor /run/user/1000
+  chmod 700 /run/user/1000
+  modprobe tun
+  chmod 666 /dev/net/tun
+  check "rootless: doctor says that containers can run" 0 'works *rootless.userns' su sailor -c "$(sailor 'dhow doctor')"
+  ordinary single
+  for file in subuid subgid; do echo sailor:100000:65536 >/etc/$file; done
+  ordinary ranges
+  check "rootless: a file of another of the user's ids" 0 '^33$' su sailor -c "$(sailor "
+    dhow run -d --name own --network none -v own:/own busybox sleep 600 >/dev/null
+    dhow exec own sh -c 'echo x >/own/x; chown 33:33 /own/x; stat -c %u /own/x'
+    dhow rm -f own >/dev/null; dhow volume rm own >/dev/null")"
+  check "rootless: without user namespaces, the sysctl is named" 1 'sysctl -w kernel.unprivileged_userns_clone=1' \
+    dash -c "echo 0 >/proc/sys/kernel/unprivileged_userns_clone; su sailor -c '$(sailor 'dhow images')'; code=\$?
+      echo 1 >/proc/sys/kernel/unprivileged_userns_clone; exit \$code"
+  check "rootless: limits without a cgroup are told, and left out" 0 'warning: cannot limit.*systemd-run --user' \
+    su sailor -c "$(sailor 'dhow run --rm --network none -m 64m busybox true')"
+  for network in pasta slirp4netns; do
+    check "rootless: $network leads to the internet" 0 'hello from the internet' \
+      su sailor -c "$(sailor "dhow run --rm --network $network busybox wget -q -O - http://192.0.2.2/")"
+    check "rootless: and a port of the host into the container" 0 '^inside$' su sailor -c "$(sailor "
+      dhow run -d --name web --network $network -p 8080:80 busybox sh -c 'mkdir /w; echo inside >/w/index.html; httpd -f -p 80 -h /w' >/dev/null
+      for i in 1 2 3 4 5 6 7 8 9 10; do wget -q -O - http://127.0.0.1:8080/ && break; sleep 1; done
+      dhow rm -f web >/dev/null")"
+  done
+  delegated
+  check_nothing_left "rootless: nothing is left"
+  check "rootless: nor in the user's folders" 0 '^0$' dash -c \
+    'find /home/sailor/.local/share/dhow/containers /home/sailor/.local/share/dhow/volumes /run/user/1000/dhow/containers -mindepth 1 | wc -l'
+}
+
+ordinary() {
+  check "rootless, $1: an archive runs" 0 '^0$' su sailor -c "$(sailor 'dhow run --rm --network none ./busybox.tar id -u')"
+  check "rootless, $1: load" 0 busybox su sailor -c "$(sailor 'dhow load -i busybox.tar')"
+  check "rootless, $1: a container stays, is joined, stopped and removed" 0 '^7$' su sailor -c "$(sailor "
+    dhow run -d --name box --network none busybox sh -c 'echo up; trap \"exit 7\" TERM; while :; do sleep 1; done' >/dev/null
+    until dhow logs box | grep up; do sleep 0.5; done
+    dhow exec box sh -c 'rm /bin/env; mkdir /new'
+    dhow diff box; dhow stop -t 60 box; dhow wait box; dhow rm box")"
+  check "rootless, $1: what was killed is cleaned up" 0 '^Exited (255)' su sailor -c "$(sailor "
+    dhow run -d --name killed --network none busybox sleep 600 >/dev/null
+    kill -9 \$(grep -l ^dhow-monitor /proc/[0-9]*/cmdline | cut -d / -f 3)
+    for i in 1 2 3 4 5 6 7 8 9 10; do dhow ps -a --format '{{.Status}}' | grep Exited && break; sleep 1; done
+    dhow rm killed")"
+}
+
+# With a cgroup of the user's own, as systemd's user manager has one.
+delegated() {
+  own=/sys/fs/cgroup/sailor
+  mkdir -p $own/shell
+  chown 1000:1000 $own $own/cgroup.procs $own/cgroup.subtree_control $own/shell $own/shell/cgroup.procs
+  inside() { echo "echo \$\$ >$own/shell/cgroup.procs; exec su sailor -c '$(sailor "$1")'"; }
+  check "delegated: memory is limited" 0 '^67108864$' dash -c "$(inside '
+    dhow run --rm --network none -m 64m busybox cat /sys/fs/cgroup/memory.max')"
+  check "delegated: what takes too much is killed" 137 '' dash -c "$(inside '
+    dhow run --rm --network none -m 24m busybox dd if=/dev/zero of=/dev/null bs=100M count=1')"
+  check "delegated: a container is measured, paused and goes on" 0 '^(Paused)$' dash -c "$(inside '
+    dhow run -d --name box --network none --pids-limit 20 busybox sleep 600 >/dev/null
+    dhow stats --no-stream box; dhow update --pids-limit 30 box
+    dhow pause box; dhow ps | grep -o "(Paused)"; dhow unpause box; dhow exec box true && dhow rm -f box')"
+  check "delegated: its limit" 0 '^30 ' dash -c "$(inside '
+    dhow run -d --name box --network none --pids-limit 30 busybox sleep 600 >/dev/null
+    echo "$(cat /sys/fs/cgroup/sailor/dhow-*/pids.max) $(dhow top box | wc -l)"; dhow rm -f box')"
+  check "delegated: doctor says so" 0 'works *cgroup.writable .*/sys/fs/cgroup/sailor' dash -c "$(inside 'dhow doctor')"
+  rmdir $own/shell $own
 }
 
 without_tools() {
@@ -288,6 +363,7 @@ tour() {
   check_nothing_left "devices: nothing is left"
   own_ids
   with_network
+  rootless
 
   # The same machine, as if it had been set up without these.
   tools=/away

@@ -3,8 +3,8 @@ import config from "../../deno.json" with { type: "json" };
 import { examine } from "../doctor/examine.ts";
 import { canRun, type Finding, judge } from "../doctor/judge.ts";
 import { UsageError } from "../errors.ts";
-import { pathsUnder } from "../state/paths.ts";
-import type { Command } from "./command.ts";
+import { type Paths, pathsUnder } from "../state/paths.ts";
+import type { Command, GlobalOptions } from "./command.ts";
 import { print, printable } from "./output.ts";
 
 /** Of the JSON, which docs/doctor.md describes: it changes when something is taken away or means something else. */
@@ -16,7 +16,7 @@ export const command: Command = {
   options: [{ name: "json", help: "print JSON" }],
   async run({ args, options, global }) {
     if (args.length > 0) throw new UsageError({ what: "cannot check", why: "doctor takes no arguments" });
-    const facts = await examine(pathsUnder(global.root === undefined ? undefined : resolve(global.root)));
+    const facts = await examine(await placesOf(global));
     const findings = judge(facts);
     const runs = canRun(findings);
     if (options.flag("json")) {
@@ -29,6 +29,11 @@ export const command: Command = {
     return runs ? 0 : 1;
   },
 };
+
+async function placesOf({ root }: GlobalOptions): Promise<Paths> {
+  if (root !== undefined) return pathsUnder(resolve(root));
+  return Deno.uid() === 0 ? pathsUnder() : (await import("../rootless/paths.ts")).usersPaths();
+}
 
 /** `limited  ip  no "ip" command; only ... work; mend: apt-get install iproute2` */
 function asLine({ status, check, text, instead, mend }: Finding): string {

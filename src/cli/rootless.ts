@@ -1,5 +1,6 @@
 /** What an ordinary user's command does first. */
 import { resolve } from "@std/path";
+import { HostError } from "../errors.ts";
 import { enterUserNamespace } from "../rootless/enter.ts";
 import { usersPaths } from "../rootless/paths.ts";
 import { pathsUnder } from "../state/paths.ts";
@@ -10,6 +11,15 @@ import { ownCommand } from "./session.ts";
 export function enter({ root }: GlobalOptions): Promise<never> {
   // the empty text is refused once it is there
   const paths = root === undefined || root === "" ? usersPaths() : pathsUnder(resolve(root));
-  Deno.mkdirSync(paths.state, { recursive: true, mode: 0o700 });
+  try {
+    Deno.mkdirSync(paths.state, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new HostError({
+      what: `cannot make "${paths.state}", for images and containers`,
+      why: error instanceof Error ? error.message : String(error),
+      hint: "choose another place with --root DIR",
+      cause: error,
+    });
+  }
   return enterUserNamespace(paths, ownCommand());
 }

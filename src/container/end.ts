@@ -1,9 +1,12 @@
 /** The end of a container's process by force. */
 import { SIGNALS } from "../../ffi/constants.ts";
+import { ESRCH } from "../../ffi/errno.ts";
+import { tryLibcCall } from "../../ffi/table.ts";
 import type { ControllerFolder } from "../limits/controllers.ts";
 import { Freezers, thawFolder } from "../limits/freezer.ts";
 import { killProcessesOf } from "../limits/processes.ts";
 import { eachCgroup } from "../plan/cgroup_tree.ts";
+import { isRootless } from "../state/user_namespace.ts";
 import type { ProcessHandle } from "../state/process_end.ts";
 
 /** How long to wait before all is tried again, at first and at last; in milliseconds. */
@@ -22,9 +25,16 @@ export async function killForSure(cgroup: string, process: ProcessHandle): Promi
   freezers.thaw(cgroup);
   for (let wait = FIRST_WAIT; !await process.ended(wait); wait = Math.min(2 * wait, LONGEST_WAIT)) {
     process.signal(SIGNALS.SIGKILL);
+    if (isRootless()) await killWithoutCgroup(process);
     killProcessesOf(cgroup);
     thawAll(freezers.folder(cgroup));
   }
+}
+
+/** An ordinary user's container may have no cgroup that tells which processes it has. */
+async function killWithoutCgroup({ identity }: ProcessHandle): Promise<void> {
+  const { processesWith } = await import("./processes.ts");
+  for (const pid of processesWith(identity.pid)) tryLibcCall([ESRCH], "kill", pid, SIGNALS.SIGKILL);
 }
 
 /** Lets all of a container go on, also what it has frozen itself. */

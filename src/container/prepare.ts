@@ -132,6 +132,8 @@ export function prepare(
     files: shared ?? Object.fromEntries(Object.keys(files).map((path) => [path, runFolder + path])),
     hasOwnNetwork: options.network !== "host",
     hasOwnProcesses: options.pid !== "host",
+    hasOwnCgroups: options.cgroupNamespace !== "host",
+    hasOwnQueues: options.ipc !== "host",
     inUserNamespace: options.userNamespace || namespace !== undefined,
     hasTtyGroup: options.userNamespace
       ? toHost(options.ids?.gids ?? [], TTY_GROUP) !== undefined

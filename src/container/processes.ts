@@ -10,7 +10,8 @@ export function processesOfContainer(container: ContainerRecord): number[] {
   return counted.length > 0 || container.process === null ? counted : processesWith(container.process.pid);
 }
 
-function processesWith(first: number): number[] {
+/** The first process of a container, those in its pid namespace, and those that they have started. */
+export function processesWith(first: number): number[] {
   const namespace = namespaceOf(first);
   const isOwn = namespace !== undefined && namespace !== namespaceOf("self");
   const found = new Set<number>([first]);

@@ -12,11 +12,13 @@ import {
   CLONE_NEWUSER,
   CLONE_NEWUTS,
 } from "../../ffi/constants.ts";
-import { ANY_ERRNO } from "../../ffi/errno.ts";
+import { ANY_ERRNO, describeErrno, EACCES, ENOENT } from "../../ffi/errno.ts";
+import { pathExists } from "../../ffi/files.ts";
 import { tryLibcCall } from "../../ffi/table.ts";
 import { tryMount } from "../image/erofs/mount.ts";
 import type { IndexMount } from "../image/store/storage.ts";
 import { cgroupVersion, hierarchies } from "../limits/cgroup.ts";
+import { delegatedCgroup } from "../limits/delegated.ts";
 import { findProgram } from "../plan/program.ts";
 import { RESOLVED_UPSTREAMS } from "../rootfs/etc_files.ts";
 import type { Paths } from "../state/paths.ts";
@@ -91,6 +93,7 @@ export async function examine(paths: Paths): Promise<Facts> {
     loop: isRoot ? tryIndexMount(state.nearest, "loop") : undefined,
     idmapped: isRoot ? await tryIdmapped(state.nearest) : undefined,
     ...await tryNetwork(programs, isRoot),
+    tun: tun(isRoot),
     programs,
     privilegedPrograms: (["newuidmap", "newgidmap"] as const).filter((name) => isPrivileged(programs[name])),
     iptablesVersion: await iptablesVersion(programs.iptables),
@@ -162,6 +165,15 @@ function tryIndexMount(folder: string, mount: IndexMount): Trial {
   }
 }
 
+/** @param isRoot then what others may do is looked at */
+function tun(isRoot: boolean): Trial {
+  const path = "/dev/net/tun";
+  const OTHERS = 0o006;
+  if (!pathExists(path)) return { why: describeErrno(ENOENT) };
+  const isOpen = isRoot ? ((Deno.statSync(path).mode ?? 0) & OTHERS) === OTHERS : canWrite(path);
+  return isOpen ? "works" : { why: describeErrno(EACCES) };
+}
+
 async function tryNetwork(
   programs: Facts["programs"],
   isRoot: boolean,
@@ -213,7 +225,7 @@ function cgroups(): Cgroups {
     const controllers = used.flatMap(({ options }) => options.filter(isController));
     return { version, mountPoint, controllers, delegated: controllers, isWritable, own: undefined };
   }
-  const path = /^0::(.*)$/m.exec(readText("/proc/self/cgroup") ?? "")?.[1];
+  const path = delegatedCgroup().path ?? /^0::(.*)$/m.exec(readText("/proc/self/cgroup") ?? "")?.[1];
   const own = path === undefined ? undefined : `${mountPoint}${path === "/" ? "" : path}`;
   return {
     version,

@@ -99,6 +99,8 @@ export interface Facts {
   readonly idmapped: Trial;
   readonly bridge: Trial;
   readonly nat: Trial;
+  /** Whether an ordinary user can open /dev/net/tun, which pasta and slirp4netns need. */
+  readonly tun: Trial;
   readonly programs: Readonly<Record<Program, string | undefined>>;
   /** Which of newuidmap and newgidmap have the right to do their work: the set-user-ID bit, or file capabilities. */
   readonly privilegedPrograms: readonly Program[];

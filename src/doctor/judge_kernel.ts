@@ -54,11 +54,7 @@ function calls({ calls }: Facts): Finding {
 
 function user({ user: { uid, name, capabilities } }: Facts): Finding {
   if (uid !== 0) {
-    return broken(
-      "user",
-      `this is user ${name ?? uid}, and dhow runs containers only as root so far`,
-      { mend: "use sudo, or become root" },
-    );
+    return works("user", `this is user ${name ?? uid}, whose containers run in a user namespace`);
   }
   if (capabilities === undefined) return unseen("user", "this is root; its capabilities cannot be seen");
   if ((capabilities & CAP_SYS_ADMIN) !== 0n) return works("user", "this is root, with CAP_SYS_ADMIN");

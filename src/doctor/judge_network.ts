@@ -3,7 +3,9 @@ import { resolvConf } from "../rootfs/etc_files.ts";
 import type { Facts, Trial } from "./facts.ts";
 import { type Finding, installing, limited, obstacleOf, unseen, works } from "./finding.ts";
 
-const WITHOUT = "only --network none and --network host work";
+/** What is left without a bridge. */
+const without = ({ user: { uid } }: Facts) =>
+  uid === 0 ? "only --network none and --network host work" : "only root needs it; see rootless.network";
 
 /** What containers need for a network of their own: without it they run, too. */
 export function judgeNetwork(facts: Facts): Finding[] {
@@ -19,15 +21,17 @@ export function judgeNetwork(facts: Facts): Finding[] {
   ];
 }
 
-function ip({ programs }: Facts): Finding {
+function ip(facts: Facts): Finding {
+  const { programs } = facts;
   if (programs.ip !== undefined) return works("network.ip", programs.ip);
   return limited("network.ip", 'there is no "ip" command', {
-    instead: WITHOUT,
+    instead: without(facts),
     mend: installing("iproute2", programs),
   });
 }
 
-function iptables({ programs, iptablesVersion }: Facts): Finding {
+function iptables(facts: Facts): Finding {
+  const { programs, iptablesVersion } = facts;
   const check = "network.iptables";
   const missing = (["iptables-restore", "iptables-save"] as const).filter((name) =>
     programs[name] === undefined
@@ -35,7 +39,7 @@ function iptables({ programs, iptablesVersion }: Facts): Finding {
   if (missing.length === 0) return works(check, iptablesVersion ?? `${programs["iptables-restore"]}`);
   const nft = programs.nft === undefined ? "" : "; nft is there, but dhow uses iptables";
   return limited(check, `there is no ${missing.map((name) => `"${name}"`).join(" and no ")} command${nft}`, {
-    instead: WITHOUT,
+    instead: without(facts),
     mend: installing("iptables", programs),
   });
 }
@@ -46,7 +50,8 @@ function natModules({ iptablesVersion }: Facts): string {
     : "modprobe -a ip_tables iptable_nat iptable_filter xt_MASQUERADE xt_conntrack";
 }
 
-function made(check: string, what: string, trial: Trial, { user, programs }: Facts, mend: string): Finding {
+function made(check: string, what: string, trial: Trial, facts: Facts, mend: string): Finding {
+  const { user, programs } = facts;
   if (trial === undefined) {
     const program = check === "network.nat" ? "iptables" : "ip";
     return unseen(
@@ -58,7 +63,7 @@ function made(check: string, what: string, trial: Trial, { user, programs }: Fac
   if (why === undefined) return works(check, `${what} can be made`);
   // the kernel loads no modules for an ordinary user
   if (user.uid !== 0) return unseen(check, `${what} cannot be tried by this user (${why})`);
-  return limited(check, `${what} cannot be made (${why})`, { instead: WITHOUT, mend });
+  return limited(check, `${what} cannot be made (${why})`, { instead: without(facts), mend });
 }
 
 function forwarding({ sysctls }: Facts): Finding {

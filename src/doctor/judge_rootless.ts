@@ -1,5 +1,5 @@
 import type { Facts } from "./facts.ts";
-import { type Finding, installing, limited, obstacleOf, works } from "./finding.ts";
+import { broken, type Finding, installing, limited, obstacleOf, works } from "./finding.ts";
 
 /** How many ids a container of an ordinary user wants to have, as useradd(8) gives them. */
 const RANGE = 65_536;
@@ -10,7 +10,7 @@ export function judgeRootless(facts: Facts): Finding[] {
   return [userNamespaces(facts), ids(facts), mappers(facts), network(facts), overlay(facts)];
 }
 
-function userNamespaces({ unprivileged, sysctls, limits }: Facts): Finding {
+function userNamespaces({ unprivileged, sysctls, limits, user: { uid } }: Facts): Finding {
   const check = "rootless.userns";
   const why = obstacleOf(unprivileged);
   if (why === undefined) return works(check, "ordinary users can make user namespaces");
@@ -21,7 +21,8 @@ function userNamespaces({ unprivileged, sysctls, limits }: Facts): Finding {
     : sysctls["kernel/apparmor_restrict_unprivileged_userns"] === "1"
     ? "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
     : undefined;
-  return limited(
+  // root needs none
+  return (uid === 0 ? limited : broken)(
     check,
     `ordinary users cannot use user namespaces (${why})`,
     mend === undefined ? {} : { mend },
@@ -78,9 +79,16 @@ function mappers({ programs, privilegedPrograms }: Facts): Finding {
   });
 }
 
-function network({ programs }: Facts): Finding {
+function network({ programs, tun }: Facts): Finding {
   const check = "rootless.network";
   const found = programs.pasta ?? programs.slirp4netns;
+  const why = obstacleOf(tun);
+  if (found !== undefined && why !== undefined) {
+    return limited(check, `${found} cannot open /dev/net/tun (${why})`, {
+      instead: "an ordinary user's containers run with --network none and host only",
+      mend: "modprobe tun && chmod 666 /dev/net/tun",
+    });
+  }
   if (found !== undefined) return works(check, found);
   return limited(check, "there is neither pasta nor slirp4netns", {
     instead: "an ordinary user's containers have no network",
@@ -88,12 +96,12 @@ function network({ programs }: Facts): Finding {
   });
 }
 
-function overlay({ userOverlay, programs }: Facts): Finding {
+function overlay({ userOverlay, user: { uid } }: Facts): Finding {
   const check = "rootless.overlay";
   const why = obstacleOf(userOverlay);
   if (why === undefined) return works(check, "overlay can be mounted in a user namespace");
   const text = `overlay cannot be mounted in a user namespace (${why})`;
-  return programs["fuse-overlayfs"] === undefined
-    ? limited(check, text, { mend: installing("fuse-overlayfs", programs) })
-    : limited(check, text, { instead: `${programs["fuse-overlayfs"]} can` });
+  return (uid === 0 ? limited : broken)(check, text, {
+    mend: "start Linux 5.11 or later, or choose another place with --root DIR, on ext4, xfs, btrfs or tmpfs",
+  });
 }

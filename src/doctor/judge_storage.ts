@@ -28,7 +28,7 @@ function place({ state: { path, nearest, type, options, mountPoint, isWritable }
     );
   }
   const reason = `${nearest} cannot be written to`;
-  if (user.uid !== 0) return unseen(check, `${text}; ${reason} by this user`);
+  if (user.uid !== 0) return broken(check, `${text}; ${reason} by this user`, { mend: CHOOSE });
   return broken(check, `${text}; ${reason}`, {
     mend: options.includes("ro") ? `mount -o remount,rw ${mountPoint}` : CHOOSE,
   });
@@ -50,7 +50,9 @@ function room({ state: { nearest, free, freeFiles } }: Facts): Finding {
 
 function overlay({ overlay, state: { nearest, type } }: Facts): Finding {
   const check = "storage.overlay";
-  if (overlay === undefined) return unseen(check, "only root can try it");
+  if (overlay === undefined) {
+    return unseen(check, "only root can try it; rootless.overlay tells of this user's");
+  }
   const why = obstacleOf(overlay);
   if (why === undefined) return works(check, `can be mounted on ${nearest}`);
   return broken(check, `cannot be mounted on ${nearest}, which is ${type ?? "unknown"} (${why})`, {
@@ -58,8 +60,9 @@ function overlay({ overlay, state: { nearest, type } }: Facts): Finding {
   });
 }
 
-function images({ erofs, loop, release }: Facts): Finding {
+function images({ erofs, loop, release, user }: Facts): Finding {
   const check = "storage.images";
+  if (user.uid !== 0) return works(check, "unpacked, as an ordinary user's are: only root can mount EROFS");
   if (erofs === undefined) return unseen(check, "only root can try to mount them");
   const why = obstacleOf(erofs);
   if (why === undefined) return works(check, "mounted where they lie, without unpacking (EROFS)");

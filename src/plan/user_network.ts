@@ -93,7 +93,7 @@ function commandOf({ program, path, args, forwards }: Step): string[] {
 export async function connectUser(
   step: Step,
   { pid: child, pidfd }: { readonly pid: number; readonly pidfd: number },
-  record: (process: ProcessIdentity) => void,
+  record: (started: ProcessIdentity) => void,
 ): Promise<void> {
   const ready = makePipe();
   const opened = [ready.reader];

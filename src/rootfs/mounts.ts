@@ -15,6 +15,8 @@ export function defaultMounts(
     files,
     hasOwnNetwork,
     hasOwnProcesses = true,
+    hasOwnCgroups = true,
+    hasOwnQueues = true,
     inUserNamespace,
     hasTtyGroup = !inUserNamespace,
     cgroupVersion,
@@ -27,6 +29,8 @@ export function defaultMounts(
     hasOwnNetwork: boolean;
     /** Absent for yes. */
     hasOwnProcesses?: boolean;
+    hasOwnCgroups?: boolean;
+    hasOwnQueues?: boolean;
     inUserNamespace: boolean;
     /** Whether the group of terminals is one of the container's: a user namespace need not map it. */
     hasTtyGroup?: boolean;
@@ -61,12 +65,18 @@ export function defaultMounts(
       ],
     },
     ...sharedMemoryMounts(sharedMemory, protectedOptions, sharedMemorySize),
-    { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: protectedOptions },
+    // those of another IPC namespace only its owner can mount
+    ...(hasOwnQueues || !inUserNamespace
+      ? [{ destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: protectedOptions }]
+      : []),
     mayMountSysfs
       ? { destination: "/sys", type: "sysfs", source: "sysfs", options: kernelsOptions }
       : { destination: "/sys", type: "none", source: "/sys", options: ["rbind", ...kernelsOptions] },
   ];
-  if (cgroupVersion === 2 && mayMountSysfs) {
+  if (cgroupVersion === 2 && mayMountSysfs && !hasOwnCgroups && inUserNamespace) {
+    const [destination, options] = ["/sys/fs/cgroup", ["rbind", ...kernelsOptions]];
+    mounts.push({ destination, type: "none", source: destination, options });
+  } else if (cgroupVersion === 2 && mayMountSysfs) {
     mounts.push({
       destination: "/sys/fs/cgroup",
       type: "cgroup2",

@@ -1,5 +1,5 @@
 /** How the dhow of an ordinary user gets to be root: in a user namespace, which all commands share while any of its containers lives. */
-import { AT_EMPTY_PATH, AT_FDCWD, O_RDONLY } from "../../ffi/constants.ts";
+import { AT_EMPTY_PATH, AT_FDCWD, NS_GET_OWNER_UID, O_RDONLY } from "../../ffi/constants.ts";
 import { Arena } from "../../ffi/arena.ts";
 import { executableInMemory } from "../../ffi/standalone.ts";
 import { CallTable, libcCall } from "../../ffi/table.ts";
@@ -95,7 +95,7 @@ function joinable(members: readonly ProcessIdentity[]): Descriptors | undefined 
       if (namespaceOf(String(member.pid)) === own) continue;
       const descriptors = open(member.pid);
       // only now is it certain that it was this process, and not another one with its pid
-      if (isAlive(member)) return descriptors;
+      if (isAlive(member) && ownerOf(descriptors.user) === Deno.uid()) return descriptors;
       closeAll(descriptors);
     } catch {
       continue; // it has ended meanwhile, or is root's
@@ -110,6 +110,18 @@ const namespaceOf = (process: string) => Deno.readLinkSync(`/proc/${process}/ns/
 function open(pid: number): Descriptors {
   const file = (name: string) => libcCall("openat", AT_FDCWD, `/proc/${pid}/ns/${name}`, O_RDONLY);
   return { user: file(USER), mount: file(MOUNT) };
+}
+
+/** Whose a user namespace is (ioctl_ns(2)): only the owner has rights in it. */
+function ownerOf(namespace: number): number {
+  const arena = new Arena(4096);
+  try {
+    const uid = arena.allocate(8);
+    libcCall("ioctl", namespace, NS_GET_OWNER_UID, uid);
+    return arena.int(uid);
+  } finally {
+    arena.release();
+  }
 }
 
 function closeAll({ user, mount }: Descriptors): void {

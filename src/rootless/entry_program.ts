@@ -4,7 +4,8 @@
  */
 import { CLONE_NEWNS, CLONE_NEWUSER } from "../../ffi/constants.ts";
 import { ANY_ERRNO } from "../../ffi/errno.ts";
-import { StandaloneProgram } from "../../ffi/standalone.ts";
+import { Label, StandaloneProgram } from "../../ffi/standalone.ts";
+import { EXIT_OWN_FAILURE } from "../errors.ts";
 
 const ANY = { tolerate: ANY_ERRNO };
 
@@ -18,24 +19,33 @@ export interface Entry {
   readonly environment: readonly string[];
 }
 
-/** When something goes wrong it ends with code 1: each call was tried before by who looked after the namespace. */
+const FAILED = "dhow: cannot enter the user namespace of this user's containers; see: dhow doctor\n";
+const STANDARD_ERROR = 2;
+
+/**
+ * When a namespace cannot be joined, it says so, and ends.
+ * @param arch the CPU that it is for; this one by default
+ */
 export function entryProgram(
   { user, mount, directory, command, environment }: Entry,
+  arch?: string,
 ): Uint8Array<ArrayBuffer> {
   const texts = [directory, ...command, ...environment];
   const size = texts.reduce((sum, text) => sum + 3 * text.length + 32, 4096);
-  const program = new StandaloneProgram(16, size);
-  program.call("setns", [user, CLONE_NEWUSER]);
-  program.call("setns", [mount, CLONE_NEWNS]);
-  for (const fd of [user, mount]) program.call("close", [fd]);
+  const program = new StandaloneProgram(32, size, arch);
+  const failed = new Label();
+  for (const [fd, kind] of [[user, CLONE_NEWUSER], [mount, CLONE_NEWNS]] as const) {
+    program.jumpIfLess(program.call("setns", [fd, kind], ANY), 0, failed);
+    program.call("close", [fd]);
+  }
   // a caller that has changed its group is root's there as well
   program.call("setresgid", [0, 0, 0], ANY);
   program.call("setresuid", [0, 0, 0], ANY);
   program.call("chdir", [program.text(directory)], ANY);
-  program.call("execve", [
-    program.text(command[0] ?? ""),
-    program.texts(command),
-    program.texts(environment),
-  ]);
+  const [path, argv] = [program.text(command[0] ?? ""), program.texts(command)];
+  program.call("execve", [path, argv, program.texts(environment)], ANY);
+  program.place(failed);
+  program.call("write", [STANDARD_ERROR, program.text(FAILED), FAILED.length], ANY);
+  program.call("exit_group", [EXIT_OWN_FAILURE]);
   return program.build();
 }

@@ -14,14 +14,17 @@ async function bridged(host: Host): Promise<Output> {
   return await host.dhow(["run", await busyboxArchive(), "echo", "ran"]);
 }
 
-systemTest("not root: dhow says that it needs root, and how to get it", async (host) => {
+systemTest("an ordinary user without a place for images is told how to name one", async (host) => {
   // where everybody can execute it
   await host.shell(
     `cp ${DHOW} /run/dhow-binary && cp ${await busyboxArchive()} /run/image.tar && chmod 755 /run/dhow-binary`,
   );
-  const user = ["setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups", "/run/dhow-binary"];
-  assertFailure(await host.run([...user, "run", "/run/image.tar", "true"]), 125, /root/, /sudo/);
-  assertFailure(await host.run([...user, "load", "-q", "-i", "/run/image.tar"]), 1, /root/, /sudo/);
+  const user = ["env", "HOME=/nonexistent", "setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups"]
+    .concat("/run/dhow-binary");
+  assertFailure(await host.run([...user, "run", "/run/image.tar", "true"]), 125, /no home/, /--root DIR/);
+  const elsewhere = ["env", "XDG_DATA_HOME=/proc/data", ...user.slice(1)];
+  assertFailure(await host.run([...elsewhere, "images"]), 1, /\/proc\/data/, /--root DIR/);
+  assertFailure(await host.run([...user, "load", "-q", "-i", "/run/image.tar"]), 1, /--root DIR/);
   assertEquals((await host.run([...user, "version"])).code, 0);
   assertEquals((await host.run([...user, "--help"])).code, 0);
   await host.shell("rm /run/dhow-binary /run/image.tar");

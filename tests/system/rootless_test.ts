@@ -2,11 +2,13 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { assertFailure, assertSuccess } from "../support/containers.ts";
 import { eventually } from "../support/eventually.ts";
+import { killedAtEach } from "../support/faults.ts";
 import { WEB_NAME } from "../support/host.ts";
 import { PROMPT } from "../support/host_shell.ts";
 import { archive } from "../support/image.ts";
 import { busyboxLayer } from "../support/images.ts";
 import { type Ids, Sailor, sailorTest, UID } from "../support/sailor.ts";
+import { sameAgain, snapshot } from "../support/snapshot.ts";
 import { systemTest } from "../support/system_test.ts";
 import type { TarEntry } from "../support/tar.ts";
 import { KEYS, Terminal } from "../support/terminal.ts";
@@ -156,6 +158,42 @@ for (const ids of BOTH) {
       assertMatch(await sailor.dhow("ps", "--format", "{{.Status}}"), /\(healthy\)/)
     );
   });
+}
+
+for (const flags of [[], ["-d"]]) {
+  const way = flags.length === 0 ? "in the foreground" : "that is left alone";
+  sailorTest(
+    `dhow killed after any step of a run ${way}: the next command undoes it`,
+    "ranges",
+    async (sailor) => {
+      const { host } = sailor;
+      const before = await snapshot(host);
+      await killedAtEach(5, async (step) => {
+        const run = [
+          "run",
+          ...flags,
+          "--rm",
+          "--network",
+          "pasta",
+          "-v",
+          "new:/new",
+          "busybox",
+          "sleep",
+          "0.1",
+        ];
+        const fault = [`DHOW_FAULT=kill-after:${step}`];
+        const { code } = await host.run(sailor.become([sailor.dhowPath, ...run], fault));
+        assert([0, 137].includes(code), `step ${step}: exit code ${code}`);
+        // one that was made stays until somebody removes it
+        const made = flags.length === 0 ? [] : (await sailor.dhow("ps", "-aq")).split("\n");
+        await sailor.dhow("rm", "-f", ...made.filter((id) => id !== ""));
+        await eventually(async () => assertEquals(await sailor.dhow("ps", "-aq"), ""));
+        await sailor.dhow("volume", "rm", "-f", "new");
+        await sameAgain(host, before);
+        return code === 137;
+      });
+    },
+  );
 }
 
 const LAYER: readonly TarEntry[] = [
@@ -369,6 +407,21 @@ sailorTest(
 sailorTest("the host's network and processes are what the user may see of them", "ranges", async (sailor) => {
   assertEquals(await sailor.script("ls /sys/class/net | xargs", "--network", "host"), "eth0 lo");
   assertMatch(await sailor.script("ps", "--pid", "host"), /sleep infinity/);
+  assertEquals(
+    await sailor.script("hostname; ls -d /dev/shm", "--ipc", "host", "--uts", "host"),
+    "testhost\n/dev/shm",
+  );
+  await sailor.script("ls /sys/fs/cgroup", "--cgroupns", "host");
+  const erofs = await sailor.dhowOutput([
+    "--storage",
+    "erofs",
+    "run",
+    "--network",
+    "none",
+    "busybox",
+    "true",
+  ]);
+  assertFailure(erofs, 125, /only root can mount EROFS/);
 });
 
 sailorTest(
@@ -393,6 +446,29 @@ sailorTest(
     for (const verb of [["pause", "box"], ["stats", "--no-stream", "box"], ["update", "-m", "64m", "box"]]) {
       assertFailure(await sailor.dhowOutput(verb), 1, /it has no cgroup/);
     }
+  },
+);
+
+/** Stops process 1 of its pid namespace when that ends, and never lets it go on (ptrace(2)). */
+const TRACE = `
+import ctypes, signal
+libc = ctypes.CDLL(None, use_errno=True)
+PTRACE_SEIZE, PTRACE_O_TRACEEXIT = 0x4206, 0x40
+libc.ptrace.argtypes = [ctypes.c_long] * 4
+assert libc.ptrace(PTRACE_SEIZE, 1, 0, PTRACE_O_TRACEEXIT) == 0
+print("traced", flush=True)
+signal.pause()
+`;
+
+sailorTest(
+  "a container ends also when one of its processes holds the first by tracing it",
+  "ranges",
+  async (sailor) => {
+    await sailor.idle("box", "-v", "/:/host");
+    await using tracer = sailor.spawnDhow(["exec", "box", "chroot", "/host", "python3", "-c", TRACE]);
+    await tracer.stdout.until(/traced/);
+    await sailor.dhow("stop", "-t", "0", "box");
+    assertEquals(await sailor.dhow("wait", "box"), "137");
   },
 );
 

@@ -4,7 +4,6 @@ import { formatImageName } from "../../image/reference.ts";
 import { STANDARD_ERROR } from "../output.ts";
 import type { Session } from "../session.ts";
 import { storeOf } from "../store_of.ts";
-import { isMountedByUser } from "../../container/user_namespace.ts";
 
 /** The image of a container that is about to be, downloaded if it has to be. */
 export function imageFor(session: Session, options: RunOptions): Promise<ResolvedImage> {
@@ -21,6 +20,6 @@ export function imageFor(session: Session, options: RunOptions): Promise<Resolve
     },
     spoolFolder: session.paths.state,
     verify: options.verify,
-    inUserNamespace: isMountedByUser(options),
+    inUserNamespace: options.userNamespace,
   });
 }

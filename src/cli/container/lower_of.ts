@@ -4,7 +4,6 @@ import type { Lower } from "../../rootfs/overlay.ts";
 import { ImageError } from "../../errors.ts";
 import type { Session } from "../session.ts";
 import { storeOf } from "../store_of.ts";
-import { isMountedByUser } from "../../container/user_namespace.ts";
 
 /** The image of a container as it is mounted. @throws {ImageError} when it is gone or was changed */
 export async function lowerOf(session: Session, container: ContainerRecord): Promise<Lower> {
@@ -15,7 +14,7 @@ export async function lowerOf(session: Session, container: ContainerRecord): Pro
     download: () => Promise.reject(new Error("nothing is to be downloaded")),
     spoolFolder: session.paths.state,
     verify: false,
-    inUserNamespace: isMountedByUser(config.options),
+    inUserNamespace: config.options.userNamespace,
   });
   if (image.id === expected) return image.lower;
   throw new ImageError({

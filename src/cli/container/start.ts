@@ -10,7 +10,6 @@ import type { Command, Invocation } from "../command.ts";
 import { openSession, type Session } from "../session.ts";
 import { storeOf } from "../store_of.ts";
 import { eachContainer, requireContainers } from "./each.ts";
-import { isMountedByUser } from "../../container/user_namespace.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER [CONTAINER...]",
@@ -75,7 +74,7 @@ export async function startAgain(
     download: () => Promise.reject(new Error("nothing is to be downloaded")),
     spoolFolder: session.paths.state,
     verify: false,
-    inUserNamespace: isMountedByUser(config.options),
+    inUserNamespace: config.options.userNamespace,
   });
   if (image.id !== expected) {
     throw new ImageError({

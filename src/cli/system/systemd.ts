@@ -1,13 +1,17 @@
 /** What `system install` and `system uninstall` do on the host. */
 import { resolve } from "@std/path";
-import { requireRoot } from "../../container/host.ts";
 import { HostError } from "../../errors.ts";
 import { findProgram, runProgram } from "../../plan/program.ts";
-import { UNIT_FOLDER, unitName, WRITTEN_BY_DHOW } from "./unit.ts";
+import { unitFolder, unitName, WRITTEN_BY_DHOW } from "./unit.ts";
+
+/** Whether it is an ordinary user's, with a service manager of the user's own. */
+const isUser = () => Deno.uid() !== 0;
+
+const folder = () => unitFolder(isUser(), (name) => Deno.env.get(name));
 
 /** Where a root's unit lies. */
 export function unitPath(root: string | undefined): string {
-  return `${UNIT_FOLDER}/${unitName(root === undefined ? undefined : resolve(root))}`;
+  return `${folder()}/${unitName(root === undefined ? undefined : resolve(root))}`;
 }
 
 /** The text of a unit that is there; undefined when there is none. */
@@ -37,13 +41,15 @@ async function systemctl(what: string, ...args: string[]): Promise<void> {
       hint: "let what starts services here run: dhow start --all",
     });
   }
-  await runProgram(path, args, { what });
+  await runProgram(path, isUser() ? ["--user", ...args] : args, { what });
 }
 
 /** systemd itself has to be told only where it runs; enable and disable are links in /etc. */
 async function tellSystemd(what: string, ...args: string[]): Promise<void> {
   try {
-    Deno.statSync("/run/systemd/system");
+    Deno.statSync(
+      isUser() ? `${Deno.env.get("XDG_RUNTIME_DIR") ?? "/nonexistent"}/systemd` : "/run/systemd/system",
+    );
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return;
     throw error;
@@ -54,11 +60,10 @@ async function tellSystemd(what: string, ...args: string[]): Promise<void> {
 /** @returns the path of the unit that was written */
 export async function installUnit(root: string | undefined, text: string): Promise<string> {
   const what = "cannot install the systemd unit";
-  requireRoot("install dhow's unit");
   const path = unitPath(root);
   assertOwn(path, what);
   try {
-    Deno.mkdirSync(UNIT_FOLDER, { recursive: true });
+    Deno.mkdirSync(folder(), { recursive: true });
     Deno.writeTextFileSync(path, text, { mode: 0o644 });
   } catch (cause) {
     throw new HostError({ what, why: cause instanceof Error ? cause.message : String(cause), cause });
@@ -74,7 +79,6 @@ export async function installUnit(root: string | undefined, text: string): Promi
 /** @returns the path of the unit that was removed; undefined when there was none */
 export async function uninstallUnit(root: string | undefined): Promise<string | undefined> {
   const what = "cannot remove the systemd unit";
-  requireRoot("remove dhow's unit");
   const path = unitPath(root);
   if (!assertOwn(path, what)) return undefined;
   await systemctl(what, "disable", "--quiet", unitName(root === undefined ? undefined : resolve(root)));

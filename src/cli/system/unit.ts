@@ -3,7 +3,14 @@
 /** The first line of a unit that dhow wrote: no other is overwritten or removed. */
 export const WRITTEN_BY_DHOW = "# Written by: dhow system install";
 
-export const UNIT_FOLDER = "/etc/systemd/system";
+/**
+ * Where units lie: those of the machine, or those of an ordinary user's service manager.
+ * @param environment HOME and XDG_CONFIG_HOME count
+ */
+export function unitFolder(isUser: boolean, environment: (name: string) => string | undefined): string {
+  if (!isUser) return "/etc/systemd/system";
+  return `${environment("XDG_CONFIG_HOME") || `${environment("HOME") ?? ""}/.config`}/systemd/user`;
+}
 
 /** The unit's name: each root has its own. */
 export function unitName(root: string | undefined): string {
@@ -17,16 +24,20 @@ function quoted(word: string, replacesVariables: boolean): string {
   return `"${replacesVariables ? escaped.replaceAll("$", "$$$$") : escaped}"`;
 }
 
-/** @param command this dhow's own command line, without a command */
-export function unitText(command: readonly string[]): string {
+/**
+ * @param command this dhow's own command line, without a command
+ * @param isUser whether it is for an ordinary user's service manager, which starts at login, or with the machine (loginctl(1),
+ *   enable-linger)
+ */
+export function unitText(command: readonly string[], isUser = false): string {
   const line = (...words: string[]) =>
     [...command, ...words].map((word, index) => quoted(word, index > 0)).join(" ");
   return [
     WRITTEN_BY_DHOW,
     "[Unit]",
     "Description=Containers of dhow that start and stop with the machine",
-    "Wants=network-online.target",
-    "After=network-online.target local-fs.target",
+    // the units of the machine are not to be seen from a user's
+    ...(isUser ? [] : ["Wants=network-online.target", "After=network-online.target local-fs.target"]),
     "",
     "[Service]",
     "Type=oneshot",
@@ -39,7 +50,7 @@ export function unitText(command: readonly string[]): string {
     "KillMode=process",
     "",
     "[Install]",
-    "WantedBy=multi-user.target",
+    `WantedBy=${isUser ? "default" : "multi-user"}.target`,
     "",
   ].join("\n");
 }

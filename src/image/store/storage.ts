@@ -4,6 +4,7 @@ import { log } from "../../log.ts";
 import type { Database } from "../../state/database.ts";
 import type { Paths } from "../../state/paths.ts";
 import { bootId } from "../../state/process_identity.ts";
+import { isRootless } from "../../state/user_namespace.ts";
 
 /**
  * `erofs`: layers stay tars, and an EROFS index of them is mounted (Linux 6.12). `loop`: the same by way of loop devices (Linux 6.4;
@@ -38,6 +39,14 @@ export async function chosenStorage(
   wanted: Storage | undefined,
 ): Promise<Storage> {
   if (wanted === "unpacked") return wanted;
+  if (isRootless()) {
+    if (wanted === undefined) return "unpacked";
+    throw new HostError({
+      what: `cannot use --storage ${wanted}`,
+      why: "only root can mount EROFS: an ordinary user's images are unpacked",
+      hint: "leave the choice to dhow, or use --storage unpacked",
+    });
+  }
   if (wanted === undefined) {
     for (const mount of INDEX_MOUNTS) if (await findObstacle(paths, database, mount) === null) return mount;
     return "unpacked";

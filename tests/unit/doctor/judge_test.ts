@@ -24,6 +24,7 @@ const HOST: Facts = {
   idmapped: "works",
   bridge: "works",
   nat: "works",
+  tun: "works",
   programs: { ...record(PROGRAMS, "/usr/bin/it"), dnf: undefined, zypper: undefined, pacman: undefined },
   privilegedPrograms: ["newuidmap", "newgidmap"],
   iptablesVersion: "iptables v1.8.9 (nf_tables)",
@@ -104,7 +105,7 @@ const rows: readonly Row[] = [
     /lacks openat2/,
     "start a newer kernel, or leave a sandbox that forbids them",
   ],
-  [SAILOR, "user", "broken", /user sailor/, "use sudo, or become root"],
+  [SAILOR, "user", "works", /user sailor/],
   [
     { user: { ...HOST.user, capabilities: 0n } },
     "user",
@@ -193,7 +194,6 @@ const rows: readonly Row[] = [
     /cannot be written/,
     "choose another place with --root DIR",
   ],
-  [{ ...SAILOR, state: { ...state, isWritable: false } }, "storage.place", "unseen", /by this user/],
   [
     { state: { ...state, free: 1e6 } },
     "storage.room",
@@ -338,14 +338,19 @@ const rows: readonly Row[] = [
   ],
   [without("pasta"), "rootless.network", "works", /it/],
   [without("pasta", "slirp4netns"), "rootless.network", "limited", /no network/, "apt-get install passt"],
-  [{ userOverlay: NOT_PERMITTED }, "rootless.overlay", "limited", /\/usr\/bin\/it can/],
   [
-    { ...without("fuse-overlayfs"), userOverlay: NOT_PERMITTED },
-    "rootless.overlay",
+    { tun: NOT_PERMITTED },
+    "rootless.network",
     "limited",
-    /EPERM/,
-    "apt-get install fuse-overlayfs",
+    /dev\/net\/tun/,
+    "modprobe tun && chmod 666 /dev/net/tun",
   ],
+  [{ userOverlay: NOT_PERMITTED }, "rootless.overlay", "limited", /EPERM/],
+  [{ ...SAILOR, userOverlay: NOT_PERMITTED }, "rootless.overlay", "broken", /EPERM/],
+  [{ ...SAILOR, unprivileged: NOT_PERMITTED }, "rootless.userns", "broken", /EPERM/],
+  [SAILOR, "storage.images", "works", /unpacked/],
+  [{ ...SAILOR, state: { ...state, isWritable: false } }, "storage.place", "broken", /by this user/],
+  [{ ...SAILOR, ...without("ip") }, "network.ip", "limited", /rootless\.network/],
 ];
 
 for (const [index, [facts, check, status, said, mend]] of rows.entries()) {
