@@ -56,6 +56,13 @@ limits() {
   in_file "limits: reads" blkio.throttle.read_bps_device "*:* 1048576" io.max "*rbps=1048576*"
   in_file "limits: writes" blkio.throttle.write_iops_device "*:* 40" io.max "*wiops=40*"
   check "limits: the container has the CPUs" 0 '	0$' dhow exec lim grep Cpus_allowed_list /proc/self/status
+  check "limits: and sees what it has" 0 '^67108864$' dhow exec lim sh -c '
+    if [ -e /sys/fs/cgroup/memory.max ]; then cat /sys/fs/cgroup/memory.max; else cat /sys/fs/cgroup/memory/memory.limit_in_bytes; fi'
+  check "limits: but cannot change it" 0 '^refused$' dhow exec lim sh -c '
+    for file in $(find /sys/fs/cgroup -name memory.max -o -name memory.limit_in_bytes) /sys/fs/cgroup/x; do
+      ! echo 1 2>/dev/null >"$file" || exit 1
+    done
+    echo refused'
   check "limits: inspect" 0 '^67108864 500000000 20$' \
     dhow inspect -f '{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}}' lim
   check "limits: stats" 0 ' / 64MiB$' dhow stats --no-stream --format '{{.MemUsage}}' lim

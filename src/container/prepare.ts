@@ -141,7 +141,11 @@ export function prepare(
     cgroupVersion: cgroups.version,
     sharedMemory: sharedMemory(options.ipc, joins),
     privileged,
-    ...(privileged && limiting !== undefined ? { hierarchies: limiting.cgroupMountsV1(mountinfo) } : {}),
+    // programs that look how much they may use look there
+    ...(limiting !== undefined &&
+        (privileged || (options.limits !== undefined && options.cgroupNamespace !== "host"))
+      ? { hierarchies: limiting.cgroupMountsV1(mountinfo) }
+      : {}),
     ...(options.sharedMemorySize === undefined ? {} : { sharedMemorySize: options.sharedMemorySize }),
   });
   // what the user has mounted as /dev stays as it is

@@ -266,7 +266,7 @@ class Compiler {
       case "mask":
         return this.#inRoot.mask(step);
       case "make-read-only":
-        return this.#inRoot.makeReadOnly(step.inRoot);
+        return this.#inRoot.makeReadOnly(step);
       case "make-directory":
         return this.#inRoot.makeDirectories(step.inRoot, step.mode);
       case "make-device":

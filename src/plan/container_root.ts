@@ -267,13 +267,15 @@ export class ContainerRoot {
   }
 
   /** Mounts a path over itself, read-only. One that is missing is left out. */
-  makeReadOnly(inRoot: string): void {
+  makeReadOnly({ inRoot, isMounted }: Step<"make-read-only">): void {
+    const attributes = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+    if (isMounted === true) return this.#remountReadOnly(inRoot, attributes);
     const target = this.open(inRoot, O_PATH, { options: { tolerate: [ENOENT] } });
     const flags = AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE;
     const tree = this.call("open_tree", [target, "", flags], { tolerate: [EBADF] });
     this.#attachIfThere(tree, target);
     this.call("close", [tree], { tolerate: [EBADF] });
-    this.#remountReadOnly(inRoot, MS_NOSUID | MS_NODEV | MS_NOEXEC);
+    this.#remountReadOnly(inRoot, attributes);
   }
 
   /** mount_setattr(2) came with Linux 5.12. A name in a folder of the kernel's that is open leads nowhere else. */

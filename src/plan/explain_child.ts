@@ -86,6 +86,7 @@ export function explainChildStep(step: ChildStep): string[] {
     }
     case "make-read-only": {
       const target = inside(step.inRoot);
+      if (step.isMounted === true) return [`mount -o ${READ_ONLY},nodev ${target}`];
       return [
         `[ ! -e ${target} ] || { mount --rbind ${target} ${target}; mount -o ${READ_ONLY},nodev ${target}; }`,
       ];

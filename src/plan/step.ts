@@ -305,7 +305,12 @@ export type ChildStep =
         readonly cover: "folder" | "own-null" | "hosts-null";
       }
       /** The same for what may be read. */
-      | { readonly op: "make-read-only"; readonly inRoot: string }
+      | {
+        readonly op: "make-read-only";
+        readonly inRoot: string;
+        /** Whether something of dhow's is mounted there, and no more is needed. Absent for no. */
+        readonly isMounted?: true;
+      }
       | { readonly op: "make-directory"; readonly inRoot: string; readonly mode: number }
       /** If something lies there already, it must be that very device. */
       | {

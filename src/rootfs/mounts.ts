@@ -3,6 +3,9 @@ import type { Device, Mount } from "../plan/oci.ts";
 import type { ChildStep, MountAttribute } from "../plan/step.ts";
 import { deviceSteps, requestedDeviceSteps } from "./devices.ts";
 
+/** What the file system is called that holds the hierarchies of cgroup v1. */
+const CGROUPS = "cgroup";
+
 /** The group that terminals belong to, on all Linux systems. */
 export const TTY_GROUP = 5;
 
@@ -86,7 +89,7 @@ export function defaultMounts(
   }
   if (hierarchies.length > 0 && !inUserNamespace) {
     const destination = "/sys/fs/cgroup";
-    mounts.push({ destination, type: "tmpfs", source: "cgroup", options: [...kernelsOptions, "mode=755"] });
+    mounts.push({ destination, type: "tmpfs", source: CGROUPS, options: [...kernelsOptions, "mode=755"] });
     for (const { name, options } of hierarchies) {
       mounts.push({
         destination: `${destination}/${name}`,
@@ -256,11 +259,24 @@ export function mountSteps(
   const isOwnDev = (mount: Mount) =>
     mount.destination === "/dev" && mount.type === "tmpfs" && mount.source === "tmpfs";
   const hasOwnDev = mounts.some(isOwnDev);
+  // folders are made in it first
+  const isLate = ({ type, source, options }: Mount) =>
+    type === "tmpfs" && source === CGROUPS && options.includes("ro");
+  const writable = (mount: Mount) => ({
+    ...mount,
+    options: mount.options.filter((option) => option !== "ro"),
+  });
   return [
     ...mounts.flatMap((mount) => {
-      const step = mountStep(mount, ofImage, inUsers);
+      const step = mountStep(isLate(mount) ? writable(mount) : mount, ofImage, inUsers);
       return isOwnDev(mount) ? [step, ...deviceSteps(inUserNamespace, devices)] : [step];
     }),
+    ...mounts.filter(isLate).map(({ destination }): ChildStep => ({
+      op: "make-read-only",
+      why: `keep it from changing ${destination}`,
+      inRoot: destination,
+      isMounted: true,
+    })),
     ...requestedDeviceSteps(devices.filter(({ path }) => hasOwnDev || !isIn(path, ["/dev"]))),
   ];
 }

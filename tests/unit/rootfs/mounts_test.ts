@@ -240,3 +240,21 @@ Deno.test("what shares its mounts with the host is opened before nothing is shar
   assert(bind?.op === "bind");
   assertEquals(bind.propagation, "slave");
 });
+
+Deno.test("what holds the hierarchies of cgroup v1 is read-only once all of them are there", () => {
+  const hierarchies = [{ name: "memory", options: ["memory"] }, { name: "pids", options: ["pids"] }];
+  const steps = mountSteps(defaultMounts({ ...USUAL, cgroupVersion: 1, hierarchies }), false, []);
+  const found = steps.flatMap((step) =>
+    (step.op === "mount" || step.op === "make-read-only") && step.inRoot.startsWith("/sys/fs/cgroup")
+      ? [`${step.op} ${step.inRoot} ${step.op === "mount" && step.attributes.includes("ro")}`]
+      : []
+  );
+  assertEquals(found, [
+    "mount /sys/fs/cgroup false",
+    "mount /sys/fs/cgroup/memory true",
+    "mount /sys/fs/cgroup/pids true",
+    "make-read-only /sys/fs/cgroup false",
+  ]);
+  const privileged = { ...USUAL, cgroupVersion: 1, hierarchies, privileged: true } as const;
+  assertEquals(only(mountSteps(defaultMounts(privileged), false, []), "make-read-only"), []);
+});
