@@ -84,6 +84,6 @@ function idmapped({ idmapped, state: { nearest } }: Facts): Finding {
   return why === undefined
     ? works(check, `${nearest} can be mounted with other owners`)
     : limited(check, `${nearest} cannot be mounted with other owners (${why})`, {
-      instead: "dhow does not need it so far",
+      instead: "containers with --userns auto get copies of their images",
     });
 }
