@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { HostError } from "../../../src/errors.ts";
 import { cgroupLayout, cgroupName, hierarchies } from "../../../src/limits/cgroup.ts";
+import { cgroupMountsV1 } from "../../../src/limits/cgroup_mounts.ts";
 
 const ROOT =
   "26 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n22 26 0:20 / /sys rw,nosuid shared:7 - sysfs sysfs rw\n";
@@ -200,4 +201,14 @@ Deno.test("on cgroup v2 controllers are handed down where they are not, and noth
     ["/sys/fs/cgroup/a", "cgroup.subtree_control +cpu +pids"],
     ["/sys/fs/cgroup/a/b", "cgroup.subtree_control +cpu +pids"],
   ]);
+});
+
+Deno.test("hierarchies of cgroup v1 are mounted again under their names, by what tells them apart", () => {
+  assertEquals(cgroupMountsV1(HYBRID), [
+    { name: "systemd", options: ["name=systemd"] },
+    { name: "cpu,cpuacct", options: ["cpu", "cpuacct"] },
+    { name: "cpuset", options: ["cpuset"] },
+    { name: "memory", options: ["memory"] },
+  ]);
+  assertEquals(cgroupMountsV1(V2), []);
 });
