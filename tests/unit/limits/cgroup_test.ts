@@ -2,6 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { EOPNOTSUPP, SystemCallError } from "../../../ffi/errno.ts";
 import { HostError } from "../../../src/errors.ts";
 import { cgroupLayout, cgroupName, hierarchies } from "../../../src/limits/cgroup.ts";
+import { cgroupMountsV1 } from "../../../src/limits/cgroup_mounts.ts";
 
 const ROOT =
   "26 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n22 26 0:20 / /sys rw,nosuid shared:7 - sysfs sysfs rw\n";
@@ -250,4 +251,14 @@ Deno.test("on cgroup v2 a parent with processes of its own is asked for no more 
   assertEquals(handed("cpu memory", ["memory"], "a", handsDown), [
     ["/sys/fs/cgroup/a", "cgroup.subtree_control +cpu"],
   ]);
+});
+
+Deno.test("hierarchies of cgroup v1 are mounted again under their names, by what tells them apart", () => {
+  assertEquals(cgroupMountsV1(HYBRID), [
+    { name: "systemd", options: ["name=systemd"] },
+    { name: "cpu,cpuacct", options: ["cpu", "cpuacct"] },
+    { name: "cpuset", options: ["cpuset"] },
+    { name: "memory", options: ["memory"] },
+  ]);
+  assertEquals(cgroupMountsV1(V2), []);
 });

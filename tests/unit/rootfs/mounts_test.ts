@@ -1,7 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import type { ChildStep } from "../../../src/plan/step.ts";
 import type { Device, Mount } from "../../../src/plan/oci.ts";
-import { arrangeMounts, defaultMounts, mountSteps, sourceSteps } from "../../../src/rootfs/mounts.ts";
+import {
+  arrangeMounts,
+  defaultMounts,
+  mountSteps,
+  sourceSteps,
+  withoutWriting,
+} from "../../../src/rootfs/mounts.ts";
 
 const USUAL = {
   files: {},
@@ -43,6 +49,35 @@ Deno.test("a folder is mounted before what lies inside it", () => {
 
 Deno.test("with cgroup v1 the container sees no cgroups", () => {
   assert(!mountsBy({ cgroupVersion: 1 }).has("/sys/fs/cgroup"));
+});
+
+const HIERARCHIES = [{ name: "cpu,cpuacct", options: ["cpu", "cpuacct"] }, {
+  name: "systemd",
+  options: ["name=systemd"],
+}];
+
+Deno.test("hierarchies of cgroup v1 that it may see are mounted in folders of their own, not in a user namespace", () => {
+  const choice = { cgroupVersion: 1, privileged: true, hierarchies: HIERARCHIES } as const;
+  const steps = only(mountSteps(defaultMounts({ ...USUAL, ...choice }), false, []), "mount");
+  const cgroups = steps.filter(({ type }) => type === "cgroup");
+  assertEquals(cgroups.map(({ inRoot, options }) => [inRoot, options]), [
+    ["/sys/fs/cgroup/cpu,cpuacct", [["cpu", ""], ["cpuacct", ""]]],
+    ["/sys/fs/cgroup/systemd", [["name", "systemd"]]],
+  ]);
+  assert(cgroups.every(({ attributes }) => !attributes.includes("ro")));
+  const inside = defaultMounts({ ...USUAL, ...choice, inUserNamespace: true });
+  assertEquals(inside.filter(({ type }) => type === "cgroup"), []);
+});
+
+Deno.test("with a root that is read-only, /sys can still be written to by a privileged container", () => {
+  const usual = defaultMounts({ ...USUAL, cgroupVersion: 1, privileged: true, hierarchies: HIERARCHIES });
+  const readOnly = (privileged: boolean) =>
+    withoutWriting([...usual, USERS("/etc")], privileged).filter(({ options }) => options.includes("ro"))
+      .map(({ destination }) => destination);
+  assertEquals(readOnly(true), ["/etc"]);
+  assertEquals(readOnly(false), [
+    ...["/sys", "/sys/fs/cgroup", "/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/systemd", "/etc"],
+  ]);
 });
 
 Deno.test("what shows the host's kernel is read-only, and nothing but /dev can hold devices", () => {
