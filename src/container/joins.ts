@@ -1,10 +1,13 @@
 /** Containers that join namespaces of others: what is kept of that, and what a start finds out. */
+import { errnoOf, ESRCH } from "../../ffi/errno.ts";
 import { pathExists } from "../../ffi/files.ts";
 import { DhowError } from "../errors.ts";
 import { cannotJoin } from "../plan/failure.ts";
 import { type Join, JOINABLE, type JoinableKind } from "../plan/step.ts";
 import { CONTAINER_FILES } from "../rootfs/etc_files.ts";
+import { capabilityMask } from "../security/capabilities.ts";
 import type { Database } from "../state/database.ts";
+import { readIfThere } from "../state/read.ts";
 import { containerRun, type Paths } from "../state/paths.ts";
 import { joinedContainer, type RunOptions } from "./options.ts";
 import type { PartnersOfStart } from "./prepare.ts";
@@ -52,6 +55,7 @@ export function findPartners(database: Database, paths: Paths, options: RunOptio
     const id = joinedContainer(options[kind]);
     return id === undefined ? [] : [joinOf(kind, getContainer(database, id))];
   });
+  for (const join of joins) if (join.kind === "pid") refuseTracers(database, join);
   const other = joinedContainer(options.network);
   return { joins, files: other === undefined ? undefined : filesOf(database, paths, other) };
 }
@@ -71,6 +75,45 @@ function joinOf(kind: JoinableKind, { id, status, process, config }: ContainerRe
     });
   }
   return { kind, container: id, process };
+}
+
+/**
+ * A process that joins others is dhow's child until it executes its program, and dhow's child can do whatever dhow can. That it is not
+ * dumpable keeps others from tracing it, but not those with CAP_SYS_PTRACE (ptrace(2)). One that is privileged has the host as it is.
+ * @throws {DhowError} when a container among those processes has that capability
+ */
+function refuseTracers(database: Database, { container, process }: Join): void {
+  const joined = namespaceOf(process.pid);
+  const rows = database.all<{ id: string }>(
+    "SELECT id FROM containers WHERE status IN ('running', 'foreground')",
+  );
+  for (const { id } of rows) {
+    const other = lookUpContainer(database, id);
+    const pid = other?.process?.pid;
+    if (pid === undefined || other?.config.options.security?.privileged === true) continue;
+    if (namespaceOf(pid) !== joined || !mayTrace(pid)) continue;
+    throw new DhowError({
+      what: `can't join PID of container ${container}`,
+      why: `container ${id} is there, and could take dhow over with its CAP_SYS_PTRACE`,
+      hint: "give SYS_PTRACE to the container that joins, and not to one that is joined; or use exec",
+    });
+  }
+}
+
+/** Of a process; undefined when there is none any more. */
+function namespaceOf(pid: number): string | undefined {
+  try {
+    return Deno.readLinkSync(`/proc/${pid}/ns/pid`);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || errnoOf(error) === ESRCH) return undefined;
+    throw error;
+  }
+}
+
+/** Whether it has CAP_SYS_PTRACE, or a program of its could get it. */
+function mayTrace(pid: number): boolean {
+  const bounding = /^CapBnd:\s*([0-9a-f]+)$/m.exec(readIfThere(`/proc/${pid}/status`) ?? "")?.[1] ?? "0";
+  return (BigInt(`0x${bounding}`) & capabilityMask(["CAP_SYS_PTRACE"])) !== 0n;
 }
 
 /** The files are those of the container that the network belongs to; undefined when they have gone with it. */

@@ -173,7 +173,7 @@ systemTest(
     const secret = host.file("secret");
     await host.shell(`mkdir -p ${secret}/sub; echo s >${secret}/host-file; echo s >${secret}/sub/host-file`);
     const script = `mkdir -p /w/d/sub; for i in $(seq 50); do echo c >/w/d/f$i; done
-    while :; do mv /w/d /w/e; ln -s ${secret} /w/d; rm /w/d; mv /w/e /w/d; done &`;
+    while :; do mv /w/d /w/e; ln -s ${secret} /w/d; touch /w; touch /w; rm /w/d; mv /w/e /w/d; done &`;
     await using _container = await WaitingContainer.start(host, "swaps", script);
     await host.shell("mkdir -p /run/in/sub; echo mine >/run/in/written; echo mine >/run/in/sub/written");
     for (let round = 0; round < 10; round++) {

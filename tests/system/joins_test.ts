@@ -119,6 +119,41 @@ detachedTest("what cannot be joined is told in docker's words", async ({ host, .
     "--network none --pid container:created",
     /can't join PID of container (\w{64}): container \1 is not running/,
   );
+  const tracing = [
+    "--name",
+    "tracing",
+    "--network",
+    "none",
+    "--pid",
+    "container:private",
+    "--cap-add",
+    "SYS_PTRACE",
+  ];
+  assertSuccess(await dhow("run", "-d", ...tracing, "busybox", ...FOREVER));
+  // beside the one that is named, and through another
+  for (const joined of ["private", "tracing"]) {
+    await fails(
+      `--network none --pid container:${joined}`,
+      /container \w{64} is there, and could take dhow over/,
+    );
+  }
+  assertSuccess(await dhow("rm", "-f", "tracing"));
+  for (const flags of [["--privileged"], ["--cap-drop", "SYS_PTRACE"]]) {
+    const beside = [
+      "run",
+      "-d",
+      "--name",
+      "beside",
+      "--network",
+      "none",
+      "--pid",
+      "container:private",
+      ...flags,
+    ];
+    assertSuccess(await dhow(...beside, "busybox", ...FOREVER));
+    assertSuccess(await dhow("run", "--network", "none", "--pid", "container:private", "busybox", "true"));
+    assertSuccess(await dhow("rm", "-f", "beside"));
+  }
   await fails("--network container:created", /cannot join network of a non running container: \w{64}/);
   await fails("--network container:mapped", /it has a user namespace of its own/);
   await fails("--network container:nobody", /No such container: nobody/);

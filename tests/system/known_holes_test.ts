@@ -206,7 +206,7 @@ detachedTest(
   },
 );
 
-/** Looks at processes from the moment they appear, until six of them have refused it at first; tells what could be seen of all. */
+/** Looks at processes from the moment they appear, until six were seen before they became their program; tells what there was to see. */
 const LOOK_AT_NEWCOMERS = `
 import ctypes, os
 libc = ctypes.CDLL(None, use_errno=True)
@@ -215,16 +215,17 @@ def look(folder, name):
     if name in ("exe", "cwd", "root"): return os.readlink(f"{folder}/{name}").split(" ")[0].split("-")[0]
     if name == "fd": return "listed" if os.listdir(folder + "/fd") else "none"
     return "tells" if b"do-not-tell" in open(f"{folder}/{name}", "rb").read(1 << 16) else "silent"
-seen, refusing, last = set(), set(), 0
-while len(refusing) < 6:
+seen, early, last = set(), set(), 0
+while len(early) < 6:
     pid = int(open("/proc/sys/kernel/ns_last_pid").read())
     folder = f"/proc/{pid}"
     for name in "exe", "environ", "cwd", "root", "fd":
         try: said = look(folder, name)
-        except PermissionError: refusing.add(pid)
+        except PermissionError: early.add(pid)
         except OSError: pass
         else:
             if pid != os.getpid(): seen.add((name, said))
+            if name == "exe" and not said.startswith(("/memfd:", "/bin/", "/usr/bin/")): early.add(pid) # it is dhow itself
     if pid != os.getpid() and libc.ptrace(0x4206, pid, 0, 0) == 0:
         libc.ptrace(0x4207, pid, 0, 0)
         if os.WIFSTOPPED(os.waitpid(pid, 0x40000000)[1]): seen.add(("traced", look(folder, "exe")))
