@@ -23,7 +23,7 @@ import { makePlan, sharedMemoryOf } from "./plan.ts";
 import type { Security } from "./security.ts";
 import { hostnameOf, makeSpec } from "./spec.ts";
 import { isMapped, lastInRow, ownNamespace } from "../state/user_namespace.ts";
-import { canUseCgroup, possibleUser } from "./user_namespace.ts";
+import { canUseCgroup, possibleUser, warnOfNoLimits } from "./user_namespace.ts";
 
 /** Of an ordinary user's container where no cgroup is the user's to make others in. */
 const NO_CGROUPS: CgroupLayout = { version: 2, parents: [], folders: [], devices: undefined };
@@ -104,11 +104,13 @@ export function prepare(
       ...limiting?.wishesOf(limits),
     });
   // the kernel keeps an ordinary user from devices, and lets only root keep others from them
+  const isOutside = namespace !== undefined && !canUseCgroup(options);
+  if (isOutside && options.limits !== undefined) warnOfNoLimits();
   const cgroups = namespace === undefined
     ? layout()
-    : canUseCgroup(options)
-    ? { ...layout(), devices: undefined }
-    : NO_CGROUPS;
+    : isOutside
+    ? NO_CGROUPS
+    : { ...layout(), devices: undefined };
   if (cgroups.devices === undefined && namespace === undefined) {
     log.warn(
       "cannot keep the container from the host's devices: no cgroup hierarchy has the controller devices",

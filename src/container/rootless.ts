@@ -1,11 +1,12 @@
 /** What an ordinary user's container cannot have, and what is chosen for it. Loaded for ordinary users only. */
 import { normalize } from "@std/path";
 import { HostError } from "../errors.ts";
-import { delegatedCgroup, NOT_DELEGATED } from "../limits/delegated.ts";
+import { delegatedCgroup } from "../limits/delegated.ts";
 import { log } from "../log.ts";
 import type { PublishedPort } from "../network/ports.ts";
 import { readIfThere } from "../state/read.ts";
 import { joinedContainer, type RunOptions } from "./options.ts";
+import { warnOfNoLimits } from "./user_namespace.ts";
 
 /**
  * The options as they can be carried out.
@@ -33,13 +34,11 @@ function refuseJoinedProcesses({ pid }: RunOptions): void {
 /** In the cgroup that is the user's; without limits where there is none. */
 function withCgroup(options: RunOptions): RunOptions {
   const { cgroupParent = "", limits, ...others } = options;
-  const { version, path } = delegatedCgroup();
+  const { path } = delegatedCgroup();
   if (path !== undefined) {
     return { ...options, cgroupBase: path, cgroupParent: `${path}${normalize(`/${cgroupParent}`)}` };
   }
-  if (limits !== undefined) {
-    log.warn(`cannot limit what the container uses, which has no limits now: ${NOT_DELEGATED[version]}`);
-  }
+  if (limits !== undefined) warnOfNoLimits();
   return others;
 }
 

@@ -21,12 +21,14 @@ export function isMountedByUser(options: Pick<RunOptions, "userNamespace" | "ids
  * Whether a container of an ordinary user can be put into a cgroup from here: not where its user has none, and not from a session that
  * is beside it.
  */
-export function canUseCgroup({ cgroupBase, limits }: Pick<RunOptions, "cgroupBase" | "limits">): boolean {
-  if (cgroupBase === undefined) return false;
-  const { version, path } = delegatedCgroup();
-  if (path === cgroupBase) return true;
-  if (limits !== undefined) log.warn(`cannot limit what the container uses: ${NOT_DELEGATED[version]}`);
-  return false;
+export function canUseCgroup({ cgroupBase }: Pick<RunOptions, "cgroupBase">): boolean {
+  return cgroupBase !== undefined && delegatedCgroup().path === cgroupBase;
+}
+
+/** Says that a container has no limits, for want of a cgroup. */
+export function warnOfNoLimits(): void {
+  const why = NOT_DELEGATED[delegatedCgroup().version];
+  log.warn(`cannot limit what the container uses, which has no limits now: ${why}`);
 }
 
 /** Whether it has a cgroup, by which it can be paused and measured. */

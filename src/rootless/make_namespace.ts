@@ -1,7 +1,7 @@
 /** A new user namespace for an ordinary user's dhow, with the mount namespace that belongs to it. */
 import { CLONE_NEWNS, CLONE_NEWUSER, MS_REC, MS_SLAVE } from "../../ffi/constants.ts";
 import { Arena } from "../../ffi/arena.ts";
-import { describeErrno, EINVAL, ENOSPC, EPERM, EUSERS, SystemCallError } from "../../ffi/errno.ts";
+import { describeErrno, EINVAL, ENOSPC, EPERM, errnoOf, EUSERS, SystemCallError } from "../../ffi/errno.ts";
 import { cloneWalking, makePipe } from "../../ffi/process.ts";
 import { CallTable, libcCall } from "../../ffi/table.ts";
 import { HostError } from "../errors.ts";
@@ -97,7 +97,14 @@ function writeMaps(pid: number): void {
     runMapper(newgidmap, pid, gids, "/etc/subgid");
     return;
   }
-  const write = (file: string, text: string) => Deno.writeTextFileSync(`/proc/${pid}/${file}`, text);
+  const write = (file: string, text: string) => {
+    try {
+      Deno.writeTextFileSync(`/proc/${pid}/${file}`, text);
+    } catch (error) {
+      const errno = errnoOf(error);
+      throw errno === undefined ? error : explained(new SystemCallError(`write ${file}`, errno));
+    }
+  };
   write("setgroups", "deny");
   write("uid_map", `0 ${uid} 1`);
   write("gid_map", `0 ${gid} 1`);

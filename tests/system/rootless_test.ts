@@ -206,6 +206,8 @@ const LAYER: readonly TarEntry[] = [
   { path: "srv/setuid", content: "#!", uid: 33, gid: 0, mode: 0o4755 },
   { path: "srv/far", content: "#!", uid: 900_000, gid: 0, mode: 0o4755 },
   { path: "srv/null", type: "character", major: 1, minor: 3, mode: 0o666 },
+  { path: "srv/zero", type: "hardlink", target: "srv/null" },
+  { path: "srv/null", type: "character", major: 1, minor: 3, mode: 0o600 },
   { path: "srv/pipe", type: "fifo", mode: 0o644 },
 ];
 

@@ -14,7 +14,7 @@ import {
   S_IFCHR,
   S_IFIFO,
 } from "../../../ffi/constants.ts";
-import { EOPNOTSUPP, SystemCallError } from "../../../ffi/errno.ts";
+import { ENOENT, EOPNOTSUPP, SystemCallError } from "../../../ffi/errno.ts";
 import { type Call, libcCall } from "../../../ffi/table.ts";
 import { type ByteString, toBytes } from "../tar/byte_string.ts";
 import type { CallQueue } from "./call_queue.ts";
@@ -30,6 +30,9 @@ const DIRECTORY_MODE_MEANWHILE = 0o700;
 
 /** The value of trusted.overlay.opaque: "y". */
 const OPAQUE = Uint8Array.of(0x79);
+
+/** A device that could not be made. */
+const MAYBE_LEFT_OUT = { tolerate: [ENOENT] };
 
 /** A descriptor: an earlier call of the same group, or a number that outlives the group. */
 export type Descriptor = Call | number;
@@ -79,7 +82,7 @@ export class LayerFolder {
     if (replaced !== undefined && isTrashed(replaced)) {
       this.queue.call("renameat", [this.#parentFd, address, this.#trashFd, String(this.#trashed++)]);
     } else if (replaced !== undefined) {
-      this.queue.call("unlinkat", [this.#parentFd, address, 0]);
+      this.queue.call("unlinkat", [this.#parentFd, address, 0], isRootless() ? MAYBE_LEFT_OUT : {});
     }
     return address;
   }
@@ -129,7 +132,8 @@ export class LayerFolder {
     if (target.parent !== parent) this.#openAt(target.parent, this.#linkFd);
     const from = target.parent === parent ? this.#parentFd : this.#linkFd;
     // without AT_SYMLINK_FOLLOW: a link to a symlink is a second name of the symlink
-    this.queue.call("linkat", [from, this.queue.string(target.name), this.#parentFd, name, 0]);
+    const names = [from, this.queue.string(target.name), this.#parentFd, name, 0];
+    this.queue.call("linkat", names, isRootless() ? MAYBE_LEFT_OUT : {});
   }
 
   symlink(placement: Placement, name: number, entry: TarEntry): void {
