@@ -173,6 +173,7 @@ export async function prepareJoin(
     closed: withoutStreams(options),
     user: wanted.userNamespace ? { ...user, additionalGids: groupsInside(wanted, user) } : userInside(user),
     ...confiningSteps(confinementOf(security, user.uid)),
+    ...(wanted.oomScoreAdjustment === undefined ? {} : { oomScoreAdj: wanted.oomScoreAdjustment }),
     cwd: options.workingDir ?? wanted.workingDir ?? (defaults.workingDir || "/"),
     args: options.command,
     env,
@@ -226,6 +227,8 @@ export async function explain(
       return (errno === ENOENT || errno === ENODEV) && !isAlive(container.process)
         ? notRunning(container)
         : error("cannot join the container's cgroup", "see that /sys/fs/cgroup is mounted and writable");
+    case "adjustOomScore":
+      return error("cannot say how readily the kernel may end the command when memory is short");
     case "joinNamespaces":
       return errno === ESRCH ? notRunning(container) : error("cannot join the container's namespaces");
     case "makeProcess":

@@ -72,6 +72,8 @@ export interface JoinSetup {
   /** What takes powers away from it, before it becomes the user, and after. */
   readonly beforeUser: readonly ConfiningStep[];
   readonly afterUser: readonly ConfiningStep[];
+  /** How readily the kernel may end it when memory is short (proc(5)). Absent for the caller's. */
+  readonly oomScoreAdj?: number;
   readonly cwd: string;
   readonly args: readonly string[];
   readonly env: readonly string[];
@@ -132,7 +134,15 @@ class JoinerBuilder {
 
   #join(): void {
     const program = this.#program;
-    const { cgroups, namespaces, terminal, closed } = this.setup;
+    const { cgroups, namespaces, terminal, closed, oomScoreAdj } = this.setup;
+    if (oomScoreAdj !== undefined) {
+      const text = String(oomScoreAdj);
+      // of this process, not of the keeper: with that the program's end would be lost
+      const path = "/proc/self/oom_score_adj";
+      const file = this.#attempt("adjustOomScore", "openat", [AT_FDCWD, path, O_WRONLY | O_CLOEXEC]);
+      this.#attempt("adjustOomScore", "write", [file, text, text.length]);
+      program.call("close", [file]);
+    }
     program.call("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0]);
     for (const path of cgroups) {
       const file = this.#attempt("joinCgroup", "openat", [AT_FDCWD, path, O_WRONLY | O_CLOEXEC]);

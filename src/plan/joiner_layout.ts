@@ -33,6 +33,7 @@ export const JOIN_STEPS = {
   execute: 10,
   terminalReady: 11,
   confine: 12,
+  adjustOomScore: 13,
 } as const;
 export type JoinStep = keyof typeof JOIN_STEPS;
 

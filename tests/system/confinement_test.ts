@@ -53,8 +53,10 @@ detachedTest(
     assertEquals(await limits("/proc/1/limits"), expected);
     assertEquals(await limits("/proc/self/limits"), expected);
     assertEquals(
-      await inside("cat /proc/1/oom_score_adj /proc/sys/kernel/msgmax /proc/sys/net/ipv4/ip_default_ttl"),
-      "500\n9000\n33",
+      await inside(
+        "cat /proc/1/oom_score_adj /proc/self/oom_score_adj /proc/sys/kernel/msgmax /proc/sys/net/ipv4/ip_default_ttl",
+      ),
+      "500\n500\n9000\n33",
     );
     assertEquals(await inside("df -k /dev/shm | awk 'END { print $2 }'"), "1024");
     assertMatch(await inside("cat /proc/1/cgroup"), new RegExp(id));
