@@ -474,6 +474,22 @@ sailorTest(
   },
 );
 
+sailorTest("system install is for the user's own service manager", "single", async (sailor) => {
+  const { host } = sailor;
+  const printed = await sailor.dhow("system", "install", "--print");
+  const unit = await host.write("dhow-printed.service", printed);
+  const verified = await sailor.run(["systemd-analyze", "--user", "verify", "--man=no", unit]);
+  assertEquals([verified.code, verified.stderr], [0, ""]);
+  const path = `${sailor.home}/.config/systemd/user/dhow.service`;
+  assertEquals(await sailor.dhow("system", "install"), path);
+  const link = `${sailor.home}/.config/systemd/user/default.target.wants/dhow.service`;
+  assertEquals(await host.succeed(["readlink", link]), `${path}\n`);
+  assertStringIncludes(await host.succeed(["cat", path]), `ExecStart="${sailor.dhowPath}" "start" "--all"`);
+  assertEquals(await sailor.dhow("system", "uninstall"), path);
+  await host.shell(`[ ! -e ${path} ] && [ ! -L ${link} ]`);
+  await host.shell("rm -rf /run/systemd"); // the folder is systemctl's and systemd-analyze's
+});
+
 systemTest("a host without user namespaces for its users says so, and what allows them", async (host) => {
   const sailor = new Sailor(host);
   const script = 'echo 0 >/proc/sys/user/max_user_namespaces; exec "$@"';

@@ -48,7 +48,9 @@ async function systemctl(what: string, ...args: string[]): Promise<void> {
 async function tellSystemd(what: string, ...args: string[]): Promise<void> {
   try {
     Deno.statSync(
-      isUser() ? `${Deno.env.get("XDG_RUNTIME_DIR") ?? "/nonexistent"}/systemd` : "/run/systemd/system",
+      isUser()
+        ? `${Deno.env.get("XDG_RUNTIME_DIR") ?? "/nonexistent"}/systemd/private`
+        : "/run/systemd/system",
     );
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return;
