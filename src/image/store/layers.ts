@@ -46,7 +46,14 @@ export class LayerStore {
 
   /** The tar of a layer that is kept as one. @throws {ImageError} when the store does not have it */
   openKept(diffId: string): Deno.FsFile {
-    return Deno.openSync(this.keptTar(diffId));
+    const path = this.keptTar(diffId);
+    try {
+      return Deno.openSync(path);
+    } catch (error) {
+      // another command may have removed the image between the two
+      if (error instanceof Deno.errors.NotFound && this.find(diffId, "tar") === undefined) missing(diffId);
+      throw error;
+    }
   }
 
   /** The path of a layer's tar. @throws {ImageError} when the store does not have the layer as one */

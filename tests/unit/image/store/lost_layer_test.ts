@@ -136,3 +136,25 @@ Deno.test("a load whose layer another dhow has taken for a dead one's fails, and
     }
   });
 });
+
+Deno.test("a layer whose image is removed as its tar is opened is told as gone; one whose file alone has gone is not", async () => {
+  await withStore(async (store, database) => {
+    await load(store, store.paths.state);
+    const path = store.layers.tar(store.layers.find(DIFF_ID, "tar")!);
+    Deno.removeSync(path);
+    await assertRejects(() => store.layers.openTar(DIFF_ID), Deno.errors.NotFound);
+    let hasLooked = false;
+    const get = database.get.bind(database);
+    database.get = ((sql: string, ...values: (string | number | null)[]) => {
+      const row = get(sql, ...values);
+      if (hasLooked && sql.includes("FROM layers")) {
+        database.run("DELETE FROM images");
+        database.run("DELETE FROM indexes");
+        database.run("DELETE FROM layers");
+      }
+      hasLooked = true; // openTar asks for the form first
+      return row;
+    }) as typeof database.get;
+    await assertRejects(() => store.layers.openTar(DIFF_ID), ImageError, "cannot find layer");
+  });
+});
