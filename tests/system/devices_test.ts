@@ -1,26 +1,32 @@
 import { assertEquals, assertMatch } from "@std/assert";
+import { join } from "@std/path";
 import { assertFailure, assertSuccess, busyboxShell, runArchive, runBusybox } from "../support/containers.ts";
 import { detachedTest } from "../support/detached.ts";
+import { Docker } from "../support/docker.ts";
 import type { Host } from "../support/host.ts";
 import { archive } from "../support/image.ts";
 import { busyboxLayer } from "../support/images.ts";
+import { succeed } from "../support/process.ts";
 import { systemTest } from "../support/system_test.ts";
 import type { TarEntry } from "../support/tar.ts";
 
 /** Path in the container, type, numbers in hexadecimal, mode, owner. */
 const SHOW = "stat -c '%n %F %t:%T %a %u:%g'";
 
-/** Devices on the host; of loop devices only the nodes are looked at. @returns their folder */
+/** The commands that make devices in a folder; of loop devices only the nodes are looked at. */
+const makingDevices = (folder: string) => `
+  rm -rf ${folder} && mkdir -p ${folder}/snd/deep ${folder}/empty && cd ${folder}
+  mknod -m 640 snd/kmsg c 1 11; chown 7:8 snd/kmsg
+  mknod -m 660 snd/deep/disk b 7 300; chown 0:6 snd/deep/disk
+  mknod -m 600 snd/zero c 1 5
+  echo text >snd/text; ln -s kmsg snd/link
+  mkfifo fifo; ln -s snd/kmsg linked; ln -s snd folder
+`;
+
+/** Devices on the host. @returns their folder */
 async function makeDevices(host: Host): Promise<string> {
   const folder = host.file("dev");
-  await host.shell(`
-    rm -rf ${folder} && mkdir -p ${folder}/snd/deep ${folder}/empty && cd ${folder}
-    mknod -m 640 snd/kmsg c 1 11; chown 7:8 snd/kmsg
-    mknod -m 660 snd/deep/disk b 7 300; chown 0:6 snd/deep/disk
-    mknod -m 600 snd/zero c 1 5
-    echo text >snd/text; mkfifo snd/fifo; ln -s kmsg snd/link
-    ln -s snd/kmsg linked; ln -s snd folder
-  `);
+  await host.shell(makingDevices(folder));
   return folder;
 }
 
@@ -80,7 +86,7 @@ systemTest("--device says what is no device, and where there is no place for it"
   for (
     const [device, why] of [
       [`${folder}/snd/text`, /not a device node/],
-      [`${folder}/snd/fifo:/dev/x`, /not a device node/],
+      [`${folder}/fifo:/dev/x`, /not a device node/],
       [`${folder}/empty:/dev/x`, /not a device node/],
       [`${folder}/nosuch:/dev/x`, /no such file or directory/],
       [`${folder}/snd/text/x:/dev/x`, /not a directory/],
@@ -183,3 +189,36 @@ systemTest("what a user mounts in /dev is left as it is", async (host) => {
   );
   assertEquals(await host.shell(listing), before);
 });
+
+detachedTest(
+  "--device gives the nodes that it gives in docker, and fails where it fails",
+  async (it, host) => {
+    await using docker = await Docker.start();
+    const image = await docker.loadBusybox();
+    const folder = await makeDevices(host);
+    const theirs = join(docker.folder, "dev");
+    await succeed(["sh", "-euc", makingDevices(theirs)]);
+    const list =
+      "find /dev /opt -path /dev/pts -prune -o \\( -type b -o -type c \\) -exec stat -c '%n %F %t:%T %a %u:%g' {} + | sort";
+    const common = ["run", "--rm", "--network", "none"];
+    for (
+      const device of [
+        ...[
+          "snd/kmsg:/dev/one",
+          "linked:/dev/one:r",
+          "snd:/dev/snd",
+          "folder:/dev/other:rw",
+          "snd/zero:/opt/a/b",
+        ],
+        ...["snd/zero:/dev/null", "snd/text:/dev/x", "empty:/dev/x", "nosuch:/dev/x", "fifo:/dev/x"],
+      ]
+    ) {
+      const command = ["sh", "-c", `mkdir -p /opt; ${list}`];
+      const inDocker = await docker.docker(...common, "--device", `${theirs}/${device}`, image, ...command);
+      const inDhow = await host.dhow([...common, "--device", `${folder}/${device}`, "busybox", ...command]);
+      assertEquals([device, inDhow.stdout], [device, inDocker.stdout]);
+      assertEquals([device, inDhow.code === 0], [device, inDocker.code === 0], inDocker.stderr);
+    }
+    assertEquals(await it.dhow("ps", "-aq"), "");
+  },
+);

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { assertFailure } from "../support/containers.ts";
+import { assertFailure, assertSuccess } from "../support/containers.ts";
 import { type Detached, detachedTest } from "../support/detached.ts";
 import { Docker } from "../support/docker.ts";
 
@@ -103,6 +103,27 @@ detachedTest(
       const ours = await host.dhow(["run", ...args, "busybox", "true"]);
       assertEquals([option, ours.code], [option, theirs.code]);
       if (ours.code !== 0) assertFailure(ours, 125, /invalid --security-opt/i);
+    }
+  },
+);
+
+detachedTest(
+  "where a module is on, a profile or label that would have no effect is refused",
+  async (_it, host) => {
+    await host.shell(`
+    mount -t tmpfs tmpfs /sys/module && mkdir -p /sys/module/apparmor/parameters
+    echo Y >/sys/module/apparmor/parameters/enabled
+    mount -t tmpfs tmpfs /sys/fs && mkdir /sys/fs/selinux && echo 0 >/sys/fs/selinux/enforce
+  `);
+    try {
+      const create = (option: string) =>
+        host.dhow(["create", "--network", "none", "--security-opt", option, "busybox", "true"]);
+      for (const option of ["apparmor=mine", "label=type:mine_t"]) {
+        assertFailure(await create(option), 1, /is not possible; /, /AppArmor|SELinux/, /leave it out/);
+      }
+      for (const option of ["apparmor=unconfined", "label=disable"]) assertSuccess(await create(option));
+    } finally {
+      await host.shell("umount /sys/fs /sys/module");
     }
   },
 );
