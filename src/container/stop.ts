@@ -69,10 +69,10 @@ async function awaitRecord(
 export async function awaitOwner({ owner, status, process }: ContainerRecord): Promise<boolean> {
   using working = ProcessHandle.open(owner);
   if (working === undefined) return false;
-  // one that only works on it for a moment may live on for long after that; and what is being started will soon be there
-  const staysToTheEnd = status !== "created" && status !== "exited" && process !== null &&
-    !isCleaner(working.identity);
-  await working.ended(staysToTheEnd ? undefined : LOOK_AGAIN_MS);
+  // one that only works on it for a moment may live on for long after that, as may one in the foreground that it has just started
+  const isSoonThere = status === "created" || status === "exited" ||
+    (status === "foreground" && process === null);
+  await working.ended(isSoonThere || isCleaner(working.identity) ? LOOK_AGAIN_MS : undefined);
   return true;
 }
 

@@ -7,10 +7,11 @@ const USES: Readonly<Record<string, string>> = {
   memory: "memory is neither counted nor limited",
   pids: "processes are neither counted nor limited",
   freezer: "no pause",
+  devices: "containers are not kept from the host's devices",
 };
 
-/** Of version 2, every group can be frozen. */
-const WANTED = { 1: ["cpu", "memory", "pids", "freezer"], 2: ["cpu", "memory", "pids"] } as const;
+/** Of version 2, every group can be frozen, and kept from devices. */
+const WANTED = { 1: ["cpu", "memory", "pids", "freezer", "devices"], 2: ["cpu", "memory", "pids"] } as const;
 
 export function judgeCgroups(facts: Facts): Finding[] {
   const { version, mountPoint } = facts.cgroups;
@@ -46,7 +47,10 @@ function writable({ cgroups: { mountPoint, isWritable, own }, user: { uid } }: F
   });
 }
 
-function controllers({ cgroups: { mountPoint, controllers, delegated } }: Facts, version: 1 | 2): Finding {
+function controllers(
+  { cgroups: { mountPoint, controllers, delegated }, user: { uid } }: Facts,
+  version: 1 | 2,
+): Finding {
   const check = "cgroup.controllers";
   const missing = WANTED[version].filter((name) => !controllers.includes(name));
   const kept = WANTED[version].filter((name) => controllers.includes(name) && !delegated.includes(name));
@@ -65,7 +69,9 @@ function controllers({ cgroups: { mountPoint, controllers, delegated } }: Facts,
   }
   if (kept.length === 0) return works(check, delegated.join(" "));
   return limited(check, `not handed on to groups below ${mountPoint}: ${kept.join(", ")}`, {
-    instead,
+    instead: uid === 0
+      ? "dhow hands them on with the first container that is limited so; nothing is counted before"
+      : instead,
     mend: `echo "${kept.map((name) => `+${name}`).join(" ")}" >${mountPoint}/cgroup.subtree_control`,
   });
 }

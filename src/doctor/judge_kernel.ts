@@ -89,7 +89,8 @@ function namespace(kind: Namespace, { namespaces, limits, user, unprivileged }: 
 function seccomp({ seccompActions }: Facts): Finding {
   if (seccompActions === undefined) {
     return limited("security.seccomp", "the kernel shows no seccomp filters (/proc/sys/kernel/seccomp)", {
-      instead: "system calls of containers cannot be filtered",
+      instead:
+        "containers start with --security-opt seccomp=unconfined only: their system calls cannot be filtered",
     });
   }
   return works("security.seccomp", `system calls can be filtered (${seccompActions.join(" ")})`);

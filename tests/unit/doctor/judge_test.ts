@@ -129,7 +129,7 @@ const rows: readonly Row[] = [
     "unseen",
     /EPERM/,
   ],
-  [{ seccompActions: undefined }, "security.seccomp", "limited", /cannot be filtered/],
+  [{ seccompActions: undefined }, "security.seccomp", "limited", /seccomp=unconfined only/],
   [
     { selinux: "enforcing", hasAppArmor: true },
     "security.modules",
@@ -162,6 +162,13 @@ const rows: readonly Row[] = [
     { cgroups: { ...cgroups, delegated: ["cpu", "io"] } },
     "cgroup.controllers",
     "limited",
+    /memory, pids; dhow hands them on/,
+    'echo "+memory +pids" >/sys/fs/cgroup/cgroup.subtree_control',
+  ],
+  [
+    { ...SAILOR, cgroups: { ...cgroups, delegated: ["cpu", "io"] } },
+    "cgroup.controllers",
+    "limited",
     /memory, pids.*memory is neither/,
     'echo "+memory +pids" >/sys/fs/cgroup/cgroup.subtree_control',
   ],
@@ -173,11 +180,18 @@ const rows: readonly Row[] = [
     "start the kernel without cgroup_disable=, and for memory with cgroup_enable=memory",
   ],
   [
-    { cgroups: { ...cgroups, version: 1, controllers: ["cpu", "memory", "pids"], delegated: [] } },
+    { cgroups: { ...cgroups, version: 1, controllers: ["cpu", "memory", "pids", "devices"], delegated: [] } },
     "cgroup.controllers",
     "limited",
     /not mounted: freezer; no pause/,
     "mkdir -p /sys/fs/cgroup/freezer && mount -t cgroup -o freezer cgroup /sys/fs/cgroup/freezer",
+  ],
+  [
+    { cgroups: { ...cgroups, version: 1, controllers: ["cpu", "memory", "pids", "freezer"], delegated: [] } },
+    "cgroup.controllers",
+    "limited",
+    /not mounted: devices; containers are not kept from the host's devices/,
+    "mkdir -p /sys/fs/cgroup/devices && mount -t cgroup -o devices cgroup /sys/fs/cgroup/devices",
   ],
   [{ state: { ...state, options: ["rw", "noexec"] } }, "storage.place", "works", /noexec: of no effect/],
   [
