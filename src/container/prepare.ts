@@ -116,8 +116,9 @@ export function prepare(
       "cannot keep the container from the host's devices: no cgroup hierarchy has the controller devices",
     );
   }
-  const { devices, mounts: ofDevices, rules } = limiting?.findDevices(options) ??
-    { devices: [], mounts: [], rules: USUAL_DEVICES };
+  const { devices, mounts: ofDevices, rules } =
+    limiting?.findDevices({ ...options, userNamespace: options.userNamespace || namespace !== undefined }) ??
+      { devices: [], mounts: [], rules: USUAL_DEVICES };
   const { passwd, group } = image.etc;
   const user = withGroups(
     resolveUser(options.user ?? image.config.user, passwd, group),

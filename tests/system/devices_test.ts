@@ -53,7 +53,7 @@ systemTest(
     );
     // what all containers have gives way; its access does not
     const zero = await busyboxShell(host, `${SHOW} /dev/null /dev/zero; head -c 2 /dev/null | od -t d1`, [
-      ...["--device", `${folder}/snd/zero:/dev/null`],
+      ...["-i", "--device", `${folder}/snd/zero:/dev/null`],
     ]);
     assertMatch(zero, /^\/dev\/null .* 1:5 600 0:0\n\/dev\/zero .* 1:5 666 0:0\n0000000 +0 +0\n/);
   },
