@@ -200,7 +200,7 @@ detachedTest(
     await succeed(["sh", "-euc", makingDevices(theirs)]);
     const list =
       "find /dev /opt -path /dev/pts -prune -o \\( -type b -o -type c \\) -exec stat -c '%n %F %t:%T %a %u:%g' {} + | sort";
-    const common = ["run", "--rm", "--network", "none"];
+    const common = ["run", "--rm", "--network", "none", "-i"]; // without it, dhow wants a null device as /dev/null
     for (
       const device of [
         ...[
