@@ -5,7 +5,7 @@ import { delegatedCgroup } from "../limits/delegated.ts";
 import { log } from "../log.ts";
 import type { PublishedPort } from "../network/ports.ts";
 import { readIfThere } from "../state/read.ts";
-import { joinedContainer, type RunOptions } from "./options.ts";
+import { hasOwnIds, joinedContainer, type RunOptions } from "./options.ts";
 import { warnOfNoLimits } from "./user_namespace.ts";
 
 /**
@@ -14,6 +14,7 @@ import { warnOfNoLimits } from "./user_namespace.ts";
  */
 export function withPossibleForUser(options: RunOptions): RunOptions {
   refuseJoinedProcesses(options);
+  refuseOwnIds(options);
   const ports = options.ports?.map((port) => port.hostPort === 0 ? withFreePort(port) : port);
   return withCgroup(withPossibleScore({ ...options, ...(ports === undefined ? {} : { ports }) }));
 }
@@ -28,6 +29,19 @@ function refuseJoinedProcesses({ pid }: RunOptions): void {
     what: `cannot run a container with --pid ${pid}`,
     why: "only root's containers can join the processes of another",
     hint: "run the command in that one: dhow exec",
+  });
+}
+
+/**
+ * All of a user's containers are in one user namespace, where one command can work on what another has made.
+ * @throws {HostError} when ids of its own are asked for
+ */
+function refuseOwnIds(options: RunOptions): void {
+  if (!hasOwnIds(options)) return;
+  throw new HostError({
+    what: "cannot run a container with ids of its own",
+    why: "an ordinary user's containers have the user's own ids, and those of /etc/subuid and /etc/subgid",
+    hint: "leave out --userns, --uidmap and --gidmap, or run it as root",
   });
 }
 

@@ -110,6 +110,9 @@ for (const ids of BOTH) {
       125,
       /only root's containers/,
     );
+    for (const own of [["--userns", "auto"], ["--uidmap", "0:1:1"]]) {
+      assertFailure(await sailor.dhowOutput(["run", ...own, "busybox"]), 125, /with ids of its own.*root/);
+    }
     await sailor.idle("shares", "--ipc", "shareable");
     await sailor.dhow("exec", "shares", "touch", "/dev/shm/shared");
     const flags = ["--network", "container:box1", "--ipc", "container:shares"];
