@@ -44,7 +44,7 @@ async function main(args: string[]): Promise<number> {
 }
 
 /** Of which a late start would leave the other CPUs without work at the end. */
-const SLOW = ["crash_run", "store_races", "load", "detached", "detached_crash", "memory"];
+const SLOW = ["crash_run", "store_races", "load", "rootless", "detached", "detached_crash", "memory"];
 
 function slowestFirst(files: readonly string[]): string[] {
   const slow = SLOW.map((name) => `tests/system/${name}_test.ts`).filter((file) => files.includes(file));
