@@ -1,6 +1,7 @@
 /** What bounds a container, as a user words it, and as the OCI runtime specification does. */
 import type { Resources, Throttle } from "../plan/oci.ts";
 import type { DeviceNumber } from "../plan/oci.ts";
+import { CPU_PERIOD } from "./settings.ts";
 
 /** A number for one block device of the host. */
 export interface DeviceAmount {
@@ -39,9 +40,6 @@ export interface Limits {
   readonly blkioDeviceWriteIOps?: readonly DeviceAmount[];
 }
 
-/** In microseconds: what --cpus is a part of. docker's, and the kernel's own. */
-const PERIOD = 100_000;
-
 /** The parts of `values` that are not undefined; undefined when none are. */
 function said<T extends object>(values: { [Key in keyof T]: T[Key] | undefined }): T | undefined {
   const entries = Object.entries(values).filter(([, value]) => value !== undefined);
@@ -64,7 +62,7 @@ export function toResources(
   const { nanoCpus, pidsLimit, blkioWeightDevice = [] } = limits;
   const cpus = nanoCpus === undefined
     ? { quota: limits.cpuQuota, period: limits.cpuPeriod }
-    : { quota: Math.floor(nanoCpus * PERIOD / 1e9), period: PERIOD };
+    : { quota: Math.floor(nanoCpus * CPU_PERIOD / 1e9), period: CPU_PERIOD };
   return said<Omit<Resources, "devices">>({
     memory: said<NonNullable<Resources["memory"]>>({
       limit: limits.memory,

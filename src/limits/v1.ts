@@ -1,6 +1,7 @@
 /** Limits as files of cgroup v1 (Documentation/admin-guide/cgroup-v1/), translated as runc does it. */
 import type { Resources, Throttle } from "../plan/oci.ts";
 import type { CgroupSetting } from "../plan/step.ts";
+import { NO_DEVICE_WEIGHT, NO_WEIGHT, numberOrMax, setting } from "./settings.ts";
 
 /** What a cgroup has now; it decides in which order its limits can be changed. */
 export interface Current {
@@ -19,14 +20,9 @@ export function settingsV1(resources: Omit<Resources, "devices">, current = NEW)
     memory: memorySettings(resources.memory ?? {}, current),
     cpu: cpuSettings(resources.cpu ?? {}),
     cpuset: cpusetSettings(resources.cpu ?? {}),
-    pids: pidsSettings(resources.pids),
+    pids: setting("pids.max", resources.pids && numberOrMax(resources.pids.limit)),
     blkio: blockSettings(resources.blockIO ?? {}),
   };
-}
-
-/** What is not limited is left out. */
-function setting(file: string, value: number | string | undefined): CgroupSetting[] {
-  return value === undefined ? [] : [{ file, value: String(value) }];
 }
 
 function memorySettings(
@@ -65,16 +61,6 @@ function cpuSettings(
 function cpusetSettings({ cpus, mems }: NonNullable<Resources["cpu"]>): CgroupSetting[] {
   return [...setting("cpuset.cpus", cpus), ...setting("cpuset.mems", mems)];
 }
-
-function pidsSettings(pids: Resources["pids"]): CgroupSetting[] {
-  return setting("pids.max", pids === undefined ? undefined : pids.limit < 0 ? "max" : pids.limit);
-}
-
-/** What docker says where the kernel has no weights. */
-export const NO_WEIGHT =
-  "Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.";
-export const NO_DEVICE_WEIGHT =
-  "Your kernel does not support Block I/O weight_device or the cgroup is not mounted. Weight-device discarded.";
 
 function blockSettings(
   {

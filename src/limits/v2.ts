@@ -1,7 +1,7 @@
 /** Limits as files of cgroup v2 (Documentation/admin-guide/cgroup-v2.rst), translated as runc does it. */
 import type { Resources, Throttle } from "../plan/oci.ts";
 import type { CgroupSetting } from "../plan/step.ts";
-import { NO_DEVICE_WEIGHT, NO_WEIGHT } from "./v1.ts";
+import { CPU_PERIOD, NO_DEVICE_WEIGHT, NO_WEIGHT, numberOrMax, setting } from "./settings.ts";
 
 /** Files to write in a container's cgroup, in this order. */
 export function settingsV2(
@@ -12,7 +12,7 @@ export function settingsV2(
     ...cpuSettings(cpu),
     ...setting("cpuset.cpus", cpu.cpus),
     ...setting("cpuset.mems", cpu.mems),
-    ...setting("pids.max", pids && number(pids.limit)),
+    ...setting("pids.max", pids && numberOrMax(pids.limit)),
     ...blockSettings(blockIO),
   ];
 }
@@ -37,12 +37,6 @@ export function controllersOf(settings: readonly CgroupSetting[]): string[] {
   return [...new Set(settings.map(({ file }) => file.slice(0, file.indexOf("."))))];
 }
 
-const number = (value: number) => value < 0 ? "max" : String(value);
-
-function setting(file: string, value: string | number | undefined): CgroupSetting[] {
-  return value === undefined ? [] : [{ file, value: String(value) }];
-}
-
 /** Swap is counted apart here: what may be used of it is what both may use together, without the memory. */
 function memorySettings(
   { limit, swap, reservation }: NonNullable<Resources["memory"]>,
@@ -56,20 +50,17 @@ function memorySettings(
   const mayLack = ofSwap === "max" || ofSwap === "0";
   return [
     ...setting("memory.swap.max", ofSwap).map((each) => mayLack ? { ...each, mayLack } : each),
-    ...setting("memory.max", limit === undefined ? undefined : number(limit)),
-    ...setting("memory.low", reservation === undefined ? undefined : number(reservation)),
+    ...setting("memory.max", limit === undefined ? undefined : numberOrMax(limit)),
+    ...setting("memory.low", reservation === undefined ? undefined : numberOrMax(reservation)),
   ];
 }
-
-/** In microseconds; the kernel's own. */
-const PERIOD = 100_000;
 
 function cpuSettings({ shares, quota, period }: NonNullable<Resources["cpu"]>): CgroupSetting[] {
   const isBounded = quota !== undefined || period !== undefined;
   const most = quota === undefined || quota <= 0 ? "max" : String(quota);
   return [
     ...setting("cpu.weight", shares === undefined ? undefined : weightOfShares(shares)),
-    ...setting("cpu.max", isBounded ? `${most} ${period ?? PERIOD}` : undefined),
+    ...setting("cpu.max", isBounded ? `${most} ${period ?? CPU_PERIOD}` : undefined),
   ];
 }
 
