@@ -1,4 +1,5 @@
 /** What containers with ids of their own need besides: loaded only for those. */
+import { isAtLeast, parseRelease } from "../kernel_release.ts";
 import { log } from "../log.ts";
 import type { Database } from "../state/database.ts";
 import { containerState, type Paths } from "../state/paths.ts";
@@ -77,7 +78,7 @@ async function findObstacle(database: Database, paths: Paths): Promise<string | 
   const row = database.get<{ value: string }>("SELECT value FROM host_facts WHERE key = ?", KEY);
   const known = row === undefined ? undefined : JSON.parse(row.value) as Finding;
   if (known?.bootId === bootId()) return known.obstacle;
-  const obstacle = isOlder(Deno.osRelease())
+  const obstacle = !isAtLeast(parseRelease(Deno.osRelease()), FIRST_RELEASE)
     ? "overlay takes such mounts since Linux 5.19"
     : await tryMount(paths);
   log.debug(obstacle === null ? "files can be shown with other owners" : `images are copied: ${obstacle}`);
@@ -89,10 +90,4 @@ async function findObstacle(database: Database, paths: Paths): Promise<string | 
 async function tryMount({ state }: Paths): Promise<string | null> {
   const { tryIdmapped } = await import("../plan/idmap_trial.ts");
   return await tryIdmapped(state);
-}
-
-/** @param release as uname(2) has it: `6.1.0-18-amd64` */
-function isOlder(release: string): boolean {
-  const [major = 0, minor = 0] = release.split(/[.-]/).map(Number);
-  return major < FIRST_RELEASE[0] || (major === FIRST_RELEASE[0] && minor < FIRST_RELEASE[1]);
 }

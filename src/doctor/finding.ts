@@ -39,12 +39,6 @@ export function obstacleOf(trial: Trial): string | undefined {
   return trial === undefined || trial === "works" ? undefined : trial.why;
 }
 
-/** Whether a kernel's release, `6.1.0-18-amd64`, is not older than a version. */
-export function isAtLeast(release: string, [major, minor]: readonly [major: number, minor: number]): boolean {
-  const [ownMajor = 0, ownMinor = 0] = (/^(\d+)\.(\d+)/.exec(release) ?? []).slice(1).map(Number);
-  return ownMajor > major || (ownMajor === major && ownMinor >= minor);
-}
-
 /** Packages with other names than Debian's. */
 const PACKAGE_NAMES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   iproute2: { dnf: "iproute" },

@@ -1,5 +1,6 @@
+import { isAtLeast, parseRelease } from "../kernel_release.ts";
 import { type Facts, type Namespace, NAMESPACES, NEWER_CALLS, type NewerCall } from "./facts.ts";
-import { broken, type Finding, isAtLeast, limited, obstacleOf, unseen, works } from "./finding.ts";
+import { broken, type Finding, limited, obstacleOf, unseen, works } from "./finding.ts";
 
 const OLDEST = [5, 10] as const;
 
@@ -37,7 +38,7 @@ export function judgeKernel(facts: Facts): Finding[] {
 
 function version({ release, architecture }: Facts): Finding {
   const text = `Linux ${release} on ${architecture}`;
-  if (isAtLeast(release, OLDEST)) return works("kernel.version", text);
+  if (isAtLeast(parseRelease(release), OLDEST)) return works("kernel.version", text);
   return broken("kernel.version", `${text} is older than Linux ${OLDEST.join(".")}`, {
     mend: "start a newer kernel",
   });

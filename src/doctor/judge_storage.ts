@@ -1,5 +1,6 @@
+import { isAtLeast, parseRelease } from "../kernel_release.ts";
 import type { Facts } from "./facts.ts";
-import { broken, type Finding, isAtLeast, limited, obstacleOf, unseen, works } from "./finding.ts";
+import { broken, type Finding, limited, obstacleOf, unseen, works } from "./finding.ts";
 
 const MIB = 2 ** 20;
 /** Less than an image of a distribution. */
@@ -68,7 +69,7 @@ function images({ erofs, loop, release, user }: Facts): Finding {
   if (why === undefined) return works(check, "mounted where they lie, without unpacking (EROFS)");
   const mend = why.includes("ENODEV")
     ? "modprobe erofs"
-    : isAtLeast(release, MOUNTS_FILES)
+    : isAtLeast(parseRelease(release), MOUNTS_FILES)
     ? `${CHOOSE}, on ext4, xfs or btrfs`
     : "start Linux 6.12 or later";
   const text = `EROFS cannot be mounted from files on Linux ${release} (${why})`;

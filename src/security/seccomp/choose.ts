@@ -3,7 +3,8 @@ import type { SeccompFilter } from "../../plan/step.ts";
 import { FLAGS } from "./actions.ts";
 import { compileSeccomp, type Cpu } from "./compile.ts";
 import { DEFAULT_PROFILE } from "./default_profile.ts";
-import { type KernelVersion, parseProfile, resolveProfile } from "./profile.ts";
+import { parseProfile, resolveProfile } from "./profile.ts";
+import { type KernelVersion, parseRelease } from "../../kernel_release.ts";
 
 /** The oldest kernel that dhow runs on: the default profile is the same on all. */
 const OLDEST_KERNEL: KernelVersion = [5, 10];
@@ -37,7 +38,6 @@ export function compileProfile(
   cpu: Cpu,
   release: string,
 ): SeccompFilter {
-  const [, version = "0", revision = "0"] = /^(\d+)\.(\d+)/.exec(release) ?? [];
-  const kernel = [Number(version), Number(revision)] as const;
+  const kernel = parseRelease(release);
   return filterOf(resolveProfile(parseProfile(text, file), { capabilities, cpu, kernel }), cpu);
 }

@@ -15,6 +15,7 @@ import {
   type SeccompFlag,
   type SeccompRule,
 } from "../../plan/oci.ts";
+import { isAtLeast, type KernelVersion } from "../../kernel_release.ts";
 import { takesErrno } from "./actions.ts";
 import { ProfileValue } from "./json.ts";
 
@@ -25,8 +26,6 @@ export interface ProfileFilter {
   readonly arches: readonly string[];
   readonly minKernel?: KernelVersion;
 }
-
-export type KernelVersion = readonly [version: number, revision: number];
 
 export interface ProfileRule extends SeccompRule {
   /** All of its capabilities, one of its architectures. */
@@ -202,14 +201,12 @@ export function resolveProfile(profile: Profile, circumstances: Circumstances): 
 function applies({ includes, excludes }: ProfileRule, { capabilities, cpu, kernel }: Circumstances): boolean {
   const { arch } = CPUS[cpu];
   const has = (name: string) => capabilities.includes(name);
-  const isAtLeast = ([version, revision]: KernelVersion) =>
-    kernel[0] > version || kernel[0] === version && kernel[1] >= revision;
   if (
     excludes !== undefined &&
     (excludes.arches.includes(arch) || excludes.caps.some(has) ||
-      excludes.minKernel !== undefined && isAtLeast(excludes.minKernel))
+      excludes.minKernel !== undefined && isAtLeast(kernel, excludes.minKernel))
   ) return false;
   return includes === undefined ||
     (includes.arches.length === 0 || includes.arches.includes(arch)) && includes.caps.every(has) &&
-      (includes.minKernel === undefined || isAtLeast(includes.minKernel));
+      (includes.minKernel === undefined || isAtLeast(kernel, includes.minKernel));
 }
