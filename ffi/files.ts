@@ -1,6 +1,6 @@
 import { Arena } from "./arena.ts";
 import { AT_FDCWD, FALLOC_FL_KEEP_SIZE, O_CLOEXEC, O_RDONLY } from "./constants.ts";
-import { EBADF, ENODEV, ENOENT, ESRCH, SystemCallError } from "./errno.ts";
+import { ANY_ERRNO, EBADF, ENODEV, ENOENT, ESRCH, SystemCallError } from "./errno.ts";
 import { type Call, CallTable, libcCall, tryLibcCall } from "./table.ts";
 
 /**
@@ -15,6 +15,14 @@ export function pathExists(path: string): boolean {
     if (!(error instanceof SystemCallError)) throw error;
     throw new SystemCallError(`faccessat ${JSON.stringify(path)}`, error.errno);
   }
+}
+
+/** A mode of access(2). */
+const W_OK = 2;
+
+/** Whether this process may write there (faccessat(2)): read-only mounts are heeded as well. */
+export function canWrite(path: string): boolean {
+  return tryLibcCall(ANY_ERRNO, "faccessat", AT_FDCWD, path, W_OK, 0) === 0;
 }
 
 /**

@@ -4,13 +4,8 @@ import type { IdMapping, IdMappings } from "../plan/step.ts";
 import { fillMappings, idsNeeded, mappingFault } from "../security/id_mappings.ts";
 import type { Database } from "../state/database.ts";
 import { readIfThere } from "../state/read.ts";
+import { type IdRange, parseSubordinateIds } from "../state/subordinate_ids.ts";
 import type { AutoIds, RunOptions } from "./options.ts";
-
-/** Ids of the host, from `start` on. */
-export interface IdRange {
-  readonly start: number;
-  readonly size: number;
-}
 
 /** As many as make all ids that are in use in images, `nobody` too, ids of the container. */
 export const DEFAULT_SIZE = 65536;
@@ -23,14 +18,6 @@ const OWNER = "containers";
  * (SUB_UID_MAX in login.defs(5); "Users, Groups, UIDs and GIDs on systemd Systems").
  */
 export const DEFAULT_RANGE: IdRange = { start: 0x7000_0000, size: 0x1000_0000 };
-
-/** subuid(5): ranges by the names of their owners. Lines that are not of its form are passed over. */
-export function parseSubordinateIds(text: string): (IdRange & { readonly owner: string })[] {
-  return text.split("\n").flatMap((line) => {
-    const [, owner = "", start = "", size = ""] = /^([^:#]+):(\d{1,10}):(\d{1,10})\s*$/.exec(line) ?? [];
-    return owner === "" ? [] : [{ owner, start: Number(start), size: Number(size) }];
-  });
-}
 
 /**
  * The first gap that is large enough.

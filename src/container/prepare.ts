@@ -11,7 +11,7 @@ import type { IdMethod, Join, MonitorSetup, Plan } from "../plan/step.ts";
 import { arrangeMounts, defaultMounts, TTY_GROUP, withoutWriting } from "../rootfs/mounts.ts";
 import type { Lower } from "../rootfs/overlay.ts";
 import { hiddenPaths } from "../security/hidden_paths.ts";
-import { toHost } from "../security/id_mappings.ts";
+import { isMapped, mappedFromZero } from "../security/id_mappings.ts";
 import { resolveUser, withGroups } from "../security/user.ts";
 import { containerRun, containerState, type Paths } from "../state/paths.ts";
 import { changedSignals, etcFiles, openFilesLimit } from "./host.ts";
@@ -22,7 +22,7 @@ import type { ContainerMount } from "./mounts.ts";
 import { makePlan, sharedMemoryOf } from "./plan.ts";
 import type { Security } from "./security.ts";
 import { hostnameOf, makeSpec } from "./spec.ts";
-import { isMapped, lastInRow, ownNamespace } from "../state/user_namespace.ts";
+import { ownNamespace } from "../state/user_namespace.ts";
 import { canUseCgroup, possibleUser, warnOfNoLimits } from "./user_namespace.ts";
 
 /** Of an ordinary user's container where no cgroup is the user's to make others in. */
@@ -139,7 +139,7 @@ export function prepare(
     hasOwnQueues: options.ipc !== "host",
     inUserNamespace: options.userNamespace || namespace !== undefined,
     hasTtyGroup: options.userNamespace
-      ? toHost(options.ids?.gids ?? [], TTY_GROUP) !== undefined
+      ? isMapped(options.ids?.gids ?? [], TTY_GROUP)
       : namespace === undefined || isMapped(namespace.gids, TTY_GROUP),
     cgroupVersion: cgroups.version,
     sharedMemory: sharedMemory(options.ipc, joins),
@@ -169,7 +169,7 @@ export function prepare(
     security,
     devices,
     resources: { ...limits, devices: rules },
-    lastGroup: namespace && lastInRow(namespace.gids),
+    lastGroup: namespace && mappedFromZero(namespace.gids) - 1,
     caller: { uid: Deno.uid() ?? 0, gid: Deno.gid() ?? 0 },
   });
   return makePlan({

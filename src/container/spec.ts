@@ -3,7 +3,7 @@ import type { ImageConfig } from "../image/config.ts";
 import { rlimitType } from "../plan/rlimits.ts";
 import type { HiddenPaths } from "../security/hidden_paths.ts";
 import { processCapabilities } from "../security/capabilities.ts";
-import { mappedFromZero, toHost } from "../security/id_mappings.ts";
+import { isMapped, mappedFromZero } from "../security/id_mappings.ts";
 import { cgroupName } from "../limits/cgroup.ts";
 import type { Device, Mount, OciNamespace, Resources, Spec } from "../plan/oci.ts";
 import type { ResolvedUser } from "../security/user.ts";
@@ -115,7 +115,7 @@ export function groupsInside(
   { additionalGids }: Pick<ResolvedUser, "additionalGids">,
 ): readonly number[] {
   if (!userNamespace) return additionalGids;
-  return ids === undefined ? [] : additionalGids.filter((gid) => toHost(ids.gids, gid) !== undefined);
+  return ids === undefined ? [] : additionalGids.filter((gid) => isMapped(ids.gids, gid));
 }
 
 /** So that a program can open port 80 and send pings without being root: docker's defaults since 20.10. */

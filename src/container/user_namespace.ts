@@ -1,7 +1,8 @@
 /** What is different for containers in user namespaces: one of their own, or the one that an ordinary user's dhow is in itself. */
 import { HostError } from "../errors.ts";
 import type { ResolvedUser } from "../security/user.ts";
-import { isMapped, isRootless, isSingle, ownNamespace } from "../state/user_namespace.ts";
+import { isMapped } from "../security/id_mappings.ts";
+import { isRootless, isSingle, ownNamespace } from "../state/user_namespace.ts";
 import { hasOwnIds, type RunOptions } from "./options.ts";
 import { pathExists } from "../../ffi/files.ts";
 import { ControllerFolders } from "../limits/controllers.ts";

@@ -2,7 +2,6 @@
 import { dirname } from "@std/path";
 import { statfsSync } from "node:fs";
 import {
-  AT_FDCWD,
   CLONE_NEWCGROUP,
   CLONE_NEWIPC,
   CLONE_NEWNET,
@@ -13,7 +12,7 @@ import {
   CLONE_NEWUTS,
 } from "../../ffi/constants.ts";
 import { ANY_ERRNO, describeErrno, EACCES, ENOENT } from "../../ffi/errno.ts";
-import { pathExists } from "../../ffi/files.ts";
+import { canWrite, pathExists } from "../../ffi/files.ts";
 import { tryLibcCall } from "../../ffi/table.ts";
 import { tryMount } from "../image/erofs/mount.ts";
 import type { IndexMount } from "../image/store/storage.ts";
@@ -21,6 +20,7 @@ import { cgroupVersion, hierarchies } from "../limits/cgroup.ts";
 import { delegatedCgroup } from "../limits/delegated.ts";
 import { findProgram } from "../plan/program.ts";
 import { RESOLVED_UPSTREAMS } from "../rootfs/etc_files.ts";
+import { userEntry } from "../rootless/ids.ts";
 import type { Paths } from "../state/paths.ts";
 import { readConfiguration } from "../state/read.ts";
 import {
@@ -46,9 +46,6 @@ const FLAGS: Readonly<Record<Namespace, number>> = {
   cgroup: CLONE_NEWCGROUP,
   time: CLONE_NEWTIME,
 };
-
-/** A mode of access(2). */
-const W_OK = 2;
 
 /** What dhow's own rules need of netfilter (src/network/steps.ts), in a table of nobody's. */
 const NAT_RULE = [
@@ -76,7 +73,7 @@ export async function examine(paths: Paths): Promise<Facts> {
   return {
     user: {
       uid,
-      name: userName(uid),
+      name: userEntry(readConfiguration("/etc/passwd") ?? "", uid)?.name,
       capabilities: hexadecimal(/^CapEff:\s*([0-9a-f]+)/m.exec(readText("/proc/self/status") ?? "")?.[1]),
     },
     release: Deno.osRelease(),
@@ -138,16 +135,6 @@ function number(text: string | undefined): number | undefined {
 
 function hexadecimal(text: string | undefined): bigint | undefined {
   return text === undefined ? undefined : BigInt(`0x${text}`);
-}
-
-function userName(uid: number): string | undefined {
-  const lines = (readConfiguration("/etc/passwd") ?? "").split("\n").map((line) => line.split(":"));
-  return lines.find(([, , id]) => id === String(uid))?.[0];
-}
-
-/** Whether this user may write there (access(2) heeds read-only mounts as well). */
-function canWrite(path: string): boolean {
-  return tryLibcCall(ANY_ERRNO, "faccessat", AT_FDCWD, path, W_OK, 0) === 0;
 }
 
 /** What is tried as an ordinary user is tried where that one can write. */

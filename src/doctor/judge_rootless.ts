@@ -1,3 +1,4 @@
+import { belongsTo, parseSubordinateIds, type SubordinateIds } from "../state/subordinate_ids.ts";
 import type { Facts } from "./facts.ts";
 import { broken, type Finding, installing, limited, obstacleOf, works } from "./finding.ts";
 
@@ -29,30 +30,18 @@ function userNamespaces({ unprivileged, sysctls, limits, user: { uid } }: Facts)
   );
 }
 
-/** A range of /etc/subuid or /etc/subgid (subuid(5)). */
-interface Range {
-  readonly owner: string;
-  readonly first: number;
-  readonly count: number;
-}
-
-function rangesIn(text: string | undefined): Range[] {
-  return (text ?? "").split("\n").flatMap((line) => {
-    const [owner = "", first, count] = line.trim().split(":");
-    return first === undefined || count === undefined
-      ? []
-      : [{ owner, first: Number(first), count: Number(count) }];
-  });
-}
-
-function ids({ user: { uid, name }, subuid, subgid }: Facts): Finding {
+function ids({ user, subuid, subgid }: Facts): Finding {
   const check = "rootless.ids";
+  const { uid, name } = user;
   if (uid === 0) return works(check, "root needs no ranges of /etc/subuid and /etc/subgid");
-  const all = { "/etc/subuid": rangesIn(subuid), "/etc/subgid": rangesIn(subgid) };
-  const isOwn = ({ owner, count }: Range) => (owner === name || owner === String(uid)) && count >= RANGE;
+  const all = {
+    "/etc/subuid": parseSubordinateIds(subuid ?? ""),
+    "/etc/subgid": parseSubordinateIds(subgid ?? ""),
+  };
+  const isOwn = (range: SubordinateIds) => belongsTo(range, user) && range.size >= RANGE;
   const missing = Object.entries(all).filter(([, ranges]) => !ranges.some(isOwn)).map(([file]) => file);
   if (missing.length === 0) return works(check, "this user has ranges in /etc/subuid and /etc/subgid");
-  const ends = Object.values(all).flat().map(({ first, count }) => first + count);
+  const ends = Object.values(all).flat().map(({ start, size }) => start + size);
   const first = Math.max(FIRST, ...ends);
   const range = `${first}-${first + RANGE - 1}`;
   const options = missing.map((file) => `--add-${file.slice("/etc/".length)}s ${range}`);

@@ -1,13 +1,7 @@
 /** The cgroup that an ordinary user may make others in ("Delegation", cgroup-v2.rst). */
-import { ANY_ERRNO } from "../../ffi/errno.ts";
-import { AT_FDCWD } from "../../ffi/constants.ts";
-import { tryLibcCall } from "../../ffi/table.ts";
+import { canWrite } from "../../ffi/files.ts";
 import { readIfThere } from "../state/read.ts";
 import { cgroupVersion, hierarchies } from "./cgroup.ts";
-
-const W_OK = 2; // access(2)
-
-const canWriteHere = (path: string) => tryLibcCall(ANY_ERRNO, "faccessat", AT_FDCWD, path, W_OK, 0) === 0;
 
 /** What of a host decides it. */
 export interface DelegationView {
@@ -16,7 +10,7 @@ export interface DelegationView {
   canWrite(path: string): boolean;
 }
 
-const HERE: DelegationView = { read: readIfThere, canWrite: canWriteHere };
+const HERE: DelegationView = { read: readIfThere, canWrite };
 
 /** Why there is none, for one line. */
 export const NOT_DELEGATED: Readonly<Record<1 | 2, string>> = {

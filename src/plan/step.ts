@@ -4,20 +4,10 @@
  */
 import type { Rlimit } from "./rlimits.ts";
 import type { ProcessIdentity } from "../state/process_identity.ts";
+import type { IdMapping, IdMappings } from "../state/user_namespace.ts";
 import type { DeviceRule } from "./oci.ts";
 
-/** A range of user or group ids of a user namespace (user_namespaces(7)), worded as in the OCI runtime specification. */
-export interface IdMapping {
-  readonly containerID: number;
-  readonly hostID: number;
-  readonly size: number;
-}
-
-/** Both kinds. Each has its root mapped. */
-export interface IdMappings {
-  readonly uids: readonly IdMapping[];
-  readonly gids: readonly IdMapping[];
-}
+export type { IdMapping, IdMappings };
 
 /**
  * How the files of a container with ids of its own become its own: `mounts` that show each id as the container's (Linux 5.19); or a

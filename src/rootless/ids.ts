@@ -1,5 +1,6 @@
 /** Which ids an ordinary user's containers may have: passwd(5), subuid(5), subgid(5). */
-import type { IdRange } from "../state/user_namespace.ts";
+import { belongsTo, parseSubordinateIds } from "../state/subordinate_ids.ts";
+import type { IdMapping } from "../state/user_namespace.ts";
 
 /** A user of /etc/passwd. */
 export interface UserEntry {
@@ -24,16 +25,14 @@ export function mapIds(
   subids: string,
   owner: { name: string | undefined; uid: number },
   own: number,
-): IdRange[] {
-  const map: IdRange[] = [{ inside: 0, outside: own, count: 1 }];
-  let inside = 1;
-  for (const line of subids.split("\n")) {
-    const [name, first, count] = line.trim().split(":");
-    if (name === undefined || (name !== owner.name && name !== String(owner.uid))) continue;
-    const [outside, size] = [Number(first), Number(count)];
-    if (!(Number.isSafeInteger(outside) && outside > 0 && Number.isSafeInteger(size) && size > 0)) continue;
-    map.push({ inside, outside, count: size });
-    inside += size;
+): IdMapping[] {
+  const map: IdMapping[] = [{ containerID: 0, hostID: own, size: 1 }];
+  let containerID = 1;
+  for (const range of parseSubordinateIds(subids)) {
+    const { start: hostID, size } = range;
+    if (!belongsTo(range, owner) || hostID === 0 || size === 0) continue;
+    map.push({ containerID, hostID, size });
+    containerID += size;
   }
   return map;
 }

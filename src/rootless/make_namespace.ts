@@ -7,7 +7,7 @@ import { CallTable, libcCall } from "../../ffi/table.ts";
 import { HostError } from "../errors.ts";
 import { findProgram } from "../plan/program.ts";
 import { readConfiguration, readIfThere } from "../state/read.ts";
-import type { IdRange } from "../state/user_namespace.ts";
+import type { IdMapping } from "../state/user_namespace.ts";
 import { mapIds, userEntry } from "./ids.ts";
 
 const WHAT = "cannot make a user namespace, which an ordinary user's containers need";
@@ -111,8 +111,10 @@ function writeMaps(pid: number): void {
 }
 
 /** newuidmap(1), newgidmap(1): they have the right to give a user the ids that are its own by a file of the administrator's. */
-function runMapper(program: string, pid: number, map: readonly IdRange[], file: string): void {
-  const args = [pid, ...map.flatMap(({ inside, outside, count }) => [inside, outside, count])].map(String);
+function runMapper(program: string, pid: number, map: readonly IdMapping[], file: string): void {
+  const args = [pid, ...map.flatMap(({ containerID, hostID, size }) => [containerID, hostID, size])].map(
+    String,
+  );
   const { success, stderr } = new Deno.Command(program, { args, stdin: "null" }).outputSync();
   if (success) return;
   const said = new TextDecoder().decode(stderr).trim().split("\n").filter((line) => line !== "").join("; ");

@@ -34,7 +34,7 @@ function dataHome(): string {
   return join(home, ".local/share");
 }
 
-const usersId = () => ownNamespace()?.uids[0]?.outside ?? Deno.uid() ?? 0;
+const usersId = () => ownNamespace()?.uids[0]?.hostID ?? Deno.uid() ?? 0;
 
 function isOwn(path: string): boolean {
   try {

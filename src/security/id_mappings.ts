@@ -37,9 +37,7 @@ export function mappingFault(mappings: readonly IdMapping[]): string | undefined
       }
     }
   }
-  return toHost(mappings, 0) === undefined
-    ? "id 0 of the container is not mapped: it has no root"
-    : undefined;
+  return isMapped(mappings, 0) ? undefined : "id 0 of the container is not mapped: it has no root";
 }
 
 /** What an id of the container is on the host; undefined for one that is not mapped. */
@@ -49,6 +47,10 @@ export function toHost(mappings: readonly IdMapping[], id: number): number | und
   }
   return undefined;
 }
+
+/** Whether the container has an id. */
+export const isMapped = (mappings: readonly IdMapping[], id: number): boolean =>
+  toHost(mappings, id) !== undefined;
 
 /** How the container sees an id of the host: as nobody's, if it is none of its own. */
 export function toContainer(mappings: readonly IdMapping[], id: number): number {

@@ -4,33 +4,35 @@ import { readIfThere } from "./read.ts";
 /** Set for a dhow that has entered it. It says nothing by itself: see ownNamespace. */
 export const MARKER = "DHOW_USER_NAMESPACE";
 
-/** A line of /proc/PID/uid_map (user_namespaces(7)). */
-export interface IdRange {
-  readonly inside: number;
-  readonly outside: number;
-  readonly count: number;
+/** A range of user or group ids of a user namespace (user_namespaces(7)), worded as in the OCI runtime specification. */
+export interface IdMapping {
+  readonly containerID: number;
+  readonly hostID: number;
+  readonly size: number;
 }
 
-export interface UserNamespace {
-  readonly uids: readonly IdRange[];
-  readonly gids: readonly IdRange[];
+/** Both kinds. Each has its root mapped. */
+export interface IdMappings {
+  readonly uids: readonly IdMapping[];
+  readonly gids: readonly IdMapping[];
 }
 
-export function parseIdMap(text: string): IdRange[] {
+/** @param text of /proc/PID/uid_map, or gid_map */
+export function parseIdMap(text: string): IdMapping[] {
   return text.split("\n").flatMap((line) => {
-    const [inside, outside, count] = line.trim().split(/\s+/).map(Number);
-    return count === undefined ? [] : [{ inside: inside!, outside: outside!, count }];
+    const [containerID, hostID, size] = line.trim().split(/\s+/).map(Number);
+    return size === undefined ? [] : [{ containerID: containerID!, hostID: hostID!, size }];
   });
 }
 
 /** What the first user namespace has: all ids as they are. */
-const isInitial = ([first]: readonly IdRange[]) =>
-  first !== undefined && first.inside === 0 && first.outside === 0 && first.count === 2 ** 32 - 1;
+const isInitial = ([first]: readonly IdMapping[]) =>
+  first !== undefined && first.containerID === 0 && first.hostID === 0 && first.size === 2 ** 32 - 1;
 
-let known: UserNamespace | null | undefined;
+let known: IdMappings | null | undefined;
 
 /** @returns undefined for root, whatever its environment says; and for an ordinary user who has not entered */
-export function ownNamespace(): UserNamespace | undefined {
+export function ownNamespace(): IdMappings | undefined {
   if (known === undefined) {
     known = null;
     if (Deno.env.get(MARKER) === undefined || Deno.uid() !== 0) return undefined;
@@ -46,12 +48,4 @@ export function ownNamespace(): UserNamespace | undefined {
 export const isRootless = (): boolean => ownNamespace() !== undefined;
 
 /** Whether it has one user only, its root, who is the user that runs this. */
-export const isSingle = ({ uids }: UserNamespace): boolean => uids.length === 1 && uids[0]!.count === 1;
-
-/** The last of the ids that follow upon each other from 0 on. */
-export function lastInRow(ranges: readonly IdRange[]): number {
-  return ranges.reduce((next, { inside, count }) => inside === next ? next + count : next, 0) - 1;
-}
-
-export const isMapped = (ranges: readonly IdRange[], id: number): boolean =>
-  ranges.some(({ inside, count }) => id >= inside && id < inside + count);
+export const isSingle = ({ uids }: IdMappings): boolean => uids.length === 1 && uids[0]!.size === 1;

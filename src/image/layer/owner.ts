@@ -1,4 +1,5 @@
-import { isMapped, ownNamespace } from "../../state/user_namespace.ts";
+import { isMapped } from "../../security/id_mappings.ts";
+import { ownNamespace } from "../../state/user_namespace.ts";
 
 interface Owned {
   readonly uid: number;

@@ -1,12 +1,5 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import {
-  chooseRange,
-  claimIds,
-  DEFAULT_RANGE,
-  findGap,
-  parseSubordinateIds,
-  withIds,
-} from "../../../src/container/id_ranges.ts";
+import { chooseRange, claimIds, DEFAULT_RANGE, findGap, withIds } from "../../../src/container/id_ranges.ts";
 import { HostError } from "../../../src/errors.ts";
 import { addContainer, TemporaryState } from "../state/temporary.ts";
 import { OPTIONS } from "./sample.ts";
@@ -14,14 +7,6 @@ import { OPTIONS } from "./sample.ts";
 const AUTO = { uids: [], gids: [] };
 const NOTHING = { uids: "", gids: "" };
 const startOf = (...args: Parameters<typeof chooseRange>) => chooseRange(...args).uids[0]?.hostID;
-
-Deno.test("subuid(5): lines of another form are passed over", () => {
-  const text = "containers:100:5\n# no:1:2\nbad\na:1\nuser:7:8:9\nother:1:2\n";
-  assertEquals(parseSubordinateIds(text), [
-    { owner: "containers", start: 100, size: 5 },
-    { owner: "other", start: 1, size: 2 },
-  ]);
-});
 
 Deno.test("the first gap that is large enough is found, in the order of the ranges", () => {
   const within = [{ start: 10, size: 10 }, { start: 100, size: 50 }];

@@ -4,16 +4,16 @@ import { mapIds, userEntry } from "../../../src/rootless/ids.ts";
 const SAILOR = { name: "sailor", uid: 1000 };
 
 Deno.test("without ranges the user is all that there is", () => {
-  assertEquals(mapIds("", SAILOR, 1000), [{ inside: 0, outside: 1000, count: 1 }]);
-  assertEquals(mapIds("other:1:2\n", SAILOR, 1000), [{ inside: 0, outside: 1000, count: 1 }]);
+  assertEquals(mapIds("", SAILOR, 1000), [{ containerID: 0, hostID: 1000, size: 1 }]);
+  assertEquals(mapIds("other:1:2\n", SAILOR, 1000), [{ containerID: 0, hostID: 1000, size: 1 }]);
 });
 
 Deno.test("ranges by name and by number follow upon each other, from 1 on", () => {
   const text = "other:1:2\nsailor:100000:65536\n\n1000:300000:10\n";
   assertEquals(mapIds(text, SAILOR, 1000), [
-    { inside: 0, outside: 1000, count: 1 },
-    { inside: 1, outside: 100000, count: 65536 },
-    { inside: 65537, outside: 300000, count: 10 },
+    { containerID: 0, hostID: 1000, size: 1 },
+    { containerID: 1, hostID: 100000, size: 65536 },
+    { containerID: 65537, hostID: 300000, size: 10 },
   ]);
 });
 
