@@ -12,7 +12,7 @@ const NEVER = "dhow is the only runtime that there is";
 const REFUSED: readonly (readonly [why: string, names: string])[] = [
   [STORAGE, "storage-opt+"],
   [GPUS, "gpus"],
-  [NETWORK, "ip6 link+ link-local-ip+ mac-address net-alias+ network-alias+ publish-all!,P"],
+  [NETWORK, "link+ link-local-ip+ publish-all!,P"],
   [WINDOWS, "cpu-count cpu-percent io-maxbandwidth io-maxiops"],
   [NEVER, "annotation+ runtime"],
 ];

@@ -23,7 +23,8 @@ import { LIMIT_OPTIONS, readDevices, readLimits } from "./limit_options.ts";
 import { LOG_OPTIONS, readLogOptions } from "./log_options.ts";
 import { NAME_OPTIONS, readNames } from "./name_options.ts";
 import { MOUNT_OPTIONS, parseVolumesFrom, readMounts } from "./mount_options.ts";
-import { readNamespaces, readNetwork } from "./namespace_options.ts";
+import { readNamespaces } from "./namespace_options.ts";
+import { NETWORK_OPTIONS, readNetwork } from "./network_options.ts";
 import { readSecurity, SECURITY_OPTIONS } from "./security_options.ts";
 import { readVariable } from "./variable.ts";
 import { INSECURE, PLATFORM, readPlatform } from "./registry_options.ts";
@@ -49,13 +50,7 @@ export const RUN_OPTIONS: readonly Option[] = [
   },
   { name: "name", value: "NAME", help: "name the container" },
   { name: "hostname", short: "h", value: "NAME", help: "its host name (default: its short id)" },
-  {
-    name: "network",
-    formerName: "net",
-    value: "MODE",
-    help:
-      "bridge (default), none, host, or container:NAME; an ordinary user has pasta, slirp4netns for bridge",
-  },
+  ...NETWORK_OPTIONS,
   {
     name: "publish",
     short: "p",
@@ -63,7 +58,6 @@ export const RUN_OPTIONS: readonly Option[] = [
     repeats: true,
     help: "let a port of the host lead into it; for ordinary users only",
   },
-  { name: "ip", value: "ADDRESS", help: "its address in the bridge's network" },
   ...NAME_OPTIONS,
   { name: "entrypoint", value: "PROGRAM", help: "replace the image's entrypoint" },
   {
@@ -160,13 +154,11 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
   const [image, ...command] = args;
   if (image === undefined) throw wrong("no IMAGE was given", "see: dhow run --help");
   refuseOptions(options, wrong);
-  const network = readNetwork(options, wrong);
+  const choice = readNetwork(options, wrong);
   const pull = options.text("pull") ?? "missing";
   if (!isPullPolicy(pull)) {
     throw wrong(`there is no --pull ${JSON.stringify(pull)}`, `--pull takes ${PULL_POLICIES.join(", ")}`);
   }
-  const address = options.text("ip");
-  if (address !== undefined && network !== "bridge") throw wrong("--ip needs --network bridge");
   const hostname = given("hostname");
   if (hostname !== undefined && !/^[a-zA-Z0-9]([a-zA-Z0-9.-]{0,62})$/.test(hostname)) {
     throw wrong(`${JSON.stringify(hostname)} is not a host name`, "it has up to 63 of a-z A-Z 0-9 . -");
@@ -186,7 +178,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
   if (!hasOwnIds(userNamespace) && mounts.some((mount) => mount.type === "bind" && mount.idmap === true)) {
     throw wrong("idmap is for containers with ids of their own", "add --userns auto");
   }
-  const ports = readPublished(options, network, wrong, malformed);
+  const ports = readPublished(options, choice.network, wrong, malformed);
   return {
     image,
     pull,
@@ -198,8 +190,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     terminal: options.flag("tty"),
     name: name && parseName(name),
     hostname,
-    network,
-    address,
+    ...choice,
     ...readNames(options, wrong),
     entrypoint: options.text("entrypoint"),
     env: [...options.list("env-file").flatMap((path) => readEnvFile(path)), ...options.list("env")].flatMap((

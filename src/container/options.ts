@@ -2,6 +2,7 @@ import type { MountRequest } from "./mounts.ts";
 import type { Healthcheck } from "../image/healthcheck.ts";
 import type { Rlimit } from "../plan/rlimits.ts";
 import type { Platform } from "../image/platform.ts";
+import { type Attachment, DEFAULT_NETWORK } from "../network/network.ts";
 import type { PublishedPort } from "../network/ports.ts";
 import type { UserNetwork } from "../network/user_network.ts";
 import type { Limits } from "../limits/limits.ts";
@@ -24,7 +25,10 @@ export interface RunOptions {
   readonly terminal: boolean;
   readonly name: string | undefined;
   readonly hostname: string | undefined;
+  /** `bridge` for networks of dhow's. */
   readonly network: NetworkMode;
+  /** Which ones. Absent for the default network alone. */
+  readonly networks?: readonly Attachment[];
   readonly address: string | undefined;
   /** Ports of the host that lead into it. Absent for none. */
   readonly ports?: readonly PublishedPort[];
@@ -142,6 +146,20 @@ export interface DeviceRequest {
   readonly path: string;
   /** What it may do with it: some of `rwm`, read, write and mknod(2). */
   readonly access: string;
+}
+
+/** The networks of dhow's that a container is to be in. */
+export function attachmentsOf(
+  { network, networks, address }: Pick<RunOptions, "network" | "networks" | "address">,
+): readonly Attachment[] {
+  if (network !== "bridge") return [];
+  return networks ?? [{ network: DEFAULT_NETWORK, ...(address === undefined ? {} : { address }) }];
+}
+
+/** The networks that a container is in, also those that are not dhow's, by docker's names for them; none if they are another's. */
+export function networkNames(options: Pick<RunOptions, "network" | "networks" | "address">): string[] {
+  if (options.network === "bridge") return attachmentsOf(options).map(({ network }) => network);
+  return joinedContainer(options.network) === undefined ? [options.network] : [];
 }
 
 /** A container whose volumes another one has as well. */

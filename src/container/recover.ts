@@ -31,6 +31,8 @@ interface Context {
   readonly paths: Paths;
   /** This dhow's own command line, without a command. */
   readonly ownCommand: readonly string[];
+  /** The same for `recover`. */
+  readonly recoverCommand: readonly string[];
 }
 
 /**
@@ -58,6 +60,9 @@ export async function recover(context: Context): Promise<void> {
       const { removeUnusedNetwork } = await import("../network/lifecycle.ts");
       await removeUnusedNetwork(database, paths, network.name);
     });
+  }
+  if (database.get("SELECT 1 FROM endpoints WHERE owner IS NOT NULL LIMIT 1") !== undefined) {
+    await attempt(async () => await (await import("./connect.ts")).finishConnections(context));
   }
   const known = new Set(containers.map(({ id }) => id));
   for (const folder of [containerState(paths, ""), containerRun(paths, "")]) {

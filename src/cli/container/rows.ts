@@ -1,7 +1,7 @@
 /** The rows of `dhow ps` (docker's cli/command/formatter/container.go). */
 import type { ContainerMount } from "../../container/mounts.ts";
 import type { HealthStatus } from "../../container/health.ts";
-import { joinedContainer } from "../../container/options.ts";
+import { networkNames } from "../../container/options.ts";
 import { cgroupOf, type ContainerRecord } from "../../container/records.ts";
 import { Freezers } from "../../limits/freezer.ts";
 import { describePort } from "../../network/ports.ts";
@@ -150,7 +150,7 @@ export function containerRow(
       Labels: () => Object.entries(options.labels ?? {}).map(([key, value]) => `${key}=${value}`).join(","),
       LocalVolumes: () => String((config.mounts ?? []).filter(({ type }) => type === "volume").length),
       Mounts: () => (config.mounts ?? []).map((mount) => mountName(mount, truncate)).join(","),
-      Networks: () => joinedContainer(options.network) === undefined ? options.network : "",
+      Networks: () => networkNames(options).join(","),
     },
     methods: { Label: { arity: 1, call: (key: string) => labelOf(options.labels, key) ?? "" } },
   };
