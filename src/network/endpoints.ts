@@ -31,11 +31,13 @@ function nameServers(): Subnet[] {
 
 /** What containers can get no addresses of: what the host routes, its name servers, and other networks. */
 export function usedSubnets(database: Database, exceptFor: string): Subnet[] {
+  // other networks leave the usual range to the default one
+  const usual = exceptFor === DEFAULT_NETWORK ? [] : [freeSubnet([])!];
   const rows = database.all<{ subnet: string }>(
     "SELECT subnet FROM networks WHERE name <> ? AND subnet <> ''",
     exceptFor,
   );
-  return [...hostSubnets(), ...rows.map(({ subnet }) => parseSubnet(subnet))];
+  return [...hostSubnets(), ...usual, ...rows.map(({ subnet }) => parseSubnet(subnet))];
 }
 
 export function hostSubnets(): Subnet[] {

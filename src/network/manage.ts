@@ -77,9 +77,10 @@ export function createNetwork(database: Database, request: NetworkRequest): stri
         hint: "see: dhow network ls",
       });
     }
-    const used = driver === "bridge" ? usedSubnets(database, name) : otherNetworks(database);
+    const others = otherNetworks(database);
+    const used = driver === "bridge" ? [...hostSubnets(), ...others] : others;
     if (four.subnet !== undefined) refuseOverlap(four.subnet, used);
-    const chosen = four.subnet ?? unusedSubnet([...used, ...hostSubnets()]);
+    const chosen = four.subnet ?? unusedSubnet(usedSubnets(database, name));
     const subnet6 = six.subnet ??
       (request.ipv6 ? localSubnet6(crypto.getRandomValues(new Uint8Array(5)), 0) : undefined);
     if (subnet6 !== undefined) refuseOverlap6(database, driver, subnet6);
