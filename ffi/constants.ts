@@ -165,7 +165,15 @@ export const KEYCTL_JOIN_SESSION_KEYRING = 1;
 
 // socket(2), netdevice(7)
 export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
+export const SOCK_CLOEXEC = 0o2000000;
+export const IPPROTO_SCTP = 132;
+export const IPPROTO_IPV6 = 41;
+export const SOL_SOCKET = 1;
+export const SO_REUSEADDR = 2;
+export const IPV6_V6ONLY = 26;
 export const SIOCSIFFLAGS = 0x8914;
 export const IFF_UP = 1;
 

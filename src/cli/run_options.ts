@@ -6,7 +6,7 @@ import {
   type RunOptions,
 } from "../container/options.ts";
 import { log } from "../log.ts";
-import { parsePublished, type PublishedPort } from "../network/ports.ts";
+import { parsePublished } from "../network/ports.ts";
 import { isUserNetwork } from "../network/user_network.ts";
 import { isRootless } from "../state/user_namespace.ts";
 import { parseName } from "../container/names.ts";
@@ -15,7 +15,7 @@ import { OptionError, UsageError } from "../errors.ts";
 import { ATTACH, DETACH_KEYS, readStreams, SIG_PROXY } from "./attach_options.ts";
 import type { Invocation, Option, ParsedOptions } from "./command.ts";
 import { CONFINEMENT_OPTIONS, readConfinement } from "./confinement_options.ts";
-import { DOCKER_OPTIONS, NETWORK, refuseOptions } from "./docker_options.ts";
+import { DOCKER_OPTIONS, refuseOptions } from "./docker_options.ts";
 import { readEnvFile } from "./env_file.ts";
 import { HEALTH_OPTIONS, readHealthcheck } from "./health_options.ts";
 import { splitLabel } from "./labels.ts";
@@ -56,8 +56,9 @@ export const RUN_OPTIONS: readonly Option[] = [
     short: "p",
     value: "[[IP:]HOST:]PORT[/tcp|udp]",
     repeats: true,
-    help: "let a port of the host lead into it; for ordinary users only",
+    help: "let a port of the host lead into it; ranges are possible",
   },
+  { name: "publish-all", short: "P", help: "let free ports of the host lead to all that are exposed" },
   ...NAME_OPTIONS,
   { name: "entrypoint", value: "PROGRAM", help: "replace the image's entrypoint" },
   {
@@ -178,7 +179,6 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
   if (!hasOwnIds(userNamespace) && mounts.some((mount) => mount.type === "bind" && mount.idmap === true)) {
     throw wrong("idmap is for containers with ids of their own", "add --userns auto");
   }
-  const ports = readPublished(options, choice.network, wrong, malformed);
   return {
     image,
     pull,
@@ -220,7 +220,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     ...(security === undefined ? {} : { security }),
     ...(limits === undefined ? {} : { limits }),
     ...readDevices(options, what),
-    ...(ports.length === 0 ? {} : { ports }),
+    ...readPublished(options, choice.network, wrong, malformed),
   };
 }
 
@@ -237,24 +237,28 @@ function readLabels(options: ParsedOptions, malformed: Wrong): Record<string, st
   return Object.fromEntries(labels);
 }
 
-/** @throws {UsageError} for root, whose network publishes no ports yet, and where there is no network to publish them from */
+/** @throws {UsageError} for what is no port, and where there is no network to publish it from */
 function readPublished(
   options: ParsedOptions,
   network: NetworkMode,
   wrong: Wrong,
   malformed: Wrong,
-): PublishedPort[] {
+): Pick<RunOptions, "ports" | "publishAll"> {
   const texts = options.list("publish");
-  if (texts.length === 0) return [];
-  if (!isRootless()) throw wrong(`there is no --publish: ${NETWORK}`, "docs/docker.md lists what there is");
+  const publishAll = options.flag("publish-all");
+  if (texts.length === 0 && !publishAll) return {};
   const ports = texts.flatMap((text) => parsePublished(text, malformed));
-  if (ports.some(({ protocol }) => protocol === "sctp")) {
+  if (isRootless() && ports.some(({ protocol }) => protocol === "sctp")) {
     throw wrong("only ports of tcp and udp can be published");
   }
-  if (isUserNetwork(network)) return ports;
-  if (network !== "host") throw wrong("ports cannot be published", `the container's network is ${network}`);
-  log.warn("Published ports are discarded when using host network mode");
-  return [];
+  if (network === "host") {
+    log.warn("Published ports are discarded when using host network mode");
+    return {};
+  }
+  if (network !== "bridge" && !isUserNetwork(network)) {
+    throw wrong("ports cannot be published", `the container's network is ${network}`);
+  }
+  return { ...(ports.length === 0 ? {} : { ports }), ...(publishAll ? { publishAll } : {}) };
 }
 
 const LAST_PORT = 65535;

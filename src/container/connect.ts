@@ -93,7 +93,10 @@ export async function disconnectContainer(
     const rest = attachments.filter((other) => other.network !== network.name);
     if (rest.length === attachments.length) {
       if (isForced) return undefined;
-      throw new DhowError({ what: `container ${id} is not connected to network ${network.name}` });
+      throw new DhowError({
+        what: "cannot disconnect the container",
+        why: `container ${id} is not connected to network ${network.name}`,
+      });
     }
     const isUp = mayChange(record);
     setAttachments(database, id, options, rest);
@@ -171,7 +174,7 @@ function mayChange(record: ContainerRecord): boolean {
 
 /** @throws {DhowError} in docker's words (runconfig/errors.go) */
 function refuseShared({ network: mode }: RunOptions, { name }: NetworkRow): void {
-  const wrong = (what: string) => new DhowError({ what });
+  const wrong = (why: string) => new DhowError({ what: "cannot change the container's networks", why });
   if (joinedContainer(mode) !== undefined || mode === "host") {
     throw wrong(
       "container sharing network namespace with another container or host cannot be connected to any other network",

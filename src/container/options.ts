@@ -32,6 +32,8 @@ export interface RunOptions {
   readonly address: string | undefined;
   /** Ports of the host that lead into it. Absent for none. */
   readonly ports?: readonly PublishedPort[];
+  /** Whether a free one leads to each port that is exposed. */
+  readonly publishAll?: true;
   readonly dns: readonly string[];
   /** Replaces the image's Entrypoint and Cmd; an empty string removes the Entrypoint. */
   readonly entrypoint: string | undefined;
@@ -202,6 +204,13 @@ export function isLimited(
 ): boolean {
   return limits !== undefined || devices !== undefined || deviceRules !== undefined ||
     security?.privileged === true;
+}
+
+/** Whether a container has ports of a network of dhow's to publish. */
+export function publishes(
+  { network, ports, publishAll }: Pick<RunOptions, "network" | "ports" | "publishAll">,
+): boolean {
+  return network === "bridge" && (ports !== undefined || publishAll === true);
 }
 
 /** How a container's log is kept. */

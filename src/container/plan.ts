@@ -5,6 +5,7 @@ import { rootOnHost, toHost } from "../security/id_mappings.ts";
 import { type Confinement, confiningSteps } from "../security/confinement.ts";
 import type { Endpoint } from "../network/network.ts";
 import { connectSteps } from "../network/steps.ts";
+import { forwardsInto } from "../network/forwards.ts";
 import type { PublishedPort } from "../network/ports.ts";
 import { type UserNetwork, userNetworkStep } from "../network/user_network.ts";
 import { hidingSteps } from "../security/hidden_paths.ts";
@@ -22,6 +23,7 @@ import type {
   NamespaceKind,
   Owner,
   Plan,
+  Undo,
 } from "../plan/step.ts";
 
 /** What a plan is made from: the container in the standard's words, and what the standard leaves out. */
@@ -41,6 +43,8 @@ export interface PlanInput {
   readonly linksToReplace: readonly string[];
   /** Its places in networks of dhow's. */
   readonly endpoints: readonly Endpoint[];
+  /** Those of the host that lead to it. Absent for none. */
+  readonly ports?: readonly PublishedPort[];
   readonly cgroups: CgroupLayout;
   /** Cgroups above the container's that are made for it. Absent for none. */
   readonly newParents?: readonly string[];
@@ -81,7 +85,7 @@ export interface Rootless {
  * A container's start, as a list of steps. Pure: it asks nothing of the system, and changes nothing.
  */
 export function makePlan(input: PlanInput): Plan {
-  const { spec, stateFolder, runFolder, endpoints, cgroups, lower, newParents = [] } = input;
+  const { spec, stateFolder, runFolder, endpoints, ports = [], cgroups, lower, newParents = [] } = input;
   const inUserNamespace = spec.linux.uidMappings.length > 0;
   const steps: HostStep[] = [
     ...folderSteps(input),
@@ -126,7 +130,7 @@ export function makePlan(input: PlanInput): Plan {
         } as const,
       ]
       : []),
-    ...connectSteps(endpoints),
+    ...connectSteps(endpoints, endpoints, ports),
     ...userNetworkSteps(input),
     releaseStep(input),
   ];
@@ -141,9 +145,17 @@ export function makePlan(input: PlanInput): Plan {
       ...(cgroups.folders.length === 0
         ? []
         : [{ undo: "remove-cgroups", folders: cgroups.folders.map(({ path }) => path) } as const]),
+      ...unpublishing(ports, endpoints),
       ...endpoints.flatMap(({ link }) => link === "" ? [] : [{ undo: "delete-link", link } as const]),
     ],
   };
+}
+
+/** Only networks of which the host's ports lead to it have rules for that. */
+function unpublishing(ports: readonly PublishedPort[], endpoints: readonly Endpoint[]): Undo[] {
+  const networks = endpoints.map(({ network: { name } }) => name)
+    .filter((name) => forwardsInto(name, ports, endpoints).length > 0);
+  return ports.length === 0 ? [] : [{ undo: "unpublish-ports", networks }];
 }
 
 function userNetworkSteps({ rootless, runFolder }: PlanInput): HostStep[] {

@@ -4,6 +4,7 @@ import { type CgroupLayout, cgroupLayout } from "../limits/cgroup.ts";
 import { USUAL_DEVICES } from "../limits/devices.ts";
 import { log } from "../log.ts";
 import type { Endpoint } from "../network/network.ts";
+import type { PublishedPort } from "../network/ports.ts";
 import { isUserNetwork, type UserNetwork } from "../network/user_network.ts";
 import { findProgram } from "../plan/program.ts";
 import { HostError } from "../errors.ts";
@@ -58,6 +59,7 @@ export function prepare(
     options,
     image,
     endpoints,
+    ports = [],
     paths,
     security,
     monitor,
@@ -72,6 +74,8 @@ export function prepare(
     options: RunOptions;
     image: RunnableImage;
     endpoints: readonly Endpoint[];
+    /** Those of the host that lead to it. Absent for none. */
+    ports?: readonly PublishedPort[];
     paths: Paths;
     /** What securityOf has found for the options. */
     security: Security;
@@ -187,6 +191,7 @@ export function prepare(
     folders: sources.folders,
     ...(fillsVolumes ? { volumesToFill: volumesToFill(own, paths) } : {}),
     endpoints,
+    ports,
     cgroups,
     newParents: cgroups.parents.map(({ path }) => path).filter((path) =>
       ownParents?.has(path) === true || !pathExists(path)

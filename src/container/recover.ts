@@ -49,7 +49,7 @@ export async function recover(context: Context): Promise<void> {
     await attempt(async () => {
       if (status === "foreground") {
         const { undoAll } = await import("./journal.ts");
-        await undoAll(database, id, { quick: false, exitCode: KILLED });
+        await undoAll(database, paths, id, { quick: false, exitCode: KILLED });
       } else await settleDead(context, id, JSON.parse(owner) as ProcessIdentity);
     });
   }

@@ -207,7 +207,7 @@ export async function settle(
   { quick, mayRestart }: { readonly quick: boolean; readonly mayRestart: boolean },
 ): Promise<void> {
   const { database, paths } = context;
-  await carryOutJournal(database, id, { quick });
+  await carryOutJournal(database, paths, id, { quick });
   stepDone();
   const removes = database.transaction(() => {
     const record = lookUpContainer(database, id);

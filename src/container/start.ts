@@ -6,7 +6,7 @@ import { networksOf } from "../network/records.ts";
 import { executeDetached } from "../plan/execute.ts";
 import type { DetachedChild } from "../plan/executor.ts";
 import { stepDone } from "../plan/fault.ts";
-import type { MonitorSetup, Plan } from "../plan/step.ts";
+import type { MonitorSetup } from "../plan/step.ts";
 import { identify, isSelf } from "../state/process_identity.ts";
 import { isRootless } from "../state/user_namespace.ts";
 import type { ResolvedImage } from "./image.ts";
@@ -16,12 +16,12 @@ import { type Attaching, takePlaces, withNetworks } from "./places.ts";
 import { leaveNetworksBehind } from "./keeper.ts";
 import { laterEnvironment } from "./later.ts";
 import { newId, settleName } from "./names.ts";
-import { hasOwnIds, isLimited, joinsOthers, type RunOptions } from "./options.ts";
+import { hasOwnIds, isLimited, joinsOthers, publishes, type RunOptions } from "./options.ts";
 import type { IdMethod } from "../plan/step.ts";
 import { prepare } from "./prepare.ts";
 import { type Security, securityOf } from "./security.ts";
 import { type ContainerRecord, getContainer, makeConfig, NOBODY } from "./records.ts";
-import type { RunContext } from "./run.ts";
+import type { Registered, RunContext } from "./run.ts";
 import { removeContainer } from "./remove.ts";
 import { exitPath, logPath, settle } from "./settle.ts";
 import { findSources } from "./mount_sources.ts";
@@ -130,7 +130,16 @@ export async function startContainer(
   const owning = hasOwnIds(options) ? await import("./own_ids.ts") : undefined;
   const idMethod = await owning?.chooseMethod(context, id);
   const isRead = audience !== undefined;
-  const plan = register(context, id, image, { joining, attaching, limiting, isRead, security, idMethod });
+  const publishing = publishes(options) ? await import("./publish.ts") : undefined;
+  const { plan, held } = register(context, id, image, {
+    joining,
+    attaching,
+    publishing,
+    limiting,
+    isRead,
+    security,
+    idMethod,
+  });
   stepDone();
   let child: DetachedChild | undefined;
   try {
@@ -147,6 +156,7 @@ export async function startContainer(
       executeDetached(plan.steps, {
         record: (undo) => recordUndo(database, id, undo),
         makeNetwork: (setup) => makeNetwork(database, paths, setup),
+        sockets: held?.sockets ?? [],
         terminalOpened: (master) => audience?.terminalOpened(master),
       });
     child = await begin().catch(async (error) => {
@@ -198,6 +208,7 @@ interface Registration {
   /** What finds the containers that it is to join, if there are some. */
   readonly joining: typeof import("./joins.ts") | undefined;
   readonly attaching: Attaching;
+  readonly publishing: typeof import("./publish.ts") | undefined;
   /** What knows its limits, if it has some. */
   readonly limiting: typeof import("./limiting.ts") | undefined;
   /** Whether somebody waits for its output. */
@@ -211,8 +222,8 @@ function register(
   context: RunContext,
   id: string,
   image: ResolvedImage,
-  { joining, attaching, limiting, isRead, security, idMethod }: Registration,
-): Plan {
+  { joining, attaching, publishing, limiting, isRead, security, idMethod }: Registration,
+): Registered {
   const { database, paths } = context;
   return database.transaction(() => {
     const record = getContainer(database, id);
@@ -227,11 +238,13 @@ function register(
     }
     if (probingIn(record) !== undefined) beginHealth(database, id);
     const endpoints = takePlaces(database, id, options, attaching);
+    const held = publishing?.takePorts(database, id, options, image.config.exposedPorts, endpoints);
     const plan = prepare({
       id,
       options,
       image,
       endpoints,
+      ports: held?.ports ?? [],
       paths,
       security,
       monitor: monitorOf(context, record, isRead),
@@ -243,7 +256,7 @@ function register(
     });
     const undo = [...claimVolumeMounts(database, paths, id, mounts), ...plan.undo];
     database.run("UPDATE containers SET undo = ? WHERE id = ?", JSON.stringify(undo), id);
-    return plan;
+    return { plan, held };
   });
 }
 

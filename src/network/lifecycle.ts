@@ -7,9 +7,17 @@ import type { NetworkSetup } from "../plan/step.ts";
 import type { Database } from "../state/database.ts";
 import { readIfThere } from "../state/read.ts";
 import type { Paths } from "../state/paths.ts";
-import { countEndpoints, findNetwork, type NetworkRow, networkRow, refuseRemoval } from "./records.ts";
+import {
+  countEndpoints,
+  findNetwork,
+  networkOf,
+  type NetworkRow,
+  networkRow,
+  refuseRemoval,
+} from "./records.ts";
 import { removalRules } from "./rules.ts";
-import { chainName } from "./steps.ts";
+import { forwardsOf } from "./forwards.ts";
+import { chainName, networkSetup } from "./steps.ts";
 
 /** What was changed on the host for a network, as the database keeps it. Written down before it is changed. */
 interface Made {
@@ -38,7 +46,10 @@ export async function makeNetwork(database: Database, paths: Paths, setup: Netwo
     const row = networkRow(database, setup.name);
     const earlier = row === undefined || row.made === null ? undefined : JSON.parse(row.made) as Made;
     const links = hostLinks();
-    if (earlier?.isComplete && links.includes(setup.bridge)) return;
+    if (earlier?.isComplete && links.includes(setup.bridge)) {
+      if (setup.forwards.length > 0) await applyRules(database, row!);
+      return;
+    }
     const sysctls = [...setup.sysctls, ...advertisements(setup)];
     // looked for before anything is changed
     requireProgram("ip");
@@ -68,6 +79,32 @@ export async function makeNetwork(database: Database, paths: Paths, setup: Netwo
       stepDone();
     }
     save({ ...made, isComplete: true });
+  });
+}
+
+/** The rules of a network that is made, as its containers need them now. */
+async function applyRules(database: Database, row: NetworkRow): Promise<void> {
+  const { rules } = networkSetup(networkOf(row), forwardsOf(database, row.name));
+  await removeRules(row.bridge);
+  await runIptablesRestore(rules, `cannot set up NAT for ${row.bridge}`);
+}
+
+/**
+ * Has ports of the host lead to a container no more.
+ * @param networks those that have rules for that
+ */
+export async function unpublishPorts(
+  database: Database,
+  paths: Paths,
+  container: string,
+  networks: readonly string[],
+): Promise<void> {
+  await withNetworkLock(paths, async () => {
+    database.run("DELETE FROM published_ports WHERE container = ?", container);
+    for (const name of networks) {
+      const row = networkRow(database, name);
+      if (row !== undefined && row.made !== null) await applyRules(database, row);
+    }
   });
 }
 

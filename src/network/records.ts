@@ -115,7 +115,10 @@ export function countEndpoints(database: Database, network: string): number {
  */
 export function refuseRemoval(database: Database, { name, id }: NetworkRow): void {
   if (isPredefined(name)) {
-    throw new DhowError({ what: `${name} is a pre-defined network and cannot be removed` });
+    throw new DhowError({
+      what: `${name} is a pre-defined network and cannot be removed`,
+      why: "every host has it",
+    });
   }
   const count = countEndpoints(database, name);
   if (count > 0) {

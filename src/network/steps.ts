@@ -1,5 +1,7 @@
-import { CHILD, type HostStep, type NetworkSetup } from "../plan/step.ts";
+import { CHILD, type Forward, type HostStep, type NetworkSetup } from "../plan/step.ts";
+import { forwardsInto } from "./forwards.ts";
 import type { Endpoint, Network } from "./network.ts";
+import type { PublishedPort } from "./ports.ts";
 import { formatAddress, formatSubnet } from "./subnet.ts";
 
 /**
@@ -41,8 +43,11 @@ function rulesToAdd({ bridge, subnet }: Network): string {
 
 const size = (mtu: number | undefined) => mtu === undefined ? "" : ` mtu ${mtu}`;
 
-/** How the bridge of a network is made. */
-export function networkSetup(network: Network): NetworkSetup {
+/**
+ * How the bridge of a network is made.
+ * @param forwards ports of the host that lead into it
+ */
+export function networkSetup(network: Network, forwards: readonly Forward[] = []): NetworkSetup {
   const { name, bridge, subnet, gateway, six, mtu } = network;
   const ofBridge = `/proc/sys/net/ipv6/conf/${bridge}`;
   return {
@@ -56,6 +61,7 @@ export function networkSetup(network: Network): NetworkSetup {
       `link set ${bridge} up`,
     ],
     rules: rulesToAdd(network),
+    forwards,
     sysctls: [
       // a container must not become the host's router by sending advertisements (CVE-2020-13401)
       { path: `${ofBridge}/accept_ra`, value: "0" },
@@ -117,8 +123,13 @@ function defaultRoutes(all: readonly Endpoint[], added: readonly Endpoint[]): st
  * The steps that connect a container whose first process waits, or which runs.
  * @param added the places that it is to have
  * @param all of them, with those that it has already
+ * @param ports of the host that lead to it
  */
-export function connectSteps(added: readonly Endpoint[], all: readonly Endpoint[] = added): HostStep[] {
+export function connectSteps(
+  added: readonly Endpoint[],
+  all: readonly Endpoint[] = added,
+  ports: readonly PublishedPort[] = [],
+): HostStep[] {
   if (added.length === 0) return [];
   const bridged = added.filter(({ network }) => network.driver === "bridge");
   const sharing = added.filter(({ network }) => network.driver !== "bridge");
@@ -132,8 +143,8 @@ export function connectSteps(added: readonly Endpoint[], all: readonly Endpoint[
   return [
     ...bridged.map(({ network }): HostStep => ({
       do: "make-network",
-      why: `make the bridge ${network.bridge} and its NAT rules, unless they are there`,
-      setup: networkSetup(network),
+      why: `make the bridge ${network.bridge} and its rules, unless they are there`,
+      setup: networkSetup(network, forwardsInto(network.name, ports, all)),
     })),
     {
       do: "ip",

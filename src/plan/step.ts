@@ -48,12 +48,25 @@ export interface CgroupFolder {
 /** `{child}` in a command stands for the pid of the container's first process. */
 export const CHILD = "{child}";
 
+/** A port of the host through which one of a container's is reached. */
+export interface Forward {
+  readonly protocol: "tcp" | "udp" | "sctp";
+  /** The host's address, of the same family as the container's; empty for all that it has. IPv6's loopback cannot be forwarded. */
+  readonly hostIp: string;
+  readonly hostPort: number;
+  /** The container's. */
+  readonly address: string;
+  readonly containerPort: number;
+}
+
 /** What a network's bridge and rules are made of; see src/network. */
 export interface NetworkSetup {
   readonly name: string;
   readonly bridge: string;
   readonly bridgeCommands: readonly string[];
   readonly rules: string;
+  /** Those of all containers in it, as far as they are known. */
+  readonly forwards: readonly Forward[];
   /** Files below /proc/sys to set when they do not hold the value yet. */
   readonly sysctls: readonly { readonly path: string; readonly value: string }[];
 }
@@ -389,6 +402,8 @@ export type Undo =
   /** The innermost first; those that have others in them stay. */
   | { readonly undo: "remove-empty-cgroups"; readonly folders: readonly string[] }
   | { readonly undo: "delete-link"; readonly link: string }
+  /** Ports of the host lead to the container no more; these networks have rules for them. */
+  | { readonly undo: "unpublish-ports"; readonly networks: readonly string[] }
   /** What is mounted on these folders of volumes goes with the last container that has it. */
   | { readonly undo: "release-volumes"; readonly folders: readonly string[] }
   | { readonly undo: "kill"; readonly pid: number; readonly startTime: number; readonly bootId: string };

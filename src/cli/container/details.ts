@@ -32,6 +32,8 @@ export interface ShownContainer {
   readonly health: Health | undefined;
   /** docker's container.Config. */
   readonly process: Struct;
+  /** Those of the host that lead into it now. */
+  readonly ports: readonly PublishedPort[];
   /** None if they are another container's. */
   readonly networks: readonly ShownNetwork[];
   /** Its folders below the state folder and below the run folder. */
@@ -206,7 +208,7 @@ function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
     OomScoreAdj: options.oomScoreAdjustment ?? 0,
     PidMode: options.pid === "private" ? "" : options.pid,
     Privileged: options.security?.privileged ?? false,
-    PublishAllPorts: false,
+    PublishAllPorts: options.publishAll === true,
     ReadonlyRootfs: options.readOnly === true,
     SecurityOpt: texts(securityOptions(options)),
     UTSMode: options.uts === "host" ? "host" : "",
@@ -249,7 +251,9 @@ function describePorts(ports: readonly PublishedPort[]): GoMap {
     bindings.set(
       containerSide(port),
       new List(
-        same.map(({ ip, hostPort }) => plain("nat.PortBinding", { HostIp: ip, HostPort: String(hostPort) })),
+        same.map(({ ip, hostPort }) =>
+          plain("nat.PortBinding", { HostIp: ip, HostPort: hostPort === 0 ? "" : String(hostPort) })
+        ),
         "[]nat.PortBinding",
       ),
     );
@@ -310,7 +314,7 @@ function describeNetworks(shown: ShownContainer): Struct {
     HairpinMode: false,
     LinkLocalIPv6Address: "",
     LinkLocalIPv6PrefixLen: 0,
-    Ports: describePorts(isRunning ? config.options.ports ?? [] : []),
+    Ports: describePorts(shown.ports),
     SandboxKey: "",
     SecondaryIPAddresses: new List([], "[]network.Address", true),
     SecondaryIPv6Addresses: new List([], "[]network.Address", true),

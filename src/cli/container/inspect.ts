@@ -1,5 +1,6 @@
 import { healthOf } from "../../container/health.ts";
 import { processConfig } from "../../container/process_config.ts";
+import { portsIn } from "../../container/published.ts";
 import { networkNames } from "../../container/options.ts";
 import { type ContainerRecord, findContainer, isRunning } from "../../container/records.ts";
 import { endpointsOf } from "../../network/endpoints.ts";
@@ -35,6 +36,7 @@ export function containerViews(session: Session, withSize: boolean): (container:
   const sizeOf: (record: ContainerRecord) => ContainerSize | undefined = withSize
     ? sizesIn(session)
     : () => undefined;
+  const portsOf = portsIn(database);
   return (record) => {
     const { id, image } = record;
     const config = store.find(image)?.configText ?? archivedConfig(database, image) ?? "";
@@ -46,6 +48,7 @@ export function containerViews(session: Session, withSize: boolean): (container:
       isPaused: runs && pausedOnes([record])(record),
       health: healthOf(database, id),
       process: describeProcess(processConfig(record, config)),
+      ports: portsOf(record),
       networks: networkNames(record.config.options).map((name) => ({
         name,
         id: networkRow(database, name)?.id ?? "",

@@ -1,5 +1,6 @@
 import { allHealth, type HealthStatus } from "../../container/health.ts";
 import { allContainers, type ContainerRecord, findContainer } from "../../container/records.ts";
+import { portsIn } from "../../container/published.ts";
 import { networkNames } from "../../container/options.ts";
 import { seekNetwork } from "../../network/records.ts";
 import type { Database } from "../../state/database.ts";
@@ -86,7 +87,14 @@ export const command: Command = {
     // docker measures also when only the format wants it
     const needsSize = withSize || /\.Size\b/.test(format);
     const sizeOf = needsSize ? (await import("./sizes.ts")).sizesIn(session) : undefined;
-    const how = { truncate: !options.flag("no-trunc"), now: Date.now(), isPaused, healthOf, sizeOf };
+    const how = {
+      truncate: !options.flag("no-trunc"),
+      now: Date.now(),
+      isPaused,
+      healthOf,
+      portsOf: portsIn(database),
+      sizeOf,
+    };
     print(formatRows(CONTAINERS, found.map((container) => containerRow(container, how)), format));
     return 0;
   },
