@@ -23,6 +23,7 @@ const FUNCTIONS = [
   "futimens",
   "getdents64",
   "getpgid",
+  "getsockopt",
   "getxattr",
   "inotify_add_watch",
   "inotify_init1",

@@ -1,15 +1,18 @@
 import { join } from "@std/path";
 import { hostLinks } from "../plan/links.ts";
-import { findProgram, requireProgram, runIp, runIptablesRestore, runProgram } from "../plan/program.ts";
+import { requireIp, runIp } from "../plan/program.ts";
 import { deleteLink } from "../plan/undo.ts";
 import { stepDone } from "../plan/fault.ts";
 import type { NetworkSetup } from "../plan/step.ts";
 import type { Database } from "../state/database.ts";
 import { readIfThere } from "../state/read.ts";
 import type { Paths } from "../state/paths.ts";
-import { countEndpoints, networkRow } from "./endpoints.ts";
-import { removalRules } from "./rules.ts";
-import { chainName } from "./steps.ts";
+import { countEndpoints, networkOf, networkRow } from "./endpoints.ts";
+import { chooseBackend } from "./firewall/backend.ts";
+import { applyFirewall, removeFirewall, restoreFirewall } from "./firewall/firewall.ts";
+import { letLoopbackPass } from "./firewall/loopback.ts";
+import { isFirewallUntouched } from "./firewall/state.ts";
+import { linkName, networkSetup } from "./steps.ts";
 
 /** What was changed on the host for a network, as the database keeps it. Written down before it is changed. */
 interface Made {
@@ -40,8 +43,8 @@ export async function makeNetwork(database: Database, paths: Paths, setup: Netwo
     const links = hostLinks();
     if (earlier?.isComplete && links.includes(setup.bridge)) return;
     // looked for before anything is changed
-    requireProgram("ip");
-    requireProgram("iptables-restore");
+    requireIp();
+    chooseBackend();
     const save = (made: Made) => {
       const text = JSON.stringify(made);
       database.run("UPDATE networks SET made = ? WHERE name = ?", text, setup.name);
@@ -56,18 +59,60 @@ export async function makeNetwork(database: Database, paths: Paths, setup: Netwo
       isComplete: false,
     };
     save({ ...made, isComplete: false });
-    if (earlier !== undefined) await Promise.all([deleteLink(setup.bridge), removeRules(setup.bridge)]);
+    if (earlier !== undefined) await deleteLink(setup.bridge);
     await Promise.all([
-      runIp(setup.bridgeCommands, `cannot make the bridge ${setup.bridge}`),
-      runIptablesRestore(setup.rules, `cannot set up NAT for ${setup.bridge}`),
+      makeBridge(database, setup),
+      applyFirewall(database, setup.filtered, { isNew: earlier === undefined }),
     ]);
     stepDone();
-    for (const { path, value } of setup.sysctls) {
-      const present = readSysctl(path);
-      if (present !== undefined && present !== value) Deno.writeTextFileSync(path, value);
+    for (const sysctl of setup.sysctls) {
+      writeSysctl(sysctl);
       stepDone();
     }
+    letLoopbackPass(setup.filtered);
     save({ ...made, isComplete: true });
+  });
+}
+
+/** Makes a network's bridge, and connects the containers that have lost theirs. */
+async function makeBridge(database: Database, { name, bridge, bridgeCommands }: NetworkSetup): Promise<void> {
+  const links = hostLinks();
+  const left = database.all<{ container: string }>("SELECT container FROM endpoints WHERE network = ?", name)
+    .map(({ container }) => linkName(container)).filter((link) => links.includes(link));
+  const connect = left.map((link) => `link set ${link} master ${bridge} up`);
+  await runIp([...bridgeCommands, ...connect], `cannot make the bridge ${bridge}`);
+}
+
+function writeSysctl({ path, value }: NetworkSetup["sysctls"][number]): void {
+  const present = readSysctl(path);
+  if (present !== undefined && present !== value) Deno.writeTextFileSync(path, value);
+}
+
+/**
+ * Puts back what somebody has taken away of the networks that are made: bridges, rules, settings of the kernel.
+ * @param all also where nothing seems to have changed
+ * @returns the names of those that are made
+ */
+export async function restoreNetworks(
+  database: Database,
+  paths: Paths,
+  { all = false } = {},
+): Promise<string[]> {
+  return await withNetworkLock(paths, async () => {
+    if (!all && isFirewallUntouched(database)) return []; // another dhow has done it
+    const setups = database.all<{ name: string; made: string }>(
+      "SELECT name, made FROM networks WHERE made IS NOT NULL",
+    ).filter(({ made }) => (JSON.parse(made) as Made).isComplete)
+      .map(({ name }) => networkSetup(networkOf(networkRow(database, name)!)));
+    const links = hostLinks();
+    for (const setup of setups) {
+      if (!links.includes(setup.bridge)) await makeBridge(database, setup);
+      setup.sysctls.forEach(writeSysctl);
+    }
+    const filtered = setups.map((setup) => setup.filtered);
+    await restoreFirewall(database, filtered, { all });
+    filtered.forEach(letLoopbackPass);
+    return setups.map(({ name }) => name);
   });
 }
 
@@ -80,19 +125,10 @@ export async function removeUnusedNetwork(database: Database, paths: Paths, name
     const row = networkRow(database, name);
     if (row === undefined || row.made === null || countEndpoints(database, name) > 0) return;
     const made = JSON.parse(row.made) as Made;
-    await Promise.all([deleteLink(row.bridge), removeRules(row.bridge)]);
+    await Promise.all([deleteLink(row.bridge), removeFirewall(database, row.bridge)]);
     restoreSysctls(made, row.bridge);
     database.transaction(() => database.run("UPDATE networks SET made = NULL WHERE name = ?", name));
   });
-}
-
-/** Takes out a bridge's chains and the jumps to them, as far as they are there. */
-async function removeRules(bridge: string): Promise<void> {
-  const save = findProgram("iptables-save");
-  if (save === undefined) return; // then no rule was ever made either
-  const present = await runProgram(save, [], { what: "cannot read the firewall's rules" });
-  const removal = removalRules(present, chainName(bridge));
-  if (removal !== "") await runIptablesRestore(removal, `cannot remove the NAT rules of ${bridge}`);
 }
 
 /**

@@ -30,34 +30,6 @@ export function hardwareAddress(address: number): string {
   return `02:42:${bytes.join(":")}`;
 }
 
-/** The name of dhow's own chains for a bridge; chains have at most 28 characters. */
-export function chainName(bridge: string): string {
-  return `DHOW-${bridge}`;
-}
-
-/**
- * Rules in chains of dhow's own, each reached by one jump from a chain of the system. They are set in one go per table.
- * FORWARD's policy may be DROP (docker sets it, and ufw): the jump comes first, and accepts only what belongs here.
- */
-function rulesToAdd({ bridge, subnet }: Network): string {
-  const chain = chainName(bridge);
-  const range = formatSubnet(subnet);
-  return [
-    "*nat",
-    `:${chain} - [0:0]`,
-    `-A ${chain} -s ${range} ! -o ${bridge} -j MASQUERADE`,
-    `-I POSTROUTING -s ${range} -j ${chain}`,
-    "COMMIT",
-    "*filter",
-    `:${chain} - [0:0]`,
-    `-A ${chain} -o ${bridge} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
-    `-A ${chain} -i ${bridge} -j ACCEPT`,
-    `-I FORWARD -j ${chain}`,
-    "COMMIT",
-    "",
-  ].join("\n");
-}
-
 export function networkSetup(network: Network): NetworkSetup {
   const { name, bridge, subnet } = network;
   return {
@@ -68,7 +40,7 @@ export function networkSetup(network: Network): NetworkSetup {
       `address add ${formatAddress(gatewayOf(subnet))}/${subnet.prefix} brd + dev ${bridge}`,
       `link set ${bridge} up`,
     ],
-    rules: rulesToAdd(network),
+    filtered: { bridge, subnets: [formatSubnet(subnet)], internal: false, masquerade: true, forwards: [] },
     sysctls: [
       // a container must not become the host's router by sending advertisements (CVE-2020-13401)
       { path: `/proc/sys/net/ipv6/conf/${bridge}/accept_ra`, value: "0" },
