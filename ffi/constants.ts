@@ -166,16 +166,30 @@ export const KEYCTL_JOIN_SESSION_KEYRING = 1;
 // socket(2), netdevice(7)
 export const AF_INET = 2;
 export const AF_INET6 = 10;
+export const AF_NETLINK = 16;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
+export const SOCK_RAW = 3;
 export const SOCK_CLOEXEC = 0o2000000;
-export const IPPROTO_SCTP = 132;
 export const IPPROTO_IPV6 = 41;
+export const IPPROTO_SCTP = 132;
+export const IPPROTO_RAW = 255;
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
 export const IPV6_V6ONLY = 26;
 export const SIOCSIFFLAGS = 0x8914;
 export const IFF_UP = 1;
+
+// netlink(7), linux/netfilter/nfnetlink.h, linux/netfilter/nf_tables.h
+export const NETLINK_NETFILTER = 12;
+export const NLM_F_REQUEST = 1;
+export const NFNL_SUBSYS_NFTABLES = 10;
+export const NFT_MSG_NEWGEN = 15;
+export const NFT_MSG_GETGEN = 16;
+export const NFTA_GEN_ID = 1;
+
+// linux/netfilter_ipv4/ip_tables.h, linux/netfilter_ipv6/ip6_tables.h
+export const IPT_SO_GET_INFO = 64;
 
 // pidfd_send_signal(2)
 export const PIDFD_SIGNAL_PROCESS_GROUP = 4;

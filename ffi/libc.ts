@@ -25,6 +25,7 @@ const FUNCTIONS = [
   "getdents64",
   "getpgid",
   "getsockname",
+  "getsockopt",
   "getxattr",
   "inotify_add_watch",
   "inotify_init1",

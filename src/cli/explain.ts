@@ -74,8 +74,12 @@ export const command: Command = {
       idMethod: hasOwnIds(options) ? "copy" : undefined,
     });
     const { config } = image;
+    const network = plan.steps.flatMap((step) => step.do === "make-network" ? [step.setup.filtered] : [])[0];
+    const firewall = network === undefined
+      ? undefined
+      : await (await import("../network/firewall/explain.ts")).explainFirewall(network);
     const remarks = healthRemarks(mergeHealthcheck(options.healthcheck, config.healthcheck), config.shell);
-    print(explain({ title: commandLine("dhow", ...args), workFolder, archive, plan, remarks }));
+    print(explain({ title: commandLine("dhow", ...args), workFolder, archive, plan, firewall, remarks }));
     return 0;
   },
 };

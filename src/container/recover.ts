@@ -8,6 +8,7 @@ import { areAlive, isAlive, type ProcessIdentity } from "../state/process_identi
 import { abandonedSpools } from "../state/abandoned_spools.ts";
 import { isKeeperAlive } from "./keeper_alive.ts";
 import { NOBODY, type Status } from "./records.ts";
+import { isFirewallUntouched } from "../network/firewall/state.ts";
 import { mayHaveOrphans } from "./volume_records.ts";
 
 interface ContainerRow {
@@ -53,7 +54,7 @@ export async function recover(context: Context): Promise<void> {
       } else await settleDead(context, id, JSON.parse(owner) as ProcessIdentity);
     });
   }
-  for (const network of database.all<{ name: string }>("SELECT name FROM networks WHERE made IS NOT NULL")) {
+  for (const network of madeNetworks(database)) {
     // a network that was left in order has somebody to remove it soon
     if (dead.length === 0 && isKeeperAlive(database)) continue;
     await attempt(async () => {
@@ -64,6 +65,10 @@ export async function recover(context: Context): Promise<void> {
   if (database.get("SELECT 1 FROM endpoints WHERE owner IS NOT NULL LIMIT 1") !== undefined) {
     await attempt(async () => await (await import("./connect.ts")).finishConnections(context));
   }
+  await attempt(async () => {
+    if (madeNetworks(database).length === 0 || isFirewallUntouched(database)) return;
+    await (await import("../network/lifecycle.ts")).restoreNetworks(database, paths);
+  }, "cannot put networks back in order");
   const known = new Set(containers.map(({ id }) => id));
   for (const folder of [containerState(paths, ""), containerRun(paths, "")]) {
     for (const { name: id } of entriesIn(folder)) {
@@ -86,6 +91,9 @@ export async function recover(context: Context): Promise<void> {
   for (const path of abandonedSpools(paths)) await attempt(() => removeFolder(path));
 }
 
+const madeNetworks = (database: Database) =>
+  database.all<{ name: string }>("SELECT name FROM networks WHERE made IS NOT NULL");
+
 /**
  * @throws {HostError} for a container that runs, but has no row: this is not the database that it was started with, but an older one,
  * or one from elsewhere
@@ -107,12 +115,14 @@ async function removeFolder(path: string): Promise<void> {
   removeTree(path);
 }
 
-async function attempt(work: () => Promise<void> | void): Promise<void> {
+/** @param what what fails with it */
+async function attempt(
+  work: () => Promise<void> | void,
+  what = "cannot clean up after a dhow that was killed",
+): Promise<void> {
   try {
     await work();
   } catch (error) {
-    for (const message of messagesOf(error)) {
-      log.warn(`cannot clean up after a dhow that was killed: ${message}`);
-    }
+    for (const message of messagesOf(error)) log.warn(`${what}: ${message}`);
   }
 }

@@ -1,12 +1,18 @@
 import { join } from "@std/path";
 import { hostLinks } from "../plan/links.ts";
-import { findProgram, requireProgram, runIp, runIptablesRestore, runProgram } from "../plan/program.ts";
+import { requireIp, runIp } from "../plan/program.ts";
 import { deleteLink } from "../plan/undo.ts";
 import { stepDone } from "../plan/fault.ts";
 import type { NetworkSetup } from "../plan/step.ts";
 import type { Database } from "../state/database.ts";
 import { readIfThere } from "../state/read.ts";
 import type { Paths } from "../state/paths.ts";
+import { membersOf } from "./endpoints.ts";
+import { chooseBackend } from "./firewall/backend.ts";
+import { applyFirewall, removeFirewall, restoreFirewall } from "./firewall/firewall.ts";
+import { letLoopbackPass } from "./firewall/loopback.ts";
+import { isFirewallUntouched } from "./firewall/state.ts";
+import { forwardsOf } from "./forwards.ts";
 import {
   countEndpoints,
   findNetwork,
@@ -15,9 +21,7 @@ import {
   networkRow,
   refuseRemoval,
 } from "./records.ts";
-import { removalRules } from "./rules.ts";
-import { forwardsOf } from "./forwards.ts";
-import { chainName, networkSetup } from "./steps.ts";
+import { networkSetup } from "./steps.ts";
 
 /** What was changed on the host for a network, as the database keeps it. Written down before it is changed. */
 interface Made {
@@ -47,13 +51,13 @@ export async function makeNetwork(database: Database, paths: Paths, setup: Netwo
     const earlier = row === undefined || row.made === null ? undefined : JSON.parse(row.made) as Made;
     const links = hostLinks();
     if (earlier?.isComplete && links.includes(setup.bridge)) {
-      if (setup.forwards.length > 0) await applyRules(database, row!);
+      if (setup.filtered.forwards.length > 0) await applyRules(database, row!);
       return;
     }
     const sysctls = [...setup.sysctls, ...advertisements(setup)];
     // looked for before anything is changed
-    requireProgram("ip");
-    requireProgram("iptables-restore");
+    requireIp();
+    chooseBackend();
     const save = (made: Made) => {
       const text = JSON.stringify(made);
       database.run("UPDATE networks SET made = ? WHERE name = ?", text, setup.name);
@@ -67,26 +71,32 @@ export async function makeNetwork(database: Database, paths: Paths, setup: Netwo
       isComplete: false,
     };
     save({ ...made, isComplete: false });
-    if (earlier !== undefined) await Promise.all([deleteLink(setup.bridge), removeRules(setup.bridge)]);
+    // that of the plan knows only one container's ports
+    const { filtered } = setupOf(database, row!);
+    if (earlier !== undefined) await deleteLink(setup.bridge);
     await Promise.all([
-      runIp(setup.bridgeCommands, `cannot make the bridge ${setup.bridge}`),
-      runIptablesRestore(setup.rules, `cannot set up NAT for ${setup.bridge}`),
+      makeBridge(database, setup),
+      applyFirewall(database, filtered, { isNew: earlier === undefined }),
     ]);
     stepDone();
-    for (const { path, value } of sysctls) {
-      const present = readSysctl(path);
-      if (present !== undefined && present !== value) Deno.writeTextFileSync(path, value);
+    for (const sysctl of sysctls) {
+      writeSysctl(sysctl);
       stepDone();
     }
+    letLoopbackPass(filtered);
     save({ ...made, isComplete: true });
   });
 }
 
+/** How a network is made, with the ports of all its containers. */
+const setupOf = (database: Database, row: NetworkRow) =>
+  networkSetup(networkOf(row), forwardsOf(database, row.name));
+
 /** The rules of a network that is made, as its containers need them now. */
 async function applyRules(database: Database, row: NetworkRow): Promise<void> {
-  const { rules } = networkSetup(networkOf(row), forwardsOf(database, row.name));
-  await removeRules(row.bridge);
-  await runIptablesRestore(rules, `cannot set up NAT for ${row.bridge}`);
+  const { filtered } = setupOf(database, row);
+  await applyFirewall(database, filtered, { isNew: false });
+  letLoopbackPass(filtered);
 }
 
 /**
@@ -105,6 +115,48 @@ export async function unpublishPorts(
       const row = networkRow(database, name);
       if (row !== undefined && row.made !== null) await applyRules(database, row);
     }
+  });
+}
+
+/** Makes a network's bridge, and connects the containers that have lost theirs. */
+async function makeBridge(database: Database, { name, bridge, bridgeCommands }: NetworkSetup): Promise<void> {
+  const links = hostLinks();
+  const left = membersOf(database, networkOf(networkRow(database, name)!))
+    .map(({ endpoint: { link } }) => link).filter((link) => links.includes(link));
+  const connect = left.map((link) => `link set ${link} master ${bridge} up`);
+  await runIp([...bridgeCommands, ...connect], `cannot make the bridge ${bridge}`);
+}
+
+function writeSysctl({ path, value }: NetworkSetup["sysctls"][number]): void {
+  const present = readSysctl(path);
+  if (present !== undefined && present !== value) Deno.writeTextFileSync(path, value);
+}
+
+/**
+ * Puts back what somebody has taken away of the networks that are made: bridges, rules, settings of the kernel.
+ * @param all also where nothing seems to have changed
+ * @returns the names of those that are made
+ */
+export async function restoreNetworks(
+  database: Database,
+  paths: Paths,
+  { all = false } = {},
+): Promise<string[]> {
+  return await withNetworkLock(paths, async () => {
+    if (!all && isFirewallUntouched(database)) return []; // another dhow has done it
+    const setups = database.all<{ name: string; made: string }>(
+      "SELECT name, made FROM networks WHERE made IS NOT NULL",
+    ).filter(({ made }) => (JSON.parse(made) as Made).isComplete)
+      .map(({ name }) => setupOf(database, networkRow(database, name)!));
+    const links = hostLinks();
+    for (const setup of setups) {
+      if (!links.includes(setup.bridge)) await makeBridge(database, setup);
+      setup.sysctls.forEach(writeSysctl);
+    }
+    const filtered = setups.map((setup) => setup.filtered);
+    await restoreFirewall(database, filtered, { all });
+    filtered.forEach(letLoopbackPass);
+    return setups.map(({ name }) => name);
   });
 }
 
@@ -140,7 +192,7 @@ export async function removeNetwork(database: Database, paths: Paths, name: stri
 
 async function takeDown(database: Database, { name, bridge }: NetworkRow, text: string): Promise<void> {
   const made = JSON.parse(text) as Made;
-  await Promise.all([deleteLink(bridge), removeRules(bridge)]);
+  await Promise.all([deleteLink(bridge), removeFirewall(database, bridge)]);
   stepDone();
   const heir = database.get<{ name: string; made: string }>(
     "SELECT name, made FROM networks WHERE made IS NOT NULL AND name <> ? LIMIT 1",
@@ -184,15 +236,6 @@ function advertisements({ sysctls, bridge }: NetworkSetup): { path: string; valu
     .map((link) => `${IPV6}/${link}/accept_ra`)
     .filter((path) => readSysctl(path) === "1")
     .map((path) => ({ path, value: "2" }));
-}
-
-/** Takes out a bridge's chains and the jumps to them, as far as they are there. */
-async function removeRules(bridge: string): Promise<void> {
-  const save = findProgram("iptables-save");
-  if (save === undefined) return; // then no rule was ever made either
-  const present = await runProgram(save, [], { what: "cannot read the firewall's rules" });
-  const removal = removalRules(present, chainName(bridge));
-  if (removal !== "") await runIptablesRestore(removal, `cannot remove the NAT rules of ${bridge}`);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { CHILD, type Forward, type HostStep, type NetworkSetup } from "../plan/step.ts";
+import { CHILD, type FilteredNetwork, type Forward, type HostStep, type NetworkSetup } from "../plan/step.ts";
 import { forwardsInto } from "./forwards.ts";
 import type { Endpoint, Network } from "./network.ts";
 import type { PublishedPort } from "./ports.ts";
@@ -13,32 +13,11 @@ export function hardwareAddress(address: number): string {
   return `02:42:${bytes.join(":")}`;
 }
 
-/** The name of dhow's own chains for a bridge; chains have at most 28 characters. */
-export function chainName(bridge: string): string {
-  return `DHOW-${bridge}`;
-}
-
-/**
- * Rules in chains of dhow's own, each reached by one jump from a chain of the system. They are set in one go per table.
- * FORWARD's policy may be DROP (docker sets it, and ufw): the jump comes first, and accepts only what belongs here.
- */
-function rulesToAdd({ bridge, subnet }: Network): string {
-  const chain = chainName(bridge);
-  const range = formatSubnet(subnet);
-  return [
-    "*nat",
-    `:${chain} - [0:0]`,
-    `-A ${chain} -s ${range} ! -o ${bridge} -j MASQUERADE`,
-    `-I POSTROUTING -s ${range} -j ${chain}`,
-    "COMMIT",
-    "*filter",
-    `:${chain} - [0:0]`,
-    `-A ${chain} -o ${bridge} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
-    `-A ${chain} -i ${bridge} -j ACCEPT`,
-    `-I FORWARD -j ${chain}`,
-    "COMMIT",
-    "",
-  ].join("\n");
+/** What the firewall has to know of a network. */
+export function filteredNetwork(network: Network, forwards: readonly Forward[]): FilteredNetwork {
+  const { bridge, subnet, six, internal, masquerade } = network;
+  const subnets = [formatSubnet(subnet), ...(six === undefined ? [] : [six.subnet])];
+  return { bridge, subnets, internal, masquerade, forwards };
 }
 
 const size = (mtu: number | undefined) => mtu === undefined ? "" : ` mtu ${mtu}`;
@@ -60,8 +39,7 @@ export function networkSetup(network: Network, forwards: readonly Forward[] = []
       ...(six === undefined ? [] : [`address add ${six.gateway}/${six.prefix} dev ${bridge} nodad`]),
       `link set ${bridge} up`,
     ],
-    rules: rulesToAdd(network),
-    forwards,
+    filtered: filteredNetwork(network, forwards),
     sysctls: [
       // a container must not become the host's router by sending advertisements (CVE-2020-13401)
       { path: `${ofBridge}/accept_ra`, value: "0" },

@@ -59,14 +59,25 @@ export interface Forward {
   readonly containerPort: number;
 }
 
+/** What a firewall has to know of a network; see src/network/firewall. All of it has been checked: it becomes text of rules. */
+export interface FilteredNetwork {
+  /** Begins with `dhow`: by that, other networks are known. */
+  readonly bridge: string;
+  /** In CIDR notation, of both families. */
+  readonly subnets: readonly string[];
+  /** Whether it ends at the host: nothing goes to elsewhere, nor comes from there. */
+  readonly internal: boolean;
+  /** Whether the others see the host's address. */
+  readonly masquerade: boolean;
+  readonly forwards: readonly Forward[];
+}
+
 /** What a network's bridge and rules are made of; see src/network. */
 export interface NetworkSetup {
   readonly name: string;
   readonly bridge: string;
   readonly bridgeCommands: readonly string[];
-  readonly rules: string;
-  /** Those of all containers in it, as far as they are known. */
-  readonly forwards: readonly Forward[];
+  readonly filtered: FilteredNetwork;
   /** Files below /proc/sys to set when they do not hold the value yet. */
   readonly sysctls: readonly { readonly path: string; readonly value: string }[];
 }
