@@ -45,6 +45,8 @@ const TABLE: Readonly<Record<number, readonly [name: string, words: string]>> = 
   75: ["EOVERFLOW", "value too large for defined data type"],
   87: ["EUSERS", "too many users"],
   95: ["EOPNOTSUPP", "operation not supported"],
+  103: ["ECONNABORTED", "software caused connection abort"],
+  107: ["ENOTCONN", "transport endpoint is not connected"],
   117: ["EUCLEAN", "structure needs cleaning"],
   122: ["EDQUOT", "disk quota exceeded"],
 };
@@ -81,6 +83,7 @@ export const ELOOP = 40;
 export const ENODATA = 61;
 export const EUSERS = 87;
 export const EOPNOTSUPP = 95;
+export const ENOTCONN = 107;
 export const EDQUOT = 122;
 
 /** Every errno that the table walker can tell. */

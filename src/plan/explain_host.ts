@@ -87,7 +87,8 @@ export function hostCommands(step: HostStep): string[] {
       return step.commands.map((command) => `${enter}ip ${command.replaceAll(CHILD, '"$child"')}`);
     }
     case "connect-user":
-      throw new Error("what root does is explained, who has a bridge");
+    case "mount-fuse-overlay":
+      throw new Error("what root does is explained, who has a bridge, and the kernel's overlay");
     case "release-child":
       return ['echo go >"$work/go"'];
   }
@@ -182,6 +183,7 @@ function undoCommands(undo: Undo): string[] {
     case "delete-link": // goes with the container's network namespace
     case "remove-tree": // below the script's own folder
     case "kill":
+    case "end-fuse-overlay":
       return [];
   }
 }

@@ -7,6 +7,7 @@ import type { TarEntry } from "../../src/image/tar/decoder.ts";
 import { TarWriter } from "../../src/image/tar/writer.ts";
 import { openFolder } from "../../src/image/walk/directory.ts";
 import { HostError } from "../../src/errors.ts";
+import type { OverlayDriver } from "../../src/rootfs/overlay.ts";
 import { skip } from "../support/system_test.ts";
 import { Memory, readBack } from "../support/tar_writer.ts";
 import { setXattr } from "../support/xattr.ts";
@@ -39,11 +40,11 @@ class Upper implements Disposable {
     setXattr(join(this.path, name), attribute, value);
   }
 
-  async layer(hasUserXattrs = false) {
+  async layer(driver: OverlayDriver = "privileged") {
     const memory = new Memory();
     const warnings: string[] = [];
     const options = {
-      hasUserXattrs,
+      driver,
       warn: (text: string) => void warnings.push(text),
       signal: new AbortController().signal,
     };
@@ -58,8 +59,8 @@ class Upper implements Disposable {
     }
   }
 
-  async names(hasUserXattrs = false): Promise<string[]> {
-    return (await this.layer(hasUserXattrs)).entries.map(({ name }) => name);
+  async names(driver: OverlayDriver = "privileged"): Promise<string[]> {
+    return (await this.layer(driver)).entries.map(({ name }) => name);
   }
 }
 
@@ -117,7 +118,7 @@ upperTest("whose attribute says that a folder is opaque depends on the mount", a
   upper.folder("x");
   upper.xattr("x", "trusted.overlay.opaque", Uint8Array.of(0x78)); // not "y": it says something else
   assertEquals(await upper.names(), ["t/", "t/.wh..wh..opq", "u/", "x/"]);
-  assertEquals(await upper.names(true), ["t/", "u/", "u/.wh..wh..opq", "x/"]);
+  assertEquals(await upper.names("user"), ["t/", "u/", "u/.wh..wh..opq", "x/"]);
 });
 
 upperTest("mount points that dhow has made are no changes", async (upper) => {
