@@ -45,8 +45,8 @@ const SETUP = `
 `;
 
 /**
- * Has the kernel refuse what mount(2) is given data for, which of dhow's mounts only overlay is (seccomp(2)), as one does that is older
- * than Linux 5.11; and character devices, if that is asked for. Loaded by root: a user who does it could not become anybody by newuidmap
+ * Has the kernel refuse what mount(2) is given data for, and no flags, which of dhow's mounts only overlay is, and none of pasta's
+ * (seccomp(2)), as one does that is older than Linux 5.11; and character devices, if that is asked for. Loaded by root: a user who does it could not become anybody by newuidmap
  * afterwards.
  */
 const REFUSE_OVERLAY = `
@@ -58,7 +58,7 @@ seccomp, mount, mknodat = {"x86_64": (317, 165, 259), "aarch64": (277, 40, 33)}[
 argument = lambda index: 16 + 8 * index  # of struct seccomp_data
 refused = (RETURN, 0, 0, SECCOMP_RET_ERRNO | EPERM)
 program = [
-  (LOAD, 0, 0, 0), (EQUAL, 0, 5, mount),
+  (LOAD, 0, 0, 0), (EQUAL, 0, 7, mount), (LOAD, 0, 0, argument(3)), (EQUAL, 0, 5, 0),
   (LOAD, 0, 0, argument(4)), (EQUAL, 0, 2, 0), (LOAD, 0, 0, argument(4) + 4), (EQUAL, 1, 0, 0), refused,
 ]
 if sys.argv[1] == "devices":

@@ -121,6 +121,56 @@ upperTest("whose attribute says that a folder is opaque depends on the mount", a
   assertEquals(await upper.names("user"), ["t/", "u/", "u/.wh..wh..opq", "x/"]);
 });
 
+upperTest(
+  "what fuse-overlayfs says by files is said by a layer's, and its attributes are left out",
+  async (upper) => {
+    upper.folder("d");
+    upper.whiteout("d/.wh..opq"); // it makes one of a name that nothing has
+    for (const name of ["d/.wh..wh..opq", "d/.a", "d/.wh.gone"]) upper.file(name, "");
+    upper.whiteout("top");
+    upper.file("f");
+    for (const name of ["user.fuseoverlayfs.origin", "user.overlay.redirect", "user.kept"]) {
+      upper.xattr(
+        "f",
+        name,
+      );
+    }
+    const { entries, warnings } = await upper.layer("fuse-overlayfs");
+    assertEquals(entries.map(({ name }) => name), [
+      "d/",
+      "d/.a",
+      "d/.wh..wh..opq",
+      "d/.wh.gone",
+      "f",
+      ".wh.top",
+    ]);
+    assertEquals(Array.from(entries[4]!.xattrs ?? []), [["user.kept", YES]]);
+    assertEquals(warnings, []);
+    // for the kernel's overlay they are files whose names a layer cannot have
+    Deno.removeSync(join(upper.path, "f"));
+    const { entries: plain, warnings: left } = await upper.layer("user");
+    assertEquals(plain.map(({ name }) => name), ["d/", "d/.a", ".wh.top"]);
+    assertEquals(left.length, 3);
+  },
+);
+
+upperTest("what the container's root says by attributes, fuse-overlayfs heeds as well", async (upper) => {
+  for (const name of ["d", "e"]) upper.folder(name);
+  upper.xattr("d", "user.overlay.opaque");
+  assertEquals(await upper.names("fuse-overlayfs"), ["d/", "d/.wh..wh..opq", "e/"]);
+});
+
+upperTest("mount points that fuse-overlayfs has marked as opaque are no changes", async (upper) => {
+  for (const name of ["etc", "proc", "dev"]) upper.folder(name);
+  for (const name of ["etc/.wh..wh..opq", "proc/.wh..wh..opq", "dev/.wh..wh..opq", "etc/hosts"]) {
+    upper.file(name, "");
+  }
+  untouched(upper);
+  assertEquals((await upper.layer("fuse-overlayfs")).isChanged, false);
+  upper.file("dev/new");
+  assertEquals(await upper.names("fuse-overlayfs"), ["dev/", "dev/.wh..wh..opq", "dev/new"]);
+});
+
 upperTest("mount points that dhow has made are no changes", async (upper) => {
   for (const name of ["etc", "proc", "dev", "sys"]) upper.folder(name);
   for (const name of ["hosts", "hostname", "resolv.conf"]) upper.file(`etc/${name}`, "");

@@ -291,8 +291,11 @@ sailorTest(
     await sailor.dhow("stop", "-t", "0", "box");
     await sailor.dhow("start", "box");
     assertEquals(await sailor.dhow("exec", "box", "cat", "/kept"), "kept");
-    await host.succeed(["kill", "-KILL", `${servers(host)[0]?.pid}`]);
+    // one that does not end by itself
+    await host.succeed(["kill", "-STOP", `${servers(host)[0]?.pid}`]);
+    assertEquals(servers(host).length, 1);
     await sailor.dhow("rm", "-f", "box");
+    assertEquals(servers(host), []);
   },
   REFUSES,
 );
