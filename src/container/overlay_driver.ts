@@ -35,10 +35,12 @@ export async function chooseDriver(context: Context): Promise<typeof FUSE_OVERLA
 
 /** Why the kernel mounts no overlay in the user's namespace; null if it does. */
 export async function overlayObstacle({ database, paths }: Context): Promise<string | null> {
-  return await obstacleTo(database, "mount overlay as a user", async () => {
+  const attempt = async () => {
     const { tryOverlay } = await import("../rootfs/overlay_trial.ts");
     using spool = openSpool(paths);
     const trial = await tryOverlay(spool.path, true);
     return trial === "works" || trial === undefined ? null : trial.why;
-  });
+  };
+  // who is in a sandbox now, or has a full disk, need not be so later
+  return await obstacleTo(database, "mount overlay as a user", attempt, { forgetsObstacles: true });
 }

@@ -95,7 +95,7 @@ function overlay({ userOverlay, programs, fuse, user: { uid } }: Facts): Finding
   const found = programs["fuse-overlayfs"];
   const closed = obstacleOf(fuse);
   if (found !== undefined && closed === undefined) {
-    return limited(check, text, { instead: `${found} is used, which is slower`, mend: newer });
+    return limited(check, text, { instead: "fuse-overlayfs is used, which is slower", mend: newer });
   }
   const failed = uid === 0 ? limited : broken;
   if (found === undefined) {
@@ -103,7 +103,7 @@ function overlay({ userOverlay, programs, fuse, user: { uid } }: Facts): Finding
       mend: installing("fuse-overlayfs", programs),
     });
   }
-  return failed(check, `${text}, and ${found} cannot open /dev/fuse (${closed})`, {
+  return failed(check, `${text}, and fuse-overlayfs cannot open /dev/fuse (${closed})`, {
     mend: "modprobe fuse && chmod 666 /dev/fuse",
   });
 }

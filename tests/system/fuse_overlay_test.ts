@@ -251,6 +251,8 @@ sailorTest("one line says what is missing, and doctor as well", "single", async 
     "busybox",
   ]);
   assertFailure(unpacked, 125, /cannot mount overlay/);
+  // where nothing refuses it any more, it is used again
+  assertEquals(await new Sailor(sailor.host).script(ROOT_MOUNT), "overlay");
 }, REFUSES);
 
 sailorTest(
