@@ -36,7 +36,7 @@ export async function copyImage(paths: Paths, id: string, lower: Lower, ids: IdM
     lower,
     container: undefined,
     isWritable: false,
-    inUserNamespace: false,
+    driver: "privileged",
     mounts: [],
   });
   const folder = libcCall("openat", AT_FDCWD, unfinished, O_PATH | O_DIRECTORY | O_CLOEXEC);

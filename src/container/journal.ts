@@ -44,6 +44,9 @@ export async function carryOutJournal(
         await unpublishPorts(database, paths, container, undo.networks);
       } else if (undo.undo === "kill") {
         await endProcess(database, container, undo);
+      } else if (undo.undo === "end-fuse-overlay") {
+        const { endFuseOverlay } = await import("../plan/fuse_overlay.ts");
+        await endFuseOverlay(undo);
       } else {
         if (undo.undo === "remove-cgroups") noteOomKills(database, container, undo.folders);
         await carryOut(undo, {

@@ -19,6 +19,7 @@ import { openBelow, readLink, statAt } from "../image/extract/paths.ts";
 import { type ByteString, encodeText, toBytes } from "../image/tar/byte_string.ts";
 import type { HostStep, Plan } from "../plan/step.ts";
 import { deleteLink, removeTree } from "../plan/undo.ts";
+import type { OverlayDriver } from "../rootfs/overlay.ts";
 import { containerState, type Paths } from "../state/paths.ts";
 import { copiedImage, copyFolder } from "./copied_image.ts";
 import type { RunnableImage } from "./prepare.ts";
@@ -37,7 +38,7 @@ export async function makeMissingTargets(
   id: string,
   image: Pick<RunnableImage, "lower">,
   plan: Plan,
-  inUserNamespace: boolean,
+  driver: OverlayDriver,
 ): Promise<void> {
   for (const undo of plan.undo) if (undo.undo === "delete-link") await deleteLink(undo.link);
   const container = containerState(paths, id);
@@ -55,7 +56,7 @@ export async function makeMissingTargets(
     lower,
     container,
     isWritable: true,
-    inUserNamespace,
+    driver,
     mounts: [],
   });
   const makeAll = () => {

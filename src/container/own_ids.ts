@@ -1,22 +1,15 @@
 /** What containers with ids of their own need besides: loaded only for those. */
 import { isAtLeast, parseRelease } from "../kernel_release.ts";
-import { log } from "../log.ts";
 import type { Database } from "../state/database.ts";
 import { containerState, type Paths } from "../state/paths.ts";
 import { rootOnHost } from "../security/id_mappings.ts";
-import { bootId } from "../state/process_identity.ts";
+import { obstacleTo } from "../state/host_facts.ts";
 import { pathExists } from "../../ffi/files.ts";
 import { copyFolder } from "./copied_image.ts";
 import type { IdMappings, IdMethod, Plan } from "../plan/step.ts";
 import type { Lower } from "../rootfs/overlay.ts";
 
 export { claimIds, withIds } from "./id_ranges.ts";
-
-/** What was found out: by which boot, and why files cannot be shown with other owners; null when they can. */
-interface Finding {
-  readonly bootId: string;
-  readonly obstacle: string | null;
-}
 
 const KEY = "idmapped mounts";
 
@@ -74,20 +67,12 @@ export async function prepareImage(
   await copyImage(paths, id, lower, ids);
 }
 
-async function findObstacle(database: Database, paths: Paths): Promise<string | null> {
-  const row = database.get<{ value: string }>("SELECT value FROM host_facts WHERE key = ?", KEY);
-  const known = row === undefined ? undefined : JSON.parse(row.value) as Finding;
-  if (known?.bootId === bootId()) return known.obstacle;
-  const obstacle = !isAtLeast(parseRelease(Deno.osRelease()), FIRST_RELEASE)
-    ? "overlay takes such mounts since Linux 5.19"
-    : await tryMount(paths);
-  log.debug(obstacle === null ? "files can be shown with other owners" : `images are copied: ${obstacle}`);
-  const finding: Finding = { bootId: bootId(), obstacle };
-  database.run("INSERT OR REPLACE INTO host_facts (key, value) VALUES (?, ?)", KEY, JSON.stringify(finding));
-  return obstacle;
-}
-
-async function tryMount({ state }: Paths): Promise<string | null> {
-  const { tryIdmapped } = await import("../plan/idmap_trial.ts");
-  return await tryIdmapped(state);
+function findObstacle(database: Database, { state }: Paths): Promise<string | null> {
+  return obstacleTo(database, KEY, async () => {
+    if (!isAtLeast(parseRelease(Deno.osRelease()), FIRST_RELEASE)) {
+      return "overlay takes such mounts since Linux 5.19";
+    }
+    const { tryIdmapped } = await import("../plan/idmap_trial.ts");
+    return await tryIdmapped(state);
+  });
 }

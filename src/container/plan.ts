@@ -1,6 +1,14 @@
 import { mountSteps, sourceSteps } from "../rootfs/mounts.ts";
 import { heldBinds, heldLayers, takingSteps } from "../rootfs/held.ts";
-import { loopSteps, type Lower, overlaySteps, pivotSteps } from "../rootfs/overlay.ts";
+import { fuseOverlaySteps } from "../rootfs/fuse_overlay.ts";
+import {
+  layerFolders,
+  loopSteps,
+  type Lower,
+  type OverlayDriver,
+  overlaySteps,
+  pivotSteps,
+} from "../rootfs/overlay.ts";
 import { rootOnHost, toHost } from "../security/id_mappings.ts";
 import { type Confinement, confiningSteps } from "../security/confinement.ts";
 import type { Endpoint } from "../network/network.ts";
@@ -79,6 +87,8 @@ export interface Rootless {
   /** What connects the container; undefined for nothing. */
   readonly network: { readonly program: UserNetwork; readonly path: string } | undefined;
   readonly ports: readonly PublishedPort[];
+  /** The path of fuse-overlayfs, which mounts its root. Absent for the kernel's overlay. */
+  readonly fuse?: string | undefined;
 }
 
 /**
@@ -98,6 +108,7 @@ export function makePlan(input: PlanInput): Plan {
       ...(input.imageToCopy === undefined ? {} : { owner: rootOf(spec) }),
     })),
     ...loopSteps(lower),
+    ...fuseSteps(input),
     ...(input.idMethod === undefined ? [] : [
       {
         do: "hold-trees",
@@ -156,6 +167,24 @@ function unpublishing(ports: readonly PublishedPort[], endpoints: readonly Endpo
   const networks = endpoints.map(({ network: { name } }) => name)
     .filter((name) => forwardsInto(name, ports, endpoints).length > 0);
   return ports.length === 0 ? [] : [{ undo: "unpublish-ports", networks }];
+}
+
+function fuseSteps({ rootless, lower, stateFolder, runFolder, persistent }: PlanInput): HostStep[] {
+  const path = rootless?.fuse;
+  if (path === undefined) return [];
+  return fuseOverlaySteps({
+    path,
+    lower: layerFolders(lower),
+    upper: `${stateFolder}/diff`,
+    work: `${stateFolder}/work`,
+    isVolatile: !persistent,
+    folder: runFolder,
+  });
+}
+
+function driverOf({ spec, rootless }: PlanInput): OverlayDriver {
+  if (rootless?.fuse !== undefined) return "fuse-overlayfs";
+  return rootless !== undefined || spec.linux.uidMappings.length > 0 ? "user" : "privileged";
 }
 
 function userNetworkSteps({ rootless, runFolder }: PlanInput): HostStep[] {
@@ -341,7 +370,7 @@ function childSteps(input: PlanInput): ChildStep[] {
       upper: `${stateFolder}/diff`,
       work: `${stateFolder}/work`,
       target: spec.root.path,
-      inUserNamespace,
+      driver: driverOf(input),
       ...(input.idMethod === undefined ? {} : { isHeld: true }),
       isVolatile: !input.persistent,
     }),

@@ -10,6 +10,7 @@ import { findProgram } from "../plan/program.ts";
 import { HostError } from "../errors.ts";
 import type { IdMethod, Join, MonitorSetup, Plan } from "../plan/step.ts";
 import { arrangeMounts, defaultMounts, TTY_GROUP, withoutWriting } from "../rootfs/mounts.ts";
+import { requireFuseOverlayfs } from "../rootfs/fuse_overlay.ts";
 import type { Lower } from "../rootfs/overlay.ts";
 import { hiddenPaths } from "../security/hidden_paths.ts";
 import { isMapped, mappedFromZero } from "../security/id_mappings.ts";
@@ -207,6 +208,9 @@ export function prepare(
         hasGroups: additionalGids !== undefined,
         network: userNetworkOf(options),
         ports: options.ports ?? [],
+        ...(options.driver === undefined
+          ? {}
+          : { fuse: requireFuseOverlayfs(`cannot mount the files of container ${id.slice(0, 12)}`) }),
       },
     }),
   });

@@ -6,17 +6,26 @@ import { log } from "../log.ts";
 import type { PublishedPort } from "../network/ports.ts";
 import { readIfThere } from "../state/read.ts";
 import { hasOwnIds, joinedContainer, type RunOptions } from "./options.ts";
+import { chooseDriver } from "./overlay_driver.ts";
 import { warnOfNoLimits } from "./user_namespace.ts";
 
 /**
  * The options as they can be carried out.
- * @throws {HostError} when no port is free
+ * @throws {HostError} when no port is free, or nothing lays layers over each other
  */
-export function withPossibleForUser(options: RunOptions): RunOptions {
+export async function withPossibleForUser(
+  options: RunOptions,
+  context: Parameters<typeof chooseDriver>[0],
+): Promise<RunOptions> {
   refuseJoinedProcesses(options);
   refuseOwnIds(options);
   const ports = options.ports?.map((port) => port.hostPort === 0 ? withFreePort(port) : port);
-  return withCgroup(withPossibleScore({ ...options, ...(ports === undefined ? {} : { ports }) }));
+  const driver = await chooseDriver(context);
+  return withCgroup(withPossibleScore({
+    ...options,
+    ...(ports === undefined ? {} : { ports }),
+    ...(driver === undefined ? {} : { driver }),
+  }));
 }
 
 /**

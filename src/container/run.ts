@@ -24,7 +24,7 @@ import { type Security, securityOf } from "./security.ts";
 import { claimVolumeMounts, claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
 import { SignalForwarder } from "./signals.ts";
 import type { RawTerminal, TerminalRelay } from "./terminal.ts";
-import { isMountedByUser } from "./user_namespace.ts";
+import { driverOf } from "./user_namespace.ts";
 
 export interface RunContext {
   readonly database: Database;
@@ -32,6 +32,8 @@ export interface RunContext {
   /** This dhow's own command line, without a command; and the one for `recover`. */
   readonly ownCommand: readonly string[];
   readonly recoverCommand: readonly string[];
+  /** For an ordinary user's new containers: see chooseDriver. */
+  readonly wantsFuse?: boolean | undefined;
 }
 
 /**
@@ -47,7 +49,9 @@ export async function runContainer(
   announce: (id: string) => void = () => {},
 ): Promise<number> {
   const { database, paths } = context;
-  const wanted = isRootless() ? (await import("./rootless.ts")).withPossibleForUser(given) : given;
+  const wanted = isRootless()
+    ? await (await import("./rootless.ts")).withPossibleForUser(given, context)
+    : given;
   const limiting = isLimited(wanted) ? await import("./limiting.ts") : undefined;
   const options = limiting?.withPossibleLimits(wanted) ?? wanted;
   // loaded only now: most programs need no terminal
@@ -103,7 +107,7 @@ export async function runContainer(
       const beginAgain = async (error: unknown) => {
         if (!(error instanceof MissingTargetError)) throw error;
         const { makeMissingTargets } = await import("./missing_targets.ts");
-        await makeMissingTargets(paths, id, image, plan, isMountedByUser(options));
+        await makeMissingTargets(paths, id, image, plan, driverOf(options));
         return await begin();
       };
       const child = await begin().catch(beginAgain);

@@ -26,7 +26,7 @@ import { removeContainer } from "./remove.ts";
 import { exitPath, logPath, settle } from "./settle.ts";
 import { findSources } from "./mount_sources.ts";
 import { claimVolumeMounts, claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
-import { isMountedByUser } from "./user_namespace.ts";
+import { driverOf } from "./user_namespace.ts";
 
 /** Without a log there is still what `attach` and `start -a` read, in bytes: it begins anew then. */
 const ATTACHED_LOG = 4 << 20;
@@ -43,7 +43,9 @@ export async function createContainer(
 ): Promise<string> {
   const { database, paths } = context;
   const id = newId();
-  const wanted = isRootless() ? (await import("./rootless.ts")).withPossibleForUser(given) : given;
+  const wanted = isRootless()
+    ? await (await import("./rootless.ts")).withPossibleForUser(given, context)
+    : given;
   await securityOf(wanted); // to hear now of what is wrong with it
   const limiting = isLimited(wanted) ? await import("./limiting.ts") : undefined;
   const possible = limiting?.withPossibleLimits(wanted) ?? wanted;
@@ -162,7 +164,7 @@ export async function startContainer(
     child = await begin().catch(async (error) => {
       if (!(error instanceof MissingTargetError)) throw error;
       const { makeMissingTargets } = await import("./missing_targets.ts");
-      await makeMissingTargets(paths, id, image, plan, isMountedByUser(options));
+      await makeMissingTargets(paths, id, image, plan, driverOf(options));
       return await begin();
     });
     database.run(

@@ -31,9 +31,10 @@ import type { Database } from "../state/database.ts";
 import { type Paths, volumeData, volumesFolder } from "../state/paths.ts";
 import { entriesIn } from "../state/read.ts";
 import type { RunnableImage } from "./prepare.ts";
+import { getContainer } from "./records.ts";
 import { type RootView, viewRoot } from "./root_view.ts";
-import { makeVolumeFolder } from "./volumes.ts";
 import { isRootless } from "../state/user_namespace.ts";
+import { makeVolumeFolder } from "./volumes.ts";
 
 interface Row {
   readonly volume: string;
@@ -58,7 +59,9 @@ export async function fillVolumes(
   let view: RootView | undefined;
   const open = async () => {
     const source = { lower: image.lower, container: undefined, isWritable: false, mounts: [] };
-    return view ??= await viewRoot(paths, { ...source, inUserNamespace: isRootless() });
+    const { driver = isRootless() ? "user" : "privileged" } =
+      getContainer(database, container).config.options;
+    return view ??= await viewRoot(paths, { ...source, driver });
   };
   try {
     for (const { volume, target, fill } of rows) {

@@ -97,7 +97,8 @@ export function hostCommands(step: HostStep, firewall?: FirewallScript): string[
       return step.commands.map((command) => `${enter}ip ${command.replaceAll(CHILD, '"$child"')}`);
     }
     case "connect-user":
-      throw new Error("what root does is explained, who has a bridge");
+    case "mount-fuse-overlay":
+      throw new Error("what root does is explained, who has a bridge, and the kernel's overlay");
     case "release-child":
       return ['echo go >"$work/go"'];
   }
@@ -183,6 +184,7 @@ function undoCommands(undo: Undo): string[] {
     case "remove-tree": // below the script's own folder
     case "unpublish-ports": // with the rules of its bridge
     case "kill":
+    case "end-fuse-overlay":
       return [];
   }
 }

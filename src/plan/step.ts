@@ -152,6 +152,24 @@ export interface ImageIndex {
   readonly folder: string;
 }
 
+/** What lets programs serve file systems (fuse(4)). */
+export const FUSE_DEVICE = "/dev/fuse";
+
+/** What fuse-overlayfs(1) is to lay over each other. */
+export interface FuseOverlay {
+  /** Of the program. */
+  readonly path: string;
+  /** Folders, top to bottom. */
+  readonly lower: readonly string[];
+  /** undefined for a mount that cannot be written to */
+  readonly upper: string | undefined;
+  readonly work: string;
+  /** Whether nothing has to reach the disk. */
+  readonly isVolatile: boolean;
+  /** For what the program says. */
+  readonly folder: string;
+}
+
 /** A step on the host, outside of the container. */
 export type HostStep =
   & { readonly why: string }
@@ -186,6 +204,8 @@ export type HostStep =
       /** The container's root. */
       readonly owner: Owner;
     }
+    /** A mount that the child then finds under that name; its program goes with it. */
+    | { readonly do: "mount-fuse-overlay"; readonly name: string; readonly overlay: FuseOverlay }
     | {
       readonly do: "start-child";
       readonly namespaces: readonly NamespaceKind[];
@@ -300,6 +320,8 @@ export type ChildStep =
         readonly target: string;
         readonly options: readonly string[];
       }
+      /** Mounts what dhow holds. */
+      | { readonly op: "mount-held"; readonly name: string; readonly target: string }
       | ({ readonly op: "mount-index"; readonly target: string } & ImageIndex)
       | { readonly op: "open-root"; readonly path: string }
       | {
@@ -417,7 +439,12 @@ export type Undo =
   | { readonly undo: "unpublish-ports"; readonly networks: readonly string[] }
   /** What is mounted on these folders of volumes goes with the last container that has it. */
   | { readonly undo: "release-volumes"; readonly folders: readonly string[] }
-  | { readonly undo: "kill"; readonly pid: number; readonly startTime: number; readonly bootId: string };
+  | ({
+    readonly undo: "kill"; /** Whether it is the container's first process. */
+    readonly isContainer?: true;
+  } & ProcessIdentity)
+  /** The program of a mount that goes with the container. */
+  | ({ readonly undo: "end-fuse-overlay" } & ProcessIdentity);
 
 /** A container's start, and how to take back all that it leaves on the host. */
 export interface Plan {

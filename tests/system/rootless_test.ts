@@ -7,13 +7,14 @@ import { WEB_NAME } from "../support/host.ts";
 import { PROMPT } from "../support/host_shell.ts";
 import { archive } from "../support/image.ts";
 import { busyboxLayer } from "../support/images.ts";
-import { type Ids, Sailor, sailorTest, UID } from "../support/sailor.ts";
+import { type Ids, type Kernel, Sailor, sailorTest, UID } from "../support/sailor.ts";
 import { sameAgain, snapshot } from "../support/snapshot.ts";
 import { systemTest } from "../support/system_test.ts";
 import type { TarEntry } from "../support/tar.ts";
 import { KEYS, Terminal } from "../support/terminal.ts";
 
 const BOTH: readonly Ids[] = ["single", "ranges"];
+const KERNELS: readonly Kernel[] = ["usual", "refuses overlay"];
 
 for (const ids of BOTH) {
   sailorTest("runs a program, as root of the container, and gets its exit code", ids, async (sailor) => {
@@ -58,45 +59,47 @@ for (const ids of BOTH) {
     assertEquals(await terminal.exitCode(), 4);
   });
 
-  sailorTest("leaves containers alone, and comes back to them with all verbs", ids, async (sailor) => {
-    await sailor.idle("box", "-v", "data:/data", "-v", `${sailor.home}:/home`);
-    assertMatch(await sailor.dhow("ps", "--format", "{{.Names}} {{.Status}}"), /^box Up /);
-    await eventually(async () => assertEquals(await sailor.dhow("logs", "box"), "ready"));
-    const inside = "touch /data/kept /gone; rm /bin/wget; cat /proc/1/comm; ls /home";
-    assertEquals((await sailor.dhow("exec", "box", "sh", "-c", inside)).split("\n"), ["sh", "busybox.tar"]);
-    assertMatch(await sailor.dhow("top", "box"), /sleep 1000/);
-    await sailor.dhow("cp", "busybox.tar", "box:/copied");
-    await sailor.dhow("cp", "box:/copied", "back.tar");
-    await sailor.host.succeed(["cmp", `${sailor.home}/busybox.tar`, `${sailor.home}/back.tar`]);
-    const changes = (await sailor.dhow("diff", "box")).split("\n");
-    for (const change of ["A /copied", "A /gone", "D /bin/wget"]) assert(changes.includes(change), change);
-    await sailor.dhow("commit", "box", "changed");
-    assertEquals(
-      await sailor.dhow(
-        "run",
-        "--rm",
-        "--network",
-        "none",
-        "changed",
-        "sh",
-        "-c",
-        "ls /gone; ls /bin/wget 2>&1 | wc -l",
-      ),
-      "/gone\n1",
-    );
-    await sailor.dhow("restart", "box");
-    await sailor.dhow("exec", "box", "ls", "/gone", "/data/kept");
-    await sailor.dhow("stop", "box");
-    assertEquals(await sailor.dhow("wait", "box"), "3");
-    await sailor.dhow("start", "box");
-    await sailor.dhow("kill", "box");
-    assertEquals(await sailor.dhow("wait", "box"), "137");
-    await sailor.dhow("export", "-o", "tree.tar", "box");
-    assertStringIncludes(await sailor.host.succeed(["tar", "-tf", `${sailor.home}/tree.tar`]), "copied");
-    await sailor.dhow("rm", "box");
-    assertEquals(await sailor.dhow("volume", "ls", "-q"), "data");
-    await sailor.dhow("volume", "rm", "data");
-  });
+  for (const kernel of KERNELS) {
+    sailorTest("leaves containers alone, and comes back to them with all verbs", ids, async (sailor) => {
+      await sailor.idle("box", "-v", "data:/data", "-v", `${sailor.home}:/home`);
+      assertMatch(await sailor.dhow("ps", "--format", "{{.Names}} {{.Status}}"), /^box Up /);
+      await eventually(async () => assertEquals(await sailor.dhow("logs", "box"), "ready"));
+      const inside = "touch /data/kept /gone; rm /bin/wget; cat /proc/1/comm; ls /home";
+      assertEquals((await sailor.dhow("exec", "box", "sh", "-c", inside)).split("\n"), ["sh", "busybox.tar"]);
+      assertMatch(await sailor.dhow("top", "box"), /sleep 1000/);
+      await sailor.dhow("cp", "busybox.tar", "box:/copied");
+      await sailor.dhow("cp", "box:/copied", "back.tar");
+      await sailor.host.succeed(["cmp", `${sailor.home}/busybox.tar`, `${sailor.home}/back.tar`]);
+      const changes = (await sailor.dhow("diff", "box")).split("\n");
+      for (const change of ["A /copied", "A /gone", "D /bin/wget"]) assert(changes.includes(change), change);
+      await sailor.dhow("commit", "box", "changed");
+      assertEquals(
+        await sailor.dhow(
+          "run",
+          "--rm",
+          "--network",
+          "none",
+          "changed",
+          "sh",
+          "-c",
+          "ls /gone; ls /bin/wget 2>&1 | wc -l",
+        ),
+        "/gone\n1",
+      );
+      await sailor.dhow("restart", "box");
+      await sailor.dhow("exec", "box", "ls", "/gone", "/data/kept");
+      await sailor.dhow("stop", "box");
+      assertEquals(await sailor.dhow("wait", "box"), "3");
+      await sailor.dhow("start", "box");
+      await sailor.dhow("kill", "box");
+      assertEquals(await sailor.dhow("wait", "box"), "137");
+      await sailor.dhow("export", "-o", "tree.tar", "box");
+      assertStringIncludes(await sailor.host.succeed(["tar", "-tf", `${sailor.home}/tree.tar`]), "copied");
+      await sailor.dhow("rm", "box");
+      assertEquals(await sailor.dhow("volume", "ls", "-q"), "data");
+      await sailor.dhow("volume", "rm", "data");
+    }, kernel);
+  }
 
   sailorTest("two first commands at once, and all others, share one user namespace", ids, async (sailor) => {
     const names = ["box1", "box2", "box3", "box4"];
@@ -126,79 +129,88 @@ for (const ids of BOTH) {
     );
   });
 
-  sailorTest("cleans up after what was killed", ids, async (sailor) => {
-    const { host } = sailor;
-    await sailor.idle("box", "--network", "pasta");
-    const id = await sailor.inspect("box", "{{.Id}}");
-    await host.succeed(["kill", "-KILL", `${await host.pidOf(`dhow-monitor ${id}`)}`]);
-    await eventually(async () =>
-      assertMatch(await sailor.dhow("ps", "-a", "--format", "{{.Status}}"), /^Exited \(255\)/)
-    );
-    {
-      const flags = ["--network", "pasta", "--name", "front"];
-      await using dhow = sailor.spawnDhow(["run", ...flags, "busybox", "sh", "-c", "echo up; sleep 1000"]);
-      await dhow.stdout.until(/up/);
-      await dhow.kill("KILL");
-    }
-    await eventually(async () => assertEquals(await sailor.dhow("ps", "-aq", "--filter", "name=front"), ""));
-    await eventually(() =>
-      assertEquals(host.processes().filter(({ command }) => /pasta|dhow-network/.test(command)), [])
-    );
-  });
+  for (const kernel of KERNELS) {
+    sailorTest("cleans up after what was killed", ids, async (sailor) => {
+      const { host } = sailor;
+      await sailor.idle("box", "--network", "pasta");
+      const id = await sailor.inspect("box", "{{.Id}}");
+      await host.succeed(["kill", "-KILL", `${await host.pidOf(`dhow-monitor ${id}`)}`]);
+      await eventually(async () =>
+        assertMatch(await sailor.dhow("ps", "-a", "--format", "{{.Status}}"), /^Exited \(255\)/)
+      );
+      {
+        const flags = ["--network", "pasta", "--name", "front"];
+        await using dhow = sailor.spawnDhow(["run", ...flags, "busybox", "sh", "-c", "echo up; sleep 1000"]);
+        await dhow.stdout.until(/up/);
+        await dhow.kill("KILL");
+      }
+      await eventually(async () =>
+        assertEquals(await sailor.dhow("ps", "-aq", "--filter", "name=front"), "")
+      );
+      await eventually(() =>
+        assertEquals(host.processes().filter(({ command }) => /pasta|dhow-network/.test(command)), [])
+      );
+    }, kernel);
+  }
 
-  sailorTest("starts a container again by its policy, and checks its health", ids, async (sailor) => {
-    await sailor.dhow(
-      ...["run", "-d", "--network", "none", "--name", "again", "--restart", "on-failure:1", "busybox"],
-      ...["sh", "-c", "echo run; exit 5"],
-    );
-    await eventually(async () => {
-      const template = "{{.RestartCount}} {{.State.Status}} {{.State.ExitCode}}";
-      assertEquals(await sailor.inspect("again", template), "1 exited 5");
-    });
-    assertEquals(await sailor.dhow("logs", "again"), "run\nrun");
-    await sailor.idle("well", "--health-cmd", "test -e /proc/1", "--health-interval", "50ms");
-    await eventually(async () =>
-      assertMatch(await sailor.dhow("ps", "--format", "{{.Status}}"), /\(healthy\)/)
-    );
-  });
+  for (const kernel of KERNELS) {
+    sailorTest("starts a container again by its policy, and checks its health", ids, async (sailor) => {
+      await sailor.dhow(
+        ...["run", "-d", "--network", "none", "--name", "again", "--restart", "on-failure:1", "busybox"],
+        ...["sh", "-c", "echo run; exit 5"],
+      );
+      await eventually(async () => {
+        const template = "{{.RestartCount}} {{.State.Status}} {{.State.ExitCode}}";
+        assertEquals(await sailor.inspect("again", template), "1 exited 5");
+      });
+      assertEquals(await sailor.dhow("logs", "again"), "run\nrun");
+      await sailor.idle("well", "--health-cmd", "test -e /proc/1", "--health-interval", "50ms");
+      await eventually(async () =>
+        assertMatch(await sailor.dhow("ps", "--format", "{{.Status}}"), /\(healthy\)/)
+      );
+    }, kernel);
+  }
 }
 
 for (const flags of [[], ["-d"]]) {
-  const way = flags.length === 0 ? "in the foreground" : "that is left alone";
-  sailorTest(
-    `dhow killed after any step of a run ${way}: the next command undoes it`,
-    "ranges",
-    async (sailor) => {
-      const { host } = sailor;
-      const before = await snapshot(host);
-      await killedAtEach(5, async (step) => {
-        const run = [
-          "run",
-          ...flags,
-          "--rm",
-          "--network",
-          "pasta",
-          "-v",
-          "new:/new",
-          "busybox",
-          "sleep",
-          "0.1",
-        ];
-        const fault = [`DHOW_FAULT=kill-after:${step}`];
-        const { code } = await host.run(sailor.become([sailor.dhowPath, ...run], fault));
-        assert([0, 137].includes(code), `step ${step}: exit code ${code}`);
-        // one that was made stays until somebody removes it
-        const made = flags.length === 0 ? [] : (await sailor.dhow("ps", "-aq")).split("\n");
-        // which it may do itself meanwhile, and then it is not there any more
-        const removed = await sailor.dhowOutput(["rm", "-f", ...made.filter((id) => id !== "")]);
-        assertEquals(removed.code, 0);
-        await eventually(async () => assertEquals(await sailor.dhow("ps", "-aq"), ""));
-        await sailor.dhow("volume", "rm", "-f", "new");
-        await sameAgain(host, before);
-        return code === 137;
-      });
-    },
-  );
+  for (const kernel of KERNELS) {
+    const way = flags.length === 0 ? "in the foreground" : "that is left alone";
+    sailorTest(
+      `dhow killed after any step of a run ${way}: the next command undoes it`,
+      "ranges",
+      async (sailor) => {
+        const { host } = sailor;
+        const before = await snapshot(host);
+        await killedAtEach(5, async (step) => {
+          const run = [
+            "run",
+            ...flags,
+            "--rm",
+            "--network",
+            "pasta",
+            "-v",
+            "new:/new",
+            "busybox",
+            "sleep",
+            "0.1",
+          ];
+          const fault = [`DHOW_FAULT=kill-after:${step}`];
+          const { code } = await host.run(sailor.become([sailor.dhowPath, ...run], fault));
+          assert([0, 137].includes(code), `step ${step}: exit code ${code}`);
+          // one that was made stays until somebody removes it
+          const made = flags.length === 0 ? [] : (await sailor.dhow("ps", "-aq")).split("\n");
+          // which it may do itself meanwhile, and then it is not there any more
+          const removed = await sailor.dhowOutput(["rm", "-f", ...made.filter((id) => id !== "")]);
+          assertEquals(removed.code, 0);
+          await eventually(async () => assertEquals(await sailor.dhow("ps", "-aq"), ""));
+          await sailor.dhow("volume", "rm", "-f", "new");
+          await sameAgain(host, before);
+          return code === 137;
+        });
+      },
+      kernel,
+    );
+  }
 }
 
 const LAYER: readonly TarEntry[] = [
