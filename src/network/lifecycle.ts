@@ -33,12 +33,20 @@ interface Made {
   readonly isComplete: boolean;
 }
 
+/** What this process does with networks: one thing after another, as it waits for other processes without letting go of its thread. */
+let last: Promise<unknown> = Promise.resolve();
+
 /** Holds a network still: one dhow command at a time makes or removes it. Released when the process ends. */
 function withNetworkLock<T>(paths: Paths, work: () => Promise<T>): Promise<T> {
-  Deno.mkdirSync(paths.run, { recursive: true, mode: 0o711 });
-  const file = Deno.openSync(join(paths.run, "network.lock"), { create: true, write: true });
-  file.lockSync(true);
-  return work().finally(() => file.close());
+  const locked = async () => {
+    Deno.mkdirSync(paths.run, { recursive: true, mode: 0o711 });
+    using file = Deno.openSync(join(paths.run, "network.lock"), { create: true, write: true });
+    file.lockSync(true);
+    return await work();
+  };
+  const own = last.then(locked);
+  last = own.catch(() => {}); // who has asked for it is told
+  return own;
 }
 
 /** @returns undefined when the kernel has no such setting, as one without IPv6 */
