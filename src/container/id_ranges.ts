@@ -5,6 +5,7 @@ import { fillMappings, idsNeeded, mappingFault } from "../security/id_mappings.t
 import type { Database } from "../state/database.ts";
 import { readIfThere } from "../state/read.ts";
 import { type IdRange, parseSubordinateIds } from "../state/subordinate_ids.ts";
+import type { ResolvedImage } from "./image.ts";
 import type { AutoIds, RunOptions } from "./options.ts";
 
 /** As many as make all ids that are in use in images, `nobody` too, ids of the container. */
@@ -105,9 +106,18 @@ export function withIds(options: RunOptions, database?: Database): RunOptions {
   return { ...options, ids };
 }
 
-/** Keeps a container's ids from others until it is removed. To be called when it is on record, in the same transaction. */
-export function claimIds(database: Database, container: string, { ids }: RunOptions): void {
+/**
+ * Keeps a container's ids from others until it is removed, and says what it may need a copy of. To be called when it is on record, in the
+ * same transaction.
+ */
+export function claimIds(
+  database: Database,
+  container: string,
+  { ids }: RunOptions,
+  image: Pick<ResolvedImage, "content">,
+): void {
   if (ids === undefined) return;
+  database.run("UPDATE containers SET content = ? WHERE id = ?", image.content(), container);
   const claim = (kind: "uid" | "gid", mappings: readonly IdMapping[]) => {
     for (const { hostID, size } of mappings) {
       const sql = "INSERT INTO id_ranges (container, kind, start, size) VALUES (?, ?, ?, ?)";

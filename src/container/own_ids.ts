@@ -6,7 +6,7 @@ import { containerState, type Paths } from "../state/paths.ts";
 import { rootOnHost } from "../security/id_mappings.ts";
 import { bootId } from "../state/process_identity.ts";
 import { pathExists } from "../../ffi/files.ts";
-import { copyFolder } from "./copied_image.ts";
+import { hasCopy } from "./copied_image.ts";
 import type { IdMappings, IdMethod, Plan } from "../plan/step.ts";
 import type { Lower } from "../rootfs/overlay.ts";
 
@@ -31,7 +31,7 @@ export async function chooseMethod(
   { database, paths }: { readonly database: Database; readonly paths: Paths },
   id?: string,
 ): Promise<IdMethod> {
-  if (id !== undefined && pathExists(copyFolder(paths, id))) return "copy";
+  if (id !== undefined && hasCopy(paths, id)) return "copy";
   if (id !== undefined && pathExists(`${containerState(paths, id)}/diff`)) return "mounts";
   return await findObstacle(database, paths) === null ? "mounts" : "copy";
 }
@@ -47,12 +47,11 @@ export async function prepareFolder(
   lower: () => Promise<Lower>,
 ): Promise<void> {
   if (await chooseMethod(context) === "mounts") return;
-  const { paths } = context;
   const { copyImage } = await import("./copy_image.ts");
-  await copyImage(paths, id, await lower(), ids);
+  await copyImage(context, id, ids, lower);
   const { uid, gid } = rootOnHost(ids);
   for (const name of ["diff", "work"]) {
-    const path = `${containerState(paths, id)}/${name}`;
+    const path = `${containerState(context.paths, id)}/${name}`;
     Deno.mkdirSync(path, { recursive: true, mode: 0o755 });
     Deno.chownSync(path, uid, gid);
   }
@@ -63,7 +62,7 @@ export async function prepareFolder(
  * @throws {HostError} when the image cannot be copied
  */
 export async function prepareImage(
-  paths: Paths,
+  context: { readonly database: Database; readonly paths: Paths },
   id: string,
   { lower }: { lower: Lower },
   plan: Plan,
@@ -71,7 +70,7 @@ export async function prepareImage(
   const ids = plan.steps.find((step) => step.do === "map-ids");
   if (ids?.do !== "map-ids") throw new Error("a container with ids of its own has them mapped");
   const { copyImage } = await import("./copy_image.ts");
-  await copyImage(paths, id, lower, ids);
+  await copyImage(context, id, ids, () => Promise.resolve(lower));
 }
 
 async function findObstacle(database: Database, paths: Paths): Promise<string | null> {

@@ -16,7 +16,7 @@ import { resolveUser, withGroups } from "../security/user.ts";
 import { containerRun, containerState, type Paths } from "../state/paths.ts";
 import { changedSignals, etcFiles, openFilesLimit } from "./host.ts";
 import type { RunOptions } from "./options.ts";
-import { copiedImage } from "./copied_image.ts";
+import { copiedImage, copyOfScript } from "./copied_image.ts";
 import { findSources, volumesToFill } from "./mount_sources.ts";
 import type { ContainerMount } from "./mounts.ts";
 import { makePlan, sharedMemoryOf } from "./plan.ts";
@@ -177,7 +177,7 @@ export function prepare(
     security,
     stateFolder: containerState(paths, id),
     runFolder,
-    lower: idMethod === "copy" ? copiedImage(paths, id) : image.lower,
+    lower: idMethod === "copy" ? (fillsVolumes ? copyOfScript : copiedImage)(paths, id) : image.lower,
     ...(idMethod === undefined ? {} : { idMethod }),
     ...(idMethod === "copy" && fillsVolumes && image.lower.kind === "folders"
       ? { imageToCopy: image.lower.layers }

@@ -83,7 +83,7 @@ export async function runContainer(
         await mountVolumes(database, paths, id);
       }
       if (idMethod === "copy") {
-        await owning!.prepareImage(paths, id, image, plan);
+        await owning!.prepareImage(context, id, image, plan);
         stepDone();
       }
       const begin = () =>
@@ -185,7 +185,7 @@ function register(
     );
     claimVolumes(database, id, mounts);
     joining?.registerJoins(database, id, options);
-    owning?.claimIds(database, id, options);
+    owning?.claimIds(database, id, options, image);
     const endpoint = options.network === "bridge"
       ? allocateEndpoint(database, id, options.address, (text) => log.info(text))
       : undefined;

@@ -4,6 +4,7 @@ import { HostError } from "../errors.ts";
 import { BEGIN_ANEW, explain, explained, problemOf } from "./database_error.ts";
 import {
   containersFolder,
+  copiesFolder,
   databasePath,
   indexesFolder,
   layersFolder,
@@ -15,7 +16,7 @@ import { keepReserve } from "./reserve.ts";
 import { MIGRATIONS } from "./schema.ts";
 
 /** Everything below these folders belongs to the database beside them, and what it does not know there is removed. */
-const OWNED = [containersFolder, layersFolder, indexesFolder, volumesFolder];
+const OWNED = [containersFolder, layersFolder, indexesFolder, copiesFolder, volumesFolder];
 
 /** @throws {HostError} when a new database would have what is there already removed */
 function refuseStrangers(paths: Paths): void {

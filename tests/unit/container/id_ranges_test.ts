@@ -45,6 +45,8 @@ Deno.test("ranges of the user containers are used, as far as users and groups ha
   );
 });
 
+const IMAGE = { content: () => "of a test" };
+
 Deno.test("ids are kept from others as long as their container is there", () => {
   using state = new TemporaryState();
   const database = state.open();
@@ -52,7 +54,7 @@ Deno.test("ids are kept from others as long as their container is there", () => 
   const make = (id: string) => {
     const made = withIds(options, database);
     addContainer(database, id);
-    claimIds(database, id, made);
+    claimIds(database, id, made, IMAGE);
     return made.ids!.uids[0]!.hostID;
   };
   const [first, second] = [make("a"), make("b")];
@@ -62,10 +64,8 @@ Deno.test("ids are kept from others as long as their container is there", () => 
   // explicit ones are nobody's to give away either
   database.run("DELETE FROM containers");
   addContainer(database, "e");
-  claimIds(database, "e", {
-    ...OPTIONS,
-    ids: { uids: [{ containerID: 0, hostID: first, size: 1 }], gids: [] },
-  });
+  const ids = { uids: [{ containerID: 0, hostID: first, size: 1 }], gids: [] };
+  claimIds(database, "e", { ...OPTIONS, ids }, IMAGE);
   assertEquals(make("f"), first + 1);
 });
 

@@ -217,5 +217,5 @@ Deno.test("a database of an older dhow is brought up to date, and keeps what is 
     0,
     null,
   ]);
-  assertEquals(version(databasePath(state.paths)), 6);
+  assertEquals(version(databasePath(state.paths)), 7);
 });
