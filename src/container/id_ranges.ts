@@ -4,7 +4,7 @@ import type { IdMapping, IdMappings } from "../plan/step.ts";
 import { fillMappings, idsNeeded, mappingFault } from "../security/id_mappings.ts";
 import type { Database } from "../state/database.ts";
 import { readIfThere } from "../state/read.ts";
-import { type IdRange, parseSubordinateIds } from "../state/subordinate_ids.ts";
+import { commonParts, type IdRange, parseSubordinateIds } from "../state/subordinate_ids.ts";
 import type { ResolvedImage } from "./image.ts";
 import type { AutoIds, RunOptions } from "./options.ts";
 
@@ -41,17 +41,6 @@ export function findGap(
   return undefined;
 }
 
-/** The parts of ranges that are in another list as well: uids and gids are given as one range. */
-function intersect(some: readonly IdRange[], others: readonly IdRange[]): IdRange[] {
-  return some.flatMap((a) =>
-    others.flatMap((b) => {
-      const start = Math.max(a.start, b.start);
-      const end = Math.min(a.start + a.size, b.start + b.size);
-      return end > start ? [{ start, size: end - start }] : [];
-    })
-  );
-}
-
 /** Which ids the host gives to whom: texts of /etc/subuid and /etc/subgid. */
 export interface SubordinateIds {
   readonly uids: string;
@@ -70,8 +59,9 @@ export function chooseRange(
 ): IdMappings {
   const [users, groups] = [parseSubordinateIds(subuid), parseSubordinateIds(subgid)];
   const own = (list: typeof users) => list.filter(({ owner }) => owner === OWNER);
+  // uids and gids are given as one range
   const isConfigured = own(users).length > 0 || own(groups).length > 0;
-  const within = isConfigured ? intersect(own(users), own(groups)) : [DEFAULT_RANGE];
+  const within = isConfigured ? commonParts(own(users), own(groups)) : [DEFAULT_RANGE];
   const others = [...users, ...groups].filter(({ owner }) => owner !== OWNER);
   const start = findGap(Math.max(idsNeeded(uids, size), idsNeeded(gids, size)), within, [
     ...taken,

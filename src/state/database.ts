@@ -29,6 +29,26 @@ function refuseStrangers(paths: Paths): void {
   });
 }
 
+/** Its user's alone: environments of containers are in it, and so passwords. SQLite makes its other files with the same mode. */
+const MODE = 0o600;
+
+function makeFile(path: string): void {
+  try {
+    Deno.openSync(path, { write: true, createNew: true, mode: MODE }).close();
+  } catch (error) {
+    // one that is there must not be opened here: closing it would end SQLite's locks (fcntl(2))
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+}
+
+function closeFile(path: string): void {
+  try {
+    Deno.chmodSync(path, MODE);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
 /**
  * dhow's database: names, addresses, references, and the journal of what must be undone. Write-ahead logging with
  * synchronous=NORMAL: a commit survives any death of the process. It may be lost with the machine's power, but then all
@@ -51,6 +71,7 @@ export class Database {
     let connection: DatabaseSync;
     try {
       Deno.mkdirSync(paths.state, { recursive: true, mode: 0o711 });
+      makeFile(path);
       connection = new DatabaseSync(path);
       // twenty commands at once wait for each other rather than fail
       connection.exec("PRAGMA busy_timeout = 30000; PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL");
@@ -82,6 +103,7 @@ export class Database {
     using folder = Deno.openSync(dirname(path));
     folder.lockSync(true);
     explained(() => this.#connection.exec("PRAGMA journal_mode = WAL"));
+    for (const suffix of ["", "-wal", "-shm"]) closeFile(`${path}${suffix}`); // an older dhow has left them open to all
     // once it is there, whatever else is must not outlive it
     this.#connection.exec("PRAGMA synchronous = FULL");
     this.transaction(() => {
