@@ -21,6 +21,7 @@ import type { Lower } from "../rootfs/overlay.ts";
 import { rootOnHost } from "../security/id_mappings.ts";
 import type { Database } from "../state/database.ts";
 import { containerState, type Paths } from "../state/paths.ts";
+import { isRootless } from "../state/user_namespace.ts";
 import { COPIED_TREE, copyLink, hasCopy } from "./copied_image.ts";
 import { viewRoot } from "./root_view.ts";
 import { writtenSize } from "./size.ts";
@@ -79,7 +80,7 @@ async function writeCopy(paths: Paths, folder: string, lower: Lower, ids: IdMapp
     lower,
     container: undefined,
     isWritable: false,
-    inUserNamespace: false,
+    inUserNamespace: isRootless(),
     mounts: [],
   });
   const root = libcCall("openat", AT_FDCWD, target, O_PATH | O_DIRECTORY | O_CLOEXEC);

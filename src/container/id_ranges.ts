@@ -1,10 +1,11 @@
 /** Ranges of ids of the host that containers with a user namespace have for themselves. */
 import { HostError } from "../errors.ts";
 import type { IdMapping, IdMappings } from "../plan/step.ts";
-import { fillMappings, idsNeeded, mappingFault } from "../security/id_mappings.ts";
+import { fillMappings, idsNeeded, mappedFromZero, mappingFault } from "../security/id_mappings.ts";
 import type { Database } from "../state/database.ts";
 import { readIfThere } from "../state/read.ts";
 import { commonParts, type IdRange, parseSubordinateIds } from "../state/subordinate_ids.ts";
+import { isRootless, ownNamespace } from "../state/user_namespace.ts";
 import type { ResolvedImage } from "./image.ts";
 import type { AutoIds, RunOptions } from "./options.ts";
 
@@ -63,18 +64,42 @@ export function chooseRange(
   const isConfigured = own(users).length > 0 || own(groups).length > 0;
   const within = isConfigured ? commonParts(own(users), own(groups)) : [DEFAULT_RANGE];
   const others = [...users, ...groups].filter(({ owner }) => owner !== OWNER);
-  const start = findGap(Math.max(idsNeeded(uids, size), idsNeeded(gids, size)), within, [
-    ...taken,
-    ...others,
-  ]);
+  const hint = isConfigured
+    ? `remove other containers, add a line ${OWNER}:START:COUNT to /etc/subuid and /etc/subgid, or ask for ` +
+      "less with --userns auto:size=N"
+    : "remove other containers, or ask for less with --userns auto:size=N";
+  return choose({ size, uids, gids }, within, [...taken, ...others], hint);
+}
+
+/**
+ * The same for an ordinary user's container, which has its ids from the user's.
+ * @param own the user's namespace, whose id 0 is the user
+ * @throws {HostError} when there is no range left
+ */
+export function chooseRangeOfUser(
+  { size = DEFAULT_SIZE, uids, gids }: AutoIds,
+  own: IdMappings,
+  taken: readonly IdRange[],
+): IdMappings {
+  const count = Math.min(mappedFromZero(own.uids), mappedFromZero(own.gids)) - 1;
+  const hint =
+    `you have ${count} in /etc/subuid and /etc/subgid: remove other containers, or ask for less with ` +
+    "--userns auto:size=N";
+  return choose({ size, uids, gids }, [{ start: 1, size: count }], taken, hint);
+}
+
+function choose(
+  { size, uids, gids }: Required<AutoIds>,
+  within: readonly IdRange[],
+  taken: readonly IdRange[],
+  hint: string,
+): IdMappings {
+  const start = findGap(Math.max(idsNeeded(uids, size), idsNeeded(gids, size)), within, taken);
   if (start === undefined) {
     throw new HostError({
       what: "cannot give the container ids of its own",
       why: `no ${size} ids in a row are free`,
-      hint: isConfigured
-        ? `remove other containers, add a line ${OWNER}:START:COUNT to /etc/subuid and /etc/subgid, or ask for ` +
-          "less with --userns auto:size=N"
-        : "remove other containers, or ask for less with --userns auto:size=N",
+      hint,
     });
   }
   return { uids: fillMappings(uids, size, start), gids: fillMappings(gids, size, start) };
@@ -89,8 +114,13 @@ export function withIds(options: RunOptions, database?: Database): RunOptions {
   const { autoIds } = options;
   if (autoIds === undefined) return options;
   const taken = database?.all<{ start: number; size: number }>("SELECT start, size FROM id_ranges") ?? [];
-  const subordinate = { uids: readIfThere("/etc/subuid") ?? "", gids: readIfThere("/etc/subgid") ?? "" };
-  const ids = chooseRange(autoIds, subordinate, taken);
+  const own = ownNamespace();
+  const ids = own === undefined
+    ? chooseRange(autoIds, {
+      uids: readIfThere("/etc/subuid") ?? "",
+      gids: readIfThere("/etc/subgid") ?? "",
+    }, taken)
+    : chooseRangeOfUser(autoIds, own, taken);
   const why = mappingFault(ids.uids) ?? mappingFault(ids.gids);
   if (why !== undefined) throw new HostError({ what: "cannot give the container ids of its own", why });
   return { ...options, ids };
@@ -103,11 +133,13 @@ export function withIds(options: RunOptions, database?: Database): RunOptions {
 export function claimIds(
   database: Database,
   container: string,
-  { ids }: RunOptions,
+  { ids, autoIds }: RunOptions,
   image: Pick<ResolvedImage, "content">,
 ): void {
   if (ids === undefined) return;
   database.run("UPDATE containers SET content = ? WHERE id = ?", image.content(), container);
+  // of the few that an ordinary user has, those are kept that were chosen so that nobody else has them
+  if (isRootless() && autoIds === undefined) return;
   const claim = (kind: "uid" | "gid", mappings: readonly IdMapping[]) => {
     for (const { hostID, size } of mappings) {
       const sql = "INSERT INTO id_ranges (container, kind, start, size) VALUES (?, ?, ?, ?)";

@@ -5,6 +5,7 @@ import type { Database } from "../state/database.ts";
 import { containerState, type Paths } from "../state/paths.ts";
 import { rootOnHost } from "../security/id_mappings.ts";
 import { bootId } from "../state/process_identity.ts";
+import { isRootless } from "../state/user_namespace.ts";
 import { pathExists } from "../../ffi/files.ts";
 import { hasCopy } from "./copied_image.ts";
 import type { IdMappings, IdMethod, Plan } from "../plan/step.ts";
@@ -31,7 +32,8 @@ export async function chooseMethod(
   { database, paths }: { readonly database: Database; readonly paths: Paths },
   id?: string,
 ): Promise<IdMethod> {
-  if (id !== undefined && hasCopy(paths, id)) return "copy";
+  // only who mounted a file system may show it with other owners (mount_setattr(2))
+  if (isRootless() || (id !== undefined && hasCopy(paths, id))) return "copy";
   if (id !== undefined && pathExists(`${containerState(paths, id)}/diff`)) return "mounts";
   return await findObstacle(database, paths) === null ? "mounts" : "copy";
 }

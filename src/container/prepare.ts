@@ -7,6 +7,7 @@ import type { Endpoint } from "../network/steps.ts";
 import { isUserNetwork, type UserNetwork } from "../network/user_network.ts";
 import { findProgram } from "../plan/program.ts";
 import { HostError } from "../errors.ts";
+import type { Mount } from "../plan/oci.ts";
 import type { IdMethod, Join, MonitorSetup, Plan } from "../plan/step.ts";
 import { arrangeMounts, defaultMounts, TTY_GROUP, withoutWriting } from "../rootfs/mounts.ts";
 import type { Lower } from "../rootfs/overlay.ts";
@@ -125,7 +126,8 @@ export function prepare(
     options.groups,
     group,
   );
-  const { additionalGids } = possibleUser(user);
+  // one with a user namespace has users of its own
+  const { additionalGids } = options.userNamespace ? user : possibleUser(user);
   const hostname = hostnameOf(id, options, Deno.hostname);
   const privileged = options.security?.privileged ?? false;
   const { joins = [], files: shared } = partners ?? {};
@@ -154,7 +156,8 @@ export function prepare(
   // what the user has mounted as /dev stays as it is
   const isInUsersDev = (path: string) =>
     path.startsWith("/dev/") && sources.mounts.some(({ destination }) => destination === "/dev");
-  const users = [...sources.mounts, ...ofDevices.filter(({ destination }) => !isInUsersDev(destination))];
+  const found = namespace === undefined ? sources.mounts : sources.mounts.map(withoutOtherOwners);
+  const users = [...found, ...ofDevices.filter(({ destination }) => !isInUsersDev(destination))];
   const mounts = arrangeMounts(options.readOnly === true ? withoutWriting(usual, privileged) : usual, users);
   const spec = makeSpec({
     id,
@@ -206,6 +209,12 @@ export function prepare(
     }),
   });
 }
+
+/** As an ordinary user's container has a volume: only root can show files with other owners than they have. */
+const withoutOtherOwners = (mount: Mount): Mount => ({
+  ...mount,
+  options: mount.options.filter((option) => option !== "idmap"),
+});
 
 /** @throws {HostError} when the program has gone that its network was made for */
 function userNetworkOf({ network }: RunOptions): { program: UserNetwork; path: string } | undefined {

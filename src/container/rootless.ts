@@ -4,8 +4,10 @@ import { HostError } from "../errors.ts";
 import { delegatedCgroup } from "../limits/delegated.ts";
 import { log } from "../log.ts";
 import type { PublishedPort } from "../network/ports.ts";
+import { mappedFromZero, mappingFault } from "../security/id_mappings.ts";
 import { readIfThere } from "../state/read.ts";
-import { hasOwnIds, joinedContainer, type RunOptions } from "./options.ts";
+import { type IdMapping, isSingle, ownNamespace } from "../state/user_namespace.ts";
+import { joinedContainer, type RunOptions } from "./options.ts";
 import { warnOfNoLimits } from "./user_namespace.ts";
 
 /**
@@ -33,17 +35,44 @@ function refuseJoinedProcesses({ pid }: RunOptions): void {
 }
 
 /**
- * All of a user's containers are in one user namespace, where one command can work on what another has made.
- * @throws {HostError} when ids of its own are asked for
+ * The namespace of a container with ids of its own is below the one that all of the user's containers are in, and has its ids from there.
+ * @throws {HostError} when they are not there, or files would have to be shown with other owners
  */
-function refuseOwnIds(options: RunOptions): void {
-  if (!hasOwnIds(options)) return;
-  throw new HostError({
-    what: "cannot run a container with ids of its own",
-    why: "an ordinary user's containers have the user's own ids, and those of /etc/subuid and /etc/subgid",
-    hint: "leave out --userns, --uidmap and --gidmap, or run it as root",
-  });
+function refuseOwnIds({ ids, autoIds, mounts }: RunOptions): void {
+  if (ids === undefined && autoIds === undefined) return;
+  const what = "cannot run a container with ids of its own";
+  const own = ownNamespace();
+  if (own === undefined || isSingle(own)) {
+    throw new HostError({
+      what,
+      why: "this host gives you no other ids than your own",
+      hint:
+        "the administrator can give you some, see: dhow doctor; or leave out --userns, --uidmap and --gidmap",
+    });
+  }
+  for (const kind of ["uids", "gids"] as const) {
+    const why = mappingFault(ids?.[kind] ?? [{ containerID: 0, hostID: 0, size: 1 }]);
+    if (why !== undefined) throw new HostError({ what, why });
+    const [range] = ids?.[kind].filter((range) => !isWithin(range, own[kind])) ?? [];
+    if (range === undefined) continue;
+    throw new HostError({
+      what,
+      why: `you have no ${kind} from ${range.hostID} to ${range.hostID + range.size - 1}`,
+      hint: `yours are those from 0, which is your own, to ${mappedFromZero(own[kind]) - 1}`,
+    });
+  }
+  if (mounts.some((mount) => mount.type === "bind" && mount.idmap === true)) {
+    throw new HostError({
+      what,
+      why: "only root can show a path of the host with other owners",
+      hint: "leave out idmap",
+    });
+  }
 }
+
+/** Ids of a user's namespace follow upon each other from 0 on. */
+const isWithin = ({ hostID, size }: IdMapping, own: readonly IdMapping[]) =>
+  hostID + size <= mappedFromZero(own);
 
 /** In the cgroup that is the user's; without limits where there is none. */
 function withCgroup(options: RunOptions): RunOptions {

@@ -110,9 +110,6 @@ for (const ids of BOTH) {
       125,
       /only root's containers/,
     );
-    for (const own of [["--userns", "auto"], ["--uidmap", "0:1:1"]]) {
-      assertFailure(await sailor.dhowOutput(["run", ...own, "busybox"]), 125, /with ids of its own.*root/);
-    }
     await sailor.idle("shares", "--ipc", "shareable");
     await sailor.dhow("exec", "shares", "touch", "/dev/shm/shared");
     const flags = ["--network", "container:box1", "--ipc", "container:shares"];
@@ -311,6 +308,88 @@ for (const ids of BOTH) {
     );
   });
 }
+
+const MAP = "tr -s ' ' </proc/self/uid_map | sed 's/^ //' | xargs";
+
+sailorTest(
+  "with keep-id the user is the same in the container, and root is one of the others",
+  "ranges",
+  async (sailor) => {
+    const { host } = sailor;
+    const keep = (script: string, ...flags: string[]) =>
+      sailor.script(script, "--userns", "keep-id", ...flags);
+    const rest = 65536 - UID;
+    const whole = `0 1 ${UID} ${UID} 0 1 ${UID + 1} ${UID + 1} ${rest}`;
+    assertEquals(
+      (await keep(`id; ${MAP}; stat -c %u:%g /bin`)).split("\n"),
+      [`uid=${UID} gid=${UID} groups=${UID}`, whole, "0:0"],
+    );
+    const home = ["-v", `${sailor.home}:/home`];
+    assertEquals(await keep("stat -c %u /home/busybox.tar; touch /home/mine", ...home), `${UID}`);
+    await keep("touch /home/roots", "-u", "0", ...home);
+    const owners = await host.succeed(["sh", "-c", `cd ${sailor.home} && stat -c %u mine roots`]);
+    assertEquals(owners.trim().split("\n"), [`${UID}`, "300000"]);
+    assertEquals(await sailor.script("id -u; id -g", "--userns=keep-id:uid=200,gid=300"), "200\n300");
+    // volumes are the user's, with what the image has there
+    await loadOwners(sailor);
+    const run = ["run", "--rm", "--network", "none", "--userns=keep-id"];
+    const look = "stat -c '%n %u' /logs /srv /srv/own; touch /logs/x";
+    assertEquals(
+      await sailor.dhow(...run, "-v", "logs:/logs", "-v", "srv:/srv", "owners", "sh", "-c", look),
+      `/logs ${UID}\n/srv 33\n/srv/own 33`,
+    );
+    await sailor.dhow("volume", "rm", "logs", "srv");
+  },
+);
+
+sailorTest("all verbs work with a container that keeps the user's ids", "ranges", async (sailor) => {
+  await sailor.idle("box", "--userns=keep-id", "--network", "pasta");
+  await sailor.idle("same", "--userns=keep-id");
+  assertEquals((await sailor.host.shell(`ls ${sailor.state}/copies`)).trim(), "1");
+  const page = ["wget", "-q", "-O", "-", `http://${WEB_NAME}/`];
+  assertEquals(await sailor.dhow("exec", "box", ...page), "hello from the internet");
+  assertEquals(await sailor.dhow("exec", "box", "sh", "-c", "id -u; touch /tmp/own"), `${UID}`);
+  await sailor.dhow("exec", "-u", "0", "box", "sh", "-c", "rm /bin/wget; touch /new; chown 5:6 /new");
+  await sailor.dhow("cp", "busybox.tar", "box:/copied");
+  const look = ["stat", "-c", "%n %u:%g", "/copied", "/new", "/tmp/own"];
+  const seen = `/copied 0:0\n/new 5:6\n/tmp/own ${UID}:${UID}`;
+  for (const state of ["running", "stopped"]) {
+    if (state === "stopped") await sailor.dhow("stop", "-t", "0", "box");
+    const changes = (await sailor.dhow("diff", "box")).split("\n");
+    for (const change of ["A /copied", "A /new", "D /bin/wget"]) assert(changes.includes(change), change);
+    await sailor.dhow("commit", "box", state);
+    assertEquals(await sailor.dhow("run", "--rm", "--network", "none", state, ...look), seen, state);
+  }
+  await sailor.dhow("start", "box");
+  assertEquals(await sailor.dhow("exec", "box", ...look), seen);
+});
+
+sailorTest("a container has ids of its own from the user's", "ranges", async (sailor) => {
+  const auto = ["--userns", "auto:size=2000"];
+  await sailor.idle("box", ...auto);
+  assertEquals(await sailor.dhow("exec", "box", "sh", "-c", MAP), "0 1 2000");
+  assertEquals(
+    await sailor.script(`${MAP}; touch /logs/x; stat -c %u /logs`, "-v", "logs:/logs", ...auto),
+    "0 2001 2000\n0",
+  );
+  await sailor.dhow("volume", "rm", "logs");
+  assertEquals(await sailor.script(MAP, "--uidmap", "0:5:100", "--gidmap", "0:7:100"), "0 5 100");
+  const refused = async (flags: readonly string[], ...parts: RegExp[]) =>
+    assertFailure(await sailor.dhowOutput(["run", "--network", "none", ...flags, "busybox"]), 125, ...parts);
+  await refused(["--userns", "auto"], /no 65536 ids in a row are free/, /you have 65536 in/);
+  await refused(["--uidmap", "0:5:100000"], /no uids from 5 to 100004/, /to 65536/);
+  await refused([...auto, "-v", `${sailor.home}:/home:idmap`], /only root can show a path of the host/);
+  await refused(["--userns=keep-id:uid=x"], /"uid=x" is not understood/);
+  await sailor.dhow("rm", "-f", "box");
+  assertEquals(await sailor.script(MAP, "--userns", "auto"), "0 1 65536");
+});
+
+sailorTest("ids of a container's own need ranges", "single", async (sailor) => {
+  for (const own of ["--userns=auto", "--userns=keep-id", "--uidmap=0:0:1"]) {
+    const output = await sailor.dhowOutput(["run", "--network", "none", own, "busybox"]);
+    assertFailure(output, 125, /this host gives you no other ids than your own/, /dhow doctor/);
+  }
+});
 
 for (const program of ["pasta", "slirp4netns"] as const) {
   sailorTest(`${program} leads out, by name, and in by published ports`, "ranges", async (sailor) => {

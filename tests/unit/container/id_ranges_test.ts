@@ -1,5 +1,12 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { chooseRange, claimIds, DEFAULT_RANGE, findGap, withIds } from "../../../src/container/id_ranges.ts";
+import {
+  chooseRange,
+  chooseRangeOfUser,
+  claimIds,
+  DEFAULT_RANGE,
+  findGap,
+  withIds,
+} from "../../../src/container/id_ranges.ts";
 import { HostError } from "../../../src/errors.ts";
 import { addContainer, TemporaryState } from "../state/temporary.ts";
 import { OPTIONS } from "./sample.ts";
@@ -71,4 +78,18 @@ Deno.test("ids are kept from others as long as their container is there", () => 
 
 Deno.test("who wants no ids of the container's own gets none", () => {
   assertEquals(withIds(OPTIONS), OPTIONS);
+});
+
+Deno.test("an ordinary user's container has its ids from the user's, but not the user's own", () => {
+  const mappings = [{ containerID: 0, hostID: 1000, size: 1 }, {
+    containerID: 1,
+    hostID: 100000,
+    size: 5000,
+  }];
+  const own = { uids: mappings, gids: mappings };
+  const choose = (size: number, taken: { start: number; size: number }[] = []) =>
+    chooseRangeOfUser({ ...AUTO, size }, own, taken).uids;
+  assertEquals(choose(5000), [{ containerID: 0, hostID: 1, size: 5000 }]);
+  assertEquals(choose(100, [{ start: 1, size: 50 }]), [{ containerID: 0, hostID: 51, size: 100 }]);
+  assertMatch(assertThrows(() => choose(5001), HostError).message, /no 5001 ids.*you have 5000/);
 });
