@@ -1,6 +1,7 @@
 /** Which namespaces a container has for itself, with docker's words for what cannot be (docker's runconfig/errors.go). */
 import { joinedContainer, type NetworkMode, type RunOptions } from "../container/options.ts";
 import { log } from "../log.ts";
+import { hostNetwork } from "../network/host_routes.ts";
 import { isUserNetwork, USER_NETWORKS } from "../network/user_network.ts";
 import { findProgram } from "../plan/program.ts";
 import { isRootless } from "../state/user_namespace.ts";
@@ -58,7 +59,14 @@ export function readNetwork(options: ParsedOptions, wrong: Wrong): NetworkMode {
 
 /** What an ordinary user's containers have unless told otherwise: whatever is installed. */
 function ordinaryNetwork(): NetworkMode {
-  const found = USER_NETWORKS.find((program) => findProgram(program) !== undefined);
+  const installed = USER_NETWORKS.filter((program) => findProgram(program) !== undefined);
+  const [first] = installed;
+  // pasta has nothing to take after on a host that is connected to nothing
+  const found = first === "pasta" && hostNetwork().kind === "alone" ? installed[1] : first;
+  if (found === undefined && first !== undefined) {
+    log.warn("the container has no network: the host has none, where pasta cannot work, and no slirp4netns");
+    return "none";
+  }
   if (found === undefined) {
     log.warn(
       "the container has no network: neither pasta nor slirp4netns is installed (Debian: apt-get install passt)",

@@ -4,6 +4,7 @@ import { loopSteps, type Lower, overlaySteps, pivotSteps } from "../rootfs/overl
 import { rootOnHost, toHost } from "../security/id_mappings.ts";
 import { type Confinement, confiningSteps } from "../security/confinement.ts";
 import { connectSteps, type Endpoint } from "../network/steps.ts";
+import type { HostNetwork } from "../network/host_routes.ts";
 import type { PublishedPort } from "../network/ports.ts";
 import { type UserNetwork, userNetworkStep } from "../network/user_network.ts";
 import { hidingSteps } from "../security/hidden_paths.ts";
@@ -73,6 +74,7 @@ export interface Rootless {
   /** What connects the container; undefined for nothing. */
   readonly network: { readonly program: UserNetwork; readonly path: string } | undefined;
   readonly ports: readonly PublishedPort[];
+  readonly hostNetwork: HostNetwork;
 }
 
 /**
@@ -146,8 +148,8 @@ export function makePlan(input: PlanInput): Plan {
 
 function userNetworkSteps({ rootless, runFolder }: PlanInput): HostStep[] {
   if (rootless?.network === undefined) return [];
-  const { network: { program, path }, ports } = rootless;
-  return [userNetworkStep(program, path, runFolder, ports)];
+  const { network: { program, path }, ports, hostNetwork } = rootless;
+  return [userNetworkStep(program, path, runFolder, ports, hostNetwork)];
 }
 
 /** Whether dhow has something to do between the child's mounts and its program. */

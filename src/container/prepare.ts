@@ -3,6 +3,7 @@ import type { ImageConfig } from "../image/config.ts";
 import { type CgroupLayout, cgroupLayout } from "../limits/cgroup.ts";
 import { USUAL_DEVICES } from "../limits/devices.ts";
 import { log } from "../log.ts";
+import { hostNetwork } from "../network/host_routes.ts";
 import type { Endpoint } from "../network/steps.ts";
 import { isUserNetwork, type UserNetwork } from "../network/user_network.ts";
 import { findProgram } from "../plan/program.ts";
@@ -205,6 +206,7 @@ export function prepare(
         hasGroups: additionalGids !== undefined,
         network: userNetworkOf(options),
         ports: options.ports ?? [],
+        hostNetwork: options.network === "pasta" ? hostNetwork() : { kind: "routed" },
       },
     }),
   });

@@ -490,6 +490,39 @@ sailorTest(
   },
 );
 
+sailorTest(
+  "on a host without a default route, ports are published, and what the host reaches is reached",
+  "single",
+  async (sailor) => {
+    const { host } = sailor;
+    await host.shell("ip route del default");
+    const serve = "mkdir /www; echo from inside >/www/index.html; exec httpd -f -p 80 -h /www";
+    await sailor.dhow("run", "-d", "--name", "web", "-p", "18080:80", "busybox", "sh", "-c", serve);
+    await eventually(async () =>
+      assertEquals(await host.shell("busybox wget -q -O - http://127.0.0.1:18080/"), "from inside\n")
+    );
+    await sailor.dhow("rm", "-f", "web");
+    await host.shell("ip route add 203.0.113.0/24 via 198.51.100.1");
+    const page = ["wget", "-q", "-O", "-", `http://${WEB_NAME}/`];
+    assertEquals(await sailor.dhow("run", "--rm", "busybox", ...page), "hello from the internet");
+    // with nothing but a loopback there is another program, or none
+    await host.shell("ip addr flush dev eth0");
+    const network = ["run", "--rm", "busybox", "ls", "/sys/class/net"];
+    assertEquals(await sailor.dhow(...network), "eth0\nlo");
+    assertFailure(
+      await sailor.dhowOutput(["run", "--network", "pasta", "busybox"]),
+      125,
+      /cannot connect the container by pasta/,
+      /--network slirp4netns, or none/,
+    );
+    await host.hide("slirp4netns");
+    const alone = await sailor.dhowOutput(network);
+    assertEquals([alone.code, alone.stdout], [0, "lo\n"]);
+    assertMatch(alone.stderr, /^dhow: warning: the container has no network: the host has none.*\n$/);
+  await host.shell("ip addr add 198.51.100.2/24 dev eth0 && ip route add default via 198.51.100.1");
+  },
+);
+
 sailorTest("the host's network and processes are what the user may see of them", "ranges", async (sailor) => {
   assertEquals(await sailor.script("ls /sys/class/net | xargs", "--network", "host"), "eth0 lo");
   assertMatch(await sailor.script("ps", "--pid", "host"), /sleep infinity/);
