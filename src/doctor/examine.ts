@@ -22,6 +22,7 @@ import { findProgram } from "../plan/program.ts";
 import { RESOLVED_UPSTREAMS } from "../rootfs/etc_files.ts";
 import { userEntry } from "../rootless/ids.ts";
 import type { Paths } from "../state/paths.ts";
+import { isRootless } from "../state/user_namespace.ts";
 import { readConfiguration } from "../state/read.ts";
 import {
   type Cgroups,
@@ -73,6 +74,7 @@ export async function examine(paths: Paths): Promise<Facts> {
   return {
     user: {
       uid,
+      isInNamespace: isRootless(),
       name: userEntry(readConfiguration("/etc/passwd") ?? "", uid)?.name,
       capabilities: hexadecimal(/^CapEff:\s*([0-9a-f]+)/m.exec(readText("/proc/self/status") ?? "")?.[1]),
     },

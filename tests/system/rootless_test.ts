@@ -519,7 +519,7 @@ sailorTest(
     const alone = await sailor.dhowOutput(network);
     assertEquals([alone.code, alone.stdout], [0, "lo\n"]);
     assertMatch(alone.stderr, /^dhow: warning: the container has no network: the host has none.*\n$/);
-  await host.shell("ip addr add 198.51.100.2/24 dev eth0 && ip route add default via 198.51.100.1");
+    await host.shell("ip addr add 198.51.100.2/24 dev eth0 && ip route add default via 198.51.100.1");
   },
 );
 
@@ -588,6 +588,99 @@ sailorTest(
     await tracer.stdout.until(/traced/);
     await sailor.dhow("stop", "-t", "0", "box");
     assertEquals(await sailor.dhow("wait", "box"), "137");
+  },
+);
+
+sailorTest(
+  "a container that outlives its monitor, held by tracing, is not where the next command gets its program from",
+  "ranges",
+  async (sailor) => {
+    const { host } = sailor;
+    await sailor.idle("box", "-v", "/:/host");
+    // what dhow's own path leads to in the container
+    const program =
+      `mkdir -p $(dirname ${sailor.dhowPath}); printf '#!/bin/sh\necho hostile\n' >${sailor.dhowPath}`;
+    await sailor.dhow("exec", "box", "sh", "-euc", `${program}; chmod 755 ${sailor.dhowPath}`);
+    const id = await sailor.inspect("box", "{{.Id}}");
+    await using tracer = sailor.spawnDhow(["exec", "box", "chroot", "/host", "python3", "-c", TRACE]);
+    await tracer.stdout.until(/traced/);
+    const holders = host.processes().filter(({ command }) =>
+      command.includes("dhow-monitor") || /dhow exec/.test(command)
+    );
+    await host.succeed(["kill", "-KILL", ...holders.map(({ pid }) => `${pid}`)]);
+    const listed = await sailor.dhowOutput(["ps", "-a", "--no-trunc", "--format", "{{.ID}}"]);
+    assertEquals([listed.code, listed.stdout], [0, `${id}\n`], listed.stderr);
+    await sailor.dhow("rm", "-f", "box");
+  },
+);
+
+sailorTest(
+  "the root of a user namespace that somebody else has made is an ordinary user",
+  "ranges",
+  async (sailor) => {
+    const inside = (flags: readonly string[], ...args: string[]) =>
+      sailor.run(["unshare", "--map-root-user", ...flags, sailor.dhowPath, ...args]);
+    for (const flags of [[], ["--mount"]]) {
+      const ran = await inside(
+        flags,
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "busybox",
+        "sh",
+        "-c",
+        "id -u; test -c /dev/null",
+      );
+      assertEquals([ran.code, ran.stdout, ran.stderr], [0, "0\n", ""]);
+      const info = await inside(flags, "info");
+      assertStringIncludes(info.stdout, `Dhow Root Dir: ${sailor.state}\n`);
+      // what it leaves running is found by others
+      const started = await inside(
+        flags,
+        "run",
+        "-d",
+        "--name",
+        "box",
+        "--network",
+        "none",
+        "busybox",
+        "sleep",
+        "1000",
+      );
+      assertEquals([started.code, started.stderr], [0, ""]);
+      assertMatch(await sailor.dhow("ps", "--format", "{{.Names}}"), /^box$/);
+      assertEquals(await sailor.dhow("exec", "box", "id", "-u"), "0");
+      await sailor.dhow("rm", "-f", "box");
+    }
+    // it cannot come to those that are elsewhere
+    await sailor.idle("other");
+    assertFailure(await inside([], "ps"), 1, /user namespace that dhow has not made/, /outside of it/);
+    const apart = [
+      "--root",
+      `${sailor.home}/apart`,
+      "run",
+      "--rm",
+      "--network",
+      "none",
+      "./busybox.tar",
+      "echo",
+      "there",
+    ];
+    const output = await inside([], ...apart);
+    assertEquals([output.code, output.stdout], [0, "there\n"], output.stderr);
+    await sailor.host.shell(`rm -rf ${sailor.home}/apart`);
+    assertFailure(
+      await inside([], "explain", "run", "./busybox.tar"),
+      125,
+      /cannot explain in a user namespace/,
+    );
+    assertFailure(
+      await sailor.dhowOutput(["explain", "run", "busybox"]),
+      125,
+      /dhow save -o image\.tar busybox/,
+    );
+    assertMatch((await inside([], "doctor")).stdout, /^limited +user +this is the root of a user namespace/m);
   },
 );
 
