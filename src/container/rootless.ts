@@ -7,7 +7,7 @@ import type { PublishedPort } from "../network/ports.ts";
 import { mappedFromZero, mappingFault } from "../security/id_mappings.ts";
 import { readIfThere } from "../state/read.ts";
 import { type IdMapping, isSingle, ownNamespace } from "../state/user_namespace.ts";
-import { joinedContainer, type RunOptions } from "./options.ts";
+import type { RunOptions } from "./options.ts";
 import { warnOfNoLimits } from "./user_namespace.ts";
 
 /**
@@ -15,23 +15,9 @@ import { warnOfNoLimits } from "./user_namespace.ts";
  * @throws {HostError} when no port is free
  */
 export function withPossibleForUser(options: RunOptions): RunOptions {
-  refuseJoinedProcesses(options);
   refuseOwnIds(options);
   const ports = options.ports?.map((port) => port.hostPort === 0 ? withFreePort(port) : port);
   return withCgroup(withPossibleScore({ ...options, ...(ports === undefined ? {} : { ports }) }));
-}
-
-/**
- * Who starts a process in another pid namespace has to go back to its own, which is root's (setns(2)).
- * @throws {HostError} when that is asked for
- */
-function refuseJoinedProcesses({ pid }: RunOptions): void {
-  if (joinedContainer(pid) === undefined) return;
-  throw new HostError({
-    what: `cannot run a container with --pid ${pid}`,
-    why: "only root's containers can join the processes of another",
-    hint: "run the command in that one: dhow exec",
-  });
 }
 
 /**

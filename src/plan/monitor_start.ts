@@ -21,7 +21,7 @@ const GATHERED = MONITOR_PROGRAM_FD + 1;
  */
 export function becomeMonitor(
   table: CallTable,
-  child: Call,
+  child: Call | Word,
   program: number,
   sources: MonitorSources,
   terminal: Word,

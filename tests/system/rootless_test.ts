@@ -105,11 +105,29 @@ for (const ids of BOTH) {
     assertEquals(new Set(namespaces).size, 1);
     assertNotEquals(namespaces[0], await sailor.host.succeed(["readlink", "/proc/1/ns/user"]));
     // what belongs to one is joined by another
-    assertFailure(
-      await sailor.dhowOutput(["run", "--pid", "container:box2", "busybox"]),
-      125,
-      /only root's containers/,
+    const processes = ["--pid", "container:box2"];
+    assertMatch(
+      await sailor.dhow("run", "--rm", "--network", "none", ...processes, "busybox", "ps"),
+      /sleep 1000/,
     );
+    await sailor.idle(
+      "joins",
+      ...processes,
+      "--restart",
+      "on-failure",
+      "--health-cmd",
+      "test -e /proc/1",
+      "--health-interval",
+      "50ms",
+    );
+    assertMatch(await sailor.dhow("exec", "joins", "ps"), /echo ready/);
+    await eventually(async () =>
+      assertMatch(await sailor.dhow("ps", "--filter", "name=joins", "--format", "{{.Status}}"), /\(healthy\)/)
+    );
+    await sailor.dhow("restart", "-t", "0", "joins");
+    await sailor.dhow("stop", "joins");
+    assertEquals(await sailor.dhow("wait", "joins"), "3");
+    await sailor.dhow("rm", "joins");
     await sailor.idle("shares", "--ipc", "shareable");
     await sailor.dhow("exec", "shares", "touch", "/dev/shm/shared");
     const flags = ["--network", "container:box1", "--ipc", "container:shares"];
