@@ -116,7 +116,8 @@ function runMapper(program: string, pid: number, map: readonly IdMapping[], file
   const args = [pid, ...map.flatMap(({ containerID, hostID, size }) => [containerID, hostID, size])].map(
     String,
   );
-  const { success, stderr } = new Deno.Command(program, { args, stdin: "null" }).outputSync();
+  // by sudo one may be in a folder that one could not go to
+  const { success, stderr } = new Deno.Command(program, { args, stdin: "null", cwd: "/" }).outputSync();
   if (success) return;
   const said = new TextDecoder().decode(stderr).trim().split("\n").filter((line) => line !== "").join("; ");
   throw new HostError({

@@ -761,6 +761,24 @@ systemTest("root stays root, whatever its environment says", async (host) => {
   assertMatch(output.stdout, /Dhow Root Dir: \/var\/lib\/dhow\n/);
 }, (host) => Sailor.settle(host, "ranges"));
 
+sailorTest("who is in a folder that only others may go to can run dhow", "ranges", async (sailor) => {
+  // as sudo -u leaves one there
+  const closed = sailor.host.file("closed");
+  await sailor.host.shell(`mkdir ${closed}; chmod 700 ${closed}`);
+  const become = sailor.become([sailor.dhowPath, ...[
+    "run",
+    "--rm",
+    "--network",
+    "none",
+    "busybox",
+    "echo",
+    "ran",
+  ]])
+    .filter((word) => !word.startsWith("--chdir="));
+  const output = await sailor.host.run(["env", `--chdir=${closed}`, ...become]);
+  assertEquals([output.code, output.stdout, output.stderr], [0, "ran\n", ""]);
+});
+
 sailorTest("version and help need no user namespace, nor a home", "single", async (sailor) => {
   for (const args of [["version"], ["--help"], ["run", "--help"]]) {
     const output = await sailor.host.run(
