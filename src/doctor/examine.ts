@@ -188,7 +188,11 @@ function isPrivileged(path: string | undefined): boolean {
 async function iptablesVersion(path: string | undefined): Promise<string | undefined> {
   if (path === undefined) return undefined;
   try {
-    const { success, stdout } = await new Deno.Command(path, { args: ["--version"], stderr: "null" })
+    const { success, stdout } = await new Deno.Command(path, {
+      args: ["--version"],
+      stderr: "null",
+      cwd: "/",
+    })
       .output();
     return success ? new TextDecoder().decode(stdout).trim() : undefined;
   } catch {
