@@ -12,11 +12,11 @@ const isMode = (text: string) => text === "host" || /^(auto|keep-id)(:|$)/.test(
 export const USERNS_OPTIONS: readonly Option[] = [
   {
     name: "userns",
-    value: "[host|auto[:OPTIONS]|keep-id[:OPTIONS]]",
+    value: "[host|auto|keep-id]",
     withoutValue: "caller",
     isValue: isMode,
     help:
-      "a user namespace: auto has ids of its own; with keep-id an ordinary user is the same in it; without a value, its root is the caller, and nobody else",
+      "a user namespace: auto has ids of its own; in keep-id an ordinary user is the same; without a value, its root is the caller, and nobody else",
   },
   {
     name: "uidmap",
