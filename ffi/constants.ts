@@ -278,4 +278,6 @@ export const SYSTEM_CALLS: Readonly<Record<string, number>> = {
 };
 
 // ioctl_ns(2)
+export const NS_GET_USERNS = 0xb701;
+export const NS_GET_PARENT = 0xb702;
 export const NS_GET_OWNER_UID = 0xb704;

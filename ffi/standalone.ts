@@ -63,6 +63,7 @@ const NUMBERS: Readonly<Record<string, readonly [x86: number, arm: number]>> = {
   seccomp: [317, 277],
   setgroups: [116, 159],
   setns: [308, 268],
+  unshare: [272, 97],
   setpgid: [109, 154],
   setresgid: [119, 149],
   setresuid: [117, 147],

@@ -7,7 +7,7 @@ import { log } from "../log.ts";
 import { FUSE_OVERLAYFS } from "../rootfs/fuse_overlay.ts";
 import { Database } from "../state/database.ts";
 import { type Paths, pathsUnder } from "../state/paths.ts";
-import { isRootless } from "../state/user_namespace.ts";
+import { isForeign, isRootless } from "../state/user_namespace.ts";
 import type { GlobalOptions } from "./command.ts";
 
 /** What most commands work with. */
@@ -41,6 +41,7 @@ export async function openSession(global: GlobalOptions, what: string): Promise<
     : pathsUnder(root);
   const database = Database.open(paths);
   const wanted = readStorage(global);
+  if (isForeign()) (await import("../rootless/enter.ts")).refuseOtherNamespaces(database);
   log.debug("look for what killed commands left behind");
   const self = [...ownCommand(), ...rootOption(root)];
   const recoverCommand = [...self, "recover"];

@@ -14,6 +14,7 @@ import { type Confinement, confiningSteps } from "../security/confinement.ts";
 import type { Endpoint } from "../network/network.ts";
 import { connectSteps } from "../network/steps.ts";
 import { forwardsInto } from "../network/forwards.ts";
+import type { HostNetwork } from "../network/host_routes.ts";
 import type { PublishedPort } from "../network/ports.ts";
 import { type UserNetwork, userNetworkStep } from "../network/user_network.ts";
 import { hidingSteps } from "../security/hidden_paths.ts";
@@ -89,6 +90,7 @@ export interface Rootless {
   readonly ports: readonly PublishedPort[];
   /** The path of fuse-overlayfs, which mounts its root. Absent for the kernel's overlay. */
   readonly fuse?: string | undefined;
+  readonly hostNetwork: HostNetwork;
 }
 
 /**
@@ -189,8 +191,8 @@ function driverOf({ spec, rootless }: PlanInput): OverlayDriver {
 
 function userNetworkSteps({ rootless, runFolder }: PlanInput): HostStep[] {
   if (rootless?.network === undefined) return [];
-  const { network: { program, path }, ports } = rootless;
-  return [userNetworkStep(program, path, runFolder, ports)];
+  const { network: { program, path }, ports, hostNetwork } = rootless;
+  return [userNetworkStep(program, path, runFolder, ports, hostNetwork)];
 }
 
 /** Whether dhow has something to do between the child's mounts and its program. */

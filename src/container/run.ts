@@ -90,7 +90,7 @@ export async function runContainer(
         await mountVolumes(database, paths, id);
       }
       if (idMethod === "copy") {
-        await owning!.prepareImage(paths, id, image, plan);
+        await owning!.prepareImage(context, id, image, plan);
         stepDone();
       }
       const begin = () =>
@@ -203,7 +203,7 @@ function register(
     );
     claimVolumes(database, id, mounts);
     joining?.registerJoins(database, id, options);
-    owning?.claimIds(database, id, options);
+    owning?.claimIds(database, id, options, image);
     const endpoints = takePlaces(database, id, options, attaching);
     const held = publishing?.takePorts(database, id, options, image.config.exposedPorts, endpoints);
     const partners = joining?.findPartners(database, paths, options);

@@ -73,7 +73,7 @@ export async function createContainer(
     );
     claimVolumes(database, id, mounts);
     joining?.registerJoins(database, id, options);
-    owning?.claimIds(database, id, options);
+    owning?.claimIds(database, id, options, image);
   });
   stepDone();
   try {
@@ -151,7 +151,7 @@ export async function startContainer(
       await mountVolumes(database, paths, id);
     }
     if (idMethod === "copy") {
-      await owning!.prepareImage(paths, id, image, plan);
+      await owning!.prepareImage(context, id, image, plan);
       stepDone();
     }
     const begin = () =>

@@ -24,6 +24,7 @@ import { RESOLVED_UPSTREAMS } from "../rootfs/etc_files.ts";
 import { tryOverlay } from "../rootfs/overlay_trial.ts";
 import { userEntry } from "../rootless/ids.ts";
 import type { Paths } from "../state/paths.ts";
+import { isRootless } from "../state/user_namespace.ts";
 import { readConfiguration } from "../state/read.ts";
 import {
   type Cgroups,
@@ -75,6 +76,7 @@ export async function examine(paths: Paths): Promise<Facts> {
   return {
     user: {
       uid,
+      isInNamespace: isRootless(),
       name: userEntry(readConfiguration("/etc/passwd") ?? "", uid)?.name,
       capabilities: hexadecimal(/^CapEff:\s*([0-9a-f]+)/m.exec(readText("/proc/self/status") ?? "")?.[1]),
     },
@@ -188,7 +190,11 @@ function isPrivileged(path: string | undefined): boolean {
 async function iptablesVersion(path: string | undefined): Promise<string | undefined> {
   if (path === undefined) return undefined;
   try {
-    const { success, stdout } = await new Deno.Command(path, { args: ["--version"], stderr: "null" })
+    const { success, stdout } = await new Deno.Command(path, {
+      args: ["--version"],
+      stderr: "null",
+      cwd: "/",
+    })
       .output();
     return success ? new TextDecoder().decode(stdout).trim() : undefined;
   } catch {

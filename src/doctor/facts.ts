@@ -45,6 +45,8 @@ export interface User {
   readonly name: string | undefined;
   /** Effective capabilities (capabilities(7)); undefined when they cannot be seen. */
   readonly capabilities: bigint | undefined;
+  /** Whether its root is one of a user namespace only. Absent for no. */
+  readonly isInNamespace?: boolean;
 }
 
 export interface Cgroups {

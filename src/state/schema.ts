@@ -166,6 +166,19 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   `,
   `
+  CREATE TABLE copies (               -- of images, with the ids that some containers have on the host
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    content TEXT NOT NULL,            -- of what: see src/image/store/copies.ts
+    mapping TEXT NOT NULL,            -- for which ids (JSON)
+    size INTEGER NOT NULL DEFAULT 0,  -- of its files, in bytes
+    ready INTEGER NOT NULL DEFAULT 0,
+    owner TEXT NOT NULL               -- the process that makes or removes it, while it is not ready
+  ) STRICT;
+  CREATE UNIQUE INDEX ready_copies ON copies (content, mapping) WHERE ready = 1;
+  ALTER TABLE containers ADD COLUMN content TEXT; -- what its image holds, if it has ids of its own
+  ALTER TABLE containers ADD COLUMN copy INTEGER REFERENCES copies (number); -- that it has in its image's place
+  `,
+  `
   ALTER TABLE networks ADD COLUMN id TEXT NOT NULL DEFAULT ''; -- 64 hexadecimal digits
   ALTER TABLE networks ADD COLUMN config TEXT; -- how it was wanted (NetworkConfig as JSON); NULL: every host has it
   ALTER TABLE networks ADD COLUMN created INTEGER NOT NULL DEFAULT 0; -- in ms since 1970

@@ -70,7 +70,7 @@ systemTest(
       "\n",
     );
     await outside(host, "ip", "route", "add", "100.100.0.0/16", "via", HOST_ADDRESS);
-    assertEquals((await outside(host, "ping", "-c", "1", "-W", "1", address!)).code, 1);
+    assertEquals((await outside(host, "busybox", "ping", "-c", "1", "-W", "1", address!)).code, 1);
     await outside(host, "ip", "route", "del", "100.100.0.0/16");
     await dhow(host, "rm", "-f", "web");
     await dhow(host, "network", "rm", "other");

@@ -130,7 +130,13 @@ Deno.test("the ids of a user namespace are mapped before anything else is done i
 });
 
 Deno.test("fuse-overlayfs has mounted a container's root before its first process is there, which only puts it in its place", () => {
-  const rootless = { hasGroups: true, network: undefined, ports: [], fuse: "/usr/bin/fuse-overlayfs" };
+  const rootless = {
+    hasGroups: true,
+    network: undefined,
+    ports: [],
+    hostNetwork: { kind: "routed" } as const,
+    fuse: "/usr/bin/fuse-overlayfs",
+  };
   const options = { network: "none" } as const;
   const plan = samplePlan({ rootless, options });
   assertOrder(kinds(plan), ["make-directory", "mount-fuse-overlay", "start-child", "release-child"]);
@@ -144,7 +150,10 @@ Deno.test("fuse-overlayfs has mounted a container's root before its first proces
   assertEquals(overlay.upper, `/var/lib/dhow/containers/${ID}/diff`);
   const stays = hostStep(samplePlan({ rootless, options, monitor: MONITOR }), "mount-fuse-overlay");
   assertEquals(stays.overlay.isVolatile, false);
-  const kernels = samplePlan({ rootless: { hasGroups: true, network: undefined, ports: [] }, options });
+  const kernels = samplePlan({
+    rootless: { hasGroups: true, network: undefined, ports: [], hostNetwork: { kind: "routed" } as const },
+    options,
+  });
   assertEquals(childStep(kernels, "mount-overlay").options, ["volatile", "userxattr"]);
 });
 
