@@ -339,6 +339,14 @@ for (const ids of BOTH) {
   });
 }
 
+sailorTest("exec reaches a container in the foreground that pasta connects", "ranges", async (sailor) => {
+  const run = ["run", "-i", "--name", "box", "--network", "pasta", "./busybox.tar"];
+  await using running = sailor.spawnDhow([...run, "sh", "-c", "echo up; cat"]);
+  await running.stdout.until(/up/);
+  assertEquals(await sailor.dhow("exec", "box", "echo", "there"), "there");
+  await running.output();
+});
+
 const MAP = "tr -s ' ' </proc/self/uid_map | sed 's/^ //' | xargs";
 
 sailorTest(
