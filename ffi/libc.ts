@@ -7,7 +7,9 @@ import { tableWalker } from "./machine_code.ts";
 
 /** Functions of libc that tables may call. Each returns an int, or a count that stays below 2 GiB. */
 const FUNCTIONS = [
+  "bind",
   "chdir",
+  "chroot",
   "clone",
   "close",
   "dup3",
@@ -30,6 +32,7 @@ const FUNCTIONS = [
   "kill",
   "lgetxattr",
   "linkat",
+  "listen",
   "listxattr",
   "lseek",
   "lsetxattr",
@@ -52,6 +55,7 @@ const FUNCTIONS = [
   "setns",
   "setrlimit",
   "setsid",
+  "setsockopt",
   "sigaction",
   "sigprocmask",
   "socket",

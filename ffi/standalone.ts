@@ -88,6 +88,17 @@ const NUMBERS: Readonly<Record<string, readonly [x86: number, arm: number]>> = {
   write: [1, 64],
 };
 
+/** Functions whose result is always 0. */
+const WITHOUT_RESULT: ReadonlySet<string> = new Set([
+  "label",
+  "jump_if_less",
+  "jump_if_equal",
+  "store",
+  "add",
+  "and",
+  "copy",
+]);
+
 /** A place in a program that can be jumped to, also from before it. */
 export class Label {
   /** The entry that it became. */
@@ -106,6 +117,7 @@ export class StandaloneProgram {
   readonly #arena: Arena;
   readonly #table: CallTable;
   readonly #code;
+  #last: Call | undefined;
   /** Bytes of the data that the executable holds; what comes after them is zero. */
   #stored = 0;
 
@@ -139,12 +151,15 @@ export class StandaloneProgram {
 
   /** Adds a system call; as CallTable's. A call that fails, and may not, ends the program with code 1. */
   call(name: string, parameters: readonly Argument[], options?: CallOptions): Call {
-    return this.#table.call(name, parameters, options);
+    return this.#last = this.#table.call(name, parameters, options);
   }
 
-  /** Makes this the place that jumps to a label lead to. */
+  /**
+   * Makes this the place that jumps to a label lead to. What is jumped to gets the jump's result, and what comes after it is next: a call
+   * whose result nobody needs will do.
+   */
   place(label: Label): void {
-    label.call = this.call("label", []);
+    label.call = WITHOUT_RESULT.has(this.#last?.name ?? "") ? this.#last! : this.call("label", []);
     for (const address of label.uses) this.#arena.setWord(address, label.call.address);
   }
 

@@ -88,6 +88,16 @@ export function hostCommands(step: HostStep): string[] {
     }
     case "connect-user":
       throw new Error("what root does is explained, who has a bridge");
+    case "serve-names": {
+      const { hosts, names, resolvConf, servers } = step.instead;
+      const lines = (texts: readonly string[], to: string) =>
+        texts.length === 0 ? [] : [`printf '%s\\n' ${texts.map(quote).join(" ")} ${to}`];
+      return [
+        "# (dhow has a server for that, which also knows containers that start later; here is what is known now)",
+        ...lines(names.map(({ address, names }) => `${address}\t${names.join(" ")}`), `>>${quote(hosts)}`),
+        ...lines(servers.map((server) => `nameserver ${server}`), `>${quote(resolvConf)}`),
+      ];
+    }
     case "release-child":
       return ['echo go >"$work/go"'];
   }
