@@ -261,6 +261,8 @@ export const SYSTEM_CALLS: Readonly<Record<string, number>> = {
   memfd_create: ARM64 ? 279 : 319,
   execveat: ARM64 ? 281 : 322,
   bpf: ARM64 ? 280 : 321,
+  rt_sigprocmask: ARM64 ? 135 : 14,
+  signalfd4: ARM64 ? 74 : 289,
   pidfd_send_signal: 424,
   open_tree: 428,
   move_mount: 429,

@@ -77,7 +77,6 @@ const NUMBERS: Readonly<Record<string, readonly [x86: number, arm: number]>> = {
   setresuid: [117, 147],
   setsid: [112, 157],
   setsockopt: [54, 208],
-  signalfd4: [289, 74],
   socket: [41, 198],
   statx: [332, 291],
   timerfd_create: [283, 85],

@@ -1,5 +1,14 @@
 import { Arena } from "../../ffi/arena.ts";
-import { AF_INET, F_DUPFD, O_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM } from "../../ffi/constants.ts";
+import {
+  AF_INET,
+  F_DUPFD,
+  O_CLOEXEC,
+  SIG_SETMASK,
+  SIGNALS,
+  SOCK_DGRAM,
+  SOCK_NONBLOCK,
+  SOCK_STREAM,
+} from "../../ffi/constants.ts";
 import { cloneWalking, makePipe, STACK_SIZE, waitForExit } from "../../ffi/process.ts";
 import { CallTable, libcCall } from "../../ffi/table.ts";
 import { NAME_SERVER_FDS as FDS } from "../../src/plan/names/layout.ts";
@@ -43,12 +52,14 @@ export class TestedNameServer implements AsyncDisposable {
         if (type === SOCK_STREAM) libcCall("listen", fd, 16);
         return fd;
       };
+      const signals = arena.words([2 ** (SIGNALS.SIGCHLD - 1)]);
       const sources = {
         container: open(libcCall("pidfd_open", container.pid, 0)),
         ready: ready.writer,
         folder: open(libcCall("openat", AT_FDCWD, folder, O_PATH | O_CLOEXEC)),
         udp: socket(SOCK_DGRAM),
         tcp: socket(SOCK_STREAM),
+        children: open(libcCall("signalfd4", -1, signals, 8, O_CLOEXEC)),
       };
       const [port, tcpPort] = [portOf(sources.udp, "udp"), portOf(sources.tcp, "tcp")];
       const table = new CallTable(arena, 40);
@@ -58,6 +69,7 @@ export class TestedNameServer implements AsyncDisposable {
       table.call("close_range", [3, ABOVE_ALL - 1, 0]);
       for (const [name, fd] of gathered) table.call("dup3", [fd, FDS[name], 0]);
       table.call("close_range", [ABOVE_ALL, LAST_FD, 0]);
+      table.call("rt_sigprocmask", [SIG_SETMASK, signals, 0, 8]);
       const argv = arena.strings([...emulator, path]);
       table.call("execve", [emulator[0] ?? path, argv, arena.strings([])]);
       const pid = cloneWalking(table, 0);

@@ -16,8 +16,10 @@ export const NAME_SERVER_FDS = {
   udp: 6,
   tcp: 7,
   raw: 8,
+  /** Ends of processes that serve connections (signalfd(2), SIGCHLD, which is blocked). */
+  children: 9,
   /** What leads packets to the first two; it lasts as long as it is open. */
-  steering: 9,
+  steering: 10,
 } as const;
 
 /**

@@ -6,15 +6,7 @@
  * It trusts neither the container nor those servers. It has no powers but its descriptors (start.ts), and does one thing at a time: after
  * each it waits anew, and looks first for the container's end. For a connection by TCP it makes a process (stream.ts).
  */
-import {
-  MSG_DONTWAIT,
-  O_CLOEXEC,
-  PR_SET_DUMPABLE,
-  PR_SET_NAME,
-  PR_SET_NO_NEW_PRIVS,
-  SIG_SETMASK,
-  SIGNALS,
-} from "../../../ffi/constants.ts";
+import { MSG_DONTWAIT, PR_SET_NAME } from "../../../ffi/constants.ts";
 import { Label, StandaloneProgram } from "../../../ffi/standalone.ts";
 import { Word } from "../../../ffi/table.ts";
 import { CLOSED, HAS_COME, waitFor } from "../pollfd.ts";
@@ -44,7 +36,7 @@ export interface NameServerSetup {
   readonly user: Owner | undefined;
 }
 
-const MOST_CALLS = 400;
+const MOST_CALLS = 353;
 
 /** @param arch the CPU that it is for; this one by default */
 export function nameServerProgram(setup: NameServerSetup, arch?: string): Uint8Array<ArrayBuffer> {
@@ -60,7 +52,6 @@ class NameServerBuilder {
   readonly #udp: Word;
   readonly #tcp: Word;
   readonly #name: number;
-  readonly #signals: number;
   /** struct iovec and struct msghdr (recvmsg(2)) */
   readonly #piece: number;
   readonly #header: number;
@@ -75,14 +66,13 @@ class NameServerBuilder {
     this.#program = program;
     this.#memory = memory;
     const polled = program.words(
-      ...[waitFor(FDS.container), waitFor(0), waitFor(FDS.udp), waitFor(FDS.tcp)],
+      ...[waitFor(FDS.container), waitFor(FDS.children), waitFor(FDS.udp), waitFor(FDS.tcp)],
       ...Array(MOST_PENDING).fill(CLOSED),
     );
     [this.#container, this.#children, this.#udp, this.#tcp] = [0, 8, 16, 24].map((at) =>
       new Word(polled + at)
     ) as [Word, Word, Word, Word];
     this.#name = program.text("dhow-names");
-    this.#signals = program.words(2 ** (SIGNALS.SIGCHLD - 1));
     this.#piece = program.words(0, LARGEST_MESSAGE);
     this.#header = program.words(memory.client, SOCKADDR.size, this.#piece, 1, 0, 0, 0);
     const servers = new Servers(memory);
@@ -100,13 +90,13 @@ class NameServerBuilder {
     const loop = new Label();
     const exits: Exits = { respond: new Label(), failed: new Label(), deliver: new Label(), ignore: loop };
     const [question, forward, asking] = [new Label(), new Label(), new Label()];
-    const signals = this.#begin();
+    this.#begin();
 
     program.place(loop);
     const woken = program.call("ppoll", [this.#container.address, 4 + MOST_PENDING, 0, 0, 0], MAY_FAIL);
     program.jumpIfLess(woken, 1, loop);
     this.#whenCome(this.#container, () => program.call("exit_group", [0]));
-    this.#whenCome(this.#children, () => this.#stream.reap(signals));
+    this.#whenCome(this.#children, () => this.#stream.reap());
     this.#upstream.attend(exits, asking);
     this.#whenCome(this.#udp, () => {
       const size = program.call("recvmsg", [FDS.udp, this.#header, MSG_DONTWAIT], MAY_FAIL);
@@ -143,7 +133,6 @@ class NameServerBuilder {
     return program.build();
   }
 
-  /** @returns what tells of ended children, a descriptor */
   #begin() {
     const program = this.#program;
     const { user } = this.setup;
@@ -153,17 +142,11 @@ class NameServerBuilder {
       program.call("setresgid", [user.gid, user.gid, user.gid]);
       program.call("setresuid", [user.uid, user.uid, user.uid]);
     }
-    program.call("prctl", [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0]);
-    program.call("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0]);
-    program.call("rt_sigprocmask", [SIG_SETMASK, this.#signals, 0, 8]);
-    const signals = program.call("signalfd4", [-1, this.#signals, 8, O_CLOEXEC]);
-    program.add(this.#children, signals);
     program.store(this.#piece, this.#memory.message);
     this.#reply.begin();
     this.#upstream.begin();
     program.call("write", [FDS.ready, this.#name, 1]);
     program.call("close", [FDS.ready]);
-    return signals;
   }
 
   #whenCome(polled: Word, work: () => void): void {

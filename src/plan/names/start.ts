@@ -18,9 +18,12 @@ import {
   O_DIRECTORY,
   O_PATH,
   O_RDONLY,
+  PR_SET_NO_NEW_PRIVS,
   SIG_SETMASK,
   SIGNALS,
+  SO_RCVTIMEO,
   SO_REUSEADDR,
+  SO_SNDTIMEO,
   SOCK_CLOEXEC,
   SOCK_DGRAM,
   SOCK_NONBLOCK,
@@ -35,7 +38,7 @@ import { walkerAddress } from "../../../ffi/libc.ts";
 import { makePipe, STACK_SIZE } from "../../../ffi/process.ts";
 import { steerToSockets } from "../../../ffi/socket_lookup.ts";
 import { executableInMemory } from "../../../ffi/standalone.ts";
-import { CallTable, libcCall } from "../../../ffi/table.ts";
+import { type Argument, CallTable, libcCall } from "../../../ffi/table.ts";
 import { HostError } from "../../errors.ts";
 import { log } from "../../log.ts";
 import { identify, type ProcessIdentity } from "../../state/process_identity.ts";
@@ -51,7 +54,12 @@ const BACKLOG = 16;
 
 const PROGRAM_FD = Math.max(...Object.values(FDS)) + 1;
 const LAST_FD = 0xffffffff;
+/** sigset_t of glibc and of the kernel, in bytes. */
 const SIGSET_SIZE = 128;
+const SIGNAL_SET_SIZE = 8;
+
+/** How long a client may take to send the rest of a question, or the next, and to take an answer: struct timeval, ten seconds. */
+const PATIENCE = [10, 0];
 
 interface Sockets {
   readonly udp: number;
@@ -92,8 +100,19 @@ export async function serveNames(
     if (step.asksFrom === "container") table.call("setns", [network, CLONE_NEWNET]);
     table.call("fchdir", [root]);
     table.call("chroot", ["."]);
-    const sources = { container: container.pidfd, ready: ready.writer, folder, udp, tcp, raw, steering };
-    const gather = (fd: number) => table.call("fcntl", [fd, F_DUPFD, PROGRAM_FD + 1]);
+    const signals = arena.words([2 ** (SIGNALS.SIGCHLD - 1)]);
+    const children = table.call("signalfd4", [-1, signals, SIGNAL_SET_SIZE, O_CLOEXEC]);
+    const sources = {
+      container: container.pidfd,
+      ready: ready.writer,
+      folder,
+      udp,
+      tcp,
+      raw,
+      children,
+      steering,
+    };
+    const gather = (fd: Argument) => table.call("fcntl", [fd, F_DUPFD, PROGRAM_FD + 1]);
     const own = gather(program);
     const gathered = Object.entries(sources).map(([name, fd]) =>
       [name as keyof typeof FDS, fd === undefined ? undefined : gather(fd)] as const
@@ -103,6 +122,8 @@ export async function serveNames(
     for (const [name, fd] of gathered) if (fd !== undefined) table.call("dup3", [fd, FDS[name], 0]);
     table.call("dup3", [own, PROGRAM_FD, O_CLOEXEC]);
     table.call("close_range", [PROGRAM_FD + 1, LAST_FD, 0]);
+    table.call("prctl", [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0]);
+    table.call("rt_sigprocmask", [SIG_SETMASK, signals, 0, SIGNAL_SET_SIZE]);
     const argv = arena.strings(["dhow-names", step.folder]);
     table.call("execveat", [PROGRAM_FD, "", argv, arena.strings([]), AT_EMPTY_PATH]);
     const pid = cloneQuickly(table, arena);
@@ -146,7 +167,7 @@ function makeSockets(network: number, keep: (fd: number) => number): Sockets {
   const make = (type: number, port: number) => {
     const socket = keep(libcCall("socket", AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     bind(socket, port);
-    if (type === SOCK_STREAM) libcCall("listen", socket, BACKLOG);
+    if (type === SOCK_STREAM) listen(socket);
     return socket;
   };
   return inNetwork(network, () => {
@@ -166,6 +187,20 @@ function makeSockets(network: number, keep: (fd: number) => number): Sockets {
       return { ...direct, raw: undefined, steering: undefined };
     }
   });
+}
+
+/** Connections inherit how long they wait. */
+function listen(socket: number): void {
+  const arena = new Arena(64);
+  try {
+    const patience = arena.words(PATIENCE);
+    for (const option of [SO_RCVTIMEO, SO_SNDTIMEO]) {
+      libcCall("setsockopt", socket, SOL_SOCKET, option, patience, 16);
+    }
+    libcCall("listen", socket, BACKLOG);
+  } finally {
+    arena.release();
+  }
 }
 
 /** Binds a socket to the address, also where the container's loopback is not up yet. */

@@ -25,9 +25,12 @@ import { type Servers, SOCKADDR_IN6_SIZE } from "./servers.ts";
 /** How many connections there can be. One more is closed at once. */
 const MOST = 8;
 
-/** How long the other end may take, and how long a connection may last, in seconds. */
+/** How long a server may take, and how long a connection may last, in seconds. The client's part is in start.ts. */
 const PATIENCE = 10;
 const LONGEST = 120;
+
+/** struct timeval (setsockopt(2), SO_RCVTIMEO) */
+const TIMEVAL_SIZE = 16;
 
 /** struct signalfd_siginfo (signalfd(2)) */
 const SIGINFO_SIZE = 128;
@@ -60,10 +63,10 @@ export class Stream {
   }
 
   /** Takes the ends of processes: one signal may stand for several. */
-  reap(signals: Argument): void {
+  reap(): void {
     const { program } = this.memory;
     const [next, none] = [new Label(), new Label()];
-    program.call("read", [signals, this.#siginfo, SIGINFO_SIZE], MAY_FAIL);
+    program.call("read", [FDS.children, this.#siginfo, SIGINFO_SIZE], MAY_FAIL);
     program.place(next);
     const ended = program.call("wait4", [-1, 0, WNOHANG, 0], MAY_FAIL);
     program.jumpIfLess(ended, 1, none);
@@ -97,18 +100,11 @@ export class Stream {
     program.store(this.isOne, 1);
     program.call("prctl", [PR_SET_PDEATHSIG, SIGNALS.SIGKILL, 0, 0, 0]);
     program.call("setitimer", [ITIMER_REAL, this.#longest, 0]);
-    this.#setPatience(this.#connection);
     program.place(this.#request);
     this.#receive(this.#connection, this.end);
     program.jump(question);
     program.place(this.end);
     program.call("exit_group", [0]);
-  }
-
-  #setPatience(socket: Argument): void {
-    for (const option of [SO_RCVTIMEO, SO_SNDTIMEO]) {
-      this.memory.program.call("setsockopt", [socket, SOL_SOCKET, option, this.#patience, 16]);
-    }
   }
 
   /** A message with its length before it. */
@@ -152,7 +148,9 @@ export class Stream {
     program.add(this.#offset, SERVER_SIZE);
     const socket = program.call("socket", [this.servers.family, SOCK_STREAM | SOCK_CLOEXEC, 0], MAY_FAIL);
     program.jumpIfLess(socket, 0, next);
-    this.#setPatience(socket);
+    for (const option of [SO_RCVTIMEO, SO_SNDTIMEO]) {
+      program.call("setsockopt", [socket, SOL_SOCKET, option, this.#patience, TIMEVAL_SIZE], MAY_FAIL);
+    }
     const connected = program.call("connect", [socket, this.servers.address, SOCKADDR_IN6_SIZE], MAY_FAIL);
     program.jumpIfLess(connected, 0, closesFirst);
     this.#send(socket, closesFirst);
