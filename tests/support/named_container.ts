@@ -18,7 +18,8 @@ export const NOBODY: Owner = { uid: 65534, gid: 65534 };
 
 interface Options {
   readonly asksFrom?: "host" | "container";
-  readonly user?: Owner | undefined;
+  /** Null to stay who starts it. */
+  readonly user?: Owner | null;
   readonly endpoints?: readonly NamedEndpoint[];
   readonly servers?: readonly NameServerAddress[];
   /** For unshare(1), beside a network namespace. */
@@ -51,7 +52,8 @@ export class NamedContainer implements AsyncDisposable {
       const { pid } = container.process;
       const pidfd = libcCall("pidfd_open", pid, 0);
       try {
-        const step = { root: container.names, folder: containerFolder("it"), asksFrom, user };
+        const whom = user === null ? {} : { user };
+        const step = { root: container.names, folder: containerFolder("it"), asksFrom, ...whom };
         await serveNames(step, { pid, pidfd }, (started) => container.server = started);
       } finally {
         libcCall("close", pidfd);

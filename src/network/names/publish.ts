@@ -2,7 +2,7 @@
  * Writes what name servers read (src/plan/names/layout.ts). They read at any time: so each file and each link comes to its place at once,
  * by rename(2), and none of them sees half of it.
  */
-import { join } from "@std/path";
+import { dirname, join } from "@std/path";
 import { MOST_ZONES, SERVER_SIZE, SERVERS_FILE, zoneLink } from "../../plan/names/layout.ts";
 import type { NameServerAddress } from "./servers.ts";
 import { sockaddrOf } from "./servers.ts";
@@ -80,8 +80,17 @@ export const forgetContainerNames = (names: string, id: string) =>
 /** Removes a network's zone. */
 export const forgetZone = (names: string, network: string) => removeTree(zoneFolder(names, network));
 
+/** Makes a folder and those above it, whatever the caller's umask is. */
 function makeFolder(folder: string): void {
-  Deno.mkdirSync(folder, { recursive: true, mode: FOLDER_MODE });
+  if (ifThere(() => Deno.statSync(folder)) !== undefined) return;
+  makeFolder(dirname(folder));
+  try {
+    Deno.mkdirSync(folder);
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) return; // another dhow was faster
+    throw error;
+  }
+  Deno.chmodSync(folder, FOLDER_MODE);
 }
 
 /** flock(2): ends with the process, if it is killed. */
@@ -94,7 +103,8 @@ function locked(folder: string, work: () => void): void {
 function replaceFile(folder: string, path: string, bytes: Uint8Array): void {
   const temporary = join(folder, TEMPORARY);
   removeIfThere(temporary);
-  Deno.writeFileSync(temporary, bytes, { createNew: true, mode: FILE_MODE });
+  Deno.writeFileSync(temporary, bytes, { createNew: true });
+  Deno.chmodSync(temporary, FILE_MODE);
   Deno.renameSync(temporary, path);
 }
 

@@ -11,7 +11,7 @@ export interface NamedEndpoint {
 }
 
 /** What files are to have, by their names. */
-export type ZoneFiles = ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
+export type ZoneFiles = ReadonlyMap<string, Uint8Array>;
 
 /**
  * How long an answer may be kept, in seconds. Docker's 600 has a proxy that keeps answers (nginx's `resolver`) send to where a container was
