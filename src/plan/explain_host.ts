@@ -90,12 +90,12 @@ export function hostCommands(step: HostStep): string[] {
       throw new Error("what root does is explained, who has a bridge");
     case "serve-names": {
       const { hosts, names, resolvConf, servers } = step.instead;
-      const lines = (texts: readonly string[], to: string) =>
-        texts.length === 0 ? [] : [`printf '%s\\n' ${texts.map(quote).join(" ")} ${to}`];
+      const write = (lines: readonly string[], to: string) =>
+        lines.length === 0 ? `: ${to}` : `printf '%s\\n' ${commandLine(...lines)} ${to}`;
       return [
-        "# (dhow has a server for that, which also knows containers that start later; here is what is known now)",
-        ...lines(names.map(({ address, names }) => `${address}\t${names.join(" ")}`), `>>${quote(hosts)}`),
-        ...lines(servers.map((server) => `nameserver ${server}`), `>${quote(resolvConf)}`),
+        "# (dhow has a server for them, which also knows containers that start later; here is what is known now)",
+        write(names.map(({ address, names }) => `${address}\t${names.join(" ")}`), `>>${quote(hosts)}`),
+        write(servers.map((server) => `nameserver ${server}`), `>${quote(resolvConf)}`),
       ];
     }
     case "release-child":
