@@ -108,6 +108,11 @@ export class Execution {
         const record = (process: ProcessIdentity) => this.around.record({ undo: "kill", ...process });
         return await connectUser(step, this.#started(), record);
       }
+      case "serve-names": {
+        const { serveNames } = await import("./names/start.ts");
+        const record = (process: ProcessIdentity) => this.around.record({ undo: "kill", ...process });
+        return await serveNames(step, this.#started(), record);
+      }
       case "release-child":
         if (step.reports) {
           await this.#awaitChild();

@@ -99,6 +99,16 @@ export function hostCommands(step: HostStep, firewall?: FirewallScript): string[
     case "connect-user":
     case "mount-fuse-overlay":
       throw new Error("what root does is explained, who has a bridge, and the kernel's overlay");
+    case "serve-names": {
+      const { hosts, names, resolvConf, servers } = step.instead;
+      const write = (lines: readonly string[], to: string) =>
+        lines.length === 0 ? `: ${to}` : `printf '%s\\n' ${commandLine(...lines)} ${to}`;
+      return [
+        "# (dhow has a server for them, which also knows containers that start later; here is what is known now)",
+        write(names.map(({ address, names }) => `${address}\t${names.join(" ")}`), `>>${quote(hosts)}`),
+        write(servers.map((server) => `nameserver ${server}`), `>${quote(resolvConf)}`),
+      ];
+    }
     case "release-child":
       return ['echo go >"$work/go"'];
   }

@@ -241,6 +241,24 @@ export type HostStep =
         readonly arguments: Readonly<Record<string, string | number>>;
       }[];
     }
+    /** What answers the container's questions for names, and ends with it (names/server.ts). */
+    | {
+      readonly do: "serve-names";
+      /** The folder of all that name servers may see, and the container's in it (names/layout.ts). */
+      readonly root: string;
+      readonly folder: string;
+      /** The network namespace in which servers are asked for other names. */
+      readonly asksFrom: "host" | "container";
+      /** Whom the server becomes, on the host. Absent to stay this process's user. */
+      readonly user?: Owner;
+      /** For a script, which has no such server: the container's files, and what is known when it is made. */
+      readonly instead: {
+        readonly hosts: string;
+        readonly names: readonly { readonly address: string; readonly names: readonly string[] }[];
+        readonly resolvConf: string;
+        readonly servers: readonly string[];
+      };
+    }
     | {
       readonly do: "release-child";
       /** As in await-release. */
