@@ -71,6 +71,9 @@ export const command: Command = {
       options,
       image,
       endpoints,
+      ...(options.networks === undefined
+        ? {}
+        : { naming: await import("../container/naming.ts"), known: await others(options, global) }),
       paths,
       security,
       mounts,
@@ -98,6 +101,15 @@ async function imagine(id: string, options: RunOptions, global: GlobalOptions): 
   const { database } = await openSession(global, "look at networks");
   const { imagineEndpoints, resolveAttachments } = await import("../network/attach.ts");
   return imagineEndpoints(database, id, resolveAttachments(database, options.networks));
+}
+
+/** Those that are in its networks now. */
+async function others({ networks = [] }: RunOptions, global: GlobalOptions) {
+  const { database } = await openSession(global, "look at networks");
+  const { membersOf } = await import("../container/naming.ts");
+  return networks.flatMap(({ network }) => membersOf(database, network)).flatMap(({ address, names }) =>
+    address === undefined ? [] : [{ address, names }]
+  );
 }
 
 /** Finds the containers whose namespaces are to be joined. */

@@ -52,6 +52,8 @@ export interface PlanInput {
   readonly linksToReplace: readonly string[];
   /** Its places in networks of dhow's. */
   readonly endpoints: readonly Endpoint[];
+  /** What starts its name server. Absent for none. */
+  readonly names?: Extract<HostStep, { do: "serve-names" }> | undefined;
   /** Those of the host that lead to it. Absent for none. */
   readonly ports?: readonly PublishedPort[];
   readonly cgroups: CgroupLayout;
@@ -97,7 +99,8 @@ export interface Rootless {
  * A container's start, as a list of steps. Pure: it asks nothing of the system, and changes nothing.
  */
 export function makePlan(input: PlanInput): Plan {
-  const { spec, stateFolder, runFolder, endpoints, ports = [], cgroups, lower, newParents = [] } = input;
+  const { spec, stateFolder, runFolder, endpoints, ports = [], names, cgroups, lower, newParents = [] } =
+    input;
   const inUserNamespace = spec.linux.uidMappings.length > 0;
   const steps: HostStep[] = [
     ...folderSteps(input),
@@ -144,6 +147,7 @@ export function makePlan(input: PlanInput): Plan {
       ]
       : []),
     ...connectSteps(endpoints, endpoints, ports),
+    ...(names === undefined ? [] : [names]),
     ...userNetworkSteps(input),
     releaseStep(input),
   ];
@@ -158,6 +162,9 @@ export function makePlan(input: PlanInput): Plan {
       ...(cgroups.folders.length === 0
         ? []
         : [{ undo: "remove-cgroups", folders: cgroups.folders.map(({ path }) => path) } as const]),
+      ...(names === undefined
+        ? []
+        : [{ undo: "forget-names", networks: endpoints.map(({ network: { name } }) => name) } as const]),
       ...unpublishing(ports, endpoints),
       ...endpoints.flatMap(({ link }) => link === "" ? [] : [{ undo: "delete-link", link } as const]),
     ],

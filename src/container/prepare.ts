@@ -32,6 +32,9 @@ import { canUseCgroup, possibleUser, warnOfNoLimits } from "./user_namespace.ts"
 /** Of an ordinary user's container where no cgroup is the user's to make others in. */
 const NO_CGROUPS: CgroupLayout = { version: 2, parents: [], folders: [], devices: undefined };
 
+/** What knows of names; undefined where it is not needed. */
+export type Naming = typeof import("./naming.ts") | undefined;
+
 /** An image as a container's start needs it. */
 export interface RunnableImage {
   readonly config: ImageConfig;
@@ -63,6 +66,8 @@ export function prepare(
     image,
     endpoints,
     ports = [],
+    naming,
+    known = [],
     paths,
     security,
     monitor,
@@ -77,6 +82,10 @@ export function prepare(
     options: RunOptions;
     image: RunnableImage;
     endpoints: readonly Endpoint[];
+    /** What knows of names, if it may be in a network of a user's. */
+    naming?: Naming;
+    /** For a script: others that it is to find by their names. */
+    known?: Parameters<NonNullable<Naming>["nameStep"]>[5];
     /** Those of the host that lead to it. Absent for none. */
     ports?: readonly PublishedPort[];
     paths: Paths;
@@ -136,8 +145,11 @@ export function prepare(
   const { additionalGids } = options.userNamespace ? user : possibleUser(user);
   const hostname = hostnameOf(id, options, Deno.hostname);
   const privileged = options.security?.privileged ?? false;
+  const named = naming?.isNamed(endpoints) ? naming : undefined;
   const { joins = [], files: shared } = partners ?? {};
-  const files = shared === undefined ? etcFiles(hostname, options, endpoints) : {};
+  const files = shared === undefined
+    ? etcFiles(hostname, named?.namedOptions(options) ?? options, endpoints)
+    : {};
   const sources = findSources(own, paths);
   const usual = defaultMounts({
     files: shared ?? Object.fromEntries(Object.keys(files).map((path) => [path, runFolder + path])),
@@ -197,6 +209,7 @@ export function prepare(
     ...(fillsVolumes ? { volumesToFill: volumesToFill(own, paths) } : {}),
     endpoints,
     ports,
+    names: named?.nameStep(paths, id, options, endpoints, runFolder, known),
     cgroups,
     newParents: cgroups.parents.map(({ path }) => path).filter((path) =>
       ownParents?.has(path) === true || !pathExists(path)

@@ -2,6 +2,7 @@ import { exitCode, type ExitStatus } from "../../ffi/process.ts";
 import { ImageError, messagesOf, MissingTargetError } from "../errors.ts";
 import { log } from "../log.ts";
 import type { HeldPorts } from "../network/held_ports.ts";
+import type { Endpoint } from "../network/network.ts";
 import { makeNetwork } from "../network/lifecycle.ts";
 import { execute } from "../plan/execute.ts";
 import { stepDone } from "../plan/fault.ts";
@@ -19,7 +20,7 @@ import type { ResolvedImage } from "./image.ts";
 import { newId, settleName } from "./names.ts";
 import { attachmentsOf, hasOwnIds, isLimited, joinsOthers, publishes, type RunOptions } from "./options.ts";
 import type { IdMethod } from "../plan/step.ts";
-import { prepare } from "./prepare.ts";
+import { type Naming, prepare } from "./prepare.ts";
 import { type Security, securityOf } from "./security.ts";
 import { claimVolumeMounts, claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
 import { SignalForwarder } from "./signals.ts";
@@ -70,13 +71,24 @@ export async function runContainer(
     log.debug("take a name and an address, write down what will have to be undone");
     const joining = joinsOthers(options) ? await import("./joins.ts") : undefined;
     const attaching = options.networks === undefined ? undefined : await import("../network/attach.ts");
+    const naming = options.networks === undefined ? undefined : await import("./naming.ts");
     const volumesFrom = options.volumesFrom.length > 0 ? await import("./volumes_from.ts") : undefined;
     const security = await securityOf(options);
     const owning = hasOwnIds(options) ? await import("./own_ids.ts") : undefined;
     const idMethod = await owning?.chooseMethod(context);
     const publishing = publishes(options) ? await import("./publish.ts") : undefined;
-    const parts = { joining, attaching, publishing, volumesFrom, limiting, security, owning, idMethod };
-    const { plan, held } = register(context, id, options, image, parts);
+    const parts = {
+      joining,
+      attaching,
+      naming,
+      publishing,
+      volumesFrom,
+      limiting,
+      security,
+      owning,
+      idMethod,
+    };
+    const { plan, held, endpoints } = register(context, id, options, image, parts);
     stepDone();
     announce(id);
     let status: ExitStatus | undefined;
@@ -97,6 +109,7 @@ export async function runContainer(
         execute(plan.steps, {
           record: (undo) => recordUndo(database, id, undo),
           makeNetwork: (setup) => makeNetwork(database, context.paths, setup),
+          publishNames: async () => await naming?.publishNames(context, id, options, endpoints),
           sockets: held?.sockets ?? [],
           terminalOpened: (master) => {
             relay = new terminals!.TerminalRelay(master);
@@ -156,6 +169,7 @@ async function beginProbing(context: RunContext, id: string): Promise<Foreground
 /** What a container's start begins with. */
 export interface Registered {
   readonly plan: Plan;
+  readonly endpoints: readonly Endpoint[];
   /** Ports of the host that are its; undefined for none. */
   readonly held: HeldPorts | undefined;
 }
@@ -166,11 +180,12 @@ function register(
   id: string,
   wanted: RunOptions,
   image: ResolvedImage,
-  { joining, attaching, publishing, volumesFrom, limiting, security, owning, idMethod }: {
+  { joining, attaching, naming, publishing, volumesFrom, limiting, security, owning, idMethod }: {
     owning: typeof import("./own_ids.ts") | undefined;
     idMethod: IdMethod | undefined;
     joining: typeof import("./joins.ts") | undefined;
     attaching: Attaching;
+    naming: Naming;
     publishing: typeof import("./publish.ts") | undefined;
     volumesFrom: typeof import("./volumes_from.ts") | undefined;
     limiting: typeof import("./limiting.ts") | undefined;
@@ -214,6 +229,7 @@ function register(
       image,
       endpoints,
       ports: held?.ports ?? [],
+      ...(naming === undefined ? {} : { naming }),
       paths,
       security,
       mounts,
@@ -224,7 +240,7 @@ function register(
     });
     const undo = [...claimVolumeMounts(database, paths, id, mounts), ...plan.undo];
     database.run("UPDATE containers SET undo = ? WHERE id = ?", JSON.stringify(undo), id);
-    return { plan, held };
+    return { plan, held, endpoints };
   });
 }
 

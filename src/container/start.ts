@@ -18,7 +18,7 @@ import { laterEnvironment } from "./later.ts";
 import { newId, settleName } from "./names.ts";
 import { hasOwnIds, isLimited, joinsOthers, publishes, type RunOptions } from "./options.ts";
 import type { IdMethod } from "../plan/step.ts";
-import { prepare } from "./prepare.ts";
+import { type Naming, prepare } from "./prepare.ts";
 import { type Security, securityOf } from "./security.ts";
 import { type ContainerRecord, getContainer, makeConfig, NOBODY } from "./records.ts";
 import type { Registered, RunContext } from "./run.ts";
@@ -132,10 +132,12 @@ export async function startContainer(
   const owning = hasOwnIds(options) ? await import("./own_ids.ts") : undefined;
   const idMethod = await owning?.chooseMethod(context, id);
   const isRead = audience !== undefined;
+  const naming = options.networks === undefined ? undefined : await import("./naming.ts");
   const publishing = publishes(options) ? await import("./publish.ts") : undefined;
-  const { plan, held } = register(context, id, image, {
+  const { plan, held, endpoints } = register(context, id, image, {
     joining,
     attaching,
+    naming,
     publishing,
     limiting,
     isRead,
@@ -158,6 +160,7 @@ export async function startContainer(
       executeDetached(plan.steps, {
         record: (undo) => recordUndo(database, id, undo),
         makeNetwork: (setup) => makeNetwork(database, paths, setup),
+        publishNames: async () => await naming?.publishNames(context, id, options, endpoints),
         sockets: held?.sockets ?? [],
         terminalOpened: (master) => audience?.terminalOpened(master),
       });
@@ -210,6 +213,7 @@ interface Registration {
   /** What finds the containers that it is to join, if there are some. */
   readonly joining: typeof import("./joins.ts") | undefined;
   readonly attaching: Attaching;
+  readonly naming: Naming;
   readonly publishing: typeof import("./publish.ts") | undefined;
   /** What knows its limits, if it has some. */
   readonly limiting: typeof import("./limiting.ts") | undefined;
@@ -224,7 +228,7 @@ function register(
   context: RunContext,
   id: string,
   image: ResolvedImage,
-  { joining, attaching, publishing, limiting, isRead, security, idMethod }: Registration,
+  { joining, attaching, naming, publishing, limiting, isRead, security, idMethod }: Registration,
 ): Registered {
   const { database, paths } = context;
   return database.transaction(() => {
@@ -247,6 +251,7 @@ function register(
       image,
       endpoints,
       ports: held?.ports ?? [],
+      ...(naming === undefined ? {} : { naming }),
       paths,
       security,
       monitor: monitorOf(context, record, isRead),
@@ -258,7 +263,7 @@ function register(
     });
     const undo = [...claimVolumeMounts(database, paths, id, mounts), ...plan.undo];
     database.run("UPDATE containers SET undo = ? WHERE id = ?", JSON.stringify(undo), id);
-    return { plan, held };
+    return { plan, held, endpoints };
   });
 }
 

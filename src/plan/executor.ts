@@ -24,6 +24,8 @@ export interface Surroundings {
   record(undo: Undo): void;
   /** Makes a network's bridge and rules, if they are not there. */
   makeNetwork(setup: NetworkSetup): Promise<void>;
+  /** Writes what the container's name server reads. */
+  publishNames(): Promise<void>;
   /** Descriptors that are to stay open as long as the container runs. */
   readonly sockets: readonly number[];
   /** The child's terminal is open: `fd` is this process's descriptor of its master. */
@@ -109,6 +111,7 @@ export class Execution {
         return await connectUser(step, this.#started(), record);
       }
       case "serve-names": {
+        await this.around.publishNames();
         const { serveNames } = await import("./names/start.ts");
         const record = (process: ProcessIdentity) => this.around.record({ undo: "kill", ...process });
         return await serveNames(step, this.#started(), record);

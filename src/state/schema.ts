@@ -194,13 +194,14 @@ export const MIGRATIONS: readonly string[] = [
     address6 TEXT,                    -- in its usual form
     hardware TEXT NOT NULL,           -- its MAC address
     number INTEGER NOT NULL,          -- of its link in the container: 0 for eth0
+    named INTEGER NOT NULL DEFAULT 1, -- 0: others are to find it no more
     owner TEXT,                       -- the process that connects or disconnects a running container (ProcessIdentity as JSON)
     PRIMARY KEY (container, network),
     UNIQUE (network, address),
     UNIQUE (network, address6)
   ) STRICT, WITHOUT ROWID;
   INSERT INTO endpoints SELECT container, network, address, NULL, format('02:42:%02x:%02x:%02x:%02x',
-    address >> 24 & 255, address >> 16 & 255, address >> 8 & 255, address & 255), 0, NULL FROM former_endpoints;
+    address >> 24 & 255, address >> 16 & 255, address >> 8 & 255, address & 255), 0, 1, NULL FROM former_endpoints;
   DROP TABLE former_endpoints;
   CREATE TABLE published_ports (       -- ports of the host that lead to running containers
     container TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,

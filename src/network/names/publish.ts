@@ -2,6 +2,9 @@
  * Writes what name servers read (src/plan/names/layout.ts). They read at any time: so each file and each link comes to its place at once,
  * by rename(2), and none of them sees half of it.
  */
+import { AT_FDCWD, AT_REMOVEDIR } from "../../../ffi/constants.ts";
+import { ENOENT, ENOTEMPTY } from "../../../ffi/errno.ts";
+import { tryLibcCall } from "../../../ffi/table.ts";
 import { dirname, join } from "@std/path";
 import { MOST_ZONES, SERVER_SIZE, SERVERS_FILE, zoneLink } from "../../plan/names/layout.ts";
 import type { NameServerAddress } from "./servers.ts";
@@ -76,6 +79,13 @@ export function publishContainer(
 /** Removes a container's folder. */
 export const forgetContainerNames = (names: string, id: string) =>
   removeTree(join(names, containerFolder(id)));
+
+/** Removes the folder of all names if nobody has any. To be called while no other dhow writes there. */
+export function removeIfEmpty(names: string): void {
+  for (const folder of [dirname(zoneFolder(names, "a")), dirname(join(names, containerFolder("a"))), names]) {
+    tryLibcCall([ENOENT, ENOTEMPTY], "unlinkat", AT_FDCWD, folder, AT_REMOVEDIR);
+  }
+}
 
 /** Removes a network's zone. */
 export const forgetZone = (names: string, network: string) => removeTree(zoneFolder(names, network));
