@@ -166,6 +166,7 @@ export const KEYCTL_JOIN_SESSION_KEYRING = 1;
 // socket(2), ip(7), netdevice(7)
 export const AF_INET = 2;
 export const AF_INET6 = 10;
+export const AF_NETLINK = 16;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
@@ -173,6 +174,8 @@ export const SOCK_NONBLOCK = O_NONBLOCK;
 export const SOCK_CLOEXEC = O_CLOEXEC;
 export const IPPROTO_TCP = 6;
 export const IPPROTO_UDP = 17;
+export const IPPROTO_IPV6 = 41;
+export const IPPROTO_SCTP = 132;
 export const IPPROTO_RAW = 255;
 export const SOL_IP = 0;
 export const IP_FREEBIND = 15;
@@ -183,8 +186,20 @@ export const SO_SNDTIMEO = 21;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_WAITALL = 0x100;
 export const MSG_NOSIGNAL = 0x4000;
+export const IPV6_V6ONLY = 26;
 export const SIOCSIFFLAGS = 0x8914;
 export const IFF_UP = 1;
+
+// netlink(7), linux/netfilter/nfnetlink.h, linux/netfilter/nf_tables.h
+export const NETLINK_NETFILTER = 12;
+export const NLM_F_REQUEST = 1;
+export const NFNL_SUBSYS_NFTABLES = 10;
+export const NFT_MSG_NEWGEN = 15;
+export const NFT_MSG_GETGEN = 16;
+export const NFTA_GEN_ID = 1;
+
+// linux/netfilter_ipv4/ip_tables.h, linux/netfilter_ipv6/ip6_tables.h
+export const IPT_SO_GET_INFO = 64;
 
 // pidfd_send_signal(2)
 export const PIDFD_SIGNAL_PROCESS_GROUP = 4;
@@ -278,4 +293,6 @@ export const SYSTEM_CALLS: Readonly<Record<string, number>> = {
 };
 
 // ioctl_ns(2)
+export const NS_GET_USERNS = 0xb701;
+export const NS_GET_PARENT = 0xb702;
 export const NS_GET_OWNER_UID = 0xb704;

@@ -25,6 +25,8 @@ const FUNCTIONS = [
   "futimens",
   "getdents64",
   "getpgid",
+  "getsockname",
+  "getsockopt",
   "getxattr",
   "inotify_add_watch",
   "inotify_init1",

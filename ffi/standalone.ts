@@ -62,6 +62,7 @@ const NUMBERS: Readonly<Record<string, readonly [x86: number, arm: number]>> = {
   setgroups: [116, 159],
   setitimer: [38, 103],
   setns: [308, 268],
+  unshare: [272, 97],
   setpgid: [109, 154],
   setresgid: [119, 149],
   setresuid: [117, 147],

@@ -1,5 +1,4 @@
 import { basename, dirname, resolve } from "@std/path";
-import { requireRoot } from "../container/host.ts";
 import { newId } from "../container/names.ts";
 import { onlyImage, readEtc } from "../container/image.ts";
 import { locateImage } from "../container/locate.ts";
@@ -7,7 +6,7 @@ import { type ContainerMount, isBind, settleMounts } from "../container/mounts.t
 import { hasOwnIds, isLimited, joinsOthers, type RunOptions } from "../container/options.ts";
 import { type ImageEtc, type PartnersOfStart, prepare, type RunnableImage } from "../container/prepare.ts";
 import { securityOf } from "../container/security.ts";
-import { UsageError } from "../errors.ts";
+import { HostError, UsageError } from "../errors.ts";
 import { archivedFiles } from "../image/files/archived.ts";
 import { assertRunnableHere } from "../image/config.ts";
 import { mergeHealthcheck } from "../image/healthcheck.ts";
@@ -15,11 +14,13 @@ import { isSourcePath } from "../image/source/location.ts";
 import { openSource } from "../image/source/open.ts";
 import type { ImageStore, StoredImage } from "../image/store/store.ts";
 import { imagineEndpoint } from "../network/endpoints.ts";
+import type { Endpoint } from "../network/network.ts";
 import { explain } from "../plan/explain.ts";
 import type { Archive } from "../plan/explain_archive.ts";
 import { commandLine } from "../plan/shell.ts";
 import type { Lower } from "../rootfs/overlay.ts";
 import { pathsUnder, volumeData } from "../state/paths.ts";
+import { isRootless } from "../state/user_namespace.ts";
 import { type Command, type GlobalOptions, helpText, parse, withHelp } from "./command.ts";
 import { healthRemarks } from "./explain_health.ts";
 import { print } from "./output.ts";
@@ -44,6 +45,13 @@ export const command: Command = {
       print(helpText("explain", { ...command, options: RUN_OPTIONS }));
       return 0;
     }
+    if (isRootless()) {
+      throw new HostError({
+        what: "cannot explain in a user namespace",
+        why: "what is explained is what root does",
+        hint: "run it outside of the namespace",
+      });
+    }
     const given = readRunOptions({ ...parsed, global });
     const limiting = isLimited(given) ? await import("../container/limiting.ts") : undefined;
     const limited = limiting?.withPossibleLimits(given) ?? given;
@@ -52,7 +60,7 @@ export const command: Command = {
     const id = newId();
     const workFolder = `/tmp/dhow-${id.slice(0, 12)}`;
     const { image, archive } = await inspect(options, global, `${workFolder}/layers`);
-    const endpoint = options.network === "bridge" ? imagineEndpoint(id, options.address) : undefined;
+    const endpoints = await imagine(id, options, global);
     // volumes of the script are its own: they go with its folder
     const inherited = await othersMounts(options, global);
     const { mounts } = settleMounts(options.mounts, image.config.volumes ?? [], newId, inherited);
@@ -62,7 +70,7 @@ export const command: Command = {
       id,
       options,
       image,
-      endpoint,
+      endpoints,
       paths,
       security,
       mounts,
@@ -73,11 +81,24 @@ export const command: Command = {
       idMethod: hasOwnIds(options) ? "copy" : undefined,
     });
     const { config } = image;
+    const network = plan.steps.flatMap((step) => step.do === "make-network" ? [step.setup.filtered] : [])[0];
+    const firewall = network === undefined
+      ? undefined
+      : await (await import("../network/firewall/explain.ts")).explainFirewall(network);
     const remarks = healthRemarks(mergeHealthcheck(options.healthcheck, config.healthcheck), config.shell);
-    print(explain({ title: commandLine("dhow", ...args), workFolder, archive, plan, remarks }));
+    print(explain({ title: commandLine("dhow", ...args), workFolder, archive, plan, firewall, remarks }));
     return 0;
   },
 };
+
+/** The places in networks that it would have. */
+async function imagine(id: string, options: RunOptions, global: GlobalOptions): Promise<readonly Endpoint[]> {
+  if (options.network !== "bridge") return [];
+  if (options.networks === undefined) return [imagineEndpoint(id, options.address)];
+  const { database } = await openSession(global, "look at networks");
+  const { imagineEndpoints, resolveAttachments } = await import("../network/attach.ts");
+  return imagineEndpoints(database, id, resolveAttachments(database, options.networks));
+}
 
 /** Finds the containers whose namespaces are to be joined. */
 async function joined(
@@ -123,8 +144,12 @@ async function inspect(
     : storeOf(await openSession(global, "explain"));
   const found = locateImage(store ?? NO_STORE, name, platform);
   if (found.kind === "registry") {
-    requireRoot("look for images in the store");
-    throw found.absence;
+    if (Deno.uid() === 0) throw found.absence;
+    throw new HostError({
+      what: `cannot explain ${JSON.stringify(name)}`,
+      why: "what is explained is what root does, who does not have the images of this user",
+      hint: `save it first: dhow save -o image.tar ${name}; dhow explain run ./image.tar`,
+    });
   }
   if (found.kind === "store") {
     if (platform === undefined) assertRunnableHere(found.image.config, name);

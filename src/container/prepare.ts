@@ -3,12 +3,16 @@ import type { ImageConfig } from "../image/config.ts";
 import { type CgroupLayout, cgroupLayout } from "../limits/cgroup.ts";
 import { USUAL_DEVICES } from "../limits/devices.ts";
 import { log } from "../log.ts";
-import type { Endpoint } from "../network/steps.ts";
+import type { Endpoint } from "../network/network.ts";
+import type { PublishedPort } from "../network/ports.ts";
+import { hostNetwork } from "../network/host_routes.ts";
 import { isUserNetwork, type UserNetwork } from "../network/user_network.ts";
 import { findProgram } from "../plan/program.ts";
 import { HostError } from "../errors.ts";
+import type { Mount } from "../plan/oci.ts";
 import type { IdMethod, Join, MonitorSetup, Plan } from "../plan/step.ts";
 import { arrangeMounts, defaultMounts, TTY_GROUP, withoutWriting } from "../rootfs/mounts.ts";
+import { requireFuseOverlayfs } from "../rootfs/fuse_overlay.ts";
 import type { Lower } from "../rootfs/overlay.ts";
 import { hiddenPaths } from "../security/hidden_paths.ts";
 import { isMapped, mappedFromZero } from "../security/id_mappings.ts";
@@ -16,7 +20,7 @@ import { resolveUser, withGroups } from "../security/user.ts";
 import { containerRun, containerState, type Paths } from "../state/paths.ts";
 import { changedSignals, etcFiles, openFilesLimit } from "./host.ts";
 import type { RunOptions } from "./options.ts";
-import { copiedImage } from "./copied_image.ts";
+import { copiedImage, copyOfScript } from "./copied_image.ts";
 import { findSources, volumesToFill } from "./mount_sources.ts";
 import type { ContainerMount } from "./mounts.ts";
 import { makePlan, sharedMemoryOf } from "./plan.ts";
@@ -57,7 +61,8 @@ export function prepare(
     id,
     options,
     image,
-    endpoint,
+    endpoints,
+    ports = [],
     paths,
     security,
     monitor,
@@ -71,7 +76,9 @@ export function prepare(
     id: string;
     options: RunOptions;
     image: RunnableImage;
-    endpoint: Endpoint | undefined;
+    endpoints: readonly Endpoint[];
+    /** Those of the host that lead to it. Absent for none. */
+    ports?: readonly PublishedPort[];
     paths: Paths;
     /** What securityOf has found for the options. */
     security: Security;
@@ -125,11 +132,12 @@ export function prepare(
     options.groups,
     group,
   );
-  const { additionalGids } = possibleUser(user);
+  // one with a user namespace has users of its own
+  const { additionalGids } = options.userNamespace ? user : possibleUser(user);
   const hostname = hostnameOf(id, options, Deno.hostname);
   const privileged = options.security?.privileged ?? false;
   const { joins = [], files: shared } = partners ?? {};
-  const files = shared === undefined ? etcFiles(hostname, options, endpoint) : {};
+  const files = shared === undefined ? etcFiles(hostname, options, endpoints) : {};
   const sources = findSources(own, paths);
   const usual = defaultMounts({
     files: shared ?? Object.fromEntries(Object.keys(files).map((path) => [path, runFolder + path])),
@@ -154,7 +162,8 @@ export function prepare(
   // what the user has mounted as /dev stays as it is
   const isInUsersDev = (path: string) =>
     path.startsWith("/dev/") && sources.mounts.some(({ destination }) => destination === "/dev");
-  const users = [...sources.mounts, ...ofDevices.filter(({ destination }) => !isInUsersDev(destination))];
+  const found = namespace === undefined ? sources.mounts : sources.mounts.map(withoutOtherOwners);
+  const users = [...found, ...ofDevices.filter(({ destination }) => !isInUsersDev(destination))];
   const mounts = arrangeMounts(options.readOnly === true ? withoutWriting(usual, privileged) : usual, users);
   const spec = makeSpec({
     id,
@@ -177,7 +186,7 @@ export function prepare(
     security,
     stateFolder: containerState(paths, id),
     runFolder,
-    lower: idMethod === "copy" ? copiedImage(paths, id) : image.lower,
+    lower: idMethod === "copy" ? (fillsVolumes ? copyOfScript : copiedImage)(paths, id) : image.lower,
     ...(idMethod === undefined ? {} : { idMethod }),
     ...(idMethod === "copy" && fillsVolumes && image.lower.kind === "folders"
       ? { imageToCopy: image.lower.layers }
@@ -186,7 +195,8 @@ export function prepare(
     linksToReplace: image.etc.links,
     folders: sources.folders,
     ...(fillsVolumes ? { volumesToFill: volumesToFill(own, paths) } : {}),
-    endpoint,
+    endpoints,
+    ports,
     cgroups,
     newParents: cgroups.parents.map(({ path }) => path).filter((path) =>
       ownParents?.has(path) === true || !pathExists(path)
@@ -202,10 +212,20 @@ export function prepare(
         hasGroups: additionalGids !== undefined,
         network: userNetworkOf(options),
         ports: options.ports ?? [],
+        ...(options.driver === undefined
+          ? {}
+          : { fuse: requireFuseOverlayfs(`cannot mount the files of container ${id.slice(0, 12)}`) }),
+        hostNetwork: options.network === "pasta" ? hostNetwork() : { kind: "routed" },
       },
     }),
   });
 }
+
+/** As an ordinary user's container has a volume: only root can show files with other owners than they have. */
+const withoutOtherOwners = (mount: Mount): Mount => ({
+  ...mount,
+  options: mount.options.filter((option) => option !== "idmap"),
+});
 
 /** @throws {HostError} when the program has gone that its network was made for */
 function userNetworkOf({ network }: RunOptions): { program: UserNetwork; path: string } | undefined {

@@ -2,12 +2,20 @@ import { HostError, messagesOf } from "../errors.ts";
 import { log } from "../log.ts";
 import { hasLeftovers } from "../image/store/leftovers.ts";
 import type { Database } from "../state/database.ts";
-import { containerRun, containerState, indexesFolder, layersFolder, type Paths } from "../state/paths.ts";
+import {
+  containerRun,
+  containerState,
+  copiesFolder,
+  indexesFolder,
+  layersFolder,
+  type Paths,
+} from "../state/paths.ts";
 import { entriesIn } from "../state/read.ts";
 import { areAlive, isAlive, type ProcessIdentity } from "../state/process_identity.ts";
 import { abandonedSpools } from "../state/abandoned_spools.ts";
 import { isKeeperAlive } from "./keeper_alive.ts";
 import { NOBODY, type Status } from "./records.ts";
+import { isFirewallUntouched } from "../network/firewall/state.ts";
 import { mayHaveOrphans } from "./volume_records.ts";
 
 interface ContainerRow {
@@ -31,6 +39,8 @@ interface Context {
   readonly paths: Paths;
   /** This dhow's own command line, without a command. */
   readonly ownCommand: readonly string[];
+  /** The same for `recover`. */
+  readonly recoverCommand: readonly string[];
 }
 
 /**
@@ -47,11 +57,11 @@ export async function recover(context: Context): Promise<void> {
     await attempt(async () => {
       if (status === "foreground") {
         const { undoAll } = await import("./journal.ts");
-        await undoAll(database, id, { quick: false, exitCode: KILLED });
+        await undoAll(database, paths, id, { quick: false, exitCode: KILLED });
       } else await settleDead(context, id, JSON.parse(owner) as ProcessIdentity);
     });
   }
-  for (const network of database.all<{ name: string }>("SELECT name FROM networks WHERE made IS NOT NULL")) {
+  for (const network of madeNetworks(database)) {
     // a network that was left in order has somebody to remove it soon
     if (dead.length === 0 && isKeeperAlive(database)) continue;
     await attempt(async () => {
@@ -59,6 +69,13 @@ export async function recover(context: Context): Promise<void> {
       await removeUnusedNetwork(database, paths, network.name);
     });
   }
+  if (database.get("SELECT 1 FROM endpoints WHERE owner IS NOT NULL LIMIT 1") !== undefined) {
+    await attempt(async () => await (await import("./connect.ts")).finishConnections(context));
+  }
+  await attempt(async () => {
+    if (madeNetworks(database).length === 0 || isFirewallUntouched(database)) return;
+    await (await import("../network/lifecycle.ts")).restoreNetworks(database, paths);
+  }, "cannot put networks back in order");
   const known = new Set(containers.map(({ id }) => id));
   for (const folder of [containerState(paths, ""), containerRun(paths, "")]) {
     for (const { name: id } of entriesIn(folder)) {
@@ -75,11 +92,15 @@ export async function recover(context: Context): Promise<void> {
   });
   await attempt(async () => {
     const isClean = !hasLeftovers(database, "layers", layersFolder(paths)) &&
-      !hasLeftovers(database, "indexes", indexesFolder(paths));
+      !hasLeftovers(database, "indexes", indexesFolder(paths)) &&
+      !hasLeftovers(database, "copies", copiesFolder(paths));
     if (!isClean) (await import("../image/store/recover.ts")).recoverStore(database, paths);
   });
   for (const path of abandonedSpools(paths)) await attempt(() => removeFolder(path));
 }
+
+const madeNetworks = (database: Database) =>
+  database.all<{ name: string }>("SELECT name FROM networks WHERE made IS NOT NULL");
 
 /**
  * @throws {HostError} for a container that runs, but has no row: this is not the database that it was started with, but an older one,
@@ -102,12 +123,14 @@ async function removeFolder(path: string): Promise<void> {
   removeTree(path);
 }
 
-async function attempt(work: () => Promise<void> | void): Promise<void> {
+/** @param what what fails with it */
+async function attempt(
+  work: () => Promise<void> | void,
+  what = "cannot clean up after a dhow that was killed",
+): Promise<void> {
   try {
     await work();
   } catch (error) {
-    for (const message of messagesOf(error)) {
-      log.warn(`cannot clean up after a dhow that was killed: ${message}`);
-    }
+    for (const message of messagesOf(error)) log.warn(`${what}: ${message}`);
   }
 }

@@ -1,7 +1,7 @@
 import { exitCode, type ExitStatus } from "../../ffi/process.ts";
 import { ImageError, messagesOf, MissingTargetError } from "../errors.ts";
 import { log } from "../log.ts";
-import { allocateEndpoint, DEFAULT_NETWORK } from "../network/endpoints.ts";
+import type { HeldPorts } from "../network/held_ports.ts";
 import { makeNetwork } from "../network/lifecycle.ts";
 import { execute } from "../plan/execute.ts";
 import { stepDone } from "../plan/fault.ts";
@@ -13,17 +13,18 @@ import { isRootless } from "../state/user_namespace.ts";
 import { ownParents, recordUndo, undoAll } from "./journal.ts";
 import type { ForegroundProber } from "./foreground_prober.ts";
 import { makeConfig } from "./records.ts";
-import { leaveNetworkBehind } from "./keeper.ts";
+import { type Attaching, takePlaces, withNetworks } from "./places.ts";
+import { leaveNetworksBehind } from "./keeper.ts";
 import type { ResolvedImage } from "./image.ts";
 import { newId, settleName } from "./names.ts";
-import { hasOwnIds, isLimited, joinsOthers, type RunOptions } from "./options.ts";
+import { attachmentsOf, hasOwnIds, isLimited, joinsOthers, publishes, type RunOptions } from "./options.ts";
 import type { IdMethod } from "../plan/step.ts";
 import { prepare } from "./prepare.ts";
 import { type Security, securityOf } from "./security.ts";
 import { claimVolumeMounts, claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
 import { SignalForwarder } from "./signals.ts";
 import type { RawTerminal, TerminalRelay } from "./terminal.ts";
-import { isMountedByUser } from "./user_namespace.ts";
+import { driverOf } from "./user_namespace.ts";
 
 export interface RunContext {
   readonly database: Database;
@@ -31,6 +32,8 @@ export interface RunContext {
   /** This dhow's own command line, without a command; and the one for `recover`. */
   readonly ownCommand: readonly string[];
   readonly recoverCommand: readonly string[];
+  /** For an ordinary user's new containers: see chooseDriver. */
+  readonly wantsFuse?: boolean | undefined;
 }
 
 /**
@@ -46,7 +49,9 @@ export async function runContainer(
   announce: (id: string) => void = () => {},
 ): Promise<number> {
   const { database, paths } = context;
-  const wanted = isRootless() ? (await import("./rootless.ts")).withPossibleForUser(given) : given;
+  const wanted = isRootless()
+    ? await (await import("./rootless.ts")).withPossibleForUser(given, context)
+    : given;
   const limiting = isLimited(wanted) ? await import("./limiting.ts") : undefined;
   const options = limiting?.withPossibleLimits(wanted) ?? wanted;
   // loaded only now: most programs need no terminal
@@ -64,12 +69,14 @@ export async function runContainer(
   try {
     log.debug("take a name and an address, write down what will have to be undone");
     const joining = joinsOthers(options) ? await import("./joins.ts") : undefined;
+    const attaching = options.networks === undefined ? undefined : await import("../network/attach.ts");
     const volumesFrom = options.volumesFrom.length > 0 ? await import("./volumes_from.ts") : undefined;
     const security = await securityOf(options);
     const owning = hasOwnIds(options) ? await import("./own_ids.ts") : undefined;
     const idMethod = await owning?.chooseMethod(context);
-    const parts = { joining, volumesFrom, limiting, security, owning, idMethod };
-    const plan = register(context, id, options, image, parts);
+    const publishing = publishes(options) ? await import("./publish.ts") : undefined;
+    const parts = { joining, attaching, publishing, volumesFrom, limiting, security, owning, idMethod };
+    const { plan, held } = register(context, id, options, image, parts);
     stepDone();
     announce(id);
     let status: ExitStatus | undefined;
@@ -83,13 +90,14 @@ export async function runContainer(
         await mountVolumes(database, paths, id);
       }
       if (idMethod === "copy") {
-        await owning!.prepareImage(paths, id, image, plan);
+        await owning!.prepareImage(context, id, image, plan);
         stepDone();
       }
       const begin = () =>
         execute(plan.steps, {
           record: (undo) => recordUndo(database, id, undo),
           makeNetwork: (setup) => makeNetwork(database, context.paths, setup),
+          sockets: held?.sockets ?? [],
           terminalOpened: (master) => {
             relay = new terminals!.TerminalRelay(master);
             relay.copySize();
@@ -99,7 +107,7 @@ export async function runContainer(
       const beginAgain = async (error: unknown) => {
         if (!(error instanceof MissingTargetError)) throw error;
         const { makeMissingTargets } = await import("./missing_targets.ts");
-        await makeMissingTargets(paths, id, image, plan, isMountedByUser(options));
+        await makeMissingTargets(paths, id, image, plan, driverOf(options));
         return await begin();
       };
       const child = await begin().catch(beginAgain);
@@ -145,23 +153,33 @@ async function beginProbing(context: RunContext, id: string): Promise<Foreground
   }
 }
 
+/** What a container's start begins with. */
+export interface Registered {
+  readonly plan: Plan;
+  /** Ports of the host that are its; undefined for none. */
+  readonly held: HeldPorts | undefined;
+}
+
 /** Takes a name and an address, and writes down what will have to be undone: all in one transaction, before any of it. */
 function register(
   { database, paths }: RunContext,
   id: string,
   wanted: RunOptions,
   image: ResolvedImage,
-  { joining, volumesFrom, limiting, security, owning, idMethod }: {
+  { joining, attaching, publishing, volumesFrom, limiting, security, owning, idMethod }: {
     owning: typeof import("./own_ids.ts") | undefined;
     idMethod: IdMethod | undefined;
     joining: typeof import("./joins.ts") | undefined;
+    attaching: Attaching;
+    publishing: typeof import("./publish.ts") | undefined;
     volumesFrom: typeof import("./volumes_from.ts") | undefined;
     limiting: typeof import("./limiting.ts") | undefined;
     security: Security;
   },
-): Plan {
+): Registered {
   return database.transaction(() => {
-    const settled = joining?.resolveJoins(database, wanted) ?? wanted;
+    const joined = joining?.resolveJoins(database, wanted) ?? wanted;
+    const settled = withNetworks(database, joined, attaching);
     const options = owning?.withIds(settled, database) ?? settled;
     if (!image.isPresent()) {
       throw new ImageError({
@@ -185,17 +203,17 @@ function register(
     );
     claimVolumes(database, id, mounts);
     joining?.registerJoins(database, id, options);
-    owning?.claimIds(database, id, options);
-    const endpoint = options.network === "bridge"
-      ? allocateEndpoint(database, id, options.address, (text) => log.info(text))
-      : undefined;
+    owning?.claimIds(database, id, options, image);
+    const endpoints = takePlaces(database, id, options, attaching);
+    const held = publishing?.takePorts(database, id, options, image.config.exposedPorts, endpoints);
     const partners = joining?.findPartners(database, paths, options);
     const above = options.cgroupParent === undefined ? {} : { ownParents: ownParents(database) };
     const plan = prepare({
       id,
       options,
       image,
-      endpoint,
+      endpoints,
+      ports: held?.ports ?? [],
       paths,
       security,
       mounts,
@@ -206,7 +224,7 @@ function register(
     });
     const undo = [...claimVolumeMounts(database, paths, id, mounts), ...plan.undo];
     database.run("UPDATE containers SET undo = ? WHERE id = ?", JSON.stringify(undo), id);
-    return plan;
+    return { plan, held };
   });
 }
 
@@ -218,9 +236,9 @@ async function remove(
   exitCode: number | undefined,
 ): Promise<void> {
   try {
-    const removed = await undoAll(database, id, { quick: true, exitCode });
+    const removed = await undoAll(database, paths, id, { quick: true, exitCode });
     if (removed.length > 0) (await import("./volumes.ts")).removeOrphans(database, paths);
-    if (options.network === "bridge") leaveNetworkBehind(database, DEFAULT_NETWORK, recoverCommand);
+    leaveNetworksBehind(database, attachmentsOf(options).map(({ network }) => network), recoverCommand);
   } catch (error) {
     for (const message of messagesOf(error)) log.warn(`${message}; the next dhow command tries again`);
   }

@@ -1,15 +1,27 @@
 import { join } from "@std/path";
 import { hostLinks } from "../plan/links.ts";
-import { findProgram, requireProgram, runIp, runIptablesRestore, runProgram } from "../plan/program.ts";
+import { requireIp, runIp } from "../plan/program.ts";
 import { deleteLink } from "../plan/undo.ts";
 import { stepDone } from "../plan/fault.ts";
 import type { NetworkSetup } from "../plan/step.ts";
 import type { Database } from "../state/database.ts";
 import { readIfThere } from "../state/read.ts";
 import type { Paths } from "../state/paths.ts";
-import { countEndpoints, networkRow } from "./endpoints.ts";
-import { removalRules } from "./rules.ts";
-import { chainName } from "./steps.ts";
+import { membersOf } from "./endpoints.ts";
+import { chooseBackend } from "./firewall/backend.ts";
+import { applyFirewall, removeFirewall, restoreFirewall } from "./firewall/firewall.ts";
+import { letLoopbackPass } from "./firewall/loopback.ts";
+import { isFirewallUntouched } from "./firewall/state.ts";
+import { forwardsOf } from "./forwards.ts";
+import {
+  countEndpoints,
+  findNetwork,
+  networkOf,
+  type NetworkRow,
+  networkRow,
+  refuseRemoval,
+} from "./records.ts";
+import { networkSetup } from "./steps.ts";
 
 /** What was changed on the host for a network, as the database keeps it. Written down before it is changed. */
 interface Made {
@@ -21,12 +33,20 @@ interface Made {
   readonly isComplete: boolean;
 }
 
+/** What this process does with networks: one thing after another, as it waits for other processes without letting go of its thread. */
+let last: Promise<unknown> = Promise.resolve();
+
 /** Holds a network still: one dhow command at a time makes or removes it. Released when the process ends. */
 function withNetworkLock<T>(paths: Paths, work: () => Promise<T>): Promise<T> {
-  Deno.mkdirSync(paths.run, { recursive: true, mode: 0o711 });
-  const file = Deno.openSync(join(paths.run, "network.lock"), { create: true, write: true });
-  file.lockSync(true);
-  return work().finally(() => file.close());
+  const locked = async () => {
+    Deno.mkdirSync(paths.run, { recursive: true, mode: 0o711 });
+    using file = Deno.openSync(join(paths.run, "network.lock"), { create: true, write: true });
+    file.lockSync(true);
+    return await work();
+  };
+  const own = last.then(locked);
+  last = own.catch(() => {}); // who has asked for it is told
+  return own;
 }
 
 /** @returns undefined when the kernel has no such setting, as one without IPv6 */
@@ -38,10 +58,14 @@ export async function makeNetwork(database: Database, paths: Paths, setup: Netwo
     const row = networkRow(database, setup.name);
     const earlier = row === undefined || row.made === null ? undefined : JSON.parse(row.made) as Made;
     const links = hostLinks();
-    if (earlier?.isComplete && links.includes(setup.bridge)) return;
+    if (earlier?.isComplete && links.includes(setup.bridge)) {
+      if (setup.filtered.forwards.length > 0) await applyRules(database, row!);
+      return;
+    }
+    const sysctls = [...setup.sysctls, ...advertisements(setup)];
     // looked for before anything is changed
-    requireProgram("ip");
-    requireProgram("iptables-restore");
+    requireIp();
+    chooseBackend();
     const save = (made: Made) => {
       const text = JSON.stringify(made);
       database.run("UPDATE networks SET made = ? WHERE name = ?", text, setup.name);
@@ -49,25 +73,98 @@ export async function makeNetwork(database: Database, paths: Paths, setup: Netwo
     };
     // after a dhow that was killed half-way, or a bridge that somebody deleted, what was before is what it found
     const made = earlier ?? {
-      sysctls: setup.sysctls.filter(({ path, value }) =>
-        !path.includes(setup.bridge) && readSysctl(path) !== value
-      ).map(({ path }) => ({ path, before: readSysctl(path) ?? "" })),
-      links: links.filter((link) => !link.startsWith("veth")),
+      sysctls: sysctls.filter(({ path, value }) => !path.includes(setup.bridge) && readSysctl(path) !== value)
+        .map(({ path }) => ({ path, before: readSysctl(path) ?? "" })),
+      links: foreignLinks(database),
       isComplete: false,
     };
     save({ ...made, isComplete: false });
-    if (earlier !== undefined) await Promise.all([deleteLink(setup.bridge), removeRules(setup.bridge)]);
+    // that of the plan knows only one container's ports
+    const { filtered } = setupOf(database, row!);
+    if (earlier !== undefined) await deleteLink(setup.bridge);
     await Promise.all([
-      runIp(setup.bridgeCommands, `cannot make the bridge ${setup.bridge}`),
-      runIptablesRestore(setup.rules, `cannot set up NAT for ${setup.bridge}`),
+      makeBridge(database, setup),
+      applyFirewall(database, filtered, { isNew: earlier === undefined }),
     ]);
     stepDone();
-    for (const { path, value } of setup.sysctls) {
-      const present = readSysctl(path);
-      if (present !== undefined && present !== value) Deno.writeTextFileSync(path, value);
+    for (const sysctl of sysctls) {
+      writeSysctl(sysctl);
       stepDone();
     }
+    letLoopbackPass(filtered);
     save({ ...made, isComplete: true });
+  });
+}
+
+/** How a network is made, with the ports of all its containers. */
+const setupOf = (database: Database, row: NetworkRow) =>
+  networkSetup(networkOf(row), forwardsOf(database, row.name));
+
+/** The rules of a network that is made, as its containers need them now. */
+async function applyRules(database: Database, row: NetworkRow): Promise<void> {
+  const { filtered } = setupOf(database, row);
+  await applyFirewall(database, filtered, { isNew: false });
+  letLoopbackPass(filtered);
+}
+
+/**
+ * Has ports of the host lead to a container no more.
+ * @param networks those that have rules for that
+ */
+export async function unpublishPorts(
+  database: Database,
+  paths: Paths,
+  container: string,
+  networks: readonly string[],
+): Promise<void> {
+  await withNetworkLock(paths, async () => {
+    database.run("DELETE FROM published_ports WHERE container = ?", container);
+    for (const name of networks) {
+      const row = networkRow(database, name);
+      if (row !== undefined && row.made !== null) await applyRules(database, row);
+    }
+  });
+}
+
+/** Makes a network's bridge, and connects the containers that have lost theirs. */
+async function makeBridge(database: Database, { name, bridge, bridgeCommands }: NetworkSetup): Promise<void> {
+  const links = hostLinks();
+  const left = membersOf(database, networkOf(networkRow(database, name)!))
+    .map(({ endpoint: { link } }) => link).filter((link) => links.includes(link));
+  const connect = left.map((link) => `link set ${link} master ${bridge} up`);
+  await runIp([...bridgeCommands, ...connect], `cannot make the bridge ${bridge}`);
+}
+
+function writeSysctl({ path, value }: NetworkSetup["sysctls"][number]): void {
+  const present = readSysctl(path);
+  if (present !== undefined && present !== value) Deno.writeTextFileSync(path, value);
+}
+
+/**
+ * Puts back what somebody has taken away of the networks that are made: bridges, rules, settings of the kernel.
+ * @param all also where nothing seems to have changed
+ * @returns the names of those that are made
+ */
+export async function restoreNetworks(
+  database: Database,
+  paths: Paths,
+  { all = false } = {},
+): Promise<string[]> {
+  return await withNetworkLock(paths, async () => {
+    if (!all && isFirewallUntouched(database)) return []; // another dhow has done it
+    const setups = database.all<{ name: string; made: string }>(
+      "SELECT name, made FROM networks WHERE made IS NOT NULL",
+    ).filter(({ made }) => (JSON.parse(made) as Made).isComplete)
+      .map(({ name }) => setupOf(database, networkRow(database, name)!));
+    const links = hostLinks();
+    for (const setup of setups) {
+      if (!links.includes(setup.bridge)) await makeBridge(database, setup);
+      setup.sysctls.forEach(writeSysctl);
+    }
+    const filtered = setups.map((setup) => setup.filtered);
+    await restoreFirewall(database, filtered, { all });
+    filtered.forEach(letLoopbackPass);
+    return setups.map(({ name }) => name);
   });
 }
 
@@ -79,28 +176,84 @@ export async function removeUnusedNetwork(database: Database, paths: Paths, name
   await withNetworkLock(paths, async () => {
     const row = networkRow(database, name);
     if (row === undefined || row.made === null || countEndpoints(database, name) > 0) return;
-    const made = JSON.parse(row.made) as Made;
-    await Promise.all([deleteLink(row.bridge), removeRules(row.bridge)]);
-    restoreSysctls(made, row.bridge);
-    database.transaction(() => database.run("UPDATE networks SET made = NULL WHERE name = ?", name));
+    await takeDown(database, row, row.made);
   });
 }
 
-/** Takes out a bridge's chains and the jumps to them, as far as they are there. */
-async function removeRules(bridge: string): Promise<void> {
-  const save = findProgram("iptables-save");
-  if (save === undefined) return; // then no rule was ever made either
-  const present = await runProgram(save, [], { what: "cannot read the firewall's rules" });
-  const removal = removalRules(present, chainName(bridge));
-  if (removal !== "") await runIptablesRestore(removal, `cannot remove the NAT rules of ${bridge}`);
+/**
+ * Removes a network from the host and from the records.
+ * @throws {DhowError} in docker's words, when containers are in it, or every host has it
+ */
+export async function removeNetwork(database: Database, paths: Paths, name: string): Promise<void> {
+  await withNetworkLock(paths, async () => {
+    const row = findNetwork(database, name);
+    refuseRemoval(database, row);
+    // whoever wants to join it meanwhile waits for the lock, or finds that it has gone
+    if (row.made !== null) await takeDown(database, row, row.made);
+    stepDone();
+    database.transaction(() => {
+      refuseRemoval(database, row);
+      database.run("DELETE FROM networks WHERE name = ?", row.name);
+    });
+  });
+}
+
+async function takeDown(database: Database, { name, bridge }: NetworkRow, text: string): Promise<void> {
+  const made = JSON.parse(text) as Made;
+  await Promise.all([deleteLink(bridge), removeFirewall(database, bridge)]);
+  stepDone();
+  const heir = database.get<{ name: string; made: string }>(
+    "SELECT name, made FROM networks WHERE made IS NOT NULL AND name <> ? LIMIT 1",
+    name,
+  );
+  if (heir === undefined) restoreSysctls(database, made);
+  database.transaction(() => {
+    database.run("UPDATE networks SET made = NULL WHERE name = ?", name);
+    if (heir !== undefined) bequeath(database, made, heir);
+  });
+}
+
+/** Another network needs what was changed for this one: the last of them puts it back. */
+function bequeath(database: Database, { sysctls, links }: Made, heir: { name: string; made: string }): void {
+  const own = JSON.parse(heir.made) as Made;
+  const more = sysctls.filter(({ path }) => !own.sysctls.some((other) => other.path === path));
+  const made: Made = {
+    ...own,
+    sysctls: [...own.sysctls, ...more],
+    links: own.links.filter((link) => links.includes(link)),
+  };
+  database.run("UPDATE networks SET made = ? WHERE name = ?", JSON.stringify(made), heir.name);
+}
+
+/** The host's links without dhow's. */
+function foreignLinks(database: Database): string[] {
+  const bridges = database.all<{ bridge: string }>("SELECT bridge FROM networks").map(({ bridge }) => bridge);
+  return hostLinks().filter((link) => !link.startsWith("veth") && !bridges.includes(link));
+}
+
+const IPV6 = "/proc/sys/net/ipv6/conf";
+
+/**
+ * A host that forwards IPv6 takes no more router advertisements, and so loses its own way out, unless each link is told otherwise
+ * (ip-sysctl.rst, accept_ra: 2).
+ */
+function advertisements({ sysctls, bridge }: NetworkSetup): { path: string; value: string }[] {
+  const forwarding = `${IPV6}/all/forwarding`;
+  if (!sysctls.some(({ path }) => path === forwarding) || readSysctl(forwarding) !== "0") return [];
+  return hostLinks().filter((link) => link !== bridge && link !== "lo")
+    .map((link) => `${IPV6}/${link}/accept_ra`)
+    .filter((path) => readSysctl(path) === "1")
+    .map((path) => ({ path, value: "2" }));
 }
 
 /**
  * Puts sysctls back, but not under the feet of somebody else: when the host has got links since then (docker0, a VPN),
  * their owner may rely on forwarding without having had to switch it on.
  */
-function restoreSysctls({ sysctls, links }: Made, bridge: string): void {
-  const others = hostLinks().filter((link) => !link.startsWith("veth") && link !== bridge);
-  if (others.some((link) => !links.includes(link))) return;
-  for (const { path, before } of sysctls) Deno.writeTextFileSync(path, before);
+function restoreSysctls(database: Database, { sysctls, links }: Made): void {
+  if (foreignLinks(database).some((link) => !links.includes(link))) return;
+  // a link that has gone has taken its settings along
+  for (const { path, before } of sysctls) {
+    if (readSysctl(path) !== undefined) Deno.writeTextFileSync(path, before);
+  }
 }

@@ -24,6 +24,8 @@ export interface Surroundings {
   record(undo: Undo): void;
   /** Makes a network's bridge and rules, if they are not there. */
   makeNetwork(setup: NetworkSetup): Promise<void>;
+  /** Descriptors that are to stay open as long as the container runs. */
+  readonly sockets: readonly number[];
   /** The child's terminal is open: `fd` is this process's descriptor of its master. */
   terminalOpened(fd: number): void;
 }
@@ -54,6 +56,8 @@ export class Execution {
   #monitor: Monitor | undefined;
   #init: InitStart | undefined;
   #held: HeldTrees | undefined;
+  /** What serves the root, if that is not the kernel. */
+  #server: ProcessIdentity | undefined;
   /** Attached until the child has ended. */
   readonly #loops = new LoopDevices();
 
@@ -67,6 +71,16 @@ export class Execution {
         const { HeldTrees } = await import("./held_trees.ts");
         this.#held = new HeldTrees();
         return this.#held.hold(step.trees, this.#loops);
+      }
+      case "mount-fuse-overlay": {
+        const { mountFuseOverlay } = await import("./fuse_overlay.ts");
+        const { HeldTrees } = await import("./held_trees.ts");
+        const record = (process: ProcessIdentity) =>
+          this.around.record({ undo: "end-fuse-overlay", ...process });
+        const { fd, process } = await mountFuseOverlay(step.overlay, record);
+        this.#server = process;
+        this.#held ??= new HeldTrees();
+        return this.#held.keep(step.name, fd);
       }
       case "start-child":
         return await this.#startChild(step);
@@ -117,7 +131,7 @@ export class Execution {
     const handshake = this.#handshake = new Handshake();
     if (step.monitor !== undefined) {
       const { Monitor } = await import("./monitored.ts");
-      this.#monitor = new Monitor(step.monitor);
+      this.#monitor = new Monitor(step.monitor, this.around.sockets);
     }
     const program = step.steps.find((each) => each.op === "execute");
     if (program !== undefined) {
@@ -148,7 +162,7 @@ export class Execution {
       this.#child = { pid, pidfd: libcCall("pidfd_open", pid, 0), program: child, exit: ended };
       const monitor = this.#monitor?.identity;
       if (monitor !== undefined) this.around.record({ undo: "kill", ...monitor });
-      this.around.record({ undo: "kill", ...identify(pid) });
+      this.around.record({ undo: "kill", ...identify(pid), isContainer: true });
     } catch (error) {
       // it may have failed, and be gone, already
       throw child.failure === undefined ? error : explainChildFailure(child, await ended);
@@ -192,6 +206,7 @@ export class Execution {
     else this.#awaitChild().catch(() => {}); // fault injection: it may still stop after its release
     const ended = exit.then(async (status) => {
       this.#loops.detach();
+      await this.#endServer();
       if (program.failure !== undefined) throw explainChildFailure(program, status);
       const failure = await this.#init?.failureThatEnded();
       if (failure !== undefined) throw failure;
@@ -251,6 +266,15 @@ export class Execution {
     this.#init?.close();
     this.#held?.letGo();
     this.#loops.detach();
+    await this.#endServer();
+  }
+
+  /** Its mount has gone with the child: nobody else may have the writable layer before it has ended. */
+  async #endServer(): Promise<void> {
+    if (this.#server === undefined) return;
+    const { endServer } = await import("./fuse_overlay.ts");
+    await endServer(this.#server);
+    this.#server = undefined;
   }
 }
 

@@ -3,13 +3,24 @@ import { commandLine, document, indent, quote } from "./shell.ts";
 import type { DeviceRule } from "./oci.ts";
 import { type CgroupSetting, CHILD, type HostStep, type Owner, type Plan, type Undo } from "./step.ts";
 
+/** The rules of a network, as commands. */
+export interface FirewallScript {
+  readonly make: readonly string[];
+  /** What takes them away again, as far as they were made. */
+  readonly remove: readonly string[];
+  /** What those find in the script's own folder. */
+  readonly files: Readonly<Record<string, readonly string[]>>;
+  /** As those of the network, once the bridge is there. */
+  readonly sysctls: readonly { readonly path: string; readonly value: string }[];
+}
+
 /** A file in the script's own folder. */
 export function script(name: string, lines: readonly string[]): string[] {
   return document(`cat >"$work/${name}"`, lines);
 }
 
 /** The commands that do a step; none for the child's start. */
-export function hostCommands(step: HostStep): string[] {
+export function hostCommands(step: HostStep, firewall?: FirewallScript): string[] {
   switch (step.do) {
     case "attach-loops":
       throw new Error("an image is explained with its layers unpacked");
@@ -70,14 +81,13 @@ export function hostCommands(step: HostStep): string[] {
       ];
     }
     case "make-network": {
-      const { bridgeCommands, rules, sysctls } = step.setup;
+      if (firewall === undefined) throw new Error("a network is explained with its firewall");
+      const { bridgeCommands, sysctls } = step.setup;
       return [
-        ...script("rules-to-remove", removal(rules)),
+        ...Object.entries(firewall.files).flatMap(([name, lines]) => script(name, lines)),
         ...bridgeCommands.map((command) => `ip ${command}`),
-        "iptables-restore -w --noflush <<'END'",
-        ...rules.trimEnd().split("\n"),
-        "END",
-        ...sysctls.map(({ path, value }) =>
+        ...firewall.make,
+        ...[...sysctls, ...firewall.sysctls].map(({ path, value }) =>
           `[ ! -e ${path} ] || [ "$(cat ${path})" = ${value} ] || set_back ${path} ${value}`
         ),
       ];
@@ -87,7 +97,8 @@ export function hostCommands(step: HostStep): string[] {
       return step.commands.map((command) => `${enter}ip ${command.replaceAll(CHILD, '"$child"')}`);
     }
     case "connect-user":
-      throw new Error("what root does is explained, who has a bridge");
+    case "mount-fuse-overlay":
+      throw new Error("what root does is explained, who has a bridge, and the kernel's overlay");
     case "serve-names": {
       const { hosts, names, resolvConf, servers } = step.instead;
       const write = (lines: readonly string[], to: string) =>
@@ -124,7 +135,7 @@ function copyImage({ layers, target }: { layers: readonly string[]; target: stri
 }
 
 /** What to do at the script's end, however it comes: the plan's undo, last first. */
-export function finish(plan: Plan): string[] {
+export function finish(plan: Plan, firewall?: FirewallScript): string[] {
   const network = plan.steps.flatMap((step) => step.do === "make-network" ? [step.setup] : [])[0];
   const undo = plan.undo.toReversed().flatMap(undoCommands);
   return [
@@ -141,7 +152,7 @@ export function finish(plan: Plan): string[] {
       '[ -z "${helper:-}" ] || kill -KILL "$helper" 2>/dev/null || true',
       ...(network === undefined ? [] : [
         `ip link delete ${network.bridge} 2>/dev/null || true`,
-        'iptables-restore -w --noflush <"$work/rules-to-remove" 2>/dev/null || true',
+        ...firewall?.remove ?? [],
         'for entry in $changed; do [ ! -e "${entry%%=*}" ] || echo "${entry#*=}" >"${entry%%=*}"; done',
       ]),
       ...undo,
@@ -173,16 +184,6 @@ function describeRule({ allow, type, major, minor, access }: DeviceRule): string
   }`;
 }
 
-/** The reverse of rules in iptables-restore's form. */
-function removal(rules: string): string[] {
-  return rules.trimEnd().split("\n").flatMap((line) => {
-    const chain = /^:(\S+)/.exec(line)?.[1];
-    if (line.startsWith("*") || line === "COMMIT") return [line];
-    if (line.startsWith("-I ")) return [`-D${line.slice(2)}`];
-    return chain === undefined ? [] : [`-F ${chain}`];
-  }).flatMap((line) => line.startsWith("-D") ? [line, `-X ${line.split(" ").at(-1)}`] : [line]);
-}
-
 function undoCommands(undo: Undo): string[] {
   switch (undo.undo) {
     case "remove-cgroups":
@@ -191,7 +192,9 @@ function undoCommands(undo: Undo): string[] {
     case "release-volumes": // a script has none
     case "delete-link": // goes with the container's network namespace
     case "remove-tree": // below the script's own folder
+    case "unpublish-ports": // with the rules of its bridge
     case "kill":
+    case "end-fuse-overlay":
       return [];
   }
 }

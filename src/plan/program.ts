@@ -18,17 +18,14 @@ export function findProgram(name: string): string | undefined {
   return undefined;
 }
 
-/** @throws {HostError} when the program is not installed */
-export function requireProgram(name: "ip" | "iptables-restore" | "iptables-save"): string {
-  const path = findProgram(name);
+/** @throws {HostError} when ip(8) is not installed */
+export function requireIp(): string {
+  const path = findProgram("ip");
   if (path !== undefined) return path;
-  const tool = name === "ip" ? "ip" : "iptables";
-  const debianPackage = name === "ip" ? "iproute2" : "iptables";
   throw new HostError({
-    what: `cannot set up the network`,
-    why: `this host has no "${tool}" command`,
-    hint:
-      `install it (Debian: apt-get install ${debianPackage}), or run with --network none or --network host`,
+    what: "cannot set up the network",
+    why: 'this host has no "ip" command',
+    hint: "install it (Debian: apt-get install iproute2), or run with --network none or --network host",
   });
 }
 
@@ -96,14 +93,8 @@ export function inNetwork<T>(namespace: number, work: () => T): T {
 export async function runIp(commands: readonly string[], what: string, networkOf?: number): Promise<void> {
   const options = { input: commands.join("\n") + "\n", what };
   await runProgram(
-    requireProgram("ip"),
+    requireIp(),
     ["-batch", "-"],
     networkOf === undefined ? options : { ...options, networkOf },
   );
-}
-
-/** Changes firewall rules, all or none of a table's (iptables-restore(8)), beside the rules that are there. */
-export async function runIptablesRestore(rules: string, what: string): Promise<void> {
-  // -w: wait for another program that changes the rules
-  await runProgram(requireProgram("iptables-restore"), ["-w", "--noflush"], { input: rules, what });
 }

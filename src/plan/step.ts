@@ -48,12 +48,36 @@ export interface CgroupFolder {
 /** `{child}` in a command stands for the pid of the container's first process. */
 export const CHILD = "{child}";
 
+/** A port of the host through which one of a container's is reached. */
+export interface Forward {
+  readonly protocol: "tcp" | "udp" | "sctp";
+  /** The host's address, of the same family as the container's; empty for all that it has. IPv6's loopback cannot be forwarded. */
+  readonly hostIp: string;
+  readonly hostPort: number;
+  /** The container's. */
+  readonly address: string;
+  readonly containerPort: number;
+}
+
+/** What a firewall has to know of a network; see src/network/firewall. All of it has been checked: it becomes text of rules. */
+export interface FilteredNetwork {
+  /** Begins with `dhow`: by that, other networks are known. */
+  readonly bridge: string;
+  /** In CIDR notation, of both families. */
+  readonly subnets: readonly string[];
+  /** Whether it ends at the host: nothing goes to elsewhere, nor comes from there. */
+  readonly internal: boolean;
+  /** Whether the others see the host's address. */
+  readonly masquerade: boolean;
+  readonly forwards: readonly Forward[];
+}
+
 /** What a network's bridge and rules are made of; see src/network. */
 export interface NetworkSetup {
   readonly name: string;
   readonly bridge: string;
   readonly bridgeCommands: readonly string[];
-  readonly rules: string;
+  readonly filtered: FilteredNetwork;
   /** Files below /proc/sys to set when they do not hold the value yet. */
   readonly sysctls: readonly { readonly path: string; readonly value: string }[];
 }
@@ -128,6 +152,24 @@ export interface ImageIndex {
   readonly folder: string;
 }
 
+/** What lets programs serve file systems (fuse(4)). */
+export const FUSE_DEVICE = "/dev/fuse";
+
+/** What fuse-overlayfs(1) is to lay over each other. */
+export interface FuseOverlay {
+  /** Of the program. */
+  readonly path: string;
+  /** Folders, top to bottom. */
+  readonly lower: readonly string[];
+  /** undefined for a mount that cannot be written to */
+  readonly upper: string | undefined;
+  readonly work: string;
+  /** Whether nothing has to reach the disk. */
+  readonly isVolatile: boolean;
+  /** For what the program says. */
+  readonly folder: string;
+}
+
 /** A step on the host, outside of the container. */
 export type HostStep =
   & { readonly why: string }
@@ -162,6 +204,8 @@ export type HostStep =
       /** The container's root. */
       readonly owner: Owner;
     }
+    /** A mount that the child then finds under that name; its program goes with it. */
+    | { readonly do: "mount-fuse-overlay"; readonly name: string; readonly overlay: FuseOverlay }
     | {
       readonly do: "start-child";
       readonly namespaces: readonly NamespaceKind[];
@@ -294,6 +338,8 @@ export type ChildStep =
         readonly target: string;
         readonly options: readonly string[];
       }
+      /** Mounts what dhow holds. */
+      | { readonly op: "mount-held"; readonly name: string; readonly target: string }
       | ({ readonly op: "mount-index"; readonly target: string } & ImageIndex)
       | { readonly op: "open-root"; readonly path: string }
       | {
@@ -407,9 +453,16 @@ export type Undo =
   /** The innermost first; those that have others in them stay. */
   | { readonly undo: "remove-empty-cgroups"; readonly folders: readonly string[] }
   | { readonly undo: "delete-link"; readonly link: string }
+  /** Ports of the host lead to the container no more; these networks have rules for them. */
+  | { readonly undo: "unpublish-ports"; readonly networks: readonly string[] }
   /** What is mounted on these folders of volumes goes with the last container that has it. */
   | { readonly undo: "release-volumes"; readonly folders: readonly string[] }
-  | { readonly undo: "kill"; readonly pid: number; readonly startTime: number; readonly bootId: string };
+  | ({
+    readonly undo: "kill"; /** Whether it is the container's first process. */
+    readonly isContainer?: true;
+  } & ProcessIdentity)
+  /** The program of a mount that goes with the container. */
+  | ({ readonly undo: "end-fuse-overlay" } & ProcessIdentity);
 
 /** A container's start, and how to take back all that it leaves on the host. */
 export interface Plan {

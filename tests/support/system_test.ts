@@ -37,13 +37,20 @@ export function systemTest(
   test: (host: Host) => Promise<void>,
   prepare?: (host: Host) => Promise<void>,
 ): void {
-  Deno.test(name, async () => {
-    if (reason !== undefined) return skip(name, reason);
-    await using host = await Host.start();
+  hostTest(name, async (host) => {
     await prepare?.(host);
     await host.dhow(["images"]); // makes the database
     const before = await snapshot(host);
     await test(host);
     await sameAgain(host, before, ["layers"]); // what an archive was unpacked to stays, for the next run
+  });
+}
+
+/** A test on a host of its own, whatever it leaves there. */
+export function hostTest(name: string, test: (host: Host) => Promise<void>): void {
+  Deno.test(name, async () => {
+    if (reason !== undefined) return skip(name, reason);
+    await using host = await Host.start();
+    await test(host);
   });
 }

@@ -1,0 +1,76 @@
+/**
+ * firewalld(1) rejects what is forwarded between links of zones that do not say otherwise, whatever iptables' rules accept. A bridge
+ * becomes a member of its zone `trusted` (firewalld.zones(5)), until firewalld is started anew: dhow's own rules say what passes.
+ */
+import { HostError } from "../../errors.ts";
+import { BusError, SystemBus } from "./dbus.ts";
+
+export const TRUSTED_ZONE = "trusted";
+
+const NAME = "org.fedoraproject.FirewallD1";
+const ABSENT = ["org.freedesktop.DBus.Error.ServiceUnknown", "org.freedesktop.DBus.Error.NameHasNoOwner"];
+
+/** Methods of firewalld.dbus(5). */
+type ZoneMethod = "getZoneOfInterface" | "addInterface" | "removeInterface";
+
+/**
+ * Talks to firewalld, if it runs.
+ * @returns undefined when it does not
+ * @throws {HostError} when it refuses, or does not answer
+ */
+async function withFirewalld<T>(
+  what: string,
+  talk: (call: (member: ZoneMethod, ...texts: string[]) => Promise<string | undefined>) => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    using bus = await SystemBus.connect();
+    if (bus === undefined) return undefined;
+    const service = { destination: NAME, path: "/org/fedoraproject/FirewallD1", interface: `${NAME}.zone` };
+    return await talk((member, ...texts) => bus.call({ ...service, member }, ...texts));
+  } catch (cause) {
+    if (cause instanceof BusError && ABSENT.includes(cause.error)) return undefined;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new HostError({
+      what,
+      why: `firewalld cannot be told over D-Bus: ${why}`,
+      hint: "look at: systemctl status firewalld",
+      cause,
+    });
+  }
+}
+
+/** Whether firewalld runs. */
+export async function isFirewalldRunning(): Promise<boolean> {
+  return await withFirewalld("cannot look for firewalld", async (call) => {
+    await call("getZoneOfInterface", "lo");
+    return true;
+  }) ?? false;
+}
+
+/**
+ * Puts bridges into the trusted zone, except those that somebody has put into another.
+ * @returns those that were put there now, and are to be taken out again
+ */
+export async function trustBridges(bridges: readonly string[]): Promise<string[]> {
+  const work = withFirewalld(
+    `cannot put ${bridges.join(", ")} into firewalld's zone "${TRUSTED_ZONE}"`,
+    async (call) => {
+      const added: string[] = [];
+      for (const bridge of bridges) {
+        if (await call("getZoneOfInterface", bridge) !== "") continue;
+        await call("addInterface", TRUSTED_ZONE, bridge);
+        added.push(bridge);
+      }
+      return added;
+    },
+  );
+  return await work ?? [];
+}
+
+/** Takes a bridge out of the trusted zone, if it is there. */
+export async function distrustBridge(bridge: string): Promise<void> {
+  await withFirewalld(`cannot take ${bridge} out of firewalld's zone "${TRUSTED_ZONE}"`, async (call) => {
+    if (await call("getZoneOfInterface", bridge) !== TRUSTED_ZONE) return;
+    await call("removeInterface", TRUSTED_ZONE, bridge);
+  });
+}
