@@ -1,5 +1,5 @@
 /**
- * Programs without JavaScript and without libc: a table of system calls that the walker works through, as an executable of a few
+ * Programs without JavaScript and without libc: a table of system calls that a walker works through, as an executable of a few
  * kilobytes. What has to wait for long (for a container's end, say) becomes one, because a process of Deno's holds 48 MB, and
  * one of these less than 0.1.
  */
@@ -15,18 +15,8 @@ import {
   MFD_EXEC,
 } from "./constants.ts";
 import { EINVAL } from "./errno.ts";
-import { ENTRY_SIZE, TABLE_HEADER_SIZE } from "./machine_code.ts";
-import { CODE_ADDRESS, DATA_ADDRESS, standaloneCode, TABLE_ADDRESS } from "./standalone_code.ts";
-import {
-  type Argument,
-  type Call,
-  type CallOptions,
-  CallTable,
-  type Functions,
-  libcCall,
-  tryLibcCall,
-  Word,
-} from "./table.ts";
+import { CODE_ADDRESS, DATA_ADDRESS, ENTRY, standaloneCode, TABLE_ADDRESS } from "./standalone_code.ts";
+import { type Argument, Call, type CallOptions, libcCall, maskOf, tryLibcCall, Word } from "./table.ts";
 
 const ARM64 = 1;
 const X86_64 = 0;
@@ -99,10 +89,22 @@ const WITHOUT_RESULT: ReadonlySet<string> = new Set([
   "copy",
 ]);
 
+/** An entry of a program. As an argument of a later one, or read from elsewhere, it is what its function returned. */
+export class Result extends Word {
+  constructor(readonly entry: number, readonly name: string) {
+    super(entry + ENTRY.result);
+  }
+
+  /** errno, if the call failed and may. */
+  get errno(): Word {
+    return new Word(this.entry + ENTRY.errno);
+  }
+}
+
 /** A place in a program that can be jumped to, also from before it. */
 export class Label {
   /** The entry that it became. */
-  call: Call | undefined;
+  call: Result | undefined;
   /** Where in memory its address is wanted. */
   readonly uses: number[] = [];
 }
@@ -110,14 +112,21 @@ export class Label {
 /** The largest pages of the CPUs that dhow runs on: parts of an executable begin with one. */
 const pageOf = (arch: string) => arch === "aarch64" ? 64 << 10 : 4 << 10;
 
+/** What an entry has room for; other values go to words beside the table, as many as this, each only once. */
+const [LEAST_VALUE, LARGEST_VALUE] = [-(2 ** 31), 2 ** 31 - 1];
+const MOST_CONSTANTS = 16;
+
 /** So much of a file is written at once, if it is not all zeros. */
 const BLOCK = 64 << 10;
 
 export class StandaloneProgram {
   readonly #arena: Arena;
-  readonly #table: CallTable;
   readonly #code;
-  #last: Call | undefined;
+  readonly #capacity: number;
+  #length = 0;
+  readonly #constants = new Map<number | bigint, number>();
+  readonly #constantsAddress: number;
+  #last: Result | undefined;
   /** Bytes of the data that the executable holds; what comes after them is zero. */
   #stored = 0;
 
@@ -127,31 +136,78 @@ export class StandaloneProgram {
    */
   constructor(capacity: number, size: number, readonly arch: string = Deno.build.arch) {
     this.#code = standaloneCode(arch);
-    const total = TABLE_ADDRESS - DATA_ADDRESS + TABLE_HEADER_SIZE + (capacity + 1) * ENTRY_SIZE + size;
+    this.#capacity = capacity;
+    const [table, constants] = [(capacity + 1) * ENTRY.size, MOST_CONSTANTS * 8];
+    const total = TABLE_ADDRESS - DATA_ADDRESS + table + constants + size;
     this.#arena = new Arena(total, {
       address: DATA_ADDRESS,
       buffer: new ArrayBuffer(Math.ceil(total / 8) * 8),
     });
-    this.#arena.allocate(TABLE_ADDRESS - DATA_ADDRESS);
-    this.#table = new CallTable(this.#arena, capacity, this.#functions());
+    this.#arena.allocate(TABLE_ADDRESS - DATA_ADDRESS + table);
+    this.#constantsAddress = this.#arena.allocate(constants);
   }
 
-  #functions(): Functions {
-    const { functions } = this.#code;
-    const column = this.arch === "aarch64" ? ARM64 : X86_64;
-    return {
-      number: (name) => NUMBERS[name]?.[column],
-      address: (name) => {
-        const address = functions.get(name);
-        if (address === undefined) throw new Error(`a standalone program has no function ${name}`);
-        return address;
-      },
-    };
+  /**
+   * Adds a call of a system call, or of a function that such a program has (standalone_code.ts). One that fails, and may not, ends the
+   * program with code 1.
+   * @param parameters as a CallTable's
+   * @throws {RangeError} when the program is full, or takes no such number
+   */
+  call(name: string, parameters: readonly Argument[], options: CallOptions = {}): Result {
+    if (this.#length >= this.#capacity) {
+      throw new RangeError(`a program of ${this.#capacity} calls is full`);
+    }
+    const number = NUMBERS[name]?.[this.arch === "aarch64" ? ARM64 : X86_64];
+    const values = number === undefined ? parameters : [number, ...parameters];
+    if (values.length > 6) throw new RangeError(`${name}: an entry has room for six arguments`);
+    const entry = TABLE_ADDRESS + this.#length * ENTRY.size;
+    this.#arena.setInt(entry, this.#address(number === undefined ? name : "syscall"));
+    let indirect = 0;
+    values.forEach((value, index) => {
+      const { isIndirect, word } = this.#place(value);
+      if (isIndirect) indirect |= 1 << index;
+      this.#arena.setInt(entry + ENTRY.arguments + 4 * index, word);
+    });
+    const { least = 0, tolerate } = options;
+    if (least < -(2 ** 15) || least >= 2 ** 15) throw new RangeError(`${name}: no entry can tell ${least}`);
+    // both in one word of 32 bits
+    this.#arena.setInt(entry + ENTRY.indirect, indirect + (least & 0xffff) * 2 ** 16);
+    if (tolerate !== undefined) {
+      maskOf(tolerate).forEach((half, index) =>
+        this.#arena.setInt(entry + ENTRY.tolerated + 4 * index, half)
+      );
+    }
+    this.#length++;
+    return this.#last = new Result(entry, name);
   }
 
-  /** Adds a system call; as CallTable's. A call that fails, and may not, ends the program with code 1. */
-  call(name: string, parameters: readonly Argument[], options?: CallOptions): Call {
-    return this.#last = this.#table.call(name, parameters, options);
+  #address(name: string): number {
+    const address = this.#code.functions.get(name);
+    if (address === undefined) throw new Error(`a standalone program has no function ${name}`);
+    return address;
+  }
+
+  /** What an entry has for a value: itself, or where it is. */
+  #place(value: Argument): { readonly isIndirect: boolean; readonly word: number } {
+    if (value instanceof Word) return { isIndirect: true, word: value.address };
+    if (value instanceof Call) throw new TypeError(`${value.name}: a call of another table`);
+    if (typeof value !== "number" && typeof value !== "bigint") {
+      return { isIndirect: false, word: this.#arena.string(value) };
+    }
+    if (value >= LEAST_VALUE && value <= LARGEST_VALUE) return { isIndirect: false, word: Number(value) };
+    return { isIndirect: true, word: this.#constant(value) };
+  }
+
+  #constant(value: number | bigint): number {
+    const known = this.#constants.get(value);
+    if (known !== undefined) return known;
+    if (this.#constants.size >= MOST_CONSTANTS) {
+      throw new RangeError(`more than ${MOST_CONSTANTS} large numbers in a program`);
+    }
+    const address = this.#constantsAddress + 8 * this.#constants.size;
+    this.#arena.setWord(address, value);
+    this.#constants.set(value, address);
+    return address;
   }
 
   /**
@@ -159,8 +215,10 @@ export class StandaloneProgram {
    * whose result nobody needs will do.
    */
   place(label: Label): void {
-    label.call = WITHOUT_RESULT.has(this.#last?.name ?? "") ? this.#last! : this.call("label", []);
-    for (const address of label.uses) this.#arena.setWord(address, label.call.address);
+    label.call = this.#last !== undefined && WITHOUT_RESULT.has(this.#last.name)
+      ? this.#last
+      : this.call("label", []);
+    for (const address of label.uses) this.#arena.setInt(address, label.call.entry);
   }
 
   /** Goes on at a label if a signed value is less than a limit. */
@@ -176,10 +234,10 @@ export class StandaloneProgram {
     this.jumpIfEqual(0, 0, label);
   }
 
-  #use(jump: Call, label: Label): void {
-    const THIRD_ARGUMENT = 24;
-    if (label.call === undefined) label.uses.push(jump.address + THIRD_ARGUMENT);
-    else this.#arena.setWord(jump.address + THIRD_ARGUMENT, label.call.address);
+  #use(jump: Result, label: Label): void {
+    const third = jump.entry + ENTRY.arguments + 2 * 4;
+    if (label.call === undefined) label.uses.push(third);
+    else this.#arena.setInt(third, label.call.entry);
   }
 
   /** Sets a word, or the word of 64 bits at an address. */

@@ -61,8 +61,8 @@ const LIBC: Functions = {
 
 const masks = new WeakMap<readonly number[], readonly [low: number, high: number]>();
 
-/** A set of errno values as the walker looks at it. The same lists are used again and again. */
-function maskOf(errnos: readonly number[]): readonly [low: number, high: number] {
+/** A set of errno values as a walker looks at it. The same lists are used again and again. */
+export function maskOf(errnos: readonly number[]): readonly [low: number, high: number] {
   let mask = masks.get(errnos);
   if (mask === undefined) {
     let [low, high] = [0, 0];

@@ -34,7 +34,7 @@ import {
 } from "../../ffi/constants.ts";
 import { ANY_ERRNO, ENODEV } from "../../ffi/errno.ts";
 import { Label, StandaloneProgram } from "../../ffi/standalone.ts";
-import { type Argument, type Call, Word } from "../../ffi/table.ts";
+import { type Argument, Word } from "../../ffi/table.ts";
 import { confiningCalls } from "./confine.ts";
 import { DRAINED, Keeper } from "./joiner_keeper.ts";
 import { JOIN_STEPS, JOINER_FDS, type JoinStep, LAST_REPORT_FD } from "./joiner_layout.ts";
@@ -128,7 +128,7 @@ class JoinerBuilder {
   }
 
   /** Adds a call whose failure is reported, and ends the process. */
-  #attempt(step: JoinStep, name: string, parameters: readonly Argument[]): Call {
+  #attempt(step: JoinStep, name: string, parameters: readonly Argument[]): Word {
     return attempt(this.#program, JOIN_STEPS[step], this.#failed, name, parameters);
   }
 
@@ -170,7 +170,7 @@ class JoinerBuilder {
   }
 
   /** Opens what must be a device in the container. It may be anything, so nothing here waits for it. */
-  #open(step: JoinStep, path: string): Call {
+  #open(step: JoinStep, path: string): Word {
     const how = this.#program.words(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS);
     return this.#attempt(step, "openat2", [AT_FDCWD, path, how, 24]);
   }

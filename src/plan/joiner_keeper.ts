@@ -5,7 +5,7 @@
 import { P_ALL, PIDFD_SIGNAL_PROCESS_GROUP, SIGNALS, WEXITED } from "../../ffi/constants.ts";
 import { ANY_ERRNO, EAGAIN } from "../../ffi/errno.ts";
 import { Label, type StandaloneProgram } from "../../ffi/standalone.ts";
-import { type Call, Word } from "../../ffi/table.ts";
+import { Word } from "../../ffi/table.ts";
 import type { JoinSetup } from "./joiner.ts";
 import { JOIN_STEPS, JOINER_FDS, TERMINAL } from "./joiner_layout.ts";
 import { CLOSED, HAS_COME, waitFor } from "./pollfd.ts";
@@ -21,7 +21,7 @@ export class Keeper {
   constructor(readonly program: StandaloneProgram, readonly failed: Label) {}
 
   /** @param joiner what has started it; the keeper shares its descriptors until it has ended */
-  keep(joiner: Call, { terminal, leash }: Pick<JoinSetup, "terminal" | "leash">): void {
+  keep(joiner: Word, { terminal, leash }: Pick<JoinSetup, "terminal" | "leash">): void {
     const { program } = this;
     const status = program.word(0);
     program.store(STEP, JOIN_STEPS.start);

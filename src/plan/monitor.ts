@@ -20,7 +20,7 @@ import {
 } from "../../ffi/constants.ts";
 import { ANY_ERRNO } from "../../ffi/errno.ts";
 import { Label, StandaloneProgram } from "../../ffi/standalone.ts";
-import { type Call, Word } from "../../ffi/table.ts";
+import { Word } from "../../ffi/table.ts";
 import {
   EXIT_LOG_SIZE,
   EXIT_SIGINFO,
@@ -146,7 +146,7 @@ class MonitorBuilder {
   }
 
   /** If something has come, reads it; does not look there any more after its end. */
-  #take(index: number, fd: number, to: { at: number; size: number }, use: (count: Call) => void): void {
+  #take(index: number, fd: number, to: { at: number; size: number }, use: (count: Word) => void): void {
     const program = this.#program;
     const next = new Label();
     const closed = new Label();

@@ -13,7 +13,7 @@ import {
 } from "../../ffi/constants.ts";
 import { ANY_ERRNO } from "../../ffi/errno.ts";
 import { Label, type StandaloneProgram } from "../../ffi/standalone.ts";
-import type { Call, Word } from "../../ffi/table.ts";
+import type { Word } from "../../ffi/table.ts";
 import { CLOSED, HAS_COME, waitFor } from "./pollfd.ts";
 import type { ProbeSetup } from "./step.ts";
 
@@ -33,8 +33,8 @@ export class Prober {
   readonly #noSignals: number;
   readonly #becomes = new Label();
   readonly #execute: readonly [path: number, command: number, environment: number];
-  #timer: Call | undefined;
-  #clone: Call | undefined;
+  #timer: Word | undefined;
+  #clone: Word | undefined;
 
   /**
    * @param setup what is executed, and when

@@ -5,7 +5,7 @@
 import { ANY_ERRNO, EACCES, ENOENT, ENOTDIR } from "../../ffi/errno.ts";
 import { Label, type StandaloneProgram } from "../../ffi/standalone.ts";
 import { DATA_ADDRESS } from "../../ffi/standalone_code.ts";
-import { type Argument, type Call, Word } from "../../ffi/table.ts";
+import { type Argument, Word } from "../../ffi/table.ts";
 import { executablePlaces } from "./executable_places.ts";
 
 /** A record of the report: errno and a step, as words of 64 bits. */
@@ -39,7 +39,7 @@ export function attempt(
   failed: Label,
   name: string,
   parameters: readonly Argument[],
-): Call {
+): Word {
   program.store(STEP, step);
   const call = program.call(name, parameters, ANY);
   program.jumpIfLess(call, 0, failed);

@@ -1,9 +1,8 @@
 /** The part of the name server that reads a question, and answers it from the zones (layout.ts). */
 import { O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDONLY } from "../../../ffi/constants.ts";
 import { ENAMETOOLONG, ENOENT } from "../../../ffi/errno.ts";
-import { ENTRY_ERRNO } from "../../../ffi/machine_code.ts";
-import { Label } from "../../../ffi/standalone.ts";
-import { type Call, Word } from "../../../ffi/table.ts";
+import { Label, type Result } from "../../../ffi/standalone.ts";
+import type { Word } from "../../../ffi/table.ts";
 import {
   FIRST_ZONE,
   isNameByte,
@@ -190,9 +189,9 @@ export class Question {
   #find(found: Label, { failed }: Exits, forward: Label): void {
     const { program } = this.memory;
     const [zone, next] = [new Label(), new Label()];
-    const fails = (call: Call, ...errnos: readonly [errno: number, label: Label][]) => {
+    const fails = (call: Result, ...errnos: readonly [errno: number, label: Label][]) => {
       for (const [errno, label] of errnos) {
-        program.jumpIfEqual(new Word(call.address + ENTRY_ERRNO), errno, label);
+        program.jumpIfEqual(call.errno, errno, label);
       }
       program.jump(failed);
     };
