@@ -67,6 +67,7 @@ const openOwnPidNamespace = () => libcCall("openat", AT_FDCWD, "/proc/thread-sel
 /**
  * Starts a child as spawnWalking does, in an existing pid namespace.
  * @param pidfd of a process in that namespace
+ * @param meanwhile as spawnWalking's
  * @throws {SystemCallError} also when it cannot be joined: ESRCH when the process has ended
  */
 export async function spawnJoining(
@@ -74,6 +75,7 @@ export async function spawnJoining(
   namespaces: number,
   ready: Pipe,
   pidfd: number,
+  meanwhile: () => void = () => {},
 ): Promise<SpawnedChild> {
   const own = openOwnPidNamespace();
   const arena = new Arena(16 * 1024);
@@ -95,6 +97,7 @@ export async function spawnJoining(
     throw clone.result < 0 ? new SystemCallError("clone", clone.errno) : error;
   });
   ended.catch(() => {}); // reported by who waits for the end, here or there
+  meanwhile();
   const reading = new CallTable(arena, 1);
   const read = reading.call("read", [ready.reader, byte, 1]);
   await reading.runBlocking();
@@ -115,10 +118,17 @@ export async function spawnJoining(
  * @param table its calls, of which the first writes one byte to `ready`; a walk that fails ends the child with code 1
  * @param namespaces CLONE_NEW... flags
  * @param ready its writer is closed here once the child has a copy, so that its reader sees the child's end
+ * @param meanwhile what this thread does while the kernel makes the child, which takes a millisecond or two with namespaces. It may add
+ * calls to the table that the child does not come to before a byte from here.
  * @returns once the child has written that byte
- * @throws {SystemCallError} when the kernel refuses
+ * @throws {SystemCallError} when the kernel refuses; and what `meanwhile` throws
  */
-export function spawnWalking(table: CallTable, namespaces: number, ready: Pipe): SpawnedChild {
+export function spawnWalking(
+  table: CallTable,
+  namespaces: number,
+  ready: Pipe,
+  meanwhile: () => void = () => {},
+): SpawnedChild {
   const arena = new Arena(16 * 1024);
   const pid = arena.allocate(8);
   const status = arena.allocate(8);
@@ -137,10 +147,11 @@ export function spawnWalking(table: CallTable, namespaces: number, ready: Pipe):
     () => readExitStatus(arena.int(status)),
     (error) => Promise.reject(clone.result < 0 ? new SystemCallError("clone", clone.errno) : error),
   ).finally(() => arena.release());
+  ended.catch(() => {}); // reported by who waits for the end, here or there
 
+  meanwhile();
   const byte = arena.allocate(1);
   if (libcCall("read", ready.reader, byte, 1) === 1) return { pid: arena.int(pid), ended };
-  ended.catch(() => {}); // reported here
   throw new SystemCallError("clone", clone.errno);
 }
 
@@ -166,6 +177,7 @@ export interface MonitoredChild {
  * @param addCalls adds what the monitor does once the child has executed its program, or has ended; the last is an execve
  * @param capacity how many calls it adds at most
  * @param pidfd of a process whose pid namespace the child joins; undefined when it joins none
+ * @param meanwhile as spawnWalking's
  * @returns once the child has written that byte
  * @throws {SystemCallError} when the kernel refuses; ESRCH when that process has ended
  */
@@ -177,6 +189,7 @@ export function spawnMonitored(
   addCalls: (table: CallTable, child: Call) => void,
   capacity: number,
   pidfd?: number,
+  meanwhile: () => void = () => {},
 ): MonitoredChild {
   const arena = new Arena(256 * 1024);
   const childPid = arena.allocate(8);
@@ -202,12 +215,13 @@ export function spawnMonitored(
   const settled = starting.runBlocking().finally(() => {
     if (own !== undefined) libcCall("close", own);
   });
+  settled.catch(() => {}); // reported by who waits for it, here or there
 
+  meanwhile();
   const byte = arena.allocate(1);
   if (libcCall("read", ready.reader, byte, 1) === 1) {
     return { pid: arena.int(childPid), monitor: arena.int(monitorPid), table: monitor, settled };
   }
-  settled.catch(() => {}); // reported here
   const failed = clone.result < 0 ? clone : child.errno !== 0 ? child : monitor.failure ?? child;
   throw new SystemCallError(failed.name, failed.errno);
 }

@@ -5,7 +5,7 @@ import { libcCall, tryLibcCall } from "../../ffi/table.ts";
 import type { DhowError } from "../errors.ts";
 import { identify, type ProcessIdentity } from "../state/process_identity.ts";
 import { writeSetting } from "./cgroup_setting.ts";
-import { type ChildProgram, compileChild } from "./child.ts";
+import { beginChild, type ChildProgram } from "./child.ts";
 import { explainChildFailure } from "./failure.ts";
 import { childStopsAfter } from "./fault.ts";
 import type { FileStep } from "./files.ts";
@@ -99,9 +99,6 @@ export class Execution {
           await this.#awaitChild();
           this.#takeTerminal();
           if (step.restricts !== undefined) await this.#restrict(step.restricts);
-        } else {
-          // signals that came meanwhile are heard of now, not when the program is there to be given them
-          await new Promise((resolve) => setTimeout(resolve));
         }
         this.#held?.letGo();
         return this.#handshake?.letGo();
@@ -133,9 +130,10 @@ export class Execution {
       partners,
       held: this.#held,
     };
-    const child = compileChild(this.#loops.inPlaceOfFiles(step.steps), meeting, childStopsAfter());
+    const steps = this.#loops.inPlaceOfFiles(step.steps);
+    const { program: child, addSteps } = beginChild(steps, meeting, () => handshake.letGo(), childStopsAfter());
     const kin = { monitor: this.#monitor, partners };
-    const { pid, ended } = await spawnChild(child.table, step.namespaces, handshake, kin);
+    const { pid, ended } = await spawnChild(child.table, step.namespaces, handshake, kin, addSteps);
     handshake.childStarted();
     this.#init?.handedOver();
     try {
@@ -192,6 +190,7 @@ export class Execution {
       if (failure !== undefined) throw failure;
       return status;
     }).finally(() => this.#init?.close());
+    ended.catch(() => {}); // reported by who waits for it, which may be later
     return { pid, signal: (signal) => signalProcess(pidfd, signal), ended };
   }
 

@@ -66,6 +66,7 @@ export class Monitor {
 
   /**
    * Starts the container's first process and its parent.
+   * @param meanwhile what is done while they begin
    * @param pidNamespace a pidfd of a process whose pid namespace the container joins
    * @returns the pid of the container's first process, once it is there
    */
@@ -73,6 +74,7 @@ export class Monitor {
     table: CallTable,
     namespaces: number,
     { ready, go }: { ready: Pipe; go: Pipe },
+    meanwhile: () => void,
     pidNamespace?: number,
   ): number {
     const { setup } = this;
@@ -99,6 +101,7 @@ export class Monitor {
       (monitorsTable, child) => becomeMonitor(monitorsTable, child, program, sources, terminal, setup.id),
       MONITOR_CALLS,
       pidNamespace,
+      meanwhile,
     );
     this.#table = calls;
     this.#settled = settled;
