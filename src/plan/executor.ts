@@ -131,7 +131,12 @@ export class Execution {
       held: this.#held,
     };
     const steps = this.#loops.inPlaceOfFiles(step.steps);
-    const { program: child, addSteps } = beginChild(steps, meeting, () => handshake.letGo(), childStopsAfter());
+    const { program: child, addSteps } = beginChild(
+      steps,
+      meeting,
+      () => handshake.letGo(),
+      childStopsAfter(),
+    );
     const kin = { monitor: this.#monitor, partners };
     const { pid, ended } = await spawnChild(child.table, step.namespaces, handshake, kin, addSteps);
     handshake.childStarted();
