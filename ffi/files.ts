@@ -37,12 +37,71 @@ export function reserveBlocks(fd: number, size: number): void {
   }
 }
 
-/** How many files are read in one walk of a table. */
-const TOGETHER = 32;
 const LONGEST_PATH = 4096;
 /** There is no such file; or its process, or its cgroup, went away before it was read; and so there is no descriptor. */
 const GONE = { tolerate: [ENOENT, ESRCH, ENODEV, EBADF] };
+const encoder = new TextEncoder();
 
+/** Reads one file, again and again with other paths. */
+class FileReader {
+  /** A seq_file of the kernel's gives a page or so at once, and this is read twice. */
+  static readonly SIZE = 64 * 1024;
+  readonly #arena = new Arena(2 * FileReader.SIZE + LONGEST_PATH + 4096);
+  readonly #path = this.#arena.allocate(LONGEST_PATH);
+  readonly #text = this.#arena.allocate(FileReader.SIZE);
+  readonly #table = new CallTable(this.#arena, 4);
+  readonly #opened = this.#table.call("openat", [AT_FDCWD, this.#path, O_RDONLY | O_CLOEXEC], GONE);
+  readonly #read = this.#table.call("read", [this.#opened, this.#text, FileReader.SIZE], GONE);
+  readonly #rest = this.#table.call("read", [this.#opened, this.#arena.allocate(8), 8], GONE);
+  readonly #decoder = new TextDecoder();
+
+  constructor() {
+    this.#table.call("close", [this.#opened], GONE);
+  }
+
+  /** @returns undefined when there is no such file; "more" when it is longer than what was read */
+  read(path: string): { text: string } | "more" | undefined {
+    const { bytes, address } = this.#arena;
+    writePath(path, bytes.subarray(this.#path - address, this.#path - address + LONGEST_PATH));
+    try {
+      this.#table.run();
+    } catch (error) {
+      // one that could be opened stays open otherwise
+      if (this.#opened.result >= 0 && this.#table.failure !== this.#opened) {
+        libcCall("close", this.#opened.result);
+      }
+      throw error instanceof SystemCallError
+        ? new SystemCallError(`${error.call} ${JSON.stringify(path)}`, error.errno)
+        : error;
+    }
+    const { result } = this.#read;
+    if (result < 0) return undefined;
+    if (this.#rest.result > 0) return "more";
+    const start = this.#text - address;
+    return { text: this.#decoder.decode(bytes.subarray(start, start + result)) };
+  }
+}
+
+let reader: FileReader | undefined;
+
+/**
+ * The text of a file, a small one usually, of the kernel's. Deno makes ten system calls for it, and an exception when it is missing.
+ * @returns undefined when there is no such file, or its process has ended
+ * @throws {SystemCallError} when it cannot be read
+ */
+export function readText(path: string): string | undefined {
+  reader ??= new FileReader();
+  const found = reader.read(path);
+  return found === "more" ? Deno.readTextFileSync(path) : found?.text;
+}
+
+function writePath(path: string, into: Uint8Array<ArrayBuffer>): void {
+  const { read } = encoder.encodeInto(`${path}\0`, into);
+  if (read <= path.length) throw new RangeError(`a path of ${path.length} characters is too long`);
+}
+
+/** How many files are read in one walk of a table. */
+const TOGETHER = 32;
 /**
  * The beginnings of many small files, of /proc and /sys mostly. One table reads some of them, again and again with other paths:
  * Deno takes ten times as long for a file as the kernel does.
@@ -83,15 +142,13 @@ function readInTurn(
   slots: readonly Slot[],
   run: () => void,
 ): (string | undefined)[] {
-  const encoder = new TextEncoder();
   const decoder = new TextDecoder();
   const texts: (string | undefined)[] = [];
   while (texts.length < paths.length) {
     // the slots that the last turn leaves over read again what they read before
     const turn = paths.slice(texts.length, texts.length + slots.length);
     turn.forEach((path, index) => {
-      const { read } = encoder.encodeInto(`${path}\0`, slots[index]!.path);
-      if (read <= path.length) throw new RangeError(`a path of ${path.length} characters is too long`);
+      writePath(path, slots[index]!.path);
     });
     run();
     turn.forEach((_, index) => {

@@ -140,7 +140,9 @@ export function assemble(listing: string): Uint8Array<ArrayBuffer> {
     " ",
     "",
   );
-  return Uint8Array.from(digits.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+  const bytes = new Uint8Array(digits.length / 2);
+  for (let at = 0; at < bytes.length; at++) bytes[at] = parseInt(digits.slice(2 * at, 2 * at + 2), 16);
+  return bytes;
 }
 
 /** Assembled once: a standalone program has it as well. */

@@ -86,6 +86,7 @@ function addJoiningClone(
 /**
  * Starts a child as spawnWalking does, in an existing pid namespace.
  * @param pidfd of a process in that namespace
+ * @param meanwhile as spawnWalking's
  * @throws {SystemCallError} also when it cannot be joined: ESRCH when the process has ended
  */
 export async function spawnJoining(
@@ -93,6 +94,7 @@ export async function spawnJoining(
   namespaces: number,
   ready: Pipe,
   pidfd: number,
+  meanwhile: () => void = () => {},
 ): Promise<SpawnedChild> {
   const arena = new Arena(STACK_SIZE + 16 * 1024);
   const [pid, status, byte] = [arena.allocate(8), arena.allocate(8), arena.allocate(1)];
@@ -110,6 +112,7 @@ export async function spawnJoining(
     throw failure === undefined ? error : new SystemCallError(failure.name, failure.errno);
   });
   ended.catch(() => {}); // reported by who waits for the end, here or there
+  meanwhile();
   const reading = new CallTable(arena, 1);
   const read = reading.call("read", [ready.reader, byte, 1]);
   await reading.runBlocking();
@@ -130,10 +133,17 @@ export async function spawnJoining(
  * @param table its calls, of which the first writes one byte to `ready`; a walk that fails ends the child with code 1
  * @param namespaces CLONE_NEW... flags
  * @param ready its writer is closed here once the child has a copy, so that its reader sees the child's end
+ * @param meanwhile what this thread does while the kernel makes the child, which takes a millisecond or two with namespaces. It may add
+ * calls to the table that the child does not come to before a byte from here.
  * @returns once the child has written that byte
- * @throws {SystemCallError} when the kernel refuses
+ * @throws {SystemCallError} when the kernel refuses; and what `meanwhile` throws
  */
-export function spawnWalking(table: CallTable, namespaces: number, ready: Pipe): SpawnedChild {
+export function spawnWalking(
+  table: CallTable,
+  namespaces: number,
+  ready: Pipe,
+  meanwhile: () => void = () => {},
+): SpawnedChild {
   const arena = new Arena(16 * 1024);
   const pid = arena.allocate(8);
   const status = arena.allocate(8);
@@ -152,10 +162,11 @@ export function spawnWalking(table: CallTable, namespaces: number, ready: Pipe):
     () => readExitStatus(arena.int(status)),
     (error) => Promise.reject(clone.result < 0 ? new SystemCallError("clone", clone.errno) : error),
   ).finally(() => arena.release());
+  ended.catch(() => {}); // reported by who waits for the end, here or there
 
+  meanwhile();
   const byte = arena.allocate(1);
   if (libcCall("read", ready.reader, byte, 1) === 1) return { pid: arena.int(pid), ended };
-  ended.catch(() => {}); // reported here
   throw new SystemCallError("clone", clone.errno);
 }
 
@@ -181,6 +192,7 @@ export interface MonitoredChild {
  * @param addCalls adds what the monitor does once the child has executed its program, or has ended; the last is an execve
  * @param capacity how many calls it adds at most
  * @param pidfd of a process whose pid namespace the child joins; undefined when it joins none
+ * @param meanwhile as spawnWalking's
  * @returns once the child has written that byte
  * @throws {SystemCallError} when the kernel refuses; ESRCH when that process has ended
  */
@@ -192,6 +204,7 @@ export function spawnMonitored(
   addCalls: (table: CallTable, child: Call | Word) => void,
   capacity: number,
   pidfd?: number,
+  meanwhile: () => void = () => {},
 ): MonitoredChild {
   const arena = new Arena(256 * 1024);
   const childPid = arena.allocate(8);
@@ -216,12 +229,13 @@ export function spawnMonitored(
   starting.call("close", [ready.writer]);
   starting.call("sigprocmask", [SIG_SETMASK, before, 0]);
   const settled = starting.runBlocking();
+  settled.catch(() => {}); // reported by who waits for it, here or there
 
+  meanwhile();
   const byte = arena.allocate(1);
   if (libcCall("read", ready.reader, byte, 1) === 1) {
     return { pid: arena.int(childPid), monitor: arena.int(monitorPid), table: monitor, settled };
   }
-  settled.catch(() => {}); // reported here
   const own = joining?.failure() ?? (clone !== undefined && clone.errno !== 0 ? clone : undefined);
   const failed = parent.result < 0 ? parent : own ?? monitor.failure ?? parent;
   throw new SystemCallError(failed.name, failed.errno);

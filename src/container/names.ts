@@ -1,5 +1,6 @@
 import type { Database } from "../state/database.ts";
 import { TakenError, UsageError } from "../errors.ts";
+import { readKernelFile } from "../state/read.ts";
 
 const ADJECTIVES =
   "brave bright broad calm clear deft eager early fair fleet free fresh keen kind light lively lucky neat nimble proud quick quiet ready steady stout strong swift trim true warm"
@@ -13,7 +14,7 @@ const VESSELS =
  * its first use costs a millisecond.
  */
 export function newId(): string {
-  const uuid = () => Deno.readTextFileSync("/proc/sys/kernel/random/uuid").trim().replaceAll("-", "");
+  const uuid = () => readKernelFile("/proc/sys/kernel/random/uuid").trim().replaceAll("-", "");
   const id = uuid() + uuid();
   // the short id becomes the host name, and one of digits alone would be taken for an address
   return /^[0-9]{12}/.test(id) ? newId() : id;

@@ -17,6 +17,7 @@ import type { Lower } from "../rootfs/overlay.ts";
 import { hiddenPaths } from "../security/hidden_paths.ts";
 import { isMapped, mappedFromZero } from "../security/id_mappings.ts";
 import { resolveUser, withGroups } from "../security/user.ts";
+import { readKernelFile } from "../state/read.ts";
 import { containerRun, containerState, type Paths } from "../state/paths.ts";
 import { changedSignals, etcFiles, openFilesLimit } from "./host.ts";
 import type { RunOptions } from "./options.ts";
@@ -112,7 +113,7 @@ export function prepare(
   const parent = options.cgroupParent;
   const namespace = ownNamespace();
   const { cgroupBase: base } = options;
-  const mountinfo = Deno.readTextFileSync("/proc/self/mountinfo");
+  const mountinfo = readKernelFile("/proc/self/mountinfo");
   const layout = () =>
     cgroupLayout(mountinfo, id, Deno.readTextFileSync, {
       ...(parent === undefined ? {} : { parent }),

@@ -125,6 +125,8 @@ export async function runContainer(
       };
       const child = await begin().catch(beginAgain);
       log.debug("wait for the program's end");
+      // signals that came while it was made are heard of now, and not as ones for the program, which has only begun
+      await new Promise((resolve) => setTimeout(resolve));
       signals.begin(child);
       if (options.healthcheck !== undefined || image.config.healthcheck !== undefined) {
         prober = beginProbing(context, id);

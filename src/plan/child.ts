@@ -100,6 +100,9 @@ function capacityFor(steps: readonly ChildStep[]): number {
   return 128 + 25 * steps.length + own.reduce((sum, calls) => sum + calls, 0);
 }
 
+/** So many calls a child is given to go on with: to let it go takes as long as to compile some ten. */
+const CALLS_AT_ONCE = 40;
+
 function longestWord(step: ChildStep): number {
   if (step.op === "bind" || step.op === "mount" || step.op === "make-device") return 4 * step.inRoot.length;
   return step.op === "change-directory" ? 4 * step.path.length : 0;
@@ -111,6 +114,29 @@ export function compileChild(
   meeting: Meeting,
   stopAfter?: number,
 ): ChildProgram {
+  const { program, addSteps } = beginChild(steps, meeting, undefined, stopAfter);
+  addSteps();
+  return program;
+}
+
+/** A child that can be cloned, and waits for its steps. */
+export interface BegunChild {
+  readonly program: ChildProgram;
+  /** Compiles the steps. The child follows: it takes some while others are compiled. */
+  readonly addSteps: () => void;
+}
+
+/**
+ * As compileChild, for a child that is cloned before its steps are compiled, since the kernel takes as long to make its namespaces.
+ * @param letGo has the child go on (a byte into `go`), up to where the table ends as yet. It may have failed by then. Without it, the
+ * child does not wait.
+ */
+export function beginChild(
+  steps: readonly ChildStep[],
+  meeting: Meeting,
+  letGo: (() => void) | undefined,
+  stopAfter?: number,
+): BegunChild {
   const capacity = capacityFor(steps);
   const texts = JSON.stringify(steps).length;
   // each word may be there several times: a program's name once for each place where it may lie, a path once for each folder
@@ -120,21 +146,34 @@ export function compileChild(
   );
   const table = new CallTable(arena, capacity);
   const compiler = new Compiler(table, meeting, stopAfter);
-  compiler.begin();
+  compiler.begin(letGo !== undefined);
   const owners: (ChildStep | undefined)[] = Array(table.length).fill(undefined);
-  for (const step of steps) {
-    compiler.compile(step);
-    while (owners.length < table.length) owners.push(step);
-  }
-  return {
+  const addSteps = () => {
+    let begun = table.length;
+    for (const step of steps) {
+      compiler.compile(step);
+      while (owners.length < table.length) owners.push(step);
+      if (letGo === undefined || table.length - begun < CALLS_AT_ONCE || !compiler.mayAwaitCalls) continue;
+      compiler.awaitCalls();
+      begun = table.length;
+      letGo();
+    }
+    letGo?.();
+  };
+  const program: ChildProgram = {
     table,
     get failure() {
       return table.failure;
     },
     stepOf: (call) => owners[call.index],
-    terminal: compiler.terminal,
-    root: compiler.root,
+    get terminal() {
+      return compiler.terminal;
+    },
+    get root() {
+      return compiler.root;
+    },
   };
+  return { program, addSteps };
 }
 
 class Compiler {
@@ -148,6 +187,8 @@ class Compiler {
   #firstStep = Infinity;
   /** Whether the child has let go of the pipes to its parent. */
   #isAlone = false;
+  /** Whether a step waits for its parent. */
+  #hasMet = false;
 
   constructor(
     readonly table: CallTable,
@@ -197,8 +238,8 @@ class Compiler {
     return call;
   }
 
-  /** What comes before every step. */
-  begin(): void {
+  /** What comes before every step. @param waits whether the child is cloned before its steps are there */
+  begin(waits: boolean): void {
     const { ready, go } = this.meeting;
     // A copy of the other ends would keep the child from noticing that its parent is gone. A monitor has closed them already.
     this.call("close", [ready.reader], { tolerate: [EBADF] });
@@ -206,10 +247,25 @@ class Compiler {
     this.call("prctl", [PR_SET_PDEATHSIG, SIGNALS.SIGKILL, 0, 0, 0]);
     this.call("write", [ready.writer, "b", 1]); // born: see spawnWalking
     this.call("umask", [0]);
+    if (waits) this.awaitCalls();
     this.#firstStep = this.table.length;
   }
 
+  /** The child waits until the calls after this one are there. */
+  awaitCalls(): void {
+    this.table.call("read", [this.meeting.go.reader, this.arena.allocate(1), 1], { least: 1 });
+  }
+
+  /**
+   * Whether it may do so. Not after a step that waits, too: it would take the byte that says that there are more calls for the one that it
+   * waits for. Nor if it may stop for ever, which such a byte would end.
+   */
+  get mayAwaitCalls(): boolean {
+    return !this.#hasMet && this.stopAfter === undefined;
+  }
+
   #awaitParent({ reports }: { reports: boolean }): void {
+    this.#hasMet = true;
     if (reports) this.call("write", [this.meeting.ready.writer, "+", 1]);
     this.call("read", [this.meeting.go.reader, this.arena.allocate(1), 1], { least: 1 });
   }

@@ -69,6 +69,9 @@ const ATTRIBUTES: Readonly<Record<MountAttribute, number>> = {
   noexec: MOUNT_ATTR_NOEXEC,
 };
 
+/** What covers a folder. */
+const COVER: readonly MountAttribute[] = ["ro", "nosuid", "nodev", "noexec"];
+
 const attributeBits = (attributes: readonly MountAttribute[]) =>
   attributes.reduce((bits, attribute) => bits | ATTRIBUTES[attribute], 0);
 
@@ -205,17 +208,23 @@ export class ContainerRoot {
   }
 
   /**
-   * Covers what a container is not to see: a folder with an empty one, a file with /dev/null.
+   * Covers what a container is not to see: a folder with an empty one, a file with /dev/null. For a path that is missing no mount is
+   * made: to close one that hangs nowhere, the kernel waits for all CPUs, often for a millisecond.
    * @param step of a path that may be missing
    */
   mask({ inRoot, cover }: Step<"mask">): void {
     const flags = O_PATH | (cover === "folder" ? O_DIRECTORY : 0);
     const target = this.open(inRoot, flags, { options: { tolerate: [ENOENT] } });
+    const source = cover === "folder" ? this.#newFileSystem("tmpfs") : this.#null(cover);
+    // there is no duplicate of it, and so no mount, where the target is -1
+    const own = this.call("fcntl", [source, F_DUPFD_CLOEXEC, target], { tolerate: [EINVAL] });
+    const tree = [own, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC] as const;
     const mount = cover === "folder"
-      ? this.#newMount("tmpfs", ["ro", "nosuid", "nodev", "noexec"])
-      : this.call("open_tree", [this.#null(cover), "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC]);
+      ? this.call("fsmount", [own, FSMOUNT_CLOEXEC, attributeBits(COVER)], { tolerate: [EBADF] })
+      : this.call("open_tree", tree, { tolerate: [EBADF] });
     this.#attachIfThere(mount, target);
-    this.call("close", [mount]);
+    for (const fd of [mount, own]) this.call("close", [fd], { tolerate: [EBADF] });
+    if (cover === "folder") this.call("close", [source]);
     if (cover === "hosts-null") this.#remountReadOnly(inRoot, MS_NOSUID | MS_NOEXEC);
   }
 
@@ -309,14 +318,20 @@ export class ContainerRoot {
     attributes: readonly MountAttribute[],
     options: readonly (readonly [key: string, value: string])[] = [],
   ): Call {
+    const context = this.#newFileSystem(type, options);
+    const mount = this.call("fsmount", [context, FSMOUNT_CLOEXEC, attributeBits(attributes)]);
+    this.call("close", [context]);
+    return mount;
+  }
+
+  /** A new file system, to make a mount of (fsopen(2)). */
+  #newFileSystem(type: string, options: readonly (readonly [key: string, value: string])[] = []): Call {
     const context = this.call("fsopen", [type, FSOPEN_CLOEXEC]);
     for (const [key, value] of [["source", type] as const, ...options]) {
       this.call("fsconfig", [context, FSCONFIG_SET_STRING, key, value, 0]);
     }
     this.call("fsconfig", [context, FSCONFIG_CMD_CREATE, 0, 0, 0]);
-    const mount = this.call("fsmount", [context, FSMOUNT_CLOEXEC, attributeBits(attributes)]);
-    this.call("close", [context]);
-    return mount;
+    return context;
   }
 
   #makeFolders(inRoot: string, follows: boolean): void {

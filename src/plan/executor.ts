@@ -1,11 +1,12 @@
-import { SIGNALS } from "../../ffi/constants.ts";
-import { EINVAL, EPERM, ESRCH } from "../../ffi/errno.ts";
+import { Arena } from "../../ffi/arena.ts";
+import { AT_EMPTY_PATH, S_IFIFO, S_IFMT, SIGNALS, STATX_TYPE } from "../../ffi/constants.ts";
+import { EBADF, EINVAL, EPERM, ESRCH } from "../../ffi/errno.ts";
 import { type ExitStatus, waitForExit } from "../../ffi/process.ts";
-import { libcCall, tryLibcCall } from "../../ffi/table.ts";
+import { CallTable, libcCall, tryLibcCall } from "../../ffi/table.ts";
 import type { DhowError } from "../errors.ts";
 import { identify, type ProcessIdentity } from "../state/process_identity.ts";
 import { writeSetting } from "./cgroup_setting.ts";
-import { type ChildProgram, compileChild } from "./child.ts";
+import { beginChild, type ChildProgram } from "./child.ts";
 import { explainChildFailure } from "./failure.ts";
 import { childStopsAfter } from "./fault.ts";
 import type { FileStep } from "./files.ts";
@@ -17,6 +18,9 @@ import type { Monitor } from "./monitored.ts";
 import { runIp } from "./program.ts";
 import { openPartners, spawnChild } from "./spawn_child.ts";
 import { CHILD, type DeviceFilter, type HostStep, type NetworkSetup, type Owner, type Undo } from "./step.ts";
+
+/** Where struct statx has the type of a file, and its mode (statx(2)). */
+const STX_MODE = 28;
 
 /** What the executor needs from the parts of dhow above it. */
 export interface Surroundings {
@@ -121,9 +125,6 @@ export class Execution {
           await this.#awaitChild();
           this.#takeTerminal();
           if (step.restricts !== undefined) await this.#restrict(step.restricts);
-        } else {
-          // signals that came meanwhile are heard of now, not when the program is there to be given them
-          await new Promise((resolve) => setTimeout(resolve));
         }
         this.#held?.letGo();
         return this.#handshake?.letGo();
@@ -144,7 +145,7 @@ export class Execution {
     using partners = await openPartners(step);
     if (step.user !== undefined) {
       const { input, output, errors } = this.#monitor?.streams ?? { input: 0, output: 1, errors: 2 };
-      for (const fd of [input, output, errors]) if (fd !== undefined) givePipe(fd, step.user);
+      givePipes([input, output, errors].filter((fd) => fd !== undefined), step.user);
     }
     const { ready, go } = handshake;
     const meeting = {
@@ -155,9 +156,15 @@ export class Execution {
       partners,
       held: this.#held,
     };
-    const child = compileChild(this.#loops.inPlaceOfFiles(step.steps), meeting, childStopsAfter());
+    const steps = this.#loops.inPlaceOfFiles(step.steps);
+    const { program: child, addSteps } = beginChild(
+      steps,
+      meeting,
+      () => handshake.letGo(),
+      childStopsAfter(),
+    );
     const kin = { monitor: this.#monitor, partners };
-    const { pid, ended } = await spawnChild(child.table, step.namespaces, handshake, kin);
+    const { pid, ended } = await spawnChild(child.table, step.namespaces, handshake, kin, addSteps);
     handshake.childStarted();
     this.#init?.handedOver();
     try {
@@ -215,6 +222,7 @@ export class Execution {
       if (failure !== undefined) throw failure;
       return status;
     }).finally(() => this.#init?.close());
+    ended.catch(() => {}); // reported by who waits for it, which may be later
     return { pid, signal: (signal) => signalProcess(pidfd, signal), ended };
   }
 
@@ -282,14 +290,24 @@ export class Execution {
 }
 
 /** A pipe that is somebody else's could not be opened once more as /dev/stdout; docker gives them away, too. Files stay whose they are. */
-function givePipe(fd: number, { uid, gid }: Owner): void {
+function givePipes(fds: readonly number[], { uid, gid }: Owner): void {
+  const arena = new Arena(4096);
   try {
-    if (!Deno.statSync(`/proc/self/fd/${fd}`).isFifo) return;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return; // it is closed
-    throw error;
+    const table = new CallTable(arena, fds.length);
+    const modes = fds.map((fd) => {
+      const status = arena.allocate(256); // struct statx
+      // one that is closed has a mode of 0
+      table.call("statx", [fd, "", AT_EMPTY_PATH, STATX_TYPE, status], { tolerate: [EBADF] });
+      return status + STX_MODE;
+    });
+    table.run();
+    fds.forEach((fd, index) => {
+      const isPipe = (arena.int(modes[index]!) & S_IFMT) === S_IFIFO;
+      if (isPipe) tryLibcCall([EPERM, EINVAL], "fchown", fd, uid, gid);
+    });
+  } finally {
+    arena.release();
   }
-  tryLibcCall([EPERM, EINVAL], "fchown", fd, uid, gid);
 }
 
 function signalProcess(pidfd: number, signal: number): void {

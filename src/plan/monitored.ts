@@ -69,6 +69,7 @@ export class Monitor {
 
   /**
    * Starts the container's first process and its parent.
+   * @param meanwhile what is done while they begin
    * @param pidNamespace a pidfd of a process whose pid namespace the container joins
    * @returns the pid of the container's first process, once it is there
    */
@@ -76,6 +77,7 @@ export class Monitor {
     table: CallTable,
     namespaces: number,
     { ready, go }: { ready: Pipe; go: Pipe },
+    meanwhile: () => void,
     pidNamespace?: number,
   ): number {
     const { setup } = this;
@@ -110,6 +112,7 @@ export class Monitor {
         ),
       MONITOR_CALLS + 2 * this.sockets.length,
       pidNamespace,
+      meanwhile,
     );
     this.#table = calls;
     this.#settled = settled;

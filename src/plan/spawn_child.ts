@@ -19,6 +19,7 @@ export interface Kin {
  * Starts a child that walks a table.
  * @param namespaces what is made for it
  * @param pipes the child's byte in `ready` says that it is there
+ * @param meanwhile what is done while the kernel makes the namespaces: the table's first calls are there, the others are added
  * @throws {DhowError} when it cannot be started
  */
 export async function spawnChild(
@@ -26,18 +27,19 @@ export async function spawnChild(
   namespaces: readonly NamespaceKind[],
   pipes: { readonly ready: Pipe; readonly go: Pipe },
   { monitor, partners }: Kin,
+  meanwhile: () => void,
 ): Promise<SpawnedChild> {
   const flags = namespaceFlags(namespaces);
   const pidNamespace = partners?.pidNamespace;
   try {
     if (monitor !== undefined) {
-      const pid = monitor.start(table, flags, pipes, pidNamespace);
+      const pid = monitor.start(table, flags, pipes, meanwhile, pidNamespace);
       // its end is the monitor's to see: this one only tells when it has become its program, or has failed to
       return { pid, ended: monitor.settled().then(() => ({ code: 1 })) };
     }
     return pidNamespace === undefined
-      ? spawnWalking(table, flags, pipes.ready)
-      : await spawnJoining(table, flags, pipes.ready, pidNamespace);
+      ? spawnWalking(table, flags, pipes.ready, meanwhile)
+      : await spawnJoining(table, flags, pipes.ready, pidNamespace, meanwhile);
   } catch (error) {
     throw partners?.explain(error) ?? error;
   }

@@ -1,5 +1,5 @@
 import { readSmallFiles } from "../../ffi/files.ts";
-import { readIfThere } from "./read.ts";
+import { readIfThere, readKernelFile } from "./read.ts";
 
 /**
  * A process, named so that neither a reboot nor a reused pid can be mistaken for it.
@@ -16,7 +16,7 @@ let currentBootId: string | undefined;
 
 /** Names this boot: /proc/sys/kernel/random/boot_id (random(4)). */
 export function bootId(): string {
-  currentBootId ??= Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim();
+  currentBootId ??= readKernelFile("/proc/sys/kernel/random/boot_id").trim();
   return currentBootId;
 }
 

@@ -1,5 +1,5 @@
 import { EINVAL, errnoOf, ESRCH } from "../../ffi/errno.ts";
-import { pathExists } from "../../ffi/files.ts";
+import { pathExists, readText } from "../../ffi/files.ts";
 
 /**
  * Whether a file is not there, or speaks of a process that ended between open and read: Deno has no class for ESRCH. With EINVAL a
@@ -24,13 +24,19 @@ export function readConfiguration(path: string): string | undefined {
 
 /** The text of a file of the kernel's; undefined when there is none. */
 export function readIfThere(path: string): string | undefined {
-  if (!pathExists(path)) return undefined;
   try {
-    return Deno.readTextFileSync(path);
+    return readText(path);
   } catch (error) {
     if (isGone(error, path)) return undefined;
     throw error;
   }
+}
+
+/** The text of a file that every kernel has. @throws {Error} when this one has not */
+export function readKernelFile(path: string): string {
+  const text = readText(path);
+  if (text === undefined) throw new Error(`there is no ${path}; is /proc mounted?`);
+  return text;
 }
 
 /** What lies in a folder of the host; nothing when there is no such folder. */

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import {
   CLONE_NEWIPC,
   CLONE_NEWNET,
+  F_DUPFD_CLOEXEC,
   MNT_DETACH,
   MOUNT_ATTR_NODEV,
   MOUNT_ATTR_NOSUID,
@@ -114,6 +115,29 @@ for (const recording of recordings) {
       assert(
         (args[0] instanceof Call || HELD.includes(args[0] as number)) && args[2] instanceof Call &&
           args[1] === "" && args[3] === "",
+      );
+    }
+  });
+
+  Deno.test(`for what is to be hidden, but is not there, no mount is made, for a container ${what}`, () => {
+    const maybeMissing = named(recording, "openat2").filter(({ options }) =>
+      options.tolerate?.includes(ENOENT) === true
+    );
+    const covers = recording.calls.filter(({ name, args, options }) =>
+      name === "move_mount" && options.tolerate?.includes(EBADF) === true &&
+      maybeMissing.some(({ call }) => call === args[2])
+    );
+    assertEquals(covers.length, maybeMissing.length);
+    for (const { args: [mount, , target] } of covers) {
+      const made = recording.calls.find(({ call }) => call === mount)!;
+      assert(["fsmount", "open_tree"].includes(made.name));
+      const duplicate = recording.calls.find(({ call }) => call === made.args[0])!;
+      // of the target itself, or of what there is only if the target is
+      assert(
+        duplicate.call === target ||
+          (duplicate.name === "fcntl" && duplicate.args[1] === F_DUPFD_CLOEXEC &&
+            duplicate.args[2] === target),
+        `${made.name} of ${duplicate.name}`,
       );
     }
   });

@@ -83,7 +83,7 @@ async function monitored(
       arena.strings(["sh", "-c", script, "sh", folder]),
       arena.strings(["PATH=/usr/bin:/bin"]),
     ]);
-    monitor.start(table, 0, { ready, go });
+    monitor.start(table, 0, { ready, go }, () => {});
     await monitor.settled();
     const { pid } = monitor.assertStarted();
     monitor.begin();
