@@ -78,7 +78,13 @@ const start = (...steps: ChildStep[]): HostStep => ({
   steps,
 });
 const release = { do: "release-child", why: "let it go on", reports: false } as const;
-const around = { record() {}, makeNetwork: () => Promise.resolve(), terminalOpened() {} };
+const around = {
+  record() {},
+  makeNetwork: () => Promise.resolve(),
+  publishNames: () => Promise.resolve(),
+  sockets: [],
+  terminalOpened() {},
+};
 const places = Array.from({ length: 100 }, () => go("/proc/self"));
 
 Deno.test("a child walks through many calls that are added while it does", async () => {
