@@ -167,10 +167,16 @@ export const KEYCTL_JOIN_SESSION_KEYRING = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
+export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
+export const SOCK_CLOEXEC = 0o2000000;
 export const IPPROTO_IPV6 = 41;
+export const IPPROTO_SCTP = 132;
 export const IPPROTO_RAW = 255;
+export const SOL_SOCKET = 1;
+export const SO_REUSEADDR = 2;
+export const IPV6_V6ONLY = 26;
 export const SIOCSIFFLAGS = 0x8914;
 export const IFF_UP = 1;
 

@@ -44,7 +44,11 @@ const TABLE: Readonly<Record<number, readonly [name: string, words: string]>> = 
   61: ["ENODATA", "no data available"],
   75: ["EOVERFLOW", "value too large for defined data type"],
   87: ["EUSERS", "too many users"],
+  93: ["EPROTONOSUPPORT", "protocol not supported"],
   95: ["EOPNOTSUPP", "operation not supported"],
+  97: ["EAFNOSUPPORT", "address family not supported"],
+  98: ["EADDRINUSE", "address already in use"],
+  99: ["EADDRNOTAVAIL", "cannot assign requested address"],
   117: ["EUCLEAN", "structure needs cleaning"],
   122: ["EDQUOT", "disk quota exceeded"],
 };
@@ -81,6 +85,9 @@ export const ELOOP = 40;
 export const ENODATA = 61;
 export const EUSERS = 87;
 export const EOPNOTSUPP = 95;
+export const EPROTONOSUPPORT = 93;
+export const EAFNOSUPPORT = 97;
+export const EADDRINUSE = 98;
 export const EDQUOT = 122;
 
 /** Every errno that the table walker can tell. */

@@ -7,6 +7,7 @@ import { tableWalker } from "./machine_code.ts";
 
 /** Functions of libc that tables may call. Each returns an int, or a count that stays below 2 GiB. */
 const FUNCTIONS = [
+  "bind",
   "chdir",
   "clone",
   "close",
@@ -23,6 +24,7 @@ const FUNCTIONS = [
   "futimens",
   "getdents64",
   "getpgid",
+  "getsockname",
   "getsockopt",
   "getxattr",
   "inotify_add_watch",
@@ -31,6 +33,7 @@ const FUNCTIONS = [
   "kill",
   "lgetxattr",
   "linkat",
+  "listen",
   "listxattr",
   "lseek",
   "lsetxattr",
@@ -53,6 +56,7 @@ const FUNCTIONS = [
   "setns",
   "setrlimit",
   "setsid",
+  "setsockopt",
   "sigaction",
   "sigprocmask",
   "socket",

@@ -182,6 +182,26 @@ const volume: Group = {
   aliases: { list: "ls", remove: "rm" },
 };
 
+const network: Group = {
+  summary: "Manage networks",
+  verbs: {
+    connect: { summary: "Connect a container to a network", load: () => import("./network/connect.ts") },
+    create: { summary: "Make a network", load: () => import("./network/create.ts") },
+    disconnect: {
+      summary: "Take a container out of a network",
+      load: () => import("./network/disconnect.ts"),
+    },
+    inspect: {
+      summary: "Print what there is to know of networks",
+      load: () => import("./network/inspect.ts"),
+    },
+    ls: { summary: "List networks", load: () => import("./network/list.ts") },
+    prune: { summary: "Remove networks that no container is in", load: () => import("./network/prune.ts") },
+    rm: { summary: "Remove networks", load: () => import("./network/remove.ts") },
+  },
+  aliases: { list: "ls", remove: "rm" },
+};
+
 const system: Group = {
   summary: "Manage dhow itself, and look at all that it keeps",
   verbs: {
@@ -259,6 +279,7 @@ export const COMMANDS: Readonly<Record<string, Entry | Group>> = {
     load: () => import("./doctor.ts"),
   },
   volume,
+  network,
   recover: {
     summary: "Undo what killed commands left behind (every command does this first)",
     load: () => import("./recover.ts"),

@@ -4,6 +4,7 @@ import { isRlimitName, type Rlimit } from "../plan/rlimits.ts";
 import type { Option, ParsedOptions } from "./command.ts";
 import { parseInteger } from "./integer.ts";
 import { parseSize } from "./size.ts";
+import { networkModeOf } from "./network_options.ts";
 import type { Wrong } from "./run_options.ts";
 import { hasUserNamespace } from "./userns_options.ts";
 
@@ -176,7 +177,7 @@ function readSysctls(options: ParsedOptions, wrong: Wrong, malformed: Wrong): Re
     return [name, value] as const;
   });
   for (const [name] of found) {
-    if (name.startsWith("net.") && options.text("network") === "host") {
+    if (name.startsWith("net.") && networkModeOf(options) === "host") {
       throw wrong(`sysctl ${JSON.stringify(name)} not allowed in host network namespace`);
     }
     if (isIpc(name) && options.text("ipc") === "host") {

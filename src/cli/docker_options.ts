@@ -4,7 +4,7 @@ import type { Wrong } from "./run_options.ts";
 
 const STORAGE = "dhow cannot limit how much a container writes to its layer";
 const GPUS = "dhow does not bring the drivers of GPUs; --device gives a container devices";
-export const NETWORK = "dhow has one network yet, and publishes no ports";
+const LINKS = "containers find each other by their names in a network that was made: dhow network create";
 const WINDOWS = "it is for Windows only";
 const NEVER = "dhow is the only runtime that there is";
 
@@ -12,7 +12,7 @@ const NEVER = "dhow is the only runtime that there is";
 const REFUSED: readonly (readonly [why: string, names: string])[] = [
   [STORAGE, "storage-opt+"],
   [GPUS, "gpus"],
-  [NETWORK, "ip6 link+ link-local-ip+ mac-address net-alias+ network-alias+ publish-all!,P"],
+  [LINKS, "link+ link-local-ip+"],
   [WINDOWS, "cpu-count cpu-percent io-maxbandwidth io-maxiops"],
   [NEVER, "annotation+ runtime"],
 ];

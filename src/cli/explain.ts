@@ -15,6 +15,7 @@ import { isSourcePath } from "../image/source/location.ts";
 import { openSource } from "../image/source/open.ts";
 import type { ImageStore, StoredImage } from "../image/store/store.ts";
 import { imagineEndpoint } from "../network/endpoints.ts";
+import type { Endpoint } from "../network/network.ts";
 import { explain } from "../plan/explain.ts";
 import type { Archive } from "../plan/explain_archive.ts";
 import { commandLine } from "../plan/shell.ts";
@@ -52,7 +53,7 @@ export const command: Command = {
     const id = newId();
     const workFolder = `/tmp/dhow-${id.slice(0, 12)}`;
     const { image, archive } = await inspect(options, global, `${workFolder}/layers`);
-    const endpoint = options.network === "bridge" ? imagineEndpoint(id, options.address) : undefined;
+    const endpoints = await imagine(id, options, global);
     // volumes of the script are its own: they go with its folder
     const inherited = await othersMounts(options, global);
     const { mounts } = settleMounts(options.mounts, image.config.volumes ?? [], newId, inherited);
@@ -62,7 +63,7 @@ export const command: Command = {
       id,
       options,
       image,
-      endpoint,
+      endpoints,
       paths,
       security,
       mounts,
@@ -82,6 +83,15 @@ export const command: Command = {
     return 0;
   },
 };
+
+/** The places in networks that it would have. */
+async function imagine(id: string, options: RunOptions, global: GlobalOptions): Promise<readonly Endpoint[]> {
+  if (options.network !== "bridge") return [];
+  if (options.networks === undefined) return [imagineEndpoint(id, options.address)];
+  const { database } = await openSession(global, "look at networks");
+  const { imagineEndpoints, resolveAttachments } = await import("../network/attach.ts");
+  return imagineEndpoints(database, id, resolveAttachments(database, options.networks));
+}
 
 /** Finds the containers whose namespaces are to be joined. */
 async function joined(

@@ -7,6 +7,8 @@ import { describeImage } from "./image/details.ts";
 import { FORMAT, inspectNames, requireNames } from "./image/inspect.ts";
 import { log } from "../log.ts";
 import type { Database } from "../state/database.ts";
+import { seekNetwork } from "../network/records.ts";
+import { describeNetwork } from "./network/rows.ts";
 import { describeVolume } from "./volume/rows.ts";
 import { containerViews } from "./container/inspect.ts";
 import { openSession } from "./session.ts";
@@ -18,11 +20,15 @@ type Finders = Readonly<Record<string, (name: string) => Value | undefined>>;
 
 export const command: Command = {
   usage: "[OPTIONS] NAME|ID [NAME|ID...]",
-  summary: "Print what there is to know of containers, images and volumes, as JSON.",
+  summary: "Print what there is to know of containers, images, networks and volumes, as JSON.",
   options: [
     FORMAT,
     { name: "size", short: "s", help: "also what containers have written, in bytes" },
-    { name: "type", value: "TYPE", help: "look among objects of this type only: container, image, volume" },
+    {
+      name: "type",
+      value: "TYPE",
+      help: "look among objects of this type only: container, image, network, volume",
+    },
   ],
   async run(invocation) {
     requireNames(invocation, "NAME");
@@ -39,18 +45,15 @@ export const command: Command = {
         if (found !== undefined && withSize) log.warn("--size is ignored for images");
         return found;
       },
+      network: (name) => {
+        const found = seekNetwork(session.database, name);
+        return found && describeNetwork(session.database, found);
+      },
       volume: (name) => {
         const found = seekVolume(session.database, name);
         return found && describeVolume(found, session.paths);
       },
     };
-    if (type === "network") {
-      throw new UsageError({
-        what: "cannot inspect networks",
-        why: "dhow has one network yet, and cannot tell of it",
-        hint: "inspect a container for its addresses",
-      });
-    }
     if (type !== "" && !Object.hasOwn(finders, type)) {
       throw new UsageError({
         what: "cannot inspect",

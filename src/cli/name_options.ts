@@ -2,6 +2,7 @@
 import type { RunOptions } from "../container/options.ts";
 import { parseAddress } from "../network/subnet.ts";
 import type { Option, ParsedOptions } from "./command.ts";
+import { networkModeOf } from "./network_options.ts";
 import type { Wrong } from "./run_options.ts";
 
 export const NAME_OPTIONS: readonly Option[] = [
@@ -55,7 +56,7 @@ export function readNames(
   if (domainName !== undefined && !/^[a-zA-Z0-9_.-]{1,64}$/.test(domainName)) {
     throw wrong(`${JSON.stringify(domainName)} is not a domain name`, "it has up to 64 of a-z A-Z 0-9 _ . -");
   }
-  const network = options.text("network") ?? "bridge";
+  const mode = networkModeOf(options);
   const extraHosts = options.list("add-host").map((text) => {
     const [name = "", ...rest] = text.split(":");
     const address = rest.join(":");
@@ -63,7 +64,7 @@ export function readNames(
       throw wrong(`bad format for add-host: ${JSON.stringify(text)}`, "write: --add-host NAME:ADDRESS");
     }
     if (address === HOST_GATEWAY) {
-      if (network !== "bridge") throw wrong(`--add-host ${text} needs --network bridge`);
+      if (mode === "none" || mode === "host") throw wrong(`--add-host ${text} needs --network bridge`);
     } else if (!isAddress(address)) {
       throw wrong(`invalid IP address in add-host: ${JSON.stringify(address)}`);
     }

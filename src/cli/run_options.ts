@@ -6,7 +6,7 @@ import {
   type RunOptions,
 } from "../container/options.ts";
 import { log } from "../log.ts";
-import { parsePublished, type PublishedPort } from "../network/ports.ts";
+import { parsePublished } from "../network/ports.ts";
 import { isUserNetwork } from "../network/user_network.ts";
 import { isRootless } from "../state/user_namespace.ts";
 import { parseName } from "../container/names.ts";
@@ -15,7 +15,7 @@ import { OptionError, UsageError } from "../errors.ts";
 import { ATTACH, DETACH_KEYS, readStreams, SIG_PROXY } from "./attach_options.ts";
 import type { Invocation, Option, ParsedOptions } from "./command.ts";
 import { CONFINEMENT_OPTIONS, readConfinement } from "./confinement_options.ts";
-import { DOCKER_OPTIONS, NETWORK, refuseOptions } from "./docker_options.ts";
+import { DOCKER_OPTIONS, refuseOptions } from "./docker_options.ts";
 import { readEnvFile } from "./env_file.ts";
 import { HEALTH_OPTIONS, readHealthcheck } from "./health_options.ts";
 import { splitLabel } from "./labels.ts";
@@ -23,7 +23,8 @@ import { LIMIT_OPTIONS, readDevices, readLimits } from "./limit_options.ts";
 import { LOG_OPTIONS, readLogOptions } from "./log_options.ts";
 import { NAME_OPTIONS, readNames } from "./name_options.ts";
 import { MOUNT_OPTIONS, parseVolumesFrom, readMounts } from "./mount_options.ts";
-import { readNamespaces, readNetwork } from "./namespace_options.ts";
+import { readNamespaces } from "./namespace_options.ts";
+import { NETWORK_OPTIONS, readNetwork } from "./network_options.ts";
 import { readSecurity, SECURITY_OPTIONS } from "./security_options.ts";
 import { readVariable } from "./variable.ts";
 import { INSECURE, PLATFORM, readPlatform } from "./registry_options.ts";
@@ -49,21 +50,15 @@ export const RUN_OPTIONS: readonly Option[] = [
   },
   { name: "name", value: "NAME", help: "name the container" },
   { name: "hostname", short: "h", value: "NAME", help: "its host name (default: its short id)" },
-  {
-    name: "network",
-    formerName: "net",
-    value: "MODE",
-    help:
-      "bridge (default), none, host, or container:NAME; an ordinary user has pasta, slirp4netns for bridge",
-  },
+  ...NETWORK_OPTIONS,
   {
     name: "publish",
     short: "p",
     value: "[[IP:]HOST:]PORT[/tcp|udp]",
     repeats: true,
-    help: "let a port of the host lead into it; for ordinary users only",
+    help: "let a port of the host lead into it; ranges are possible",
   },
-  { name: "ip", value: "ADDRESS", help: "its address in the bridge's network" },
+  { name: "publish-all", short: "P", help: "let free ports of the host lead to all that are exposed" },
   ...NAME_OPTIONS,
   { name: "entrypoint", value: "PROGRAM", help: "replace the image's entrypoint" },
   {
@@ -160,13 +155,11 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
   const [image, ...command] = args;
   if (image === undefined) throw wrong("no IMAGE was given", "see: dhow run --help");
   refuseOptions(options, wrong);
-  const network = readNetwork(options, wrong);
+  const choice = readNetwork(options, wrong);
   const pull = options.text("pull") ?? "missing";
   if (!isPullPolicy(pull)) {
     throw wrong(`there is no --pull ${JSON.stringify(pull)}`, `--pull takes ${PULL_POLICIES.join(", ")}`);
   }
-  const address = options.text("ip");
-  if (address !== undefined && network !== "bridge") throw wrong("--ip needs --network bridge");
   const hostname = given("hostname");
   if (hostname !== undefined && !/^[a-zA-Z0-9]([a-zA-Z0-9.-]{0,62})$/.test(hostname)) {
     throw wrong(`${JSON.stringify(hostname)} is not a host name`, "it has up to 63 of a-z A-Z 0-9 . -");
@@ -186,7 +179,6 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
   if (!hasOwnIds(userNamespace) && mounts.some((mount) => mount.type === "bind" && mount.idmap === true)) {
     throw wrong("idmap is for containers with ids of their own", "add --userns auto");
   }
-  const ports = readPublished(options, network, wrong, malformed);
   return {
     image,
     pull,
@@ -198,8 +190,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     terminal: options.flag("tty"),
     name: name && parseName(name),
     hostname,
-    network,
-    address,
+    ...choice,
     ...readNames(options, wrong),
     entrypoint: options.text("entrypoint"),
     env: [...options.list("env-file").flatMap((path) => readEnvFile(path)), ...options.list("env")].flatMap((
@@ -229,7 +220,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
     ...(security === undefined ? {} : { security }),
     ...(limits === undefined ? {} : { limits }),
     ...readDevices(options, what),
-    ...(ports.length === 0 ? {} : { ports }),
+    ...readPublished(options, choice.network, wrong, malformed),
   };
 }
 
@@ -246,24 +237,28 @@ function readLabels(options: ParsedOptions, malformed: Wrong): Record<string, st
   return Object.fromEntries(labels);
 }
 
-/** @throws {UsageError} for root, whose network publishes no ports yet, and where there is no network to publish them from */
+/** @throws {UsageError} for what is no port, and where there is no network to publish it from */
 function readPublished(
   options: ParsedOptions,
   network: NetworkMode,
   wrong: Wrong,
   malformed: Wrong,
-): PublishedPort[] {
+): Pick<RunOptions, "ports" | "publishAll"> {
   const texts = options.list("publish");
-  if (texts.length === 0) return [];
-  if (!isRootless()) throw wrong(`there is no --publish: ${NETWORK}`, "docs/docker.md lists what there is");
+  const publishAll = options.flag("publish-all");
+  if (texts.length === 0 && !publishAll) return {};
   const ports = texts.flatMap((text) => parsePublished(text, malformed));
-  if (ports.some(({ protocol }) => protocol === "sctp")) {
+  if (isRootless() && ports.some(({ protocol }) => protocol === "sctp")) {
     throw wrong("only ports of tcp and udp can be published");
   }
-  if (isUserNetwork(network)) return ports;
-  if (network !== "host") throw wrong("ports cannot be published", `the container's network is ${network}`);
-  log.warn("Published ports are discarded when using host network mode");
-  return [];
+  if (network === "host") {
+    log.warn("Published ports are discarded when using host network mode");
+    return {};
+  }
+  if (network !== "bridge" && !isUserNetwork(network)) {
+    throw wrong("ports cannot be published", `the container's network is ${network}`);
+  }
+  return { ...(ports.length === 0 ? {} : { ports }), ...(publishAll ? { publishAll } : {}) };
 }
 
 const LAST_PORT = 65535;

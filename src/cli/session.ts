@@ -40,9 +40,10 @@ export async function openSession(global: GlobalOptions, what: string): Promise<
   const storage = readStorage(global);
   log.debug("look for what killed commands left behind");
   const self = [...ownCommand(), ...rootOption(root)];
-  await recover({ database, paths, ownCommand: self });
+  const recoverCommand = [...self, "recover"];
+  await recover({ database, paths, ownCommand: self, recoverCommand });
   log.debug("ready");
-  return { paths, database, storage, ownCommand: self, recoverCommand: [...self, "recover"] };
+  return { paths, database, storage, ownCommand: self, recoverCommand };
 }
 
 /** This dhow's own command line, without a command, for what is started without a session. */

@@ -42,7 +42,11 @@ export function recordImageEvent(
 }
 
 /** Writes down that something was pruned. @param bytes that this has given back */
-export function recordPrune(database: Database, type: "container" | "image" | "volume", bytes: number): void {
+export function recordPrune(
+  database: Database,
+  type: "container" | "image" | "network" | "volume",
+  bytes: number,
+): void {
   insertEvent(database, type, "prune", "", { reclaimed: String(bytes) });
 }
 

@@ -1,8 +1,8 @@
 import { SIGNALS } from "../../ffi/constants.ts";
 import { type ContainerFile, hostsFile, resolvConf, RESOLVED_UPSTREAMS } from "../rootfs/etc_files.ts";
-import { formatAddress, gatewayOf } from "../network/subnet.ts";
+import { formatAddress } from "../network/subnet.ts";
 import { ADDRESSES, isUserNetwork, NAME_SERVERS } from "../network/user_network.ts";
-import type { Endpoint } from "../network/steps.ts";
+import type { Endpoint } from "../network/network.ts";
 import { HostError } from "../errors.ts";
 import { readConfiguration, readIfThere } from "../state/read.ts";
 import type { RunOptions } from "./options.ts";
@@ -79,7 +79,7 @@ function hostsLine(text: string, endpoint: Endpoint | undefined): string {
   const at = text.indexOf(":");
   const given = text.slice(at + 1);
   const isGateway = given === "host-gateway" && endpoint !== undefined;
-  const address = isGateway ? formatAddress(gatewayOf(endpoint.network.subnet)) : given;
+  const address = isGateway ? formatAddress(endpoint.network.gateway) : given;
   return `${address}\t${text.slice(0, at)}\n`;
 }
 
@@ -87,15 +87,19 @@ function hostsLine(text: string, endpoint: Endpoint | undefined): string {
 export function etcFiles(
   hostname: string,
   options: RunOptions,
-  endpoint: Endpoint | undefined,
+  endpoints: readonly Endpoint[],
 ): Record<ContainerFile, string> {
   const isHost = options.network === "host";
   const user = isUserNetwork(options.network) ? options.network : undefined;
-  const address = endpoint !== undefined ? formatAddress(endpoint.address) : user && ADDRESSES[user];
-  const extra = options.extraHosts.map((text) => hostsLine(text, endpoint)).join("");
+  const own = endpoints.flatMap((
+    { address, address6 },
+  ) => [formatAddress(address), ...(address6 === undefined ? [] : [address6])]);
+  const users = user === undefined ? undefined : ADDRESSES[user];
+  const addresses = users === undefined ? own : [users];
+  const extra = options.extraHosts.map((text) => hostsLine(text, endpoints[0])).join("");
   const name = options.domainName === undefined ? hostname : `${hostname}.${options.domainName} ${hostname}`;
   return {
-    "/etc/hosts": ((isHost ? readConfiguration("/etc/hosts") : undefined) ?? hostsFile(name, address)) +
+    "/etc/hosts": ((isHost ? readConfiguration("/etc/hosts") : undefined) ?? hostsFile(name, addresses)) +
       extra,
     "/etc/hostname": `${hostname}\n`,
     "/etc/resolv.conf": resolvConf({

@@ -1,6 +1,7 @@
 import { carryOut } from "../plan/undo.ts";
 import type { Undo } from "../plan/step.ts";
 import type { Database } from "../state/database.ts";
+import type { Paths } from "../state/paths.ts";
 import { isAlive, type ProcessIdentity } from "../state/process_identity.ts";
 import { HostError, messagesOf } from "../errors.ts";
 import { cgroupName } from "../limits/cgroup.ts";
@@ -26,6 +27,7 @@ export function recordUndo(database: Database, container: string, undo: Undo): v
  */
 export async function carryOutJournal(
   database: Database,
+  paths: Paths,
   container: string,
   { quick }: { quick: boolean },
 ): Promise<void> {
@@ -37,6 +39,9 @@ export async function carryOutJournal(
       if (undo.undo === "release-volumes") {
         const { releaseVolumes } = await import("./volume_mounts.ts");
         await releaseVolumes(database, container, undo.folders);
+      } else if (undo.undo === "unpublish-ports") {
+        const { unpublishPorts } = await import("../network/lifecycle.ts");
+        await unpublishPorts(database, paths, container, undo.networks);
       } else if (undo.undo === "kill") {
         await endProcess(database, container, undo);
       } else {
@@ -109,10 +114,11 @@ async function endProcess(
  */
 export async function undoAll(
   database: Database,
+  paths: Paths,
   container: string,
   { exitCode, ...how }: { quick: boolean; exitCode?: number | undefined },
 ): Promise<string[]> {
-  await carryOutJournal(database, container, how);
+  await carryOutJournal(database, paths, container, how);
   return database.transaction(() => {
     // for the event that tells of its end
     if (exitCode !== undefined) {

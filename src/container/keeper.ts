@@ -8,7 +8,7 @@ import { AT_FDCWD, O_RDWR } from "../../ffi/constants.ts";
 import { Arena } from "../../ffi/arena.ts";
 import { cloneWalking } from "../../ffi/process.ts";
 import { CallTable } from "../../ffi/table.ts";
-import { countEndpoints, networkRow } from "../network/endpoints.ts";
+import { countEndpoints, networkRow } from "../network/records.ts";
 import type { Database } from "../state/database.ts";
 import { identify } from "../state/process_identity.ts";
 import { isKeeperAlive } from "./keeper_alive.ts";
@@ -22,15 +22,22 @@ interface KeptRow {
 }
 
 /**
- * To be called when a container has left a network. Does nothing if the network is not there, so that no keeper waits in vain.
+ * To be called when a container has left its networks. Does nothing for those that are not there, so that no keeper waits in vain.
  * @param command this dhow's own command line for `recover`
  */
-export function leaveNetworkBehind(database: Database, network: string, command: readonly string[]): void {
+export function leaveNetworksBehind(
+  database: Database,
+  networks: readonly string[],
+  command: readonly string[],
+): void {
+  if (networks.length === 0) return;
   database.transaction(() => {
-    const row = networkRow(database, network);
-    if (row === undefined || row.made === null || countEndpoints(database, network) > 0) return;
-    database.run("UPDATE networks SET idle_since = ? WHERE name = ?", Date.now(), network);
-    if (!isKeeperAlive(database)) startKeeper(database, network, command);
+    for (const network of networks) {
+      const row = networkRow(database, network);
+      if (row === undefined || row.made === null || countEndpoints(database, network) > 0) continue;
+      database.run("UPDATE networks SET idle_since = ? WHERE name = ?", Date.now(), network);
+      if (!isKeeperAlive(database)) startKeeper(database, network, command);
+    }
   });
 }
 

@@ -2,6 +2,7 @@ import type { MountRequest } from "./mounts.ts";
 import type { Healthcheck } from "../image/healthcheck.ts";
 import type { Rlimit } from "../plan/rlimits.ts";
 import type { Platform } from "../image/platform.ts";
+import { type Attachment, DEFAULT_NETWORK } from "../network/network.ts";
 import type { PublishedPort } from "../network/ports.ts";
 import type { UserNetwork } from "../network/user_network.ts";
 import type { Limits } from "../limits/limits.ts";
@@ -24,10 +25,15 @@ export interface RunOptions {
   readonly terminal: boolean;
   readonly name: string | undefined;
   readonly hostname: string | undefined;
+  /** `bridge` for networks of dhow's. */
   readonly network: NetworkMode;
+  /** Which ones. Absent for the default network alone. */
+  readonly networks?: readonly Attachment[];
   readonly address: string | undefined;
   /** Ports of the host that lead into it. Absent for none. */
   readonly ports?: readonly PublishedPort[];
+  /** Whether a free one leads to each port that is exposed. */
+  readonly publishAll?: true;
   readonly dns: readonly string[];
   /** Replaces the image's Entrypoint and Cmd; an empty string removes the Entrypoint. */
   readonly entrypoint: string | undefined;
@@ -144,6 +150,20 @@ export interface DeviceRequest {
   readonly access: string;
 }
 
+/** The networks of dhow's that a container is to be in. */
+export function attachmentsOf(
+  { network, networks, address }: Pick<RunOptions, "network" | "networks" | "address">,
+): readonly Attachment[] {
+  if (network !== "bridge") return [];
+  return networks ?? [{ network: DEFAULT_NETWORK, ...(address === undefined ? {} : { address }) }];
+}
+
+/** The networks that a container is in, also those that are not dhow's, by docker's names for them; none if they are another's. */
+export function networkNames(options: Pick<RunOptions, "network" | "networks" | "address">): string[] {
+  if (options.network === "bridge") return attachmentsOf(options).map(({ network }) => network);
+  return joinedContainer(options.network) === undefined ? [options.network] : [];
+}
+
 /** A container whose volumes another one has as well. */
 export interface VolumesFrom {
   /** As the user calls it. */
@@ -184,6 +204,13 @@ export function isLimited(
 ): boolean {
   return limits !== undefined || devices !== undefined || deviceRules !== undefined ||
     security?.privileged === true;
+}
+
+/** Whether a container has ports of a network of dhow's to publish. */
+export function publishes(
+  { network, ports, publishAll }: Pick<RunOptions, "network" | "ports" | "publishAll">,
+): boolean {
+  return network === "bridge" && (ports !== undefined || publishAll === true);
 }
 
 /** How a container's log is kept. */

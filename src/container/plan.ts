@@ -3,7 +3,9 @@ import { heldBinds, heldLayers, takingSteps } from "../rootfs/held.ts";
 import { loopSteps, type Lower, overlaySteps, pivotSteps } from "../rootfs/overlay.ts";
 import { rootOnHost, toHost } from "../security/id_mappings.ts";
 import { type Confinement, confiningSteps } from "../security/confinement.ts";
-import { connectSteps, type Endpoint } from "../network/steps.ts";
+import type { Endpoint } from "../network/network.ts";
+import { connectSteps } from "../network/steps.ts";
+import { forwardsInto } from "../network/forwards.ts";
 import type { PublishedPort } from "../network/ports.ts";
 import { type UserNetwork, userNetworkStep } from "../network/user_network.ts";
 import { hidingSteps } from "../security/hidden_paths.ts";
@@ -21,6 +23,7 @@ import type {
   NamespaceKind,
   Owner,
   Plan,
+  Undo,
 } from "../plan/step.ts";
 
 /** What a plan is made from: the container in the standard's words, and what the standard leaves out. */
@@ -38,7 +41,10 @@ export interface PlanInput {
   readonly files: Readonly<Record<string, string>>;
   /** Those of them that are symlinks in the image. */
   readonly linksToReplace: readonly string[];
-  readonly endpoint: Endpoint | undefined;
+  /** Its places in networks of dhow's. */
+  readonly endpoints: readonly Endpoint[];
+  /** Those of the host that lead to it. Absent for none. */
+  readonly ports?: readonly PublishedPort[];
   readonly cgroups: CgroupLayout;
   /** Cgroups above the container's that are made for it. Absent for none. */
   readonly newParents?: readonly string[];
@@ -79,7 +85,7 @@ export interface Rootless {
  * A container's start, as a list of steps. Pure: it asks nothing of the system, and changes nothing.
  */
 export function makePlan(input: PlanInput): Plan {
-  const { spec, stateFolder, runFolder, endpoint, cgroups, lower, newParents = [] } = input;
+  const { spec, stateFolder, runFolder, endpoints, ports = [], cgroups, lower, newParents = [] } = input;
   const inUserNamespace = spec.linux.uidMappings.length > 0;
   const steps: HostStep[] = [
     ...folderSteps(input),
@@ -124,7 +130,7 @@ export function makePlan(input: PlanInput): Plan {
         } as const,
       ]
       : []),
-    ...(endpoint === undefined ? [] : connectSteps(endpoint)),
+    ...connectSteps(endpoints, endpoints, ports),
     ...userNetworkSteps(input),
     releaseStep(input),
   ];
@@ -139,9 +145,17 @@ export function makePlan(input: PlanInput): Plan {
       ...(cgroups.folders.length === 0
         ? []
         : [{ undo: "remove-cgroups", folders: cgroups.folders.map(({ path }) => path) } as const]),
-      ...(endpoint === undefined ? [] : [{ undo: "delete-link", link: endpoint.link } as const]),
+      ...unpublishing(ports, endpoints),
+      ...endpoints.flatMap(({ link }) => link === "" ? [] : [{ undo: "delete-link", link } as const]),
     ],
   };
+}
+
+/** Only networks of which the host's ports lead to it have rules for that. */
+function unpublishing(ports: readonly PublishedPort[], endpoints: readonly Endpoint[]): Undo[] {
+  const networks = endpoints.map(({ network: { name } }) => name)
+    .filter((name) => forwardsInto(name, ports, endpoints).length > 0);
+  return ports.length === 0 ? [] : [{ undo: "unpublish-ports", networks }];
 }
 
 function userNetworkSteps({ rootless, runFolder }: PlanInput): HostStep[] {
@@ -152,8 +166,8 @@ function userNetworkSteps({ rootless, runFolder }: PlanInput): HostStep[] {
 
 /** Whether dhow has something to do between the child's mounts and its program. */
 function mustMeet(input: PlanInput): boolean {
-  const { spec, endpoint } = input;
-  return endpoint !== undefined || spec.process.terminal || (needsDevices(input) && restrictsDevices(input));
+  const { spec, endpoints } = input;
+  return endpoints.length > 0 || spec.process.terminal || (needsDevices(input) && restrictsDevices(input));
 }
 
 /** Whether the child opens devices of the host for its mounts: those of an image that lies on loop devices. */

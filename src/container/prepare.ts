@@ -3,7 +3,8 @@ import type { ImageConfig } from "../image/config.ts";
 import { type CgroupLayout, cgroupLayout } from "../limits/cgroup.ts";
 import { USUAL_DEVICES } from "../limits/devices.ts";
 import { log } from "../log.ts";
-import type { Endpoint } from "../network/steps.ts";
+import type { Endpoint } from "../network/network.ts";
+import type { PublishedPort } from "../network/ports.ts";
 import { isUserNetwork, type UserNetwork } from "../network/user_network.ts";
 import { findProgram } from "../plan/program.ts";
 import { HostError } from "../errors.ts";
@@ -57,7 +58,8 @@ export function prepare(
     id,
     options,
     image,
-    endpoint,
+    endpoints,
+    ports = [],
     paths,
     security,
     monitor,
@@ -71,7 +73,9 @@ export function prepare(
     id: string;
     options: RunOptions;
     image: RunnableImage;
-    endpoint: Endpoint | undefined;
+    endpoints: readonly Endpoint[];
+    /** Those of the host that lead to it. Absent for none. */
+    ports?: readonly PublishedPort[];
     paths: Paths;
     /** What securityOf has found for the options. */
     security: Security;
@@ -129,7 +133,7 @@ export function prepare(
   const hostname = hostnameOf(id, options, Deno.hostname);
   const privileged = options.security?.privileged ?? false;
   const { joins = [], files: shared } = partners ?? {};
-  const files = shared === undefined ? etcFiles(hostname, options, endpoint) : {};
+  const files = shared === undefined ? etcFiles(hostname, options, endpoints) : {};
   const sources = findSources(own, paths);
   const usual = defaultMounts({
     files: shared ?? Object.fromEntries(Object.keys(files).map((path) => [path, runFolder + path])),
@@ -186,7 +190,8 @@ export function prepare(
     linksToReplace: image.etc.links,
     folders: sources.folders,
     ...(fillsVolumes ? { volumesToFill: volumesToFill(own, paths) } : {}),
-    endpoint,
+    endpoints,
+    ports,
     cgroups,
     newParents: cgroups.parents.map(({ path }) => path).filter((path) =>
       ownParents?.has(path) === true || !pathExists(path)

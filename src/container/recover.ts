@@ -32,6 +32,8 @@ interface Context {
   readonly paths: Paths;
   /** This dhow's own command line, without a command. */
   readonly ownCommand: readonly string[];
+  /** The same for `recover`. */
+  readonly recoverCommand: readonly string[];
 }
 
 /**
@@ -48,7 +50,7 @@ export async function recover(context: Context): Promise<void> {
     await attempt(async () => {
       if (status === "foreground") {
         const { undoAll } = await import("./journal.ts");
-        await undoAll(database, id, { quick: false, exitCode: KILLED });
+        await undoAll(database, paths, id, { quick: false, exitCode: KILLED });
       } else await settleDead(context, id, JSON.parse(owner) as ProcessIdentity);
     });
   }
@@ -59,6 +61,9 @@ export async function recover(context: Context): Promise<void> {
       const { removeUnusedNetwork } = await import("../network/lifecycle.ts");
       await removeUnusedNetwork(database, paths, network.name);
     });
+  }
+  if (database.get("SELECT 1 FROM endpoints WHERE owner IS NOT NULL LIMIT 1") !== undefined) {
+    await attempt(async () => await (await import("./connect.ts")).finishConnections(context));
   }
   await attempt(async () => {
     if (madeNetworks(database).length === 0 || isFirewallUntouched(database)) return;

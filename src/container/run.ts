@@ -1,7 +1,7 @@
 import { exitCode, type ExitStatus } from "../../ffi/process.ts";
 import { ImageError, messagesOf, MissingTargetError } from "../errors.ts";
 import { log } from "../log.ts";
-import { allocateEndpoint, DEFAULT_NETWORK } from "../network/endpoints.ts";
+import type { HeldPorts } from "../network/held_ports.ts";
 import { makeNetwork } from "../network/lifecycle.ts";
 import { execute } from "../plan/execute.ts";
 import { stepDone } from "../plan/fault.ts";
@@ -13,10 +13,11 @@ import { isRootless } from "../state/user_namespace.ts";
 import { ownParents, recordUndo, undoAll } from "./journal.ts";
 import type { ForegroundProber } from "./foreground_prober.ts";
 import { makeConfig } from "./records.ts";
-import { leaveNetworkBehind } from "./keeper.ts";
+import { type Attaching, takePlaces, withNetworks } from "./places.ts";
+import { leaveNetworksBehind } from "./keeper.ts";
 import type { ResolvedImage } from "./image.ts";
 import { newId, settleName } from "./names.ts";
-import { hasOwnIds, isLimited, joinsOthers, type RunOptions } from "./options.ts";
+import { attachmentsOf, hasOwnIds, isLimited, joinsOthers, publishes, type RunOptions } from "./options.ts";
 import type { IdMethod } from "../plan/step.ts";
 import { prepare } from "./prepare.ts";
 import { type Security, securityOf } from "./security.ts";
@@ -64,12 +65,14 @@ export async function runContainer(
   try {
     log.debug("take a name and an address, write down what will have to be undone");
     const joining = joinsOthers(options) ? await import("./joins.ts") : undefined;
+    const attaching = options.networks === undefined ? undefined : await import("../network/attach.ts");
     const volumesFrom = options.volumesFrom.length > 0 ? await import("./volumes_from.ts") : undefined;
     const security = await securityOf(options);
     const owning = hasOwnIds(options) ? await import("./own_ids.ts") : undefined;
     const idMethod = await owning?.chooseMethod(context);
-    const parts = { joining, volumesFrom, limiting, security, owning, idMethod };
-    const plan = register(context, id, options, image, parts);
+    const publishing = publishes(options) ? await import("./publish.ts") : undefined;
+    const parts = { joining, attaching, publishing, volumesFrom, limiting, security, owning, idMethod };
+    const { plan, held } = register(context, id, options, image, parts);
     stepDone();
     announce(id);
     let status: ExitStatus | undefined;
@@ -90,6 +93,7 @@ export async function runContainer(
         execute(plan.steps, {
           record: (undo) => recordUndo(database, id, undo),
           makeNetwork: (setup) => makeNetwork(database, context.paths, setup),
+          sockets: held?.sockets ?? [],
           terminalOpened: (master) => {
             relay = new terminals!.TerminalRelay(master);
             relay.copySize();
@@ -145,23 +149,33 @@ async function beginProbing(context: RunContext, id: string): Promise<Foreground
   }
 }
 
+/** What a container's start begins with. */
+export interface Registered {
+  readonly plan: Plan;
+  /** Ports of the host that are its; undefined for none. */
+  readonly held: HeldPorts | undefined;
+}
+
 /** Takes a name and an address, and writes down what will have to be undone: all in one transaction, before any of it. */
 function register(
   { database, paths }: RunContext,
   id: string,
   wanted: RunOptions,
   image: ResolvedImage,
-  { joining, volumesFrom, limiting, security, owning, idMethod }: {
+  { joining, attaching, publishing, volumesFrom, limiting, security, owning, idMethod }: {
     owning: typeof import("./own_ids.ts") | undefined;
     idMethod: IdMethod | undefined;
     joining: typeof import("./joins.ts") | undefined;
+    attaching: Attaching;
+    publishing: typeof import("./publish.ts") | undefined;
     volumesFrom: typeof import("./volumes_from.ts") | undefined;
     limiting: typeof import("./limiting.ts") | undefined;
     security: Security;
   },
-): Plan {
+): Registered {
   return database.transaction(() => {
-    const settled = joining?.resolveJoins(database, wanted) ?? wanted;
+    const joined = joining?.resolveJoins(database, wanted) ?? wanted;
+    const settled = withNetworks(database, joined, attaching);
     const options = owning?.withIds(settled, database) ?? settled;
     if (!image.isPresent()) {
       throw new ImageError({
@@ -186,16 +200,16 @@ function register(
     claimVolumes(database, id, mounts);
     joining?.registerJoins(database, id, options);
     owning?.claimIds(database, id, options);
-    const endpoint = options.network === "bridge"
-      ? allocateEndpoint(database, id, options.address, (text) => log.info(text))
-      : undefined;
+    const endpoints = takePlaces(database, id, options, attaching);
+    const held = publishing?.takePorts(database, id, options, image.config.exposedPorts, endpoints);
     const partners = joining?.findPartners(database, paths, options);
     const above = options.cgroupParent === undefined ? {} : { ownParents: ownParents(database) };
     const plan = prepare({
       id,
       options,
       image,
-      endpoint,
+      endpoints,
+      ports: held?.ports ?? [],
       paths,
       security,
       mounts,
@@ -206,7 +220,7 @@ function register(
     });
     const undo = [...claimVolumeMounts(database, paths, id, mounts), ...plan.undo];
     database.run("UPDATE containers SET undo = ? WHERE id = ?", JSON.stringify(undo), id);
-    return plan;
+    return { plan, held };
   });
 }
 
@@ -218,9 +232,9 @@ async function remove(
   exitCode: number | undefined,
 ): Promise<void> {
   try {
-    const removed = await undoAll(database, id, { quick: true, exitCode });
+    const removed = await undoAll(database, paths, id, { quick: true, exitCode });
     if (removed.length > 0) (await import("./volumes.ts")).removeOrphans(database, paths);
-    if (options.network === "bridge") leaveNetworkBehind(database, DEFAULT_NETWORK, recoverCommand);
+    leaveNetworksBehind(database, attachmentsOf(options).map(({ network }) => network), recoverCommand);
   } catch (error) {
     for (const message of messagesOf(error)) log.warn(`${message}; the next dhow command tries again`);
   }

@@ -1,6 +1,6 @@
 /** What is to be done when a container with a monitor has ended, or its start was given up. */
 import { join } from "@std/path";
-import { DEFAULT_NETWORK } from "../network/endpoints.ts";
+import { networksOf } from "../network/records.ts";
 import { stepDone } from "../plan/fault.ts";
 import { removeTree } from "../plan/undo.ts";
 import { EXIT_LOG_SIZE, EXIT_SIGINFO, EXIT_SIZE } from "../plan/monitor_layout.ts";
@@ -15,7 +15,7 @@ import {
   type ProcessIdentity,
 } from "../state/process_identity.ts";
 import { carryOutJournal } from "./journal.ts";
-import { leaveNetworkBehind } from "./keeper.ts";
+import { leaveNetworksBehind } from "./keeper.ts";
 import { startSleeper } from "./later.ts";
 import { getContainer, lookUpContainer, NOBODY } from "./records.ts";
 import { restartDelay } from "./restart.ts";
@@ -150,9 +150,9 @@ export async function settleForMonitor(
 
 async function settleEnd(context: EndContext, id: string): Promise<void> {
   const { database, recoverCommand } = context;
-  const network = lookUpContainer(database, id)?.config.options.network;
+  const networks = networksOf(database, id);
   await settle(context, id, { quick: true, mayRestart: true });
-  if (network === "bridge") leaveNetworkBehind(database, DEFAULT_NETWORK, recoverCommand);
+  leaveNetworksBehind(database, networks, recoverCommand);
 }
 
 /** If that fails, the next command tries it as well, however long this one lives. */
@@ -207,7 +207,7 @@ export async function settle(
   { quick, mayRestart }: { readonly quick: boolean; readonly mayRestart: boolean },
 ): Promise<void> {
   const { database, paths } = context;
-  await carryOutJournal(database, id, { quick });
+  await carryOutJournal(database, paths, id, { quick });
   stepDone();
   const removes = database.transaction(() => {
     const record = lookUpContainer(database, id);

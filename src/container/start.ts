@@ -1,26 +1,27 @@
 /** Containers that nobody waits for: made, started, left to their monitors. */
 import { DhowError, ImageError, messagesOf, MissingTargetError } from "../errors.ts";
 import { log } from "../log.ts";
-import { allocateEndpoint, DEFAULT_NETWORK } from "../network/endpoints.ts";
 import { makeNetwork } from "../network/lifecycle.ts";
+import { networksOf } from "../network/records.ts";
 import { executeDetached } from "../plan/execute.ts";
 import type { DetachedChild } from "../plan/executor.ts";
 import { stepDone } from "../plan/fault.ts";
-import type { MonitorSetup, Plan } from "../plan/step.ts";
+import type { MonitorSetup } from "../plan/step.ts";
 import { identify, isSelf } from "../state/process_identity.ts";
 import { isRootless } from "../state/user_namespace.ts";
 import type { ResolvedImage } from "./image.ts";
 import { beginHealth, probeSetup, probingIn } from "./health.ts";
 import { ownParents, recordUndo } from "./journal.ts";
-import { leaveNetworkBehind } from "./keeper.ts";
+import { type Attaching, takePlaces, withNetworks } from "./places.ts";
+import { leaveNetworksBehind } from "./keeper.ts";
 import { laterEnvironment } from "./later.ts";
 import { newId, settleName } from "./names.ts";
-import { hasOwnIds, isLimited, joinsOthers, type RunOptions } from "./options.ts";
+import { hasOwnIds, isLimited, joinsOthers, publishes, type RunOptions } from "./options.ts";
 import type { IdMethod } from "../plan/step.ts";
 import { prepare } from "./prepare.ts";
 import { type Security, securityOf } from "./security.ts";
 import { type ContainerRecord, getContainer, makeConfig, NOBODY } from "./records.ts";
-import type { RunContext } from "./run.ts";
+import type { Registered, RunContext } from "./run.ts";
 import { removeContainer } from "./remove.ts";
 import { exitPath, logPath, settle } from "./settle.ts";
 import { findSources } from "./mount_sources.ts";
@@ -47,11 +48,13 @@ export async function createContainer(
   const limiting = isLimited(wanted) ? await import("./limiting.ts") : undefined;
   const possible = limiting?.withPossibleLimits(wanted) ?? wanted;
   const joining = joinsOthers(wanted) ? await import("./joins.ts") : undefined;
+  const attaching = wanted.networks === undefined ? undefined : await import("../network/attach.ts");
   const volumesFrom = wanted.volumesFrom.length > 0 ? await import("./volumes_from.ts") : undefined;
   const owning = hasOwnIds(wanted) ? await import("./own_ids.ts") : undefined;
   database.transaction(() => {
     assertPresent(image, wanted.image);
-    const settled = joining?.resolveJoins(database, possible) ?? possible;
+    const joined = joining?.resolveJoins(database, possible) ?? possible;
+    const settled = withNetworks(database, joined, attaching);
     const options = owning?.withIds(settled, database) ?? settled;
     const inherited = volumesFrom?.inheritedMounts(database, options.volumesFrom);
     const { mounts } = registerVolumes(database, options.mounts, image.config.volumes, inherited);
@@ -121,12 +124,22 @@ export async function startContainer(
   log.debug("take an address, write down what will have to be undone");
   const { options } = getContainer(database, id).config;
   const joining = joinsOthers(options) ? await import("./joins.ts") : undefined;
+  const attaching = options.networks === undefined ? undefined : await import("../network/attach.ts");
   const security = await securityOf(options);
   const limiting = isLimited(options) ? await import("./limiting.ts") : undefined;
   const owning = hasOwnIds(options) ? await import("./own_ids.ts") : undefined;
   const idMethod = await owning?.chooseMethod(context, id);
   const isRead = audience !== undefined;
-  const plan = register(context, id, image, { joining, limiting, isRead, security, idMethod });
+  const publishing = publishes(options) ? await import("./publish.ts") : undefined;
+  const { plan, held } = register(context, id, image, {
+    joining,
+    attaching,
+    publishing,
+    limiting,
+    isRead,
+    security,
+    idMethod,
+  });
   stepDone();
   let child: DetachedChild | undefined;
   try {
@@ -143,6 +156,7 @@ export async function startContainer(
       executeDetached(plan.steps, {
         record: (undo) => recordUndo(database, id, undo),
         makeNetwork: (setup) => makeNetwork(database, paths, setup),
+        sockets: held?.sockets ?? [],
         terminalOpened: (master) => audience?.terminalOpened(master),
       });
     child = await begin().catch(async (error) => {
@@ -176,6 +190,7 @@ export async function startContainer(
 export async function giveUp(context: RunContext, id: string, error: unknown): Promise<void> {
   const { database } = context;
   try {
+    const networks = networksOf(database, id);
     database.run(
       "UPDATE containers SET exit_code = ?, error = ? WHERE id = ?",
       error instanceof DhowError ? error.exitCode : null,
@@ -183,7 +198,7 @@ export async function giveUp(context: RunContext, id: string, error: unknown): P
       id,
     );
     await settle(context, id, { quick: true, mayRestart: false });
-    leaveNetworkBehind(database, DEFAULT_NETWORK, context.recoverCommand);
+    leaveNetworksBehind(database, networks, context.recoverCommand);
   } catch (failure) {
     for (const message of messagesOf(failure)) log.warn(`${message}; the next dhow command tries again`);
   }
@@ -192,6 +207,8 @@ export async function giveUp(context: RunContext, id: string, error: unknown): P
 interface Registration {
   /** What finds the containers that it is to join, if there are some. */
   readonly joining: typeof import("./joins.ts") | undefined;
+  readonly attaching: Attaching;
+  readonly publishing: typeof import("./publish.ts") | undefined;
   /** What knows its limits, if it has some. */
   readonly limiting: typeof import("./limiting.ts") | undefined;
   /** Whether somebody waits for its output. */
@@ -205,8 +222,8 @@ function register(
   context: RunContext,
   id: string,
   image: ResolvedImage,
-  { joining, limiting, isRead, security, idMethod }: Registration,
-): Plan {
+  { joining, attaching, publishing, limiting, isRead, security, idMethod }: Registration,
+): Registered {
   const { database, paths } = context;
   return database.transaction(() => {
     const record = getContainer(database, id);
@@ -220,14 +237,14 @@ function register(
       database.run("UPDATE containers SET restarts = 0, restart_delay = 0, stopped = 0 WHERE id = ?", id);
     }
     if (probingIn(record) !== undefined) beginHealth(database, id);
-    const endpoint = options.network === "bridge"
-      ? allocateEndpoint(database, id, options.address, (text) => log.info(text))
-      : undefined;
+    const endpoints = takePlaces(database, id, options, attaching);
+    const held = publishing?.takePorts(database, id, options, image.config.exposedPorts, endpoints);
     const plan = prepare({
       id,
       options,
       image,
-      endpoint,
+      endpoints,
+      ports: held?.ports ?? [],
       paths,
       security,
       monitor: monitorOf(context, record, isRead),
@@ -239,7 +256,7 @@ function register(
     });
     const undo = [...claimVolumeMounts(database, paths, id, mounts), ...plan.undo];
     database.run("UPDATE containers SET undo = ? WHERE id = ?", JSON.stringify(undo), id);
-    return plan;
+    return { plan, held };
   });
 }
 

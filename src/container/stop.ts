@@ -57,7 +57,7 @@ async function awaitRecord(
     const record = lookUpContainer(context.database, id);
     if (record === undefined || record.owner === null || isEnough(record)) return record;
     if (await awaitOwner(record)) continue;
-    if (record.status === "foreground") await undoAll(context.database, id, { quick: false });
+    if (record.status === "foreground") await undoAll(context.database, context.paths, id, { quick: false });
     else await settleAfter(context, id, record.owner);
   }
 }

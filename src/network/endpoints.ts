@@ -3,9 +3,10 @@ import { hostLinks } from "../plan/links.ts";
 import { readConfiguration } from "../state/read.ts";
 import type { Database } from "../state/database.ts";
 import { serversOf } from "./name_servers.ts";
-import { type Endpoint, linkName, type Network } from "./steps.ts";
+import { DEFAULT_NETWORK, type Endpoint, linkName, type Network } from "./network.ts";
+import { networkOf, type NetworkRow, networkRow } from "./records.ts";
+import { hardwareAddress } from "./steps.ts";
 import {
-  contains,
   formatAddress,
   formatSubnet,
   freeSubnet,
@@ -19,31 +20,6 @@ import {
   type Subnet,
 } from "./subnet.ts";
 
-/** The network that containers join unless told otherwise, under docker's name for it. */
-export const DEFAULT_NETWORK = "bridge";
-
-interface NetworkRow {
-  readonly name: string;
-  readonly bridge: string;
-  readonly subnet: string;
-  readonly last_address: number;
-  readonly made: string | null;
-}
-
-export function networkOf(row: NetworkRow): Network {
-  return { name: row.name, bridge: row.bridge, subnet: parseSubnet(row.subnet) };
-}
-
-export function networkRow(database: Database, name: string): NetworkRow | undefined {
-  return database.get<NetworkRow>("SELECT * FROM networks WHERE name = ?", name);
-}
-
-/** How many containers use a network, or are about to. */
-export function countEndpoints(database: Database, network: string): number {
-  return database.get<{ n: number }>("SELECT count(*) AS n FROM endpoints WHERE network = ?", network)?.n ??
-    0;
-}
-
 /** The host's name servers, each as a range of its own: those of clouds and VPNs lie in 100.64.0.0/10, without a route. */
 function nameServers(): Subnet[] {
   const servers = serversOf(readConfiguration("/etc/resolv.conf") ?? "");
@@ -53,56 +29,76 @@ function nameServers(): Subnet[] {
   });
 }
 
+/** What containers can get no addresses of: what the host routes, its name servers, and other networks. */
+export function usedSubnets(database: Database, exceptFor: string): Subnet[] {
+  // other networks leave the usual range to the default one
+  const usual = exceptFor === DEFAULT_NETWORK ? [] : [freeSubnet([])!];
+  const rows = database.all<{ subnet: string }>(
+    "SELECT subnet FROM networks WHERE name <> ? AND subnet <> ''",
+    exceptFor,
+  );
+  return [...hostSubnets(), ...usual, ...rows.map(({ subnet }) => parseSubnet(subnet))];
+}
+
+export function hostSubnets(): Subnet[] {
+  return [...routedSubnets(Deno.readTextFileSync("/proc/thread-self/net/route")), ...nameServers()];
+}
+
+/** @throws {HostError} when all that dhow could choose is used */
+export function unusedSubnet(used: readonly Subnet[]): Subnet {
+  const subnet = freeSubnet(used);
+  if (subnet !== undefined) return subnet;
+  throw new HostError({
+    what: "cannot choose addresses for containers",
+    why: "this host routes every range that dhow could take: in 100.100.0.0/16 and in 10.100.0.0/16",
+    hint: "run with --network none or --network host",
+  });
+}
+
 /**
  * A bridge name and a range that this host does not use yet.
  * @throws {HostError} when it routes all that dhow could choose
  */
-function unusedNetwork(): { bridge: string; subnet: Subnet; instead: Subnet | undefined } {
-  const routed = [...routedSubnets(Deno.readTextFileSync("/proc/thread-self/net/route")), ...nameServers()];
-  const subnet = freeSubnet(routed);
-  if (subnet === undefined) {
-    throw new HostError({
-      what: "cannot choose addresses for containers",
-      why: "this host routes every range that dhow could take: in 100.100.0.0/16 and in 10.100.0.0/16",
-      hint: "run with --network none or --network host",
-    });
-  }
+function unusedNetwork(
+  used: readonly Subnet[],
+): { bridge: string; subnet: Subnet; instead: Subnet | undefined } {
+  const subnet = unusedSubnet(used);
   const links = hostLinks();
   let number = 0;
   while (links.includes(`dhow${number}`)) number++;
   const usual = freeSubnet([]) as Subnet;
-  const instead = subnet.first === usual.first ? undefined : routed.find((route) => overlaps(route, usual));
+  const instead = subnet.first === usual.first ? undefined : used.find((route) => overlaps(route, usual));
   return { bridge: `dhow${number}`, subnet, instead };
+}
+
+/** Whether a network is there, or about to be: then its range stays what it is. */
+export function isInUse(database: Database, row: NetworkRow): boolean {
+  return row.made !== null ||
+    database.get("SELECT 1 FROM endpoints WHERE network = ? LIMIT 1", row.name) !== undefined;
 }
 
 /**
  * Settles the default network: a bridge name and a range that this host does not use. While the network is in use or still made, both stay.
  * @param notice called with a sentence when the usual range is taken
  */
-function settleNetwork(database: Database, notice: (text: string) => void): NetworkRow {
-  const existing = networkRow(database, DEFAULT_NETWORK);
-  if (existing !== undefined && (existing.made !== null || countEndpoints(database, DEFAULT_NETWORK) > 0)) {
-    return existing;
-  }
-  const { bridge, subnet, instead } = unusedNetwork();
+function settleDefault(database: Database, notice: (text: string) => void): NetworkRow {
+  const existing = networkRow(database, DEFAULT_NETWORK)!;
+  if (isInUse(database, existing)) return existing;
+  const { bridge, subnet, instead } = unusedNetwork(usedSubnets(database, DEFAULT_NETWORK));
   if (instead !== undefined) {
     notice(
       `the host routes ${formatSubnet(instead)} already: containers get addresses of ${formatSubnet(subnet)}`,
     );
   }
-  database.run(
-    `INSERT INTO networks (name, bridge, subnet, last_address) VALUES (?, ?, ?, ?)
-     ON CONFLICT (name) DO UPDATE SET bridge = excluded.bridge, subnet = excluded.subnet`,
-    DEFAULT_NETWORK,
-    bridge,
-    formatSubnet(subnet),
-    existing?.last_address ?? gatewayOf(subnet),
-  );
-  return networkRow(database, DEFAULT_NETWORK) as NetworkRow;
+  const text = formatSubnet(subnet);
+  if (existing.bridge !== bridge || existing.subnet !== text) {
+    database.run("UPDATE networks SET bridge = ?, subnet = ? WHERE name = ?", bridge, text, DEFAULT_NETWORK);
+  }
+  return { ...existing, bridge, subnet: text };
 }
 
 /**
- * Gives a container an address that no other has. Must run inside the transaction that makes the container's row.
+ * Gives a container an address of the default network that no other has. Must run inside the transaction that makes the container's row.
  *
  * @param wanted the address given with --ip
  * @throws {TakenError} when another container has it
@@ -115,48 +111,132 @@ export function allocateEndpoint(
   wanted: string | undefined,
   notice: (text: string) => void,
 ): Endpoint {
-  const row = settleNetwork(database, notice);
+  const row = settleDefault(database, notice);
   const network = networkOf(row);
+  const address = takeAddress(database, row, network, wanted);
+  return recordEndpoint(database, containerId, {
+    network,
+    address,
+    hardwareAddress: hardwareAddress(address),
+    interface: "eth0",
+    link: linkName(containerId),
+  });
+}
+
+/** Writes down that a container has a place in a network. */
+export function recordEndpoint(database: Database, containerId: string, endpoint: Endpoint): Endpoint {
+  const { network, address, address6 = null, hardwareAddress: hardware, interface: name } = endpoint;
+  database.run(
+    "INSERT INTO endpoints (container, network, address, address6, hardware, number) VALUES (?, ?, ?, ?, ?, ?)",
+    containerId,
+    network.name,
+    address,
+    address6,
+    hardware,
+    Number(name.slice("eth".length)),
+  );
+  database.run("UPDATE networks SET last_address = ? WHERE name = ?", address, network.name);
+  return endpoint;
+}
+
+interface EndpointRow {
+  readonly container: string;
+  readonly network: string;
+  readonly address: number;
+  readonly address6: string | null;
+  readonly hardware: string;
+  readonly number: number;
+}
+
+/** A container's places in networks, in the order of its links. */
+export function endpointsOf(database: Database, containerId: string): Endpoint[] {
+  const rows = database.all<EndpointRow>(
+    "SELECT * FROM endpoints WHERE container = ? ORDER BY number",
+    containerId,
+  );
+  return rows.map((row) => endpointOf(row, networkOf(networkRow(database, row.network)!)));
+}
+
+function endpointOf(
+  { container, address, address6, hardware, number }: EndpointRow,
+  network: Network,
+): Endpoint {
+  return {
+    network,
+    address,
+    ...(address6 === null ? {} : { address6 }),
+    hardwareAddress: hardware,
+    interface: `eth${number}`,
+    link: network.driver === "bridge" ? linkName(container, number) : "",
+  };
+}
+
+/** Who is in a network, by their containers. */
+export function membersOf(database: Database, network: Network): { container: string; endpoint: Endpoint }[] {
+  const rows = database.all<EndpointRow>("SELECT * FROM endpoints WHERE network = ?", network.name);
+  return rows.map((row) => ({ container: row.container, endpoint: endpointOf(row, network) }));
+}
+
+/**
+ * An address of a network that no container has.
+ * @param wanted undefined for any
+ * @param reserved those that are not for containers
+ */
+export function takeAddress(
+  database: Database,
+  { name, last_address }: NetworkRow,
+  { subnet, gateway }: Network,
+  wanted: string | undefined,
+  { range, reserved = [] }: { readonly range?: Subnet | undefined; readonly reserved?: readonly number[] } =
+    {},
+): number {
   const taken = new Set(
-    database.all<{ address: number }>("SELECT address FROM endpoints WHERE network = ?", row.name)
+    database.all<{ address: number }>("SELECT address FROM endpoints WHERE network = ?", name)
       .map(({ address }) => address),
   );
-  const last = contains(network.subnet, row.last_address) ? row.last_address : gatewayOf(network.subnet);
-  const address = wanted === undefined
-    ? nextAddress(network.subnet, last, taken)
-    : checkWanted(network.subnet, wanted, taken);
-  if (address === undefined) {
-    throw new HostError({
-      what: "cannot give the container an address",
-      why: `all ${taken.size} of ${row.subnet} are taken`,
-      hint: "end a container, or run with --network none or --network host",
-    });
-  }
-  database.run(
-    "INSERT INTO endpoints (container, network, address) VALUES (?, ?, ?)",
-    containerId,
-    row.name,
-    address,
-  );
-  database.run("UPDATE networks SET last_address = ? WHERE name = ?", address, row.name);
-  return { network, address, link: linkName(containerId) };
+  if (wanted !== undefined) return checkWanted(subnet, gateway, wanted, taken);
+  const address = nextAddress(subnet, last_address, new Set([...taken, gateway, ...reserved]), range);
+  if (address !== undefined) return address;
+  throw new HostError({
+    what: "cannot give the container an address",
+    why: `all ${taken.size} of ${formatSubnet(range ?? subnet)} are taken`,
+    hint: "end a container, or run with --network none or --network host",
+  });
 }
 
 /** An endpoint on a bridge that does not exist yet, for explain: nothing is taken. */
 export function imagineEndpoint(containerId: string, wanted: string | undefined): Endpoint {
-  const { bridge, subnet } = unusedNetwork();
-  const address = wanted === undefined ? gatewayOf(subnet) + 1 : checkWanted(subnet, wanted, new Set());
-  return { network: { name: DEFAULT_NETWORK, bridge, subnet }, address, link: linkName(containerId) };
+  const { bridge, subnet } = unusedNetwork(hostSubnets());
+  const gateway = gatewayOf(subnet);
+  const address = wanted === undefined ? gateway + 1 : checkWanted(subnet, gateway, wanted, new Set());
+  return {
+    network: {
+      name: DEFAULT_NETWORK,
+      driver: "bridge",
+      bridge,
+      subnet,
+      gateway,
+      internal: false,
+      masquerade: true,
+      masquerade6: true,
+    },
+    address,
+    hardwareAddress: hardwareAddress(address),
+    interface: "eth0",
+    link: linkName(containerId),
+  };
 }
 
-function checkWanted(subnet: Subnet, wanted: string, taken: ReadonlySet<number>): number {
+function checkWanted(subnet: Subnet, gateway: number, wanted: string, taken: ReadonlySet<number>): number {
   const address = parseAddress(wanted);
-  const usable = address !== undefined && contains(subnet, address) && address > gatewayOf(subnet) &&
-    address < lastOf(subnet);
+  const [lowest, highest] = [subnet.first + 1, lastOf(subnet) - 1];
+  const usable = address !== undefined && address >= lowest && address <= highest && address !== gateway;
   if (!usable) {
+    const first = gateway === lowest ? lowest + 1 : lowest;
     throw new UsageError({
       what: `cannot use the address ${JSON.stringify(wanted)}`,
-      why: `the network has ${formatAddress(gatewayOf(subnet) + 1)} to ${formatAddress(lastOf(subnet) - 1)}`,
+      why: `the network has ${formatAddress(first)} to ${formatAddress(highest)}` +
+        (address === gateway && gateway !== lowest ? `, without its gateway ${formatAddress(gateway)}` : ""),
     });
   }
   if (taken.has(address)) {

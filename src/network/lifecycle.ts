@@ -7,12 +7,21 @@ import type { NetworkSetup } from "../plan/step.ts";
 import type { Database } from "../state/database.ts";
 import { readIfThere } from "../state/read.ts";
 import type { Paths } from "../state/paths.ts";
-import { countEndpoints, networkOf, networkRow } from "./endpoints.ts";
+import { membersOf } from "./endpoints.ts";
 import { chooseBackend } from "./firewall/backend.ts";
 import { applyFirewall, removeFirewall, restoreFirewall } from "./firewall/firewall.ts";
 import { letLoopbackPass } from "./firewall/loopback.ts";
 import { isFirewallUntouched } from "./firewall/state.ts";
-import { linkName, networkSetup } from "./steps.ts";
+import { forwardsOf } from "./forwards.ts";
+import {
+  countEndpoints,
+  findNetwork,
+  networkOf,
+  type NetworkRow,
+  networkRow,
+  refuseRemoval,
+} from "./records.ts";
+import { networkSetup } from "./steps.ts";
 
 /** What was changed on the host for a network, as the database keeps it. Written down before it is changed. */
 interface Made {
@@ -41,7 +50,11 @@ export async function makeNetwork(database: Database, paths: Paths, setup: Netwo
     const row = networkRow(database, setup.name);
     const earlier = row === undefined || row.made === null ? undefined : JSON.parse(row.made) as Made;
     const links = hostLinks();
-    if (earlier?.isComplete && links.includes(setup.bridge)) return;
+    if (earlier?.isComplete && links.includes(setup.bridge)) {
+      if (setup.filtered.forwards.length > 0) await applyRules(database, row!);
+      return;
+    }
+    const sysctls = [...setup.sysctls, ...advertisements(setup)];
     // looked for before anything is changed
     requireIp();
     chooseBackend();
@@ -52,33 +65,64 @@ export async function makeNetwork(database: Database, paths: Paths, setup: Netwo
     };
     // after a dhow that was killed half-way, or a bridge that somebody deleted, what was before is what it found
     const made = earlier ?? {
-      sysctls: setup.sysctls.filter(({ path, value }) =>
-        !path.includes(setup.bridge) && readSysctl(path) !== value
-      ).map(({ path }) => ({ path, before: readSysctl(path) ?? "" })),
-      links: links.filter((link) => !link.startsWith("veth")),
+      sysctls: sysctls.filter(({ path, value }) => !path.includes(setup.bridge) && readSysctl(path) !== value)
+        .map(({ path }) => ({ path, before: readSysctl(path) ?? "" })),
+      links: foreignLinks(database),
       isComplete: false,
     };
     save({ ...made, isComplete: false });
+    // that of the plan knows only one container's ports
+    const { filtered } = setupOf(database, row!);
     if (earlier !== undefined) await deleteLink(setup.bridge);
     await Promise.all([
       makeBridge(database, setup),
-      applyFirewall(database, setup.filtered, { isNew: earlier === undefined }),
+      applyFirewall(database, filtered, { isNew: earlier === undefined }),
     ]);
     stepDone();
-    for (const sysctl of setup.sysctls) {
+    for (const sysctl of sysctls) {
       writeSysctl(sysctl);
       stepDone();
     }
-    letLoopbackPass(setup.filtered);
+    letLoopbackPass(filtered);
     save({ ...made, isComplete: true });
+  });
+}
+
+/** How a network is made, with the ports of all its containers. */
+const setupOf = (database: Database, row: NetworkRow) =>
+  networkSetup(networkOf(row), forwardsOf(database, row.name));
+
+/** The rules of a network that is made, as its containers need them now. */
+async function applyRules(database: Database, row: NetworkRow): Promise<void> {
+  const { filtered } = setupOf(database, row);
+  await applyFirewall(database, filtered, { isNew: false });
+  letLoopbackPass(filtered);
+}
+
+/**
+ * Has ports of the host lead to a container no more.
+ * @param networks those that have rules for that
+ */
+export async function unpublishPorts(
+  database: Database,
+  paths: Paths,
+  container: string,
+  networks: readonly string[],
+): Promise<void> {
+  await withNetworkLock(paths, async () => {
+    database.run("DELETE FROM published_ports WHERE container = ?", container);
+    for (const name of networks) {
+      const row = networkRow(database, name);
+      if (row !== undefined && row.made !== null) await applyRules(database, row);
+    }
   });
 }
 
 /** Makes a network's bridge, and connects the containers that have lost theirs. */
 async function makeBridge(database: Database, { name, bridge, bridgeCommands }: NetworkSetup): Promise<void> {
   const links = hostLinks();
-  const left = database.all<{ container: string }>("SELECT container FROM endpoints WHERE network = ?", name)
-    .map(({ container }) => linkName(container)).filter((link) => links.includes(link));
+  const left = membersOf(database, networkOf(networkRow(database, name)!))
+    .map(({ endpoint: { link } }) => link).filter((link) => links.includes(link));
   const connect = left.map((link) => `link set ${link} master ${bridge} up`);
   await runIp([...bridgeCommands, ...connect], `cannot make the bridge ${bridge}`);
 }
@@ -103,7 +147,7 @@ export async function restoreNetworks(
     const setups = database.all<{ name: string; made: string }>(
       "SELECT name, made FROM networks WHERE made IS NOT NULL",
     ).filter(({ made }) => (JSON.parse(made) as Made).isComplete)
-      .map(({ name }) => networkSetup(networkOf(networkRow(database, name)!)));
+      .map(({ name }) => setupOf(database, networkRow(database, name)!));
     const links = hostLinks();
     for (const setup of setups) {
       if (!links.includes(setup.bridge)) await makeBridge(database, setup);
@@ -124,19 +168,84 @@ export async function removeUnusedNetwork(database: Database, paths: Paths, name
   await withNetworkLock(paths, async () => {
     const row = networkRow(database, name);
     if (row === undefined || row.made === null || countEndpoints(database, name) > 0) return;
-    const made = JSON.parse(row.made) as Made;
-    await Promise.all([deleteLink(row.bridge), removeFirewall(database, row.bridge)]);
-    restoreSysctls(made, row.bridge);
-    database.transaction(() => database.run("UPDATE networks SET made = NULL WHERE name = ?", name));
+    await takeDown(database, row, row.made);
   });
+}
+
+/**
+ * Removes a network from the host and from the records.
+ * @throws {DhowError} in docker's words, when containers are in it, or every host has it
+ */
+export async function removeNetwork(database: Database, paths: Paths, name: string): Promise<void> {
+  await withNetworkLock(paths, async () => {
+    const row = findNetwork(database, name);
+    refuseRemoval(database, row);
+    // whoever wants to join it meanwhile waits for the lock, or finds that it has gone
+    if (row.made !== null) await takeDown(database, row, row.made);
+    stepDone();
+    database.transaction(() => {
+      refuseRemoval(database, row);
+      database.run("DELETE FROM networks WHERE name = ?", row.name);
+    });
+  });
+}
+
+async function takeDown(database: Database, { name, bridge }: NetworkRow, text: string): Promise<void> {
+  const made = JSON.parse(text) as Made;
+  await Promise.all([deleteLink(bridge), removeFirewall(database, bridge)]);
+  stepDone();
+  const heir = database.get<{ name: string; made: string }>(
+    "SELECT name, made FROM networks WHERE made IS NOT NULL AND name <> ? LIMIT 1",
+    name,
+  );
+  if (heir === undefined) restoreSysctls(database, made);
+  database.transaction(() => {
+    database.run("UPDATE networks SET made = NULL WHERE name = ?", name);
+    if (heir !== undefined) bequeath(database, made, heir);
+  });
+}
+
+/** Another network needs what was changed for this one: the last of them puts it back. */
+function bequeath(database: Database, { sysctls, links }: Made, heir: { name: string; made: string }): void {
+  const own = JSON.parse(heir.made) as Made;
+  const more = sysctls.filter(({ path }) => !own.sysctls.some((other) => other.path === path));
+  const made: Made = {
+    ...own,
+    sysctls: [...own.sysctls, ...more],
+    links: own.links.filter((link) => links.includes(link)),
+  };
+  database.run("UPDATE networks SET made = ? WHERE name = ?", JSON.stringify(made), heir.name);
+}
+
+/** The host's links without dhow's. */
+function foreignLinks(database: Database): string[] {
+  const bridges = database.all<{ bridge: string }>("SELECT bridge FROM networks").map(({ bridge }) => bridge);
+  return hostLinks().filter((link) => !link.startsWith("veth") && !bridges.includes(link));
+}
+
+const IPV6 = "/proc/sys/net/ipv6/conf";
+
+/**
+ * A host that forwards IPv6 takes no more router advertisements, and so loses its own way out, unless each link is told otherwise
+ * (ip-sysctl.rst, accept_ra: 2).
+ */
+function advertisements({ sysctls, bridge }: NetworkSetup): { path: string; value: string }[] {
+  const forwarding = `${IPV6}/all/forwarding`;
+  if (!sysctls.some(({ path }) => path === forwarding) || readSysctl(forwarding) !== "0") return [];
+  return hostLinks().filter((link) => link !== bridge && link !== "lo")
+    .map((link) => `${IPV6}/${link}/accept_ra`)
+    .filter((path) => readSysctl(path) === "1")
+    .map((path) => ({ path, value: "2" }));
 }
 
 /**
  * Puts sysctls back, but not under the feet of somebody else: when the host has got links since then (docker0, a VPN),
  * their owner may rely on forwarding without having had to switch it on.
  */
-function restoreSysctls({ sysctls, links }: Made, bridge: string): void {
-  const others = hostLinks().filter((link) => !link.startsWith("veth") && link !== bridge);
-  if (others.some((link) => !links.includes(link))) return;
-  for (const { path, before } of sysctls) Deno.writeTextFileSync(path, before);
+function restoreSysctls(database: Database, { sysctls, links }: Made): void {
+  if (foreignLinks(database).some((link) => !links.includes(link))) return;
+  // a link that has gone has taken its settings along
+  for (const { path, before } of sysctls) {
+    if (readSysctl(path) !== undefined) Deno.writeTextFileSync(path, before);
+  }
 }

@@ -8,6 +8,8 @@ export interface PublishedPort {
   readonly ip: string;
   /** 0 for any that is free. */
   readonly hostPort: number;
+  /** Any that is free from hostPort to this one. Absent for just that one. */
+  readonly lastHostPort?: number;
   readonly containerPort: number;
   readonly protocol: Protocol;
 }
@@ -33,13 +35,15 @@ export function parsePublished(text: string, wrong: (why: string) => Error): Pub
   const outside = host === "" || host === "0" ? undefined : rangeOf(host);
   if (host !== "" && host !== "0" && outside === undefined) throw wrong(`Invalid hostPort: ${host}`);
   const count = inside.last - inside.first + 1;
-  // docker also takes a range of the host's for one port, and chooses; here the first is as good as any
   if (outside !== undefined && outside.last - outside.first + 1 !== count && count !== 1) {
     throw wrong(`Invalid ranges specified for container and host Ports: ${container} and ${host}`);
   }
   return Array.from({ length: count }, (_, index) => ({
     ip: address,
     hostPort: outside === undefined ? 0 : outside.first + index,
+    ...(outside !== undefined && count === 1 && outside.last > outside.first
+      ? { lastHostPort: outside.last }
+      : {}),
     containerPort: inside.first + index,
     protocol,
   }));
@@ -56,12 +60,37 @@ function isAddress(text: string): boolean {
   return URL.canParse(`http://[${text}]/`);
 }
 
-/** The host's address as docker tells it. */
-const shownAddress = (ip: string) => ip === "" ? "0.0.0.0" : ip.includes(":") ? `[${ip}]` : ip;
+/** Whether two ports of the host are the same for some of its addresses. */
+export function overlapOnHost(one: PublishedPort, other: PublishedPort): boolean {
+  if (one.protocol !== other.protocol || one.hostPort !== other.hostPort) return false;
+  const [a, b] = [one.ip, other.ip];
+  const isAll = (ip: string, of: string) =>
+    ip === "" || (ip === "0.0.0.0" && !of.includes(":")) || (ip === "::" && of.includes(":"));
+  return a === b || isAll(a, b) || isAll(b, a);
+}
 
-/** `0.0.0.0:8080->80/tcp` */
-export const describePort = ({ ip, hostPort, containerPort, protocol }: PublishedPort): string =>
-  `${shownAddress(ip)}:${hostPort}->${containerPort}/${protocol}`;
+/** The host's address as docker tells it. */
+export const shownAddress = (ip: string) => ip === "" ? "0.0.0.0" : ip.includes(":") ? `[${ip}]` : ip;
+
+/** `0.0.0.0:8080->80/tcp, 0.0.0.0:9000-9002->9000-9002/tcp`: those that follow each other on both sides are one, as in docker's lists. */
+export function portsText(ports: readonly PublishedPort[]): string {
+  const groups: { first: PublishedPort; count: number }[] = [];
+  const kind = ({ ip, protocol }: PublishedPort) => `${protocol} ${ip}`;
+  const sorted = ports.toSorted((one, other) =>
+    kind(one) < kind(other) ? -1 : kind(one) > kind(other) ? 1 : one.containerPort - other.containerPort
+  );
+  for (const port of sorted) {
+    const { first, count = 0 } = groups.at(-1) ?? {};
+    const follows = first !== undefined && kind(first) === kind(port) &&
+      port.hostPort === first.hostPort + count && port.containerPort === first.containerPort + count;
+    if (follows) groups.at(-1)!.count++;
+    else groups.push({ first: port, count: 1 });
+  }
+  return groups.map(({ first: { ip, hostPort, containerPort, protocol }, count }) => {
+    const range = (from: number) => count === 1 ? `${from}` : `${from}-${from + count - 1}`;
+    return `${shownAddress(ip)}:${range(hostPort)}->${range(containerPort)}/${protocol}`;
+  }).join(", ");
+}
 
 /** `0.0.0.0:8080` */
 export const hostSide = ({ ip, hostPort }: PublishedPort): string => `${shownAddress(ip)}:${hostPort}`;

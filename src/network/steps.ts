@@ -1,25 +1,8 @@
-import { CHILD, type HostStep, type NetworkSetup } from "../plan/step.ts";
-import { formatAddress, formatSubnet, gatewayOf, type Subnet } from "./subnet.ts";
-
-/** A network: a bridge on the host with a range of addresses. */
-export interface Network {
-  readonly name: string;
-  readonly bridge: string;
-  readonly subnet: Subnet;
-}
-
-/** A container's place in a network. */
-export interface Endpoint {
-  readonly network: Network;
-  readonly address: number;
-  /** The host's end of the veth pair. */
-  readonly link: string;
-}
-
-/** Interface names have at most 15 characters (IFNAMSIZ), and a container's id begins with random ones. */
-export function linkName(containerId: string): string {
-  return `veth${containerId.slice(0, 8)}`;
-}
+import { CHILD, type FilteredNetwork, type Forward, type HostStep, type NetworkSetup } from "../plan/step.ts";
+import { forwardsInto } from "./forwards.ts";
+import type { Endpoint, Network } from "./network.ts";
+import type { PublishedPort } from "./ports.ts";
+import { formatAddress, formatSubnet } from "./subnet.ts";
 
 /**
  * A MAC address made from the IPv4 address, as docker does it: a bridge would otherwise change its own with each
@@ -30,52 +13,147 @@ export function hardwareAddress(address: number): string {
   return `02:42:${bytes.join(":")}`;
 }
 
-export function networkSetup(network: Network): NetworkSetup {
-  const { name, bridge, subnet } = network;
+/** What the firewall has to know of a network. */
+export function filteredNetwork(network: Network, forwards: readonly Forward[]): FilteredNetwork {
+  const { bridge, subnet, six, internal, masquerade } = network;
+  const subnets = [formatSubnet(subnet), ...(six === undefined ? [] : [six.subnet])];
+  return { bridge, subnets, internal, masquerade, forwards };
+}
+
+const size = (mtu: number | undefined) => mtu === undefined ? "" : ` mtu ${mtu}`;
+
+/**
+ * How the bridge of a network is made.
+ * @param forwards ports of the host that lead into it
+ */
+export function networkSetup(network: Network, forwards: readonly Forward[] = []): NetworkSetup {
+  const { name, bridge, subnet, gateway, six, mtu } = network;
+  const ofBridge = `/proc/sys/net/ipv6/conf/${bridge}`;
   return {
     name,
     bridge,
     bridgeCommands: [
-      `link add ${bridge} address ${hardwareAddress(gatewayOf(subnet))} type bridge`,
-      `address add ${formatAddress(gatewayOf(subnet))}/${subnet.prefix} brd + dev ${bridge}`,
+      `link add ${bridge} address ${hardwareAddress(gateway)}${size(mtu)} type bridge`,
+      `address add ${formatAddress(gateway)}/${subnet.prefix} brd + dev ${bridge}`,
+      // nobody else has it: an address that the kernel still asks others for cannot be used yet
+      ...(six === undefined ? [] : [`address add ${six.gateway}/${six.prefix} dev ${bridge} nodad`]),
       `link set ${bridge} up`,
     ],
-    filtered: { bridge, subnets: [formatSubnet(subnet)], internal: false, masquerade: true, forwards: [] },
+    filtered: filteredNetwork(network, forwards),
     sysctls: [
       // a container must not become the host's router by sending advertisements (CVE-2020-13401)
-      { path: `/proc/sys/net/ipv6/conf/${bridge}/accept_ra`, value: "0" },
+      { path: `${ofBridge}/accept_ra`, value: "0" },
       { path: "/proc/sys/net/ipv4/ip_forward", value: "1" },
+      ...(six === undefined ? [] : [
+        { path: `${ofBridge}/disable_ipv6`, value: "0" },
+        { path: "/proc/sys/net/ipv6/conf/all/forwarding", value: "1" },
+      ]),
     ],
   };
 }
 
-/** The steps that connect a container whose first process waits. */
-export function connectSteps({ network, address, link }: Endpoint): HostStep[] {
-  const { bridge, subnet } = network;
+/** Makes the container's end of its connection, and the host's, if there is one. */
+function linkCommand({ network, hardwareAddress, interface: name, link }: Endpoint): string {
+  const { driver, bridge, mtu, mode } = network;
+  if (driver === "bridge") {
+    return `link add ${link} master ${bridge}${size(mtu)} up type veth ` +
+      `peer name ${name} address ${hardwareAddress}${size(mtu)} netns ${CHILD}`;
+  }
+  // links of an ipvlan have the hardware address of their parent
+  const own = driver === "macvlan" ? ` address ${hardwareAddress}` : "";
+  return `link add link ${bridge} name ${name} netns ${CHILD}${own}${size(mtu)} type ${driver} mode ${
+    mode ?? (driver === "macvlan" ? "bridge" : "l2")
+  }`;
+}
+
+/** The addresses of one end in the container. */
+function addressCommands({ network, address, address6, interface: name }: Endpoint): string[] {
+  const { subnet, six } = network;
   return [
-    {
+    `address add ${formatAddress(address)}/${subnet.prefix} brd + dev ${name}`,
+    ...(six === undefined || address6 === undefined
+      ? []
+      : [`address add ${address6}/${six.prefix} dev ${name} nodad`]),
+    `link set ${name} up`,
+  ];
+}
+
+/**
+ * The first network that leads elsewhere is the way to everywhere else.
+ * @param all networks that a container is in
+ * @param added those of them of which it has no routes yet
+ */
+function defaultRoutes(all: readonly Endpoint[], added: readonly Endpoint[]): string[] {
+  const outward = all.filter(({ network }) => !network.internal);
+  const four = outward[0];
+  const six = outward.find(({ network }) => network.six !== undefined);
+  return [
+    ...(four === undefined || !added.includes(four)
+      ? []
+      : [`route replace default via ${formatAddress(four.network.gateway)}`]),
+    ...(six === undefined || !added.includes(six)
+      ? []
+      : [`route replace default via ${six.network.six!.gateway} dev ${six.interface}`]),
+  ];
+}
+
+/**
+ * The steps that connect a container whose first process waits, or which runs.
+ * @param added the places that it is to have
+ * @param all of them, with those that it has already
+ * @param ports of the host that lead to it
+ */
+export function connectSteps(
+  added: readonly Endpoint[],
+  all: readonly Endpoint[] = added,
+  ports: readonly PublishedPort[] = [],
+): HostStep[] {
+  if (added.length === 0) return [];
+  const bridged = added.filter(({ network }) => network.driver === "bridge");
+  const sharing = added.filter(({ network }) => network.driver !== "bridge");
+  const names = (endpoints: readonly Endpoint[]) =>
+    endpoints.map(({ network: { bridge } }) => bridge).join(", ");
+  const ways = [
+    ...(bridged.length === 0 ? [] : [`to the bridge ${names(bridged)} by a veth pair`]),
+    ...(sharing.length === 0 ? [] : [`to the network of the host's link ${names(sharing)}`]),
+  ];
+  const routes = defaultRoutes(all, added);
+  return [
+    ...bridged.map(({ network }): HostStep => ({
       do: "make-network",
-      why: `make the bridge ${bridge} and its NAT rules, unless they are there`,
-      setup: networkSetup(network),
-    },
+      why: `make the bridge ${network.bridge} and its rules, unless they are there`,
+      setup: networkSetup(network, forwardsInto(network.name, ports, all)),
+    })),
     {
       do: "ip",
-      why: `connect the container to the bridge ${bridge} by a veth pair`,
+      why: `connect the container ${ways.join(", and ")}`,
       namespace: "host",
-      commands: [
-        `link add ${link} master ${bridge} up type veth ` +
-        `peer name eth0 address ${hardwareAddress(address)} netns ${CHILD}`,
-      ],
+      commands: added.map(linkCommand),
     },
     {
       do: "ip",
-      why: "give the container its address and default route",
+      why: `give the container its address${routes.length === 0 ? "" : " and default route"}`,
       namespace: "container",
-      commands: [
-        `address add ${formatAddress(address)}/${subnet.prefix} brd + dev eth0`,
-        "link set eth0 up",
-        `route add default via ${formatAddress(gatewayOf(subnet))}`,
-      ],
+      commands: [...added.flatMap(addressCommands), ...routes],
     },
   ];
 }
+
+/**
+ * What has a running container leave a network: commands for the host, and for the container's network namespace.
+ * @param rest its places in other networks
+ */
+export function disconnectCommands(
+  endpoint: Endpoint,
+  rest: readonly Endpoint[],
+): { readonly host: readonly string[]; readonly container: readonly string[] } {
+  const { network: { driver }, link, interface: name } = endpoint;
+  // the routes of the link go with it; what was second is first now
+  const before = [...rest, endpoint].toSorted((one, other) => order(one) - order(other));
+  const routes = defaultRoutes(rest, rest).filter((route) => !defaultRoutes(before, before).includes(route));
+  return driver === "bridge"
+    ? { host: [`link delete ${link}`], container: routes }
+    : { host: [], container: [`link delete ${name}`, ...routes] };
+}
+
+const order = ({ interface: name }: Endpoint) => Number(name.replace(/^\D+/, ""));

@@ -26,6 +26,18 @@ export function parseSubnet(text: string): Subnet {
   return { first, prefix: Number(prefix) };
 }
 
+/**
+ * A subnet as a user writes it; bits after the prefix are cleared.
+ * @returns undefined when it is not one with addresses for containers
+ */
+export function readSubnet(text: string): Subnet | undefined {
+  const [, address = "", digits = ""] = /^([0-9.]+)\/(\d{1,2})$/.exec(text) ?? [];
+  const [given, prefix] = [parseAddress(address), Number(digits)];
+  if (given === undefined || prefix < 1 || prefix > 30) return undefined;
+  const size = 2 ** (32 - prefix);
+  return { first: Math.floor(given / size) * size, prefix };
+}
+
 export function formatSubnet({ first, prefix }: Subnet): string {
   return `${formatAddress(first)}/${prefix}`;
 }
@@ -37,7 +49,7 @@ export function lastOf(subnet: Subnet): number {
   return subnet.first + sizeOf(subnet) - 1;
 }
 
-/** The first usable address: dhow gives it to the bridge. */
+/** The first usable address: dhow gives it to the bridge, unless the user chooses another. */
 export function gatewayOf(subnet: Subnet): number {
   return subnet.first + 1;
 }
@@ -91,14 +103,23 @@ export function freeSubnet(taken: readonly Subnet[]): Subnet | undefined {
 
 /**
  * The next free address after the one given out last, going round, so that a freed address rests before it is given
- * again. @returns undefined when all are taken
+ * again.
+ * @param range the part of the subnet to take it from
+ * @param taken those of other containers, the gateway, and what else is not to be given
+ * @returns undefined when all are taken
  */
-export function nextAddress(subnet: Subnet, last: number, taken: ReadonlySet<number>): number | undefined {
-  const lowest = gatewayOf(subnet) + 1;
-  const highest = lastOf(subnet) - 1;
+export function nextAddress(
+  subnet: Subnet,
+  last: number,
+  taken: ReadonlySet<number>,
+  range: Subnet = subnet,
+): number | undefined {
+  const lowest = Math.max(subnet.first + 1, range.first);
+  const highest = Math.min(lastOf(subnet) - 1, lastOf(range));
   const count = highest - lowest + 1;
+  const before = last >= lowest && last <= highest ? last : lowest - 1;
   for (let step = 1; step <= count; step++) {
-    const address = lowest + (Math.max(last, lowest - 1) - lowest + step) % count;
+    const address = lowest + (before - lowest + step) % count;
     if (!taken.has(address)) return address;
   }
   return undefined;

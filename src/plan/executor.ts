@@ -24,6 +24,8 @@ export interface Surroundings {
   record(undo: Undo): void;
   /** Makes a network's bridge and rules, if they are not there. */
   makeNetwork(setup: NetworkSetup): Promise<void>;
+  /** Descriptors that are to stay open as long as the container runs. */
+  readonly sockets: readonly number[];
   /** The child's terminal is open: `fd` is this process's descriptor of its master. */
   terminalOpened(fd: number): void;
 }
@@ -112,7 +114,7 @@ export class Execution {
     const handshake = this.#handshake = new Handshake();
     if (step.monitor !== undefined) {
       const { Monitor } = await import("./monitored.ts");
-      this.#monitor = new Monitor(step.monitor);
+      this.#monitor = new Monitor(step.monitor, this.around.sockets);
     }
     const program = step.steps.find((each) => each.op === "execute");
     if (program !== undefined) {

@@ -181,6 +181,7 @@ function undoCommands(undo: Undo): string[] {
     case "release-volumes": // a script has none
     case "delete-link": // goes with the container's network namespace
     case "remove-tree": // below the script's own folder
+    case "unpublish-ports": // with the rules of its bridge
     case "kill":
       return [];
   }

@@ -5,13 +5,16 @@ import type { Argument, Call, CallTable, Word } from "../../ffi/table.ts";
 import { MONITOR_FDS, MONITOR_PROGRAM_FD, type MonitorSlot } from "./monitor_layout.ts";
 
 /** Where the monitor has its descriptors from: dhow's own numbers. The master of a terminal becomes known later. */
-export type MonitorSources = Readonly<Record<Exclude<MonitorSlot, "container">, number | undefined>>;
+export type MonitorSources = Readonly<Record<Exclude<MonitorSlot, "container">, number | undefined>> & {
+  /** What it only holds. */
+  readonly sockets: readonly number[];
+};
 
-/** How many calls `becomeMonitor` adds, at most. */
+/** How many calls `becomeMonitor` adds, at most, and two more for each socket. */
 export const MONITOR_CALLS = 40;
 
-/** Descriptors are gathered from this number on before they get their own, which may be in use until then. */
-const GATHERED = MONITOR_PROGRAM_FD + 1;
+/** The first that it only holds. */
+const HELD = MONITOR_PROGRAM_FD + 1;
 
 /**
  * Adds the calls with which the container's parent becomes the monitor.
@@ -23,7 +26,7 @@ export function becomeMonitor(
   table: CallTable,
   child: Call,
   program: number,
-  sources: MonitorSources,
+  { sockets, ...sources }: MonitorSources,
   terminal: Word,
   id: string,
 ): void {
@@ -34,10 +37,11 @@ export function becomeMonitor(
     output = table.call("pidfd_getfd", [dhow, terminal, 0]);
   }
   const all = Object.entries({ ...sources, container, output }) as [MonitorSlot, Argument | undefined][];
-  // numbers that are free: dhow itself may have many descriptors
-  const gather = (fd: Argument) => table.call("fcntl", [fd, F_DUPFD_CLOEXEC, GATHERED]);
+  // gathered before they get their own numbers, which may be in use until then: dhow itself may have many descriptors
+  const gather = (fd: Argument) => table.call("fcntl", [fd, F_DUPFD_CLOEXEC, HELD + sockets.length]);
   const gathered = all.map(([slot, fd]) => [slot, fd === undefined ? undefined : gather(fd)] as const);
   const ownProgram = gather(program);
+  const held = sockets.map(gather);
   const nothing = table.call("openat", [AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC]);
   for (const fd of [0, 1, 2]) table.call("dup3", [nothing, fd, 0]);
   for (const [slot, fd] of gathered) {
@@ -45,7 +49,8 @@ export function becomeMonitor(
     else table.call("close", [MONITOR_FDS[slot]], { tolerate: ANY_ERRNO });
   }
   table.call("dup3", [ownProgram, MONITOR_PROGRAM_FD, O_CLOEXEC]);
-  table.call("close_range", [MONITOR_PROGRAM_FD + 1, 0xffffffff, 0]);
+  for (const [index, fd] of held.entries()) table.call("dup3", [fd, HELD + index, 0]);
+  table.call("close_range", [HELD + sockets.length, 0xffffffff, 0]);
   table.call("chdir", ["/"]);
   const { arena } = table;
   const argv = arena.strings(["dhow-monitor", id]);

@@ -29,8 +29,11 @@ export class Monitor {
   #settled: Promise<void> = Promise.resolve();
   #table: CallTable | undefined;
 
-  /** @throws {SystemCallError} when its files cannot be made */
-  constructor(readonly setup: MonitorSetup) {
+  /**
+   * @param sockets what it is to hold as long as the container runs
+   * @throws {SystemCallError} when its files cannot be made
+   */
+  constructor(readonly setup: MonitorSetup, readonly sockets: readonly number[]) {
     this.#control = this.#pipe();
     this.#input = setup.keepsInput && !setup.terminal ? this.#pipe() : undefined;
     this.#output = setup.terminal ? undefined : this.#pipe();
@@ -96,8 +99,16 @@ export class Monitor {
       namespaces,
       ready,
       [ready.reader, go.writer, this.#control.writer],
-      (monitorsTable, child) => becomeMonitor(monitorsTable, child, program, sources, terminal, setup.id),
-      MONITOR_CALLS,
+      (monitorsTable, child) =>
+        becomeMonitor(
+          monitorsTable,
+          child,
+          program,
+          { ...sources, sockets: this.sockets },
+          terminal,
+          setup.id,
+        ),
+      MONITOR_CALLS + 2 * this.sockets.length,
       pidNamespace,
     );
     this.#table = calls;

@@ -413,6 +413,8 @@ export type Undo =
   /** The innermost first; those that have others in them stay. */
   | { readonly undo: "remove-empty-cgroups"; readonly folders: readonly string[] }
   | { readonly undo: "delete-link"; readonly link: string }
+  /** Ports of the host lead to the container no more; these networks have rules for them. */
+  | { readonly undo: "unpublish-ports"; readonly networks: readonly string[] }
   /** What is mounted on these folders of volumes goes with the last container that has it. */
   | { readonly undo: "release-volumes"; readonly folders: readonly string[] }
   | { readonly undo: "kill"; readonly pid: number; readonly startTime: number; readonly bootId: string };

@@ -6,7 +6,7 @@ export const CONTAINER_FILES = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf
 export type ContainerFile = (typeof CONTAINER_FILES)[number];
 
 /** hosts(5), as docker writes it. */
-export function hostsFile(hostname: string, address: string | undefined): string {
+export function hostsFile(hostname: string, addresses: readonly string[]): string {
   const lines = [
     "127.0.0.1\tlocalhost",
     "::1\tlocalhost ip6-localhost ip6-loopback",
@@ -15,7 +15,7 @@ export function hostsFile(hostname: string, address: string | undefined): string
     "ff02::1\tip6-allnodes",
     "ff02::2\tip6-allrouters",
   ];
-  if (address !== undefined) lines.push(`${address}\t${hostname}`);
+  for (const address of addresses) lines.push(`${address}\t${hostname}`);
   return lines.join("\n") + "\n";
 }
 

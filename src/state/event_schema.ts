@@ -42,14 +42,6 @@ function volumes(action: "mount" | "unmount", row: "NEW" | "OLD"): string {
     FROM json_each(${row}.config, '$.mounts') WHERE json_extract(value, '$.type') = 'volume';`;
 }
 
-const network = (action: string, row: "NEW" | "OLD") =>
-  insert(
-    "network",
-    `'${action}'`,
-    `${row}.network`,
-    `json_object('container', ${row}.container, 'name', ${row}.network, 'type', 'bridge')`,
-  );
-
 const trigger = (name: string, when: string, body: string) =>
   `CREATE TRIGGER ${name} ${when} BEGIN ${body} END;`;
 
@@ -120,8 +112,6 @@ export const EVENT_SCHEMA = `
 }
   ${trigger("volume_created", "AFTER INSERT ON volumes", volume("create", "NEW"))}
   ${trigger("volume_destroyed", "AFTER DELETE ON volumes", volume("destroy", "OLD"))}
-  ${trigger("network_connected", "AFTER INSERT ON endpoints", network("connect", "NEW"))}
-  ${trigger("network_disconnected", "AFTER DELETE ON endpoints", network("disconnect", "OLD"))}
   ${
   trigger(
     "image_tagged",
@@ -172,3 +162,25 @@ export const OOM_EVENT = trigger(
   "AFTER UPDATE OF oom_killed ON containers WHEN NEW.oom_killed = 1 AND OLD.oom_killed = 0 AND NEW.config IS NOT NULL",
   container("oom", "NEW"),
 );
+
+/** What an event says of a network: its name and its kind. */
+const aboutNetwork = (row: string, more: string) =>
+  `json_object('name', ${row}.name, 'type', coalesce(json_extract(${row}.config, '$.driver'), 'bridge')${more})`;
+
+const network = (action: string, row: "NEW" | "OLD") =>
+  insert("network", `'${action}'`, `${row}.id`, aboutNetwork(row, ""));
+
+/** A container comes or goes. */
+const attached = (action: string, row: "NEW" | "OLD") => `
+  INSERT INTO events (time, type, action, actor, attributes)
+    SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER), 'network', '${action}', networks.id,
+      ${aboutNetwork("networks", `, 'container', ${row}.container`)}
+    FROM networks WHERE name = ${row}.network;`;
+
+/** They come with the tables that they look at. */
+export const NETWORK_EVENTS = `
+  ${trigger("network_connected", "AFTER INSERT ON endpoints", attached("connect", "NEW"))}
+  ${trigger("network_disconnected", "AFTER DELETE ON endpoints", attached("disconnect", "OLD"))}
+  ${trigger("network_created", "AFTER INSERT ON networks", network("create", "NEW"))}
+  ${trigger("network_destroyed", "AFTER DELETE ON networks", network("destroy", "OLD"))}
+`;

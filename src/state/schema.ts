@@ -1,4 +1,4 @@
-import { EVENT_SCHEMA, OOM_EVENT } from "./event_schema.ts";
+import { EVENT_SCHEMA, NETWORK_EVENTS, OOM_EVENT } from "./event_schema.ts";
 
 /** The schema that this dhow writes, as PRAGMA user_version. Each entry brings a database from one version to the next. */
 export const MIGRATIONS: readonly string[] = [
@@ -164,5 +164,40 @@ export const MIGRATIONS: readonly string[] = [
     size INTEGER NOT NULL,
     PRIMARY KEY (container, kind, start)
   ) STRICT, WITHOUT ROWID;
+  `,
+  `
+  ALTER TABLE networks ADD COLUMN id TEXT NOT NULL DEFAULT ''; -- 64 hexadecimal digits
+  ALTER TABLE networks ADD COLUMN config TEXT; -- how it was wanted (NetworkConfig as JSON); NULL: every host has it
+  ALTER TABLE networks ADD COLUMN created INTEGER NOT NULL DEFAULT 0; -- in ms since 1970
+  INSERT INTO networks (name, bridge, subnet, last_address) VALUES ('bridge', '', '', 0), ('host', '', '', 0), ('none', '', '', 0)
+    ON CONFLICT DO NOTHING; -- the first gets a bridge and a subnet when it is used
+  UPDATE networks SET id = lower(hex(randomblob(32))), created = CAST(unixepoch('subsec') * 1000 AS INTEGER);
+  CREATE UNIQUE INDEX network_ids ON networks (id);
+  ALTER TABLE endpoints RENAME TO former_endpoints;
+  CREATE TABLE endpoints (             -- places of containers in networks
+    container TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,
+    network TEXT NOT NULL REFERENCES networks (name),
+    address INTEGER NOT NULL,
+    address6 TEXT,                    -- in its usual form
+    hardware TEXT NOT NULL,           -- its MAC address
+    number INTEGER NOT NULL,          -- of its link in the container: 0 for eth0
+    owner TEXT,                       -- the process that connects or disconnects a running container (ProcessIdentity as JSON)
+    PRIMARY KEY (container, network),
+    UNIQUE (network, address),
+    UNIQUE (network, address6)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO endpoints SELECT container, network, address, NULL, format('02:42:%02x:%02x:%02x:%02x',
+    address >> 24 & 255, address >> 16 & 255, address >> 8 & 255, address & 255), 0, NULL FROM former_endpoints;
+  DROP TABLE former_endpoints;
+  CREATE TABLE published_ports (       -- ports of the host that lead to running containers
+    container TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,
+    protocol TEXT NOT NULL,           -- tcp, udp or sctp
+    ip TEXT NOT NULL,                 -- of the host; empty for all that it has
+    host_port INTEGER NOT NULL,
+    container_port INTEGER NOT NULL,
+    PRIMARY KEY (protocol, host_port, ip)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX ports_of_containers ON published_ports (container);
+  ${NETWORK_EVENTS}
   `,
 ];

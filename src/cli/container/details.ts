@@ -1,6 +1,6 @@
 /** What `inspect` shows of a container: docker's types.ContainerJSON. */
 import type { Health, ProbeResult } from "../../container/health.ts";
-import { joinedContainer, type RunOptions } from "../../container/options.ts";
+import { attachmentsOf, joinedContainer, type RunOptions } from "../../container/options.ts";
 import type { ContainerRecord } from "../../container/records.ts";
 import type { Rlimit } from "../../plan/rlimits.ts";
 import type { IdMapping, IdMappings } from "../../plan/step.ts";
@@ -11,14 +11,16 @@ import { describeLimits } from "./limit_details.ts";
 import { describeMounts, describeRequests } from "./mount_details.ts";
 import { healthStatus } from "./rows.ts";
 import type { ContainerSize } from "./sizes.ts";
+import { type Attachment, DEFAULT_NETWORK, type Endpoint } from "../../network/network.ts";
+import { formatAddress } from "../../network/subnet.ts";
 import { containerSide, type PublishedPort } from "../../network/ports.ts";
 
-/** A container's place in a network, as text. */
-export interface ShownEndpoint {
-  readonly address: string;
-  readonly prefix: number;
-  readonly gateway: string;
-  readonly hardwareAddress: string;
+/** A network that a container is in. */
+export interface ShownNetwork {
+  readonly name: string;
+  readonly id: string;
+  /** Its place there; undefined while it does not run. */
+  readonly endpoint: Endpoint | undefined;
 }
 
 /** What of a container is shown. */
@@ -30,8 +32,10 @@ export interface ShownContainer {
   readonly health: Health | undefined;
   /** docker's container.Config. */
   readonly process: Struct;
-  /** Undefined without a network of dhow's, and while it does not run. */
-  readonly endpoint: ShownEndpoint | undefined;
+  /** Those of the host that lead into it now. */
+  readonly ports: readonly PublishedPort[];
+  /** None if they are another container's. */
+  readonly networks: readonly ShownNetwork[];
   /** Its folders below the state folder and below the run folder. */
   readonly stateFolder: string;
   readonly runFolder: string;
@@ -179,7 +183,7 @@ function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
   const values = {
     ContainerIDFile: options.cidFile ?? "",
     LogConfig: plain("container.LogConfig", { Type: driver, Config: new GoMap(log) }),
-    NetworkMode: options.network === "bridge" ? "default" : options.network,
+    NetworkMode: options.network === "bridge" ? options.networks?.[0]?.network ?? "default" : options.network,
     PortBindings: describePorts(options.ports ?? []),
     RestartPolicy: plain("container.RestartPolicy", {
       Name: options.restart.name,
@@ -204,7 +208,7 @@ function describeHostConfig({ config: { options } }: ContainerRecord): Struct {
     OomScoreAdj: options.oomScoreAdjustment ?? 0,
     PidMode: options.pid === "private" ? "" : options.pid,
     Privileged: options.security?.privileged ?? false,
-    PublishAllPorts: false,
+    PublishAllPorts: options.publishAll === true,
     ReadonlyRootfs: options.readOnly === true,
     SecurityOpt: texts(securityOptions(options)),
     UTSMode: options.uts === "host" ? "host" : "",
@@ -247,7 +251,9 @@ function describePorts(ports: readonly PublishedPort[]): GoMap {
     bindings.set(
       containerSide(port),
       new List(
-        same.map(({ ip, hostPort }) => plain("nat.PortBinding", { HostIp: ip, HostPort: String(hostPort) })),
+        same.map(({ ip, hostPort }) =>
+          plain("nat.PortBinding", { HostIp: ip, HostPort: hostPort === 0 ? "" : String(hostPort) })
+        ),
         "[]nat.PortBinding",
       ),
     );
@@ -255,44 +261,67 @@ function describePorts(ports: readonly PublishedPort[]): GoMap {
   return new GoMap(bindings, "nat.PortMap");
 }
 
-function describeNetworks({ record: { id, config }, endpoint, isRunning }: ShownContainer): Struct {
-  const { network } = config.options;
-  const isJoined = joinedContainer(network) !== undefined;
-  const place = plain("*network.EndpointSettings", {
-    IPAMConfig: new Nil("*network.EndpointIPAMConfig"),
+/** What both the container's settings and its places say. */
+function describeAddresses(endpoint: Endpoint | undefined): Readonly<Record<string, Value>> {
+  const { address, address6, network, hardwareAddress = "" } = endpoint ?? {};
+  const six = address6 === undefined ? undefined : network?.six;
+  return {
+    Gateway: network === undefined || network.internal ? "" : formatAddress(network.gateway),
+    IPAddress: address === undefined ? "" : formatAddress(address),
+    IPPrefixLen: network?.subnet.prefix ?? 0,
+    IPv6Gateway: six?.gateway ?? "",
+    GlobalIPv6Address: address6 ?? "",
+    GlobalIPv6PrefixLen: six?.prefix ?? 0,
+    MacAddress: hardwareAddress,
+  };
+}
+
+/** What a user has asked for, of docker's network.EndpointIPAMConfig. */
+function describeRequest({ address = "", address6 = "" }: Partial<Attachment>): Value {
+  if (address === "" && address6 === "") return new Nil("*network.EndpointIPAMConfig");
+  return new Struct("*network.EndpointIPAMConfig", [
+    { name: "IPv4Address", value: address, omitEmpty: true },
+    { name: "IPv6Address", value: address6, omitEmpty: true },
+  ]);
+}
+
+function describePlace({ record: { id, name, config } }: ShownContainer, shown: ShownNetwork): Struct {
+  const { endpoint } = shown;
+  const wanted = attachmentsOf(config.options).find(({ network }) => network === shown.name);
+  const isUsers = shown.name !== DEFAULT_NETWORK && config.options.network === "bridge";
+  const aliases = [...wanted?.aliases ?? [], ...(isUsers ? [id.slice(0, 12)] : [])];
+  return plain("*network.EndpointSettings", {
+    IPAMConfig: describeRequest(wanted ?? {}),
     Links: NO_TEXTS,
-    Aliases: NO_TEXTS,
-    NetworkID: network,
+    Aliases: aliases.length === 0 ? NO_TEXTS : texts(aliases),
+    NetworkID: shown.id,
     EndpointID: endpoint === undefined ? "" : id,
-    Gateway: endpoint?.gateway ?? "",
-    IPAddress: endpoint?.address ?? "",
-    IPPrefixLen: endpoint?.prefix ?? 0,
-    IPv6Gateway: "",
-    GlobalIPv6Address: "",
-    GlobalIPv6PrefixLen: 0,
-    MacAddress: endpoint?.hardwareAddress ?? "",
+    ...describeAddresses(endpoint),
     DriverOpts: new GoMap(new Map(), "map[string]string", "", true),
+    // newer than docker 20.10: the names by which others find it
+    DNSNames: isUsers ? texts([name, ...aliases]) : NO_TEXTS,
   });
+}
+
+function describeNetworks(shown: ShownContainer): Struct {
+  const { record: { id, config }, networks, isRunning } = shown;
+  // docker tells here of the default network only
+  const endpoint = networks.find(({ name }) => name === DEFAULT_NETWORK)?.endpoint;
+  const isJoined = joinedContainer(config.options.network) !== undefined;
   return plain("*types.NetworkSettings", {
     Bridge: "",
     SandboxID: isRunning && !isJoined ? id : "",
     HairpinMode: false,
     LinkLocalIPv6Address: "",
     LinkLocalIPv6PrefixLen: 0,
-    Ports: describePorts(isRunning ? config.options.ports ?? [] : []),
+    Ports: describePorts(shown.ports),
     SandboxKey: "",
     SecondaryIPAddresses: new List([], "[]network.Address", true),
     SecondaryIPv6Addresses: new List([], "[]network.Address", true),
     EndpointID: endpoint === undefined ? "" : id,
-    Gateway: endpoint?.gateway ?? "",
-    GlobalIPv6Address: "",
-    GlobalIPv6PrefixLen: 0,
-    IPAddress: endpoint?.address ?? "",
-    IPPrefixLen: endpoint?.prefix ?? 0,
-    IPv6Gateway: "",
-    MacAddress: endpoint?.hardwareAddress ?? "",
+    ...describeAddresses(endpoint),
     Networks: new GoMap(
-      new Map(isJoined ? [] : [[network, place]]),
+      new Map(networks.map((network) => [network.name, describePlace(shown, network)])),
       "map[string]*network.EndpointSettings",
       new Nil("*network.EndpointSettings"),
     ),

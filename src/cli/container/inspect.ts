@@ -1,9 +1,10 @@
 import { healthOf } from "../../container/health.ts";
 import { processConfig } from "../../container/process_config.ts";
+import { portsIn } from "../../container/published.ts";
+import { networkNames } from "../../container/options.ts";
 import { type ContainerRecord, findContainer, isRunning } from "../../container/records.ts";
-import { DEFAULT_NETWORK, networkOf, networkRow } from "../../network/endpoints.ts";
-import { hardwareAddress } from "../../network/steps.ts";
-import { formatAddress, gatewayOf } from "../../network/subnet.ts";
+import { endpointsOf } from "../../network/endpoints.ts";
+import { networkRow } from "../../network/records.ts";
 import type { Database } from "../../state/database.ts";
 import { containerRun, containerState } from "../../state/paths.ts";
 import type { Command } from "../command.ts";
@@ -12,7 +13,7 @@ import { FORMAT, inspectNames, requireNames } from "../image/inspect.ts";
 import { openSession, type Session } from "../session.ts";
 import { storeOf } from "../store_of.ts";
 import type { Value } from "../template/value.ts";
-import { describeContainer, type ShownEndpoint } from "./details.ts";
+import { describeContainer } from "./details.ts";
 import { pausedOnes } from "./rows.ts";
 import { type ContainerSize, sizesIn } from "./sizes.ts";
 
@@ -35,17 +36,24 @@ export function containerViews(session: Session, withSize: boolean): (container:
   const sizeOf: (record: ContainerRecord) => ContainerSize | undefined = withSize
     ? sizesIn(session)
     : () => undefined;
+  const portsOf = portsIn(database);
   return (record) => {
     const { id, image } = record;
     const config = store.find(image)?.configText ?? archivedConfig(database, image) ?? "";
     const runs = isRunning(record);
+    const endpoints = endpointsOf(database, id);
     return describeContainer({
       record,
       isRunning: runs,
       isPaused: runs && pausedOnes([record])(record),
       health: healthOf(database, id),
       process: describeProcess(processConfig(record, config)),
-      endpoint: endpointOf(database, id),
+      ports: portsOf(record),
+      networks: networkNames(record.config.options).map((name) => ({
+        name,
+        id: networkRow(database, name)?.id ?? "",
+        endpoint: endpoints.find(({ network }) => network.name === name),
+      })),
       stateFolder: containerState(paths, id),
       runFolder: containerRun(paths, id),
       size: sizeOf(record),
@@ -56,17 +64,4 @@ export function containerViews(session: Session, withSize: boolean): (container:
 /** Of an image that is used where it lies. */
 function archivedConfig(database: Database, image: string): string | undefined {
   return database.get<{ config: string }>("SELECT config FROM archives WHERE image = ?", image)?.config;
-}
-
-function endpointOf(database: Database, id: string): ShownEndpoint | undefined {
-  const row = database.get<{ address: number }>("SELECT address FROM endpoints WHERE container = ?", id);
-  const network = networkRow(database, DEFAULT_NETWORK);
-  if (row === undefined || network === undefined) return undefined;
-  const { subnet } = networkOf(network);
-  return {
-    address: formatAddress(row.address),
-    prefix: subnet.prefix,
-    gateway: formatAddress(gatewayOf(subnet)),
-    hardwareAddress: hardwareAddress(row.address),
-  };
 }

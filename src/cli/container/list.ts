@@ -1,5 +1,9 @@
 import { allHealth, type HealthStatus } from "../../container/health.ts";
 import { allContainers, type ContainerRecord, findContainer } from "../../container/records.ts";
+import { portsIn } from "../../container/published.ts";
+import { networkNames } from "../../container/options.ts";
+import { seekNetwork } from "../../network/records.ts";
+import type { Database } from "../../state/database.ts";
 import { OptionError, UsageError } from "../../errors.ts";
 import type { Command } from "../command.ts";
 import { formatOf, formatRows } from "../format/listing.ts";
@@ -59,10 +63,11 @@ export const command: Command = {
     if (args.length > 0) {
       throw new UsageError({ what: "cannot list containers", why: "ps takes no arguments" });
     }
-    const filters = parseFilters(options.list("filter"), FILTERS);
+    const given = parseFilters(options.list("filter"), FILTERS);
     const last = options.flag("latest") ? 1 : readCount(options.text("last"));
     const session = await openSession(global, "list containers");
     const { database } = session;
+    const filters = byNetworkNames(given, database);
     const containers = allContainers(database);
     const isPaused = pausedOnes(containers);
     const checked = allHealth(database);
@@ -82,11 +87,25 @@ export const command: Command = {
     // docker measures also when only the format wants it
     const needsSize = withSize || /\.Size\b/.test(format);
     const sizeOf = needsSize ? (await import("./sizes.ts")).sizesIn(session) : undefined;
-    const how = { truncate: !options.flag("no-trunc"), now: Date.now(), isPaused, healthOf, sizeOf };
+    const how = {
+      truncate: !options.flag("no-trunc"),
+      now: Date.now(),
+      isPaused,
+      healthOf,
+      portsOf: portsIn(database),
+      sizeOf,
+    };
     print(formatRows(CONTAINERS, found.map((container) => containerRow(container, how)), format));
     return 0;
   },
 };
+
+/** A network is given by its name or its id. */
+function byNetworkNames(filters: Filters, database: Database): Filters {
+  const wanted = filters.get("network");
+  if (wanted === undefined) return filters;
+  return new Map([...filters, ["network", wanted.map((text) => seekNetwork(database, text)?.name ?? text)]]);
+}
 
 function readCount(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
@@ -122,7 +141,7 @@ export function filterContainers(
     id: ({ id }, value) => id.startsWith(value),
     // which may have a slash before it
     name: ({ name }, value) => matchesName(name, value) || matchesName(`/${name}`, value),
-    network: ({ config }, value) => config.options.network === value,
+    network: ({ config }, value) => networkNames(config.options).includes(value),
     status: (container, value) => stateOf(container, isPaused(container)) === value,
     volume: ({ config }, value) =>
       (config.mounts ?? []).some((mount) =>

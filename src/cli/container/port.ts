@@ -1,4 +1,5 @@
 import { findContainer } from "../../container/records.ts";
+import { portsIn } from "../../container/published.ts";
 import { DhowError, UsageError } from "../../errors.ts";
 import type { Command } from "../command.ts";
 import { containerSide, hostSide } from "../../network/ports.ts";
@@ -8,7 +9,7 @@ import { requireContainers } from "./each.ts";
 
 export const command: Command = {
   usage: "CONTAINER [PRIVATE_PORT[/PROTO]]",
-  summary: "List the published ports of a container. Those of ordinary users alone have any yet.",
+  summary: "List the published ports of a container, or those that lead to one of its own.",
   options: [],
   async run(invocation) {
     requireContainers(invocation, "port");
@@ -17,7 +18,7 @@ export const command: Command = {
       throw new UsageError({ what: "cannot list ports", why: "port takes two arguments at most" });
     }
     const { database } = await openSession(invocation.global, "list ports");
-    const { config: { options: { ports = [] } } } = findContainer(database, name);
+    const ports = portsIn(database)(findContainer(database, name));
     if (port === undefined) {
       print(ports.map((published) => `${containerSide(published)} -> ${hostSide(published)}\n`).join(""));
       return 0;

@@ -1,10 +1,10 @@
 /** The rows of `dhow ps` (docker's cli/command/formatter/container.go). */
 import type { ContainerMount } from "../../container/mounts.ts";
 import type { HealthStatus } from "../../container/health.ts";
-import { joinedContainer } from "../../container/options.ts";
+import { networkNames } from "../../container/options.ts";
 import { cgroupOf, type ContainerRecord } from "../../container/records.ts";
 import { Freezers } from "../../limits/freezer.ts";
-import { describePort } from "../../network/ports.ts";
+import { portsText, type PublishedPort } from "../../network/ports.ts";
 import { formatTime } from "../format/time.ts";
 import type { Listing, Row } from "../format/listing.ts";
 import { humanDuration, humanSize } from "../human.ts";
@@ -121,6 +121,8 @@ export interface RowOptions {
   readonly isPaused: (container: ContainerRecord) => boolean;
   /** What the last check of its health has found; undefined when there is none. */
   readonly healthOf?: (container: ContainerRecord) => HealthStatus | undefined;
+  /** The ports that are published; absent for none. */
+  readonly portsOf?: (container: ContainerRecord) => readonly PublishedPort[];
   /** What the writable layer takes, and that with the image, in bytes; undefined when nobody asked. */
   readonly sizeOf?:
     | ((container: ContainerRecord) => { readonly own: number; readonly all: number })
@@ -129,7 +131,7 @@ export interface RowOptions {
 
 export function containerRow(
   container: ContainerRecord,
-  { truncate, now, isPaused, healthOf, sizeOf }: RowOptions,
+  { truncate, now, isPaused, healthOf, portsOf, sizeOf }: RowOptions,
 ): Row {
   const { id, name, config, created, image } = container;
   const { options } = config;
@@ -143,14 +145,14 @@ export function containerRow(
       Command: () => quoteGo(truncate ? truncated(command, LONGEST_COMMAND) : command),
       CreatedAt: () => formatTime(created),
       RunningFor: () => `${humanDuration(now - created)} ago`,
-      Ports: () => isUp(container) ? (options.ports ?? []).map(describePort).join(", ") : "",
+      Ports: () => portsText(portsOf?.(container) ?? []),
       State: () => stateOf(container, isPaused(container)),
       Status: () => statusOf(container, now, isPaused(container), healthOf?.(container)),
       Size: () => sizeText(sizeOf?.(container)),
       Labels: () => Object.entries(options.labels ?? {}).map(([key, value]) => `${key}=${value}`).join(","),
       LocalVolumes: () => String((config.mounts ?? []).filter(({ type }) => type === "volume").length),
       Mounts: () => (config.mounts ?? []).map((mount) => mountName(mount, truncate)).join(","),
-      Networks: () => joinedContainer(options.network) === undefined ? options.network : "",
+      Networks: () => networkNames(options).join(","),
     },
     methods: { Label: { arity: 1, call: (key: string) => labelOf(options.labels, key) ?? "" } },
   };

@@ -51,7 +51,7 @@ Deno.test("a container is forgotten once all of it is gone, whether or not it wa
   Deno.mkdirSync(`${folder}/below`, { recursive: true });
   recordUndo(database, "a", { undo: "remove-tree", path: folder });
   recordUndo(database, "a", { undo: "remove-tree", path: `${state.paths.state}/never-made` });
-  await undoAll(database, "a", { quick: false });
+  await undoAll(database, state.paths, "a", { quick: false });
   assert(!exists(folder));
   assertEquals(database.all("SELECT * FROM containers"), []);
   addContainer(database, "b", "web1");
@@ -61,9 +61,9 @@ Deno.test("undoing again, or a container that there is not, is harmless", async 
   using state = new TemporaryState();
   const database = state.open();
   addContainer(database, "a");
-  await undoAll(database, "a", { quick: false });
-  await undoAll(database, "a", { quick: false });
-  await undoAll(database, "missing", { quick: true });
+  await undoAll(database, state.paths, "a", { quick: false });
+  await undoAll(database, state.paths, "a", { quick: false });
+  await undoAll(database, state.paths, "missing", { quick: true });
 });
 
 Deno.test("links in what is removed are removed, and what they point to is not", async () => {
@@ -76,7 +76,7 @@ Deno.test("links in what is removed are removed, and what they point to is not",
   Deno.symlinkSync(outside, `${tree}/link`);
   addContainer(database, "a");
   recordUndo(database, "a", { undo: "remove-tree", path: tree });
-  await undoAll(database, "a", { quick: false });
+  await undoAll(database, state.paths, "a", { quick: false });
   assert(!exists(tree));
   assertEquals(Deno.readTextFileSync(`${outside}/file`), "kept");
 });
@@ -89,7 +89,7 @@ Deno.test("a failure keeps the container on record, and does not keep the rest f
   addContainer(database, "a");
   recordUndo(database, "a", { undo: "remove-tree", path: folder });
   recordUndo(database, "a", { undo: "remove-tree", path: "/proc/self/status/x" }); // not a folder, and cannot become one
-  const error = await assertRejects(() => undoAll(database, "a", { quick: false }), HostError);
+  const error = await assertRejects(() => undoAll(database, state.paths, "a", { quick: false }), HostError);
   assertEquals((error.cause as AggregateError).errors.length, 1);
   assert(!exists(folder), "the entry before the one that failed was not carried out");
   assertEquals(journal(database, "a").length, 2);
@@ -102,7 +102,7 @@ Deno.test("entries are carried out from the last to the first", async () => {
   for (const name of ["1", "2", "3"]) {
     recordUndo(database, "a", { undo: "remove-tree", path: `/proc/self/status/${name}` });
   }
-  const error = await assertRejects(() => undoAll(database, "a", { quick: false }), HostError);
+  const error = await assertRejects(() => undoAll(database, state.paths, "a", { quick: false }), HostError);
   const order = (error.cause as AggregateError).errors.map((cause) =>
     /status\/(\d)/.exec(String(cause))?.[1]
   );

@@ -8,7 +8,8 @@ Deno.test("a network that its last container has left is idle, also when the clo
   const now = Date.now();
   for (const [name, left] of [["long", now - 3600_000], ["later", now + 3600_000]] as const) {
     database.run(
-      "INSERT INTO networks (name, bridge, subnet, last_address, made, idle_since) VALUES (?, ?, '10.0.0.0/24', 0, '{}', ?)",
+      "INSERT INTO networks (name, id, bridge, subnet, last_address, made, idle_since) VALUES (?, ?, ?, '10.0.0.0/24', 0, '{}', ?)",
+      name,
       name,
       `dhow-${name}`,
       left,

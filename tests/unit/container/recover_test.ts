@@ -19,7 +19,7 @@ async function recovered(
   insertContainer(database, A, { status, owner, ...options });
   database.run("UPDATE containers SET started = 5 WHERE id = ?", A);
   const { paths } = state;
-  await recover({ database, paths, ownCommand: ["/bin/false"] });
+  await recover({ database, paths, ownCommand: ["/bin/false"], recoverCommand: ["/bin/false"] });
   if (database.get("SELECT 1 FROM containers") === undefined) return undefined;
   const { status: now, owner: by, exitCode, error } = getContainer(database, A);
   return { now, by, exitCode, error: error?.split(":")[0] };

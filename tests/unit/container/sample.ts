@@ -5,7 +5,8 @@ import type { ImageConfig } from "../../../src/image/config.ts";
 import { wishesOf } from "../../../src/container/limiting.ts";
 import { type CgroupLayout, cgroupLayout } from "../../../src/limits/cgroup.ts";
 import { ALL_DEVICES, USUAL_DEVICES } from "../../../src/limits/devices.ts";
-import { linkName } from "../../../src/network/steps.ts";
+import { linkName } from "../../../src/network/network.ts";
+import { hardwareAddress } from "../../../src/network/steps.ts";
 import { parseAddress, parseSubnet } from "../../../src/network/subnet.ts";
 import type { Device, DeviceRule, Resources, Spec } from "../../../src/plan/oci.ts";
 import {
@@ -191,11 +192,22 @@ export function samplePlan(choice: Choice = {}): Plan {
       layers: choice.idMethod === "copy" ? [`/var/lib/dhow/containers/${ID}/image`] : layers,
     },
     files: choice.files ?? FILES,
-    endpoint: (options.network ?? "bridge") !== "bridge" ? undefined : {
-      network: { name: "bridge", bridge: "dhow0", subnet: parseSubnet("100.100.1.0/24") },
-      address: parseAddress("100.100.1.2") as number,
+    endpoints: (options.network ?? "bridge") !== "bridge" ? [] : [{
+      network: {
+        name: "bridge",
+        driver: "bridge",
+        bridge: "dhow0",
+        subnet: parseSubnet("100.100.1.0/24"),
+        gateway: parseAddress("100.100.1.1")!,
+        internal: false,
+        masquerade: true,
+        masquerade6: true,
+      },
+      address: parseAddress("100.100.1.2")!,
+      hardwareAddress: hardwareAddress(parseAddress("100.100.1.2")!),
+      interface: "eth0",
       link: linkName(ID),
-    },
+    }],
     cgroups: layoutOf(choice),
     linksToReplace: [],
     folders: [],

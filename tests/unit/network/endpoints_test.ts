@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { HostError, TakenError, UsageError } from "../../../src/errors.ts";
-import { allocateEndpoint, countEndpoints, DEFAULT_NETWORK } from "../../../src/network/endpoints.ts";
+import { allocateEndpoint } from "../../../src/network/endpoints.ts";
+import { DEFAULT_NETWORK } from "../../../src/network/network.ts";
+import { countEndpoints } from "../../../src/network/records.ts";
 import { contains, formatAddress, gatewayOf, lastOf } from "../../../src/network/subnet.ts";
 import type { Database } from "../../../src/state/database.ts";
 import { addContainer, TemporaryState } from "../state/temporary.ts";
@@ -9,9 +11,9 @@ import { askWorkers } from "../state/workers.ts";
 /** A network that is made already, so that this machine's own routes and links do not matter. */
 function addNetwork(database: Database, subnet: string): void {
   database.run(
-    "INSERT INTO networks (name, bridge, subnet, last_address, made) VALUES (?, 'dhow7', ?, 0, '{}')",
-    DEFAULT_NETWORK,
+    "UPDATE networks SET bridge = 'dhow7', subnet = ?, made = '{}' WHERE name = ?",
     subnet,
+    DEFAULT_NETWORK,
   );
 }
 

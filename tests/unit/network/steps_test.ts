@@ -1,28 +1,31 @@
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
-import { connectSteps, linkName, networkSetup } from "../../../src/network/steps.ts";
+import { type Endpoint, linkName, type Network } from "../../../src/network/network.ts";
+import { connectSteps, hardwareAddress, networkSetup } from "../../../src/network/steps.ts";
 import { parseAddress, parseSubnet } from "../../../src/network/subnet.ts";
 
-const NETWORK = { name: "bridge", bridge: "dhow0", subnet: parseSubnet("100.100.1.0/24") };
+const NETWORK: Network = {
+  name: "bridge",
+  driver: "bridge",
+  bridge: "dhow0",
+  subnet: parseSubnet("100.100.1.0/24"),
+  gateway: parseAddress("100.100.1.1")!,
+  internal: false,
+  masquerade: true,
+  masquerade6: true,
+};
 const SETUP = networkSetup(NETWORK);
 
-const endpoint = (address: string) => ({
-  network: NETWORK,
+const endpoint = (address: string, network: Network = NETWORK, number = 0): Endpoint => ({
+  network,
   address: parseAddress(address) as number,
-  link: linkName("0123456789ab"),
-});
-
-Deno.test("the firewall is told of the bridge and its range", () => {
-  assertEquals(SETUP.filtered, {
-    bridge: "dhow0",
-    subnets: ["100.100.1.0/24"],
-    internal: false,
-    masquerade: true,
-    forwards: [],
-  });
+  hardwareAddress: hardwareAddress(parseAddress(address)!),
+  interface: `eth${number}`,
+  link: linkName("0123456789ab", number),
 });
 
 Deno.test("names of links fit the kernel", () => {
   assert(linkName("f".repeat(64)).length <= 15);
+  assert(linkName("f".repeat(64), 99).length <= 15);
 });
 
 Deno.test("the bridge does not take advertisements before forwarding is on", () => {
@@ -36,7 +39,7 @@ Deno.test("the bridge gets the first address of its range", () => {
 });
 
 Deno.test("a container is connected in order: network, link, then address and route inside", () => {
-  const steps = connectSteps(endpoint("100.100.1.7"));
+  const steps = connectSteps([endpoint("100.100.1.7")]);
   assertEquals(steps.map((step) => step.do), ["make-network", "ip", "ip"]);
   const [, link, inside] = steps;
   assert(link?.do === "ip" && inside?.do === "ip");
@@ -45,21 +48,21 @@ Deno.test("a container is connected in order: network, link, then address and ro
   assertEquals(inside.commands, [
     "address add 100.100.1.7/24 brd + dev eth0",
     "link set eth0 up",
-    "route add default via 100.100.1.1",
+    "route replace default via 100.100.1.1",
   ]);
 });
 
 Deno.test("no word of an ip command can be taken for a command of its own", () => {
   const commands = [
     ...SETUP.bridgeCommands,
-    ...connectSteps(endpoint("100.100.1.7")).flatMap((step) => step.do === "ip" ? step.commands : []),
+    ...connectSteps([endpoint("100.100.1.7")]).flatMap((step) => step.do === "ip" ? step.commands : []),
   ];
   for (const command of commands) assertMatch(command, /^[A-Za-z0-9 .:/+{}]+$/);
 });
 
 Deno.test("hardware addresses are local, single, and the same whenever the address is", () => {
   const hardware = (address: string) => {
-    const step = connectSteps(endpoint(address))[1];
+    const step = connectSteps([endpoint(address)])[1];
     assert(step?.do === "ip");
     return / address (\S+) /.exec(step.commands[0] ?? "")?.[1] ?? "";
   };

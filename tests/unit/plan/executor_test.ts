@@ -35,6 +35,7 @@ function surroundings(): Surroundings & { readonly undos: Undo[] } {
   return {
     undos,
     record: (undo) => undos.push(undo),
+    sockets: [],
     makeNetwork: () => Promise.resolve(),
     terminalOpened: () => {},
   };

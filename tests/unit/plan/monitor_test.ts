@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { Arena } from "../../../ffi/arena.ts";
 import { SIG_SETMASK } from "../../../ffi/constants.ts";
 import { pathExists } from "../../../ffi/files.ts";
@@ -6,6 +6,7 @@ import { makePipe, waitForExit } from "../../../ffi/process.ts";
 import { CallTable, libcCall } from "../../../ffi/table.ts";
 import { LogReader } from "../../../src/container/log_reader.ts";
 import { readEnd } from "../../../src/container/settle.ts";
+import { HeldPorts } from "../../../src/network/held_ports.ts";
 import { EXIT_SIZE, STREAMS } from "../../../src/plan/monitor_layout.ts";
 import { Monitor } from "../../../src/plan/monitored.ts";
 import { containerState, pathsUnder } from "../../../src/state/paths.ts";
@@ -35,6 +36,8 @@ interface Options {
     readonly script?: string;
     readonly command?: string[];
   };
+  /** What it is to hold. */
+  readonly sockets?: readonly number[];
   /** What is done once the monitor may go on. */
   readonly meanwhile?: (folder: string) => Promise<void>;
 }
@@ -43,7 +46,7 @@ interface Options {
 async function monitored(
   script: string,
   check: (seen: Seen) => void | Promise<void>,
-  { size, files = 1, log, probe, meanwhile }: Options = {},
+  { size, files = 1, log, sockets = [], probe, meanwhile }: Options = {},
 ): Promise<void> {
   const root = Deno.makeTempDirSync({ prefix: "dhow-unit-" });
   const paths = pathsUnder(root);
@@ -67,7 +70,7 @@ async function monitored(
         command: probe.command ?? ["/bin/sh", "-c", `cd ${folder}; ${probe.script}`],
       },
     }),
-  });
+  }, sockets);
   try {
     const { streams } = monitor;
     const table = new CallTable(arena, 8);
@@ -183,6 +186,25 @@ Deno.test("a monitor gets its descriptors right, however many there are, and und
       assertEquals([output, errors, end?.exitCode], ["out\n", "err\n", 9], `${count} files`);
     });
   }
+});
+
+Deno.test("a monitor holds a port as long as the program runs, and no longer", async () => {
+  const held = new HeldPorts();
+  const { hostPort } = held.hold(
+    { ip: "127.0.0.1", hostPort: 0, containerPort: 80, protocol: "tcp" },
+    () => false,
+    false,
+  );
+  const listen = () => Deno.listen({ hostname: "127.0.0.1", port: hostPort }).close();
+  const script = "until [ -e $1/go ]; do sleep 0.01; done";
+  await monitored(script, async () => await eventually(listen), {
+    sockets: held.sockets,
+    meanwhile: async (folder) => {
+      held.release();
+      assertThrows(listen, Deno.errors.AddrInUse);
+      await Deno.writeTextFile(`${folder}/go`, "");
+    },
+  });
 });
 
 /** The lines that probes have written so far; waits until there are so many. */

@@ -106,12 +106,12 @@ Deno.test("resolv.conf ends with a newline, so that a line can be added", () => 
 });
 
 Deno.test("hosts names localhost, for IPv4 and IPv6, and the container by its address", () => {
-  const lines = hostsFile("web1", "100.100.1.2").split("\n");
+  const lines = hostsFile("web1", ["100.100.1.2"]).split("\n");
   assertEquals(lines[0], "127.0.0.1\tlocalhost");
   assert(lines.some((line) => line.startsWith("::1\tlocalhost")));
   assertEquals(lines.slice(-2), ["100.100.1.2\tweb1", ""]);
 });
 
 Deno.test("hosts says nothing about a container without an address", () => {
-  assert(!hostsFile("web1", undefined).includes("web1"));
+  assert(!hostsFile("web1", []).includes("web1"));
 });

@@ -1,4 +1,7 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { endpointsOf } from "../../../src/network/endpoints.ts";
+import { networkRows } from "../../../src/network/records.ts";
+import { MIGRATIONS } from "../../../src/state/schema.ts";
 import { DatabaseSync } from "node:sqlite";
 import { HostError } from "../../../src/errors.ts";
 import { Database } from "../../../src/state/database.ts";
@@ -118,12 +121,15 @@ Deno.test("a name and an address cannot be held twice, nor an address by a conta
   using state = new TemporaryState();
   const database = state.open();
   database.run(
-    "INSERT INTO networks (name, bridge, subnet, last_address) VALUES ('n', 'b', '10.0.0.0/24', 0)",
+    "INSERT INTO networks (name, id, bridge, subnet, last_address) VALUES ('n', 'i', 'b', '10.0.0.0/24', 0)",
   );
   addContainer(database, "a", "same");
   assertThrows(() => addContainer(database, "b", "same"), Error, "UNIQUE");
   const take = (container: string) =>
-    database.run("INSERT INTO endpoints (container, network, address) VALUES (?, 'n', 5)", container);
+    database.run(
+      "INSERT INTO endpoints (container, network, address, hardware, number) VALUES (?, 'n', 5, '', 0)",
+      container,
+    );
   take("a");
   addContainer(database, "c");
   assertThrows(() => take("c"), Error, "UNIQUE");
@@ -134,10 +140,12 @@ Deno.test("an address is given back with its container", () => {
   using state = new TemporaryState();
   const database = state.open();
   database.run(
-    "INSERT INTO networks (name, bridge, subnet, last_address) VALUES ('n', 'b', '10.0.0.0/24', 0)",
+    "INSERT INTO networks (name, id, bridge, subnet, last_address) VALUES ('n', 'i', 'b', '10.0.0.0/24', 0)",
   );
   addContainer(database, "a");
-  database.run("INSERT INTO endpoints (container, network, address) VALUES ('a', 'n', 5)");
+  database.run(
+    "INSERT INTO endpoints (container, network, address, hardware, number) VALUES ('a', 'n', 5, '', 0)",
+  );
   database.run("DELETE FROM containers WHERE id = 'a'");
   assertEquals(database.all("SELECT * FROM endpoints"), []);
 });
@@ -198,6 +206,14 @@ function olderDatabase(state: TemporaryState, schema: number): void {
   const added = connection.prepare("PRAGMA table_info(containers)").all().map(({ name }) => String(name))
     .filter((name) => !["id", "name", "image", "owner", "undo"].includes(name));
   for (const column of added) connection.exec(`ALTER TABLE containers DROP COLUMN ${column}`);
+  connection.exec("DROP INDEX network_ids; DELETE FROM networks; DROP TABLE endpoints");
+  for (const column of ["id", "config", "created"]) {
+    connection.exec(`ALTER TABLE networks DROP COLUMN ${column}`);
+  }
+  connection.exec(
+    `CREATE TABLE endpoints (container TEXT PRIMARY KEY REFERENCES containers (id) ON DELETE CASCADE,
+    network TEXT NOT NULL REFERENCES networks (name), address INTEGER NOT NULL, UNIQUE (network, address)) STRICT, WITHOUT ROWID`,
+  );
   connection.exec(`PRAGMA user_version = ${schema}`);
   connection.close();
 }
@@ -207,6 +223,8 @@ Deno.test("a database of an older dhow is brought up to date, and keeps what is 
   olderDatabase(state, 2);
   const connection = new DatabaseSync(databasePath(state.paths));
   connection.exec("INSERT INTO containers VALUES ('old', 'left', NULL, '{}', '[]')");
+  connection.exec("INSERT INTO networks VALUES ('bridge', 'dhow3', '100.100.1.0/24', 7, '{}', NULL, NULL)");
+  connection.exec("INSERT INTO endpoints VALUES ('old', 'bridge', 1684275461)");
   connection.close();
   const database = state.open();
   const row = database.get<Record<string, unknown>>("SELECT * FROM containers");
@@ -217,5 +235,16 @@ Deno.test("a database of an older dhow is brought up to date, and keeps what is 
     0,
     null,
   ]);
-  assertEquals(version(databasePath(state.paths)), 6);
+  assertEquals(
+    endpointsOf(database, "old").map(({ hardwareAddress, link, network: { bridge } }) =>
+      [hardwareAddress, link, bridge].join(" ")
+    ),
+    ["02:42:64:64:01:05 vethold dhow3"],
+  );
+  assertEquals(networkRows(database).map(({ name, id }) => `${name} ${id.length}`), [
+    "bridge 64",
+    "host 64",
+    "none 64",
+  ]);
+  assertEquals(version(databasePath(state.paths)), MIGRATIONS.length);
 });

@@ -1,0 +1,237 @@
+/** Containers that come to networks, and leave them, while they run. */
+import { DhowError } from "../errors.ts";
+import { allocateEndpoints, resolveAttachments } from "../network/attach.ts";
+import { endpointsOf } from "../network/endpoints.ts";
+import { makeNetwork } from "../network/lifecycle.ts";
+import { type Attachment, DEFAULT_NETWORK, type Endpoint } from "../network/network.ts";
+import { findNetwork, type NetworkRow } from "../network/records.ts";
+import { connectSteps, disconnectCommands } from "../network/steps.ts";
+import { formatAddress } from "../network/subnet.ts";
+import { stepDone } from "../plan/fault.ts";
+import { runIp } from "../plan/program.ts";
+import { CHILD, type HostStep } from "../plan/step.ts";
+import { deleteLink } from "../plan/undo.ts";
+import type { Database } from "../state/database.ts";
+import { containerRun, type Paths } from "../state/paths.ts";
+import { identify, isAlive, type ProcessIdentity } from "../state/process_identity.ts";
+import { readIfThere } from "../state/read.ts";
+import { log } from "../log.ts";
+import { recordUndo } from "./journal.ts";
+import { leaveNetworksBehind } from "./keeper.ts";
+import { attachmentsOf, joinedContainer, type RunOptions } from "./options.ts";
+import { type ContainerRecord, getContainer, isRunning, lookUpContainer } from "./records.ts";
+import type { RunContext } from "./run.ts";
+
+type Context = Pick<RunContext, "database" | "paths" | "recoverCommand">;
+
+/**
+ * Connects a container to one more network: at once if it runs, else from its next start on.
+ * @throws {DhowError} in docker's words
+ */
+export async function connectContainer(context: Context, id: string, wanted: Attachment): Promise<void> {
+  const { database } = context;
+  const plan = database.transaction(() => {
+    const record = getContainer(database, id);
+    const { options } = record.config;
+    refuseShared(options, findNetwork(database, wanted.network));
+    const [attachment] = resolveAttachments(database, [wanted]);
+    const { network } = attachment!;
+    if (attachmentsOf(options).some((other) => other.network === network)) {
+      throw new DhowError({
+        what: `endpoint with name ${record.name} already exists in network ${network}`,
+        why: "the container is in it",
+      });
+    }
+    if (!mayChange(record)) {
+      setAttachments(database, id, options, [...attachmentsOf(options), attachment!]);
+      return undefined;
+    }
+    const [endpoint] = allocateEndpoints(database, id, [attachment!], (text) => log.info(text));
+    setOwner(database, id, network, JSON.stringify(identify(Deno.pid)));
+    if (endpoint!.link !== "") recordUndo(database, id, { undo: "delete-link", link: endpoint!.link });
+    return { attachment: attachment!, endpoint: endpoint!, pid: record.process!.pid };
+  });
+  stepDone();
+  if (plan === undefined) return;
+  const { attachment, endpoint, pid } = plan;
+  try {
+    for (const step of connectSteps([endpoint], endpointsOf(database, id))) {
+      await perform(context, step, pid);
+      stepDone();
+    }
+    database.transaction(() => {
+      const { options } = getContainer(database, id).config;
+      setAttachments(database, id, options, [...attachmentsOf(options), attachment]);
+      setOwner(database, id, attachment.network, null);
+    });
+  } catch (error) {
+    await leave(context, id, endpoint, pid);
+    throw error;
+  }
+  stepDone();
+  writeOwnAddress(context.paths, getContainer(database, id), endpoint, true);
+}
+
+/**
+ * Takes a container out of a network: at once if it runs.
+ * @param wanted the network, by name or id
+ * @param isForced whether it is no error that the container is not in it
+ */
+export async function disconnectContainer(
+  context: Context,
+  id: string,
+  wanted: string,
+  isForced: boolean,
+): Promise<void> {
+  const { database } = context;
+  const plan = database.transaction(() => {
+    const record = getContainer(database, id);
+    const { options } = record.config;
+    const network = findNetwork(database, wanted);
+    refuseShared(options, network);
+    const attachments = attachmentsOf(options);
+    const rest = attachments.filter((other) => other.network !== network.name);
+    if (rest.length === attachments.length) {
+      if (isForced) return undefined;
+      throw new DhowError({
+        what: "cannot disconnect the container",
+        why: `container ${id} is not connected to network ${network.name}`,
+      });
+    }
+    const isUp = mayChange(record);
+    setAttachments(database, id, options, rest);
+    const endpoint = endpointsOf(database, id).find((other) => other.network.name === network.name);
+    if (!isUp || endpoint === undefined) return undefined;
+    setOwner(database, id, network.name, JSON.stringify(identify(Deno.pid)));
+    return { endpoint, pid: record.process!.pid };
+  });
+  stepDone();
+  if (plan === undefined) return;
+  await leave(context, id, plan.endpoint, plan.pid);
+  const record = lookUpContainer(database, id);
+  if (record !== undefined) writeOwnAddress(context.paths, record, plan.endpoint, false);
+}
+
+/** Finishes what a command has left half done that was killed while it connected or disconnected a running container. */
+export async function finishConnections(context: Context): Promise<void> {
+  const { database } = context;
+  const rows = database.all<{ container: string; network: string; owner: string }>(
+    "SELECT container, network, owner FROM endpoints WHERE owner IS NOT NULL",
+  );
+  for (const { container, network, owner } of rows) {
+    if (isAlive(JSON.parse(owner) as ProcessIdentity)) continue;
+    const endpoint = endpointsOf(database, container).find((one) => one.network.name === network);
+    const pid = lookUpContainer(database, container)?.process?.pid;
+    if (endpoint !== undefined) await leave(context, container, endpoint, pid);
+  }
+}
+
+/** Takes a place away, as far as it is there. */
+async function leave(
+  { database, recoverCommand }: Context,
+  id: string,
+  endpoint: Endpoint,
+  pid: number | undefined,
+): Promise<void> {
+  const rest = endpointsOf(database, id).filter(({ network }) => network.name !== endpoint.network.name);
+  const commands = disconnectCommands(endpoint, rest);
+  if (endpoint.link !== "") await deleteLink(endpoint.link);
+  stepDone();
+  const record = lookUpContainer(database, id);
+  if (pid !== undefined && record !== undefined && isRunning(record) && commands.container.length > 0) {
+    const what = `cannot take the container out of network ${endpoint.network.name}`;
+    await runIp(commands.container, what, pid).catch((error) => {
+      // it has ended meanwhile, and its network with it; or the link was never made
+      if (isAlive(record.process)) log.debug(String(error));
+    });
+  }
+  stepDone();
+  database.run("DELETE FROM endpoints WHERE container = ? AND network = ?", id, endpoint.network.name);
+  stepDone();
+  leaveNetworksBehind(database, [endpoint.network.name], recoverCommand);
+}
+
+async function perform({ database, paths }: Context, step: HostStep, pid: number): Promise<void> {
+  if (step.do === "make-network") return await makeNetwork(database, paths, step.setup);
+  if (step.do !== "ip") throw new Error(`a running container needs no ${step.do}`);
+  const commands = step.commands.map((command) => command.replaceAll(CHILD, String(pid)));
+  await runIp(commands, `cannot ${step.why}`, step.namespace === "container" ? pid : undefined);
+}
+
+/**
+ * Whether it runs, so that its links are to be changed.
+ * @throws {DhowError} while another command starts it or cleans up after it
+ */
+function mayChange(record: ContainerRecord): boolean {
+  if (isRunning(record)) return true;
+  if (record.owner === null || record.status === "restarting") return false;
+  throw new DhowError({
+    what: `cannot change the networks of container ${record.id.slice(0, 12)}`,
+    why: "another command is at it",
+    hint: "try again",
+  });
+}
+
+/** @throws {DhowError} in docker's words (runconfig/errors.go) */
+function refuseShared({ network: mode }: RunOptions, { name }: NetworkRow): void {
+  const wrong = (why: string) => new DhowError({ what: "cannot change the container's networks", why });
+  if (joinedContainer(mode) !== undefined || mode === "host") {
+    throw wrong(
+      "container sharing network namespace with another container or host cannot be connected to any other network",
+    );
+  }
+  if (name === "host") {
+    throw wrong("container cannot be disconnected from host network or connected to host network");
+  }
+  if (name === "none") {
+    throw wrong(
+      "container cannot be connected to multiple networks with one of the networks in private (none) mode",
+    );
+  }
+}
+
+/** One that is in no network has --network none. */
+function setAttachments(
+  database: Database,
+  id: string,
+  options: RunOptions,
+  attachments: readonly Attachment[],
+): void {
+  const { networks: _, address: __, ...others } = options;
+  const [first, ...more] = attachments;
+  const isPlain = first?.network === DEFAULT_NETWORK && more.length === 0 &&
+    Object.keys(first).every((key) => key === "network" || key === "address");
+  const changed = {
+    ...others,
+    network: attachments.length === 0 ? "none" : "bridge",
+    address: isPlain ? first?.address : undefined,
+    ...(attachments.length === 0 || isPlain ? {} : { networks: attachments }),
+  };
+  database.run(
+    "UPDATE containers SET config = json_set(config, '$.options', json(?)) WHERE id = ?",
+    JSON.stringify(changed),
+    id,
+  );
+}
+
+function setOwner(database: Database, id: string, network: string, owner: string | null): void {
+  database.run("UPDATE endpoints SET owner = ? WHERE container = ? AND network = ?", owner, id, network);
+}
+
+/** The line of its own /etc/hosts with the container's address in a network. */
+function writeOwnAddress(
+  paths: Paths,
+  { id, config }: ContainerRecord,
+  { address, address6 }: Endpoint,
+  isThere: boolean,
+): void {
+  const path = `${containerRun(paths, id)}/etc/hosts`;
+  const text = readIfThere(path);
+  if (text === undefined) return; // it has ended
+  const own = [formatAddress(address), ...(address6 === undefined ? [] : [address6])];
+  const others = text.split("\n").filter((line) => !own.includes(line.split("\t")[0]!));
+  const name = config.options.hostname ?? id.slice(0, 12);
+  const lines = isThere ? [...others.slice(0, -1), ...own.map((one) => `${one}\t${name}`), ""] : others;
+  // in place: the container has this very file mounted
+  Deno.writeTextFileSync(path, lines.join("\n"), { create: false });
+}

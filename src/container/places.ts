@@ -1,0 +1,28 @@
+/** A container's places in networks. */
+import { log } from "../log.ts";
+import { allocateEndpoint } from "../network/endpoints.ts";
+import type { Endpoint } from "../network/network.ts";
+import type { Database } from "../state/database.ts";
+import { attachmentsOf, type RunOptions } from "./options.ts";
+
+/** What knows of networks that users make, for one that is in some. */
+export type Attaching = typeof import("../network/attach.ts") | undefined;
+
+/** The options as they are kept: networks by their names. To be called in the transaction that makes the container. */
+export function withNetworks(database: Database, options: RunOptions, attaching: Attaching): RunOptions {
+  if (options.networks === undefined || attaching === undefined) return options;
+  return { ...options, networks: attaching.resolveAttachments(database, options.networks) };
+}
+
+/** Takes a container's places in networks. To be called in the transaction that writes down what is to be undone. */
+export function takePlaces(
+  database: Database,
+  id: string,
+  options: RunOptions,
+  attaching: Attaching,
+): readonly Endpoint[] {
+  if (options.network !== "bridge") return [];
+  const notice = (text: string) => log.info(text);
+  return attaching?.allocateEndpoints(database, id, attachmentsOf(options), notice) ??
+    [allocateEndpoint(database, id, options.address, notice)];
+}

@@ -1,0 +1,326 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assertFailure, assertSuccess } from "../support/containers.ts";
+import type { Host } from "../support/host.ts";
+import { HOST_ADDRESS, WEB_NAME } from "../support/host.ts";
+import { busyboxArchive } from "../support/images.ts";
+import { systemTest } from "../support/system_test.ts";
+
+/** What a command of dhow's prints; it must succeed, and have nothing to say. */
+async function dhow(host: Host, ...args: string[]): Promise<string> {
+  const output = await host.dhow(args);
+  assertSuccess(output);
+  return output.stdout.trimEnd();
+}
+
+/** Starts a container that stays, in networks. */
+async function start(host: Host, name: string, ...flags: string[]): Promise<void> {
+  await dhow(host, "run", "-d", "--name", name, ...flags, await busyboxArchive(), "sleep", "1000");
+}
+
+const exec = (host: Host, container: string, script: string) =>
+  dhow(host, "exec", container, "sh", "-euc", script);
+
+const addressIn = (host: Host, container: string, network: string) =>
+  dhow(host, "inspect", "-f", `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`, container);
+
+const remove = async (host: Host, containers: string[], networks: string[]) => {
+  await dhow(host, "rm", "-f", ...containers);
+  await dhow(host, "network", "rm", ...networks);
+};
+
+systemTest("networks are made, listed, inspected and removed, in docker's form", async (host) => {
+  const id = await dhow(host, "network", "create", "--label", "tier=front", "front");
+  assertMatch(id, /^[0-9a-f]{64}$/);
+  const list = await dhow(host, "network", "ls");
+  assertMatch(list, /^NETWORK ID +NAME +DRIVER +SCOPE\n/);
+  assertMatch(list, new RegExp(`^${id.slice(0, 12)} +front +bridge +local$`, "m"));
+  assertEquals(
+    await dhow(host, "network", "ls", "--format", "{{.Name}} {{.Driver}}"),
+    [
+      "bridge bridge",
+      "front bridge",
+      "host host",
+      "none null",
+    ].join("\n"),
+  );
+  assertEquals(await dhow(host, "network", "ls", "-q", "--no-trunc", "-f", "type=custom"), id);
+  const [inspected] = JSON.parse(await dhow(host, "network", "inspect", id.slice(0, 6)));
+  assertEquals([inspected.Name, inspected.Id, inspected.Internal, inspected.Labels], [
+    "front",
+    id,
+    false,
+    { tier: "front" },
+  ]);
+  assertMatch(inspected.IPAM.Config[0].Subnet, /^100\.100\.2\.0\/24$/);
+  assertFailure(await host.dhow(["network", "create", "front"]), 1, /network with name front already exists/);
+  for (const name of ["bridge", "host", "none"]) {
+    assertFailure(
+      await host.dhow(["network", "rm", name]),
+      1,
+      /is a pre-defined network and cannot be removed/,
+    );
+  }
+  assertEquals(await dhow(host, "network", "rm", "front"), "front");
+  assertFailure(
+    await host.dhow(["network", "inspect", "front"]).then((output) => ({ ...output, stdout: "" })),
+    1,
+  );
+  assertFailure(await host.dhow(["network", "rm", "front"]), 1, /network front not found/);
+});
+
+systemTest(
+  "nothing of a network is on the host before its first container, nor after its last",
+  async (host) => {
+    const links = () => host.shell("ls /sys/class/net");
+    const before = await links();
+    await dhow(host, "network", "create", "mine");
+    assertEquals(await links(), before);
+    await start(host, "one", "--network", "mine");
+    assertMatch(await links(), /^dhow-[0-9a-f]{10}$/m);
+    const busy = await host.dhow(["network", "rm", "mine"]);
+    assertFailure(busy, 1, /network mine id .* has active endpoints/, /1 containers/);
+    await dhow(host, "rm", "-f", "one");
+    await dhow(host, "network", "rm", "mine"); // at once, whatever waits to remove its bridge
+    assertEquals(await links(), before);
+  },
+);
+
+systemTest("a network has the addresses that it was made with", async (host) => {
+  await dhow(
+    host,
+    "network",
+    "create",
+    ...["--subnet", "10.77.3.9/24", "--gateway", "10.77.3.254", "--ip-range", "10.77.3.128/30"],
+    ...["--aux-address", "printer=10.77.3.129", "--opt", "mtu=1400"],
+    "mine",
+  );
+  await start(host, "one", "--network", "mine");
+  assertEquals(await addressIn(host, "one", "mine"), "10.77.3.128");
+  await start(host, "two", "--network", "mine");
+  assertEquals(await addressIn(host, "two", "mine"), "10.77.3.130", "129 is the printer's");
+  assertMatch(await exec(host, "two", "ip route"), /default via 10\.77\.3\.254/);
+  assertMatch(await exec(host, "two", "ip link show eth0"), /mtu 1400/);
+  await start(host, "three", "--network", "mine:ip=10.77.3.7,mac=02:00:00:00:00:07");
+  assertEquals(await addressIn(host, "three", "mine"), "10.77.3.7");
+  assertMatch(await exec(host, "three", "ip link show eth0"), /link\/ether 02:00:00:00:00:07/);
+  const archive = await busyboxArchive();
+  const taken = await host.dhow(["run", "--network", "mine", "--ip", "10.77.3.7", archive, "true"]);
+  assertFailure(taken, 125, /another container has it/);
+  const gateway = await host.dhow(["run", "--network", "mine", "--ip", "10.77.3.254", archive, "true"]);
+  assertFailure(gateway, 125, /10\.77\.3\.1 to 10\.77\.3\.254, without its gateway/);
+  await remove(host, ["one", "two", "three"], ["mine"]);
+});
+
+systemTest("ranges that are taken, or make no sense, are refused", async (host) => {
+  const create = (...args: string[]) => host.dhow(["network", "create", ...args, "mine"]);
+  assertFailure(await create("--subnet", "198.51.100.128/25"), 1, /Pool overlaps/, /198\.51\.100\.0\/24/);
+  await dhow(host, "network", "create", "--subnet", "10.5.0.0/16", "other");
+  assertFailure(await create("--subnet", "10.5.7.0/24"), 1, /Pool overlaps/, /10\.5\.0\.0\/16/);
+  assertFailure(await create("--subnet", "10.6.0.0"), 1, /"10\.6\.0\.0" is no subnet/);
+  assertFailure(await create("--gateway", "10.6.0.1"), 1, /no matching subnet for gateway 10\.6\.0\.1/);
+  assertFailure(await create("--subnet", "fd00::/64"), 1, /add --ipv6/);
+  assertFailure(await create("--opt", "colour=red"), 1, /no --opt colour/);
+  assertFailure(await create("--driver", "overlay"), 1, /no network driver "overlay"/);
+  assertFailure(await create("--driver", "macvlan"), 1, /needs a link of the host.*eth0/);
+  assertFailure(await create("--driver", "macvlan", "-o", "parent=eth7"), 1, /no link "eth7"/);
+  await dhow(host, "network", "rm", "other");
+});
+
+systemTest("an internal network leads nowhere else", async (host) => {
+  await dhow(host, "network", "create", "--internal", "inside");
+  await start(host, "one", "--network", "inside");
+  await start(host, "two", "--network", "inside");
+  const other = await addressIn(host, "two", "inside");
+  await exec(host, "one", `ping -c 1 -W 5 ${other} >/dev/null`);
+  assert(!(await exec(host, "one", "ip route")).includes("default"));
+  // also not for one that adds the route itself
+  const gateway = await dhow(
+    host,
+    "network",
+    "inspect",
+    "-f",
+    "{{(index .IPAM.Config 0).Gateway}}",
+    "inside",
+  );
+  const wanderer = await host.dhow(
+    ["run", "--cap-add", "NET_ADMIN", "--network", "inside", await busyboxArchive(), "sh", "-c"].concat(
+      `ip route add default via ${gateway} && ping -c 1 -W 1 ${HOST_ADDRESS} >/dev/null && echo here; ` +
+        "ping -c 1 -W 1 203.0.113.80 >/dev/null || echo not there",
+    ),
+  );
+  assertEquals(wanderer.stdout, "here\nnot there\n");
+  await remove(host, ["one", "two"], ["inside"]);
+});
+
+systemTest(
+  "a container is in several networks, and the first of them that leads out is its way out",
+  async (host) => {
+    await dhow(host, "network", "create", "--internal", "back");
+    await dhow(host, "network", "create", "front");
+    await start(host, "both", "--network", "back", "--network", "front");
+    await start(host, "behind", "--network", "back");
+    await start(host, "before", "--network", "front");
+    for (const [name, network] of [["behind", "back"], ["before", "front"]] as const) {
+      await exec(host, "both", `ping -c 1 -W 5 ${await addressIn(host, name, network)} >/dev/null`);
+    }
+    assertEquals(await exec(host, "both", `wget -qO- http://${WEB_NAME}/cgi-bin/address`), HOST_ADDRESS);
+    const inside = await exec(host, "both", "ls /sys/class/net; ip -4 -o addr; cat /etc/hosts");
+    assertMatch(inside, /^eth0\neth1\nlo\n/);
+    for (const network of ["back", "front"]) {
+      const address = (await addressIn(host, "both", network)).replaceAll(".", "\\.");
+      assertMatch(inside, new RegExp(`eth. +inet ${address}/24`));
+      assertMatch(inside, new RegExp(`^${address}\t`, "m"));
+    }
+    assertEquals(
+      await dhow(host, "ps", "--filter", "network=back", "--format", "{{.Names}} {{.Networks}}"),
+      [
+        "behind back",
+        "both back,front",
+      ].join("\n"),
+    );
+    await remove(host, ["both", "behind", "before"], ["back", "front"]);
+  },
+);
+
+systemTest(
+  "a running container comes to a network and leaves it, and a stopped one does with its next start",
+  async (host) => {
+    await dhow(host, "network", "create", "one");
+    await dhow(host, "network", "create", "--ipv6", "--subnet", "fd00:5::/64", "two");
+    await start(host, "it", "--network", "one");
+    await start(host, "other", "--network", "two");
+    await dhow(host, "network", "connect", "--ip6", "fd00:5::99", "--alias", "thing", "two", "it");
+    const [four, six] = (await dhow(
+      host,
+      "inspect",
+      "-f",
+      "{{.NetworkSettings.Networks.two.IPAddress}} {{.NetworkSettings.Networks.two.GlobalIPv6Address}}",
+      "other",
+    )).split(" ");
+    await exec(host, "it", `ping -c 1 -W 5 ${four} >/dev/null; ping -6 -c 1 -W 5 ${six} >/dev/null`);
+    assertMatch(await exec(host, "it", "cat /etc/hosts"), /^fd00:5::99\t/m);
+    const again = await host.dhow(["network", "connect", "two", "it"]);
+    assertFailure(again, 1, /endpoint with name it already exists in network two/);
+    await dhow(host, "network", "disconnect", "one", "it");
+    assertEquals(await exec(host, "it", "ls /sys/class/net"), "eth1\nlo");
+    assertEquals(await exec(host, "it", `wget -qO- http://${WEB_NAME}/cgi-bin/address`), HOST_ADDRESS);
+    await dhow(host, "stop", "-t", "0", "it");
+    await dhow(host, "network", "connect", "one", "it");
+    await dhow(host, "network", "disconnect", "two", "it");
+    await dhow(host, "start", "it");
+    assertEquals(
+      await dhow(
+        host,
+        "inspect",
+        "-f",
+        "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}",
+        "it",
+      ),
+      "one",
+    );
+    await dhow(host, "network", "disconnect", "one", "it");
+    assertEquals(await exec(host, "it", "ls /sys/class/net"), "lo");
+    assertFailure(
+      await host.dhow(["network", "disconnect", "one", "it"]),
+      1,
+      /is not connected to network one/,
+    );
+    await remove(host, ["it", "other"], ["one", "two"]);
+  },
+);
+
+systemTest("what cannot be connected is refused in docker's words", async (host) => {
+  await dhow(host, "network", "create", "mine");
+  await start(host, "hosts", "--network", "host");
+  await start(host, "plain");
+  await start(host, "joined", "--network", "container:plain");
+  const connect = (network: string, name: string) => host.dhow(["network", "connect", network, name]);
+  assertFailure(await connect("mine", "hosts"), 1, /sharing network namespace/);
+  assertFailure(await connect("mine", "joined"), 1, /sharing network namespace/);
+  assertFailure(await connect("none", "plain"), 1, /private \(none\) mode/);
+  assertFailure(await connect("host", "plain"), 1, /host network/);
+  assertFailure(await connect("missing", "plain"), 1, /network missing not found/);
+  const archive = await busyboxArchive();
+  assertFailure(
+    await host.dhow(["run", "--network", "missing", archive, "true"]),
+    125,
+    /network missing not found/,
+  );
+  assertFailure(
+    await host.dhow(["run", "--network", "mine", "--network", "mine", archive, "true"]),
+    125,
+    /"mine" is given twice/,
+  );
+  await remove(host, ["joined", "hosts", "plain"], ["mine"]);
+});
+
+systemTest("a container on macvlan is one more machine on the host's network", async (host) => {
+  await dhow(
+    host,
+    "network",
+    "create",
+    ...[
+      "-d",
+      "macvlan",
+      "--subnet",
+      "198.51.100.0/24",
+      "--gateway",
+      "198.51.100.1",
+      "-o",
+      "parent=eth0",
+      "lan",
+    ],
+  );
+  const seen = await dhow(
+    host,
+    ...["run", "--network", "lan:ip=198.51.100.77", await busyboxArchive(), "sh", "-euc"],
+    `ip -4 -o addr show eth0; ip route; wget -qO- http://203.0.113.80/cgi-bin/address`,
+  );
+  assertMatch(seen, /inet 198\.51\.100\.77\/24/);
+  assertMatch(seen, /default via 198\.51\.100\.1/);
+  assertMatch(seen, /^198\.51\.100\.77$/m, "not the host's address");
+  assertEquals(await host.shell("ls /sys/class/net"), "eth0\nlo\n");
+  await dhow(host, "network", "rm", "lan");
+});
+
+systemTest(
+  "a route that the host has got since moves a network that dhow chose the range of",
+  async (host) => {
+    await dhow(host, "network", "create", "free");
+    await dhow(host, "network", "create", "--subnet", "10.66.0.0/24", "fixed");
+    await host.shell(
+      "ip route add 100.100.2.0/24 via 198.51.100.1; ip route add 10.66.0.0/16 via 198.51.100.1",
+    );
+    const archive = await busyboxArchive();
+    const moved = await host.dhow(["run", "--network", "free", archive, "hostname", "-i"]);
+    assertMatch(moved.stdout, /^100\.100\.3\.\d+\n$/);
+    assertMatch(moved.stderr, /100\.100\.2\.0\/24.*free has 100\.100\.3\.0\/24/);
+    const fixed = await host.dhow(["run", "--network", "fixed", archive, "true"]);
+    assertFailure(fixed, 125, /its subnet is 10\.66\.0\.0\/24, and the host routes 10\.66\.0\.0\/16/);
+    await host.shell("ip route del 100.100.2.0/24; ip route del 10.66.0.0/16");
+    await dhow(host, "network", "rm", "free", "fixed");
+  },
+);
+
+systemTest(
+  "forwarding stays on as long as one of several networks needs it, and is off afterwards",
+  async (host) => {
+    const forwarding = async () => (await host.shell("cat /proc/sys/net/ipv4/ip_forward")).trim();
+    await dhow(host, "network", "create", "one");
+    await dhow(host, "network", "create", "two");
+    await start(host, "first", "--network", "one");
+    await start(host, "second", "--network", "two");
+    await remove(host, ["first"], ["one"]);
+    assertEquals(await forwarding(), "1");
+    await remove(host, ["second"], ["two"]);
+    assertEquals(await forwarding(), "0");
+  },
+);
+
+systemTest("network prune removes those that no container is in, or would be in", async (host) => {
+  for (const name of ["used", "wanted", "old"]) await dhow(host, "network", "create", name);
+  await start(host, "one", "--network", "used");
+  await dhow(host, "create", "--name", "two", "--network", "wanted", await busyboxArchive());
+  assertEquals(await dhow(host, "network", "prune", "-f"), "Deleted Networks:\nold");
+  await remove(host, ["one", "two"], ["used", "wanted"]);
+});
