@@ -15,25 +15,56 @@ import { type Host, HOST_ADDRESS, type RunningInHost, WEB_ADDRESS, WEB_NAME } fr
 import { busyboxArchive } from "../support/images.ts";
 import { hostTest } from "../support/system_test.ts";
 
-/** A container that tells whether it reaches the internet, whenever it is asked; no command of dhow's is needed for that. */
+/**
+ * A container that tells whether it reaches the internet, whenever it is asked, and has a web server with a published port; no
+ * command of dhow's is needed for that.
+ */
 class Asked implements AsyncDisposable {
   #questions = 0;
 
-  private constructor(readonly running: RunningInHost) {}
+  private constructor(readonly host: Host, readonly running: RunningInHost) {}
 
   static async start(host: Host): Promise<Asked> {
     const script = `
+      echo served >/tmp/index.html
+      httpd -p 80 -h /tmp
       echo up
       while read -r number; do
         if echo | nc -w 3 ${WEB_ADDRESS} 80 >/dev/null 2>&1; then echo $number reached; else echo $number blocked; fi
       done
     `;
-    const running = host.spawnDhow(["run", "--rm", "-i", await busyboxArchive(), "sh", "-c", script]);
+    const running = host.spawnDhow([
+      "run",
+      "--rm",
+      "-i",
+      "-p",
+      "8080:80",
+      await busyboxArchive(),
+      "sh",
+      "-c",
+      script,
+    ]);
     await running.stdout.until(/up/);
-    return new Asked(running);
+    return new Asked(host, running);
   }
 
+  /** `reached` if it reaches the internet, and the internet its published port; `blocked` if the first fails. */
   async ask(): Promise<string> {
+    const answer = await this.#reachesOut();
+    if (answer === "reached") assertEquals(await this.#isServed(), "served\n");
+    return answer;
+  }
+
+  /** What somebody of the internet gets from the published port. */
+  async #isServed(): Promise<string> {
+    const server = this.host.processes().find(({ command }) =>
+      command.startsWith("busybox httpd -p 203.0.113.80")
+    );
+    const curl = ["curl", "-sS", "--noproxy", "*", "--max-time", "20", `http://${HOST_ADDRESS}:8080/`];
+    return await this.host.succeed(["nsenter", "--net", "--target", `${server!.pid}`, ...curl]);
+  }
+
+  async #reachesOut(): Promise<string> {
     const number = ++this.#questions;
     await this.running.write(`${number}\n`);
     const [, answer] = await this.running.stdout.until(new RegExp(`^${number} (.*)$`, "m"));
