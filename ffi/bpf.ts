@@ -1,4 +1,4 @@
-/** eBPF programs that decide for a cgroup: bpf(2), include/uapi/linux/bpf.h, Documentation/bpf/standardization/instruction-set.rst. */
+/** eBPF programs: bpf(2), include/uapi/linux/bpf.h, Documentation/bpf/standardization/instruction-set.rst. */
 import { Arena } from "./arena.ts";
 import { EPERM, SystemCallError } from "./errno.ts";
 import { libcCall } from "./table.ts";
@@ -17,8 +17,14 @@ export interface Instruction {
 export const OPCODES = {
   /** `to` = the 32 bits at `from` + `offset` */
   load: 0x61,
+  /** the 32 bits at `to` + `offset` = `from` */
+  store: 0x63,
   /** `to` = `from`, 32 bits */
   copy: 0xbc,
+  /** `to` = `from`, 64 bits */
+  copyAll: 0xbf,
+  /** `to` += `value`, 64 bits */
+  add: 0x07,
   /** `to` = `value` */
   move: 0xb7,
   /** `to` &= `value`, 32 bits */
@@ -26,12 +32,22 @@ export const OPCODES = {
   /** `to` >>= `value`, 32 bits */
   shiftRight: 0x74,
   jump: 0x05,
+  /** if `to` == `value` */
+  jumpIf: 0x15,
   /** if `to` != `value` */
   jumpUnless: 0x55,
   /** if `to` & `value` */
   jumpIfAny: 0x45,
+  /** the helper function `value`, with the registers 1 to 5 */
+  call: 0x85,
   exit: 0x95,
 } as const;
+
+/** `to` = the map of a descriptor; takes the place of two instructions. */
+export const loadMap = (to: number, fd: number): Instruction[] => {
+  const BPF_PSEUDO_MAP_FD = 1;
+  return [{ code: 0x18, to, from: BPF_PSEUDO_MAP_FD, value: fd }, { code: 0 }];
+};
 
 const INSTRUCTION_SIZE = 8;
 
@@ -43,8 +59,7 @@ const BPF_CGROUP_DEVICE = 6;
 const BPF_F_ALLOW_MULTI = 2;
 
 /** Of union bpf_attr, as far as it is used. */
-const LOAD_SIZE = 48;
-const ATTACH_SIZE = 16;
+const LOAD_SIZE = 72;
 
 const RLIMIT_MEMLOCK = 8;
 
@@ -68,20 +83,45 @@ export function encode(instructions: readonly Instruction[]): Uint8Array<ArrayBu
  * @throws {SystemCallError} when the kernel has no such programs, does not take this one, or this process may not
  */
 export function attachDeviceProgram(cgroup: number, instructions: readonly Instruction[]): void {
-  const arena = new Arena(LOAD_SIZE + ATTACH_SIZE + (instructions.length + 4) * INSTRUCTION_SIZE + 64);
+  const program = loadProgram(BPF_PROG_TYPE_CGROUP_DEVICE, BPF_CGROUP_DEVICE, instructions);
+  try {
+    callBpf(BPF_PROG_ATTACH, [cgroup, program, BPF_CGROUP_DEVICE, BPF_F_ALLOW_MULTI]);
+  } finally {
+    libcCall("close", program);
+  }
+}
+
+/**
+ * Loads a program (BPF_PROG_LOAD in bpf(2)).
+ * @param type BPF_PROG_TYPE_...
+ * @param attachesAs where it is to be attached, one of enum bpf_attach_type
+ * @returns a descriptor of it
+ * @throws {SystemCallError} when the kernel has no such programs, does not take this one, or this process may not
+ */
+export function loadProgram(type: number, attachesAs: number, instructions: readonly Instruction[]): number {
+  const arena = new Arena(LOAD_SIZE + instructions.length * INSTRUCTION_SIZE + 64);
   try {
     const attributes = new DataView(new ArrayBuffer(LOAD_SIZE));
-    attributes.setUint32(0, BPF_PROG_TYPE_CGROUP_DEVICE, true);
+    attributes.setUint32(0, type, true);
     attributes.setUint32(4, instructions.length, true);
     attributes.setBigUint64(8, BigInt(arena.data(encode(instructions))), true);
     attributes.setBigUint64(16, BigInt(arena.string("MIT")), true);
-    const program = load(arena.data(new Uint8Array(attributes.buffer)));
-    try {
-      const attaching = new Uint32Array([cgroup, program, BPF_CGROUP_DEVICE, BPF_F_ALLOW_MULTI]);
-      libcCall("bpf", BPF_PROG_ATTACH, arena.data(new Uint8Array(attaching.buffer)), ATTACH_SIZE);
-    } finally {
-      libcCall("close", program);
-    }
+    attributes.setUint32(68, attachesAs, true);
+    return load(arena.data(new Uint8Array(attributes.buffer)));
+  } finally {
+    arena.release();
+  }
+}
+
+/**
+ * Another command of bpf(2).
+ * @param attributes words of 32 bits, those of its part of union bpf_attr
+ * @throws {SystemCallError} when the kernel refuses
+ */
+export function callBpf(command: number, attributes: readonly number[]): number {
+  const arena = new Arena(4 * attributes.length);
+  try {
+    return libcCall("bpf", command, arena.integers(attributes), 4 * attributes.length);
   } finally {
     arena.release();
   }

@@ -163,19 +163,29 @@ export const RLIMIT_NOFILE = 7;
 // keyctl(2)
 export const KEYCTL_JOIN_SESSION_KEYRING = 1;
 
-// socket(2), netdevice(7)
+// socket(2), ip(7), netdevice(7)
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
-export const SOCK_CLOEXEC = 0o2000000;
+export const SOCK_NONBLOCK = O_NONBLOCK;
+export const SOCK_CLOEXEC = O_CLOEXEC;
+export const IPPROTO_TCP = 6;
+export const IPPROTO_UDP = 17;
 export const IPPROTO_IPV6 = 41;
 export const IPPROTO_SCTP = 132;
 export const IPPROTO_RAW = 255;
+export const SOL_IP = 0;
+export const IP_FREEBIND = 15;
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
+export const SO_RCVTIMEO = 20;
+export const SO_SNDTIMEO = 21;
+export const MSG_DONTWAIT = 0x40;
+export const MSG_WAITALL = 0x100;
+export const MSG_NOSIGNAL = 0x4000;
 export const IPV6_V6ONLY = 26;
 export const SIOCSIFFLAGS = 0x8914;
 export const IFF_UP = 1;
@@ -209,6 +219,9 @@ export const IN_CREATE = 0x100;
 export const IN_DELETE = 0x200;
 export const IN_NONBLOCK = 0x800;
 export const IN_CLOEXEC = 0x80000;
+
+// setitimer(2)
+export const ITIMER_REAL = 0;
 
 // memfd_create(2)
 export const MFD_CLOEXEC = 0x1;
@@ -263,6 +276,8 @@ export const SYSTEM_CALLS: Readonly<Record<string, number>> = {
   memfd_create: ARM64 ? 279 : 319,
   execveat: ARM64 ? 281 : 322,
   bpf: ARM64 ? 280 : 321,
+  rt_sigprocmask: ARM64 ? 135 : 14,
+  signalfd4: ARM64 ? 74 : 289,
   pidfd_send_signal: 424,
   open_tree: 428,
   move_mount: 429,
@@ -278,4 +293,6 @@ export const SYSTEM_CALLS: Readonly<Record<string, number>> = {
 };
 
 // ioctl_ns(2)
+export const NS_GET_USERNS = 0xb701;
+export const NS_GET_PARENT = 0xb702;
 export const NS_GET_OWNER_UID = 0xb704;

@@ -49,6 +49,8 @@ const TABLE: Readonly<Record<number, readonly [name: string, words: string]>> = 
   97: ["EAFNOSUPPORT", "address family not supported"],
   98: ["EADDRINUSE", "address already in use"],
   99: ["EADDRNOTAVAIL", "cannot assign requested address"],
+  103: ["ECONNABORTED", "software caused connection abort"],
+  107: ["ENOTCONN", "transport endpoint is not connected"],
   117: ["EUCLEAN", "structure needs cleaning"],
   122: ["EDQUOT", "disk quota exceeded"],
 };
@@ -88,6 +90,7 @@ export const EOPNOTSUPP = 95;
 export const EPROTONOSUPPORT = 93;
 export const EAFNOSUPPORT = 97;
 export const EADDRINUSE = 98;
+export const ENOTCONN = 107;
 export const EDQUOT = 122;
 
 /** Every errno that the table walker can tell. */

@@ -9,6 +9,7 @@ import { tableWalker } from "./machine_code.ts";
 const FUNCTIONS = [
   "bind",
   "chdir",
+  "chroot",
   "clone",
   "close",
   "dup3",

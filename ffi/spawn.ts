@@ -1,12 +1,11 @@
 import { Arena } from "./arena.ts";
 import {
-  AT_FDCWD,
   CLONE_NEWPID,
   CLONE_NEWTIME,
+  CLONE_PARENT,
   CLONE_PARENT_SETTID,
   CLONE_VFORK,
   CLONE_VM,
-  O_CLOEXEC,
   PR_SET_DUMPABLE,
   SIG_SETMASK,
   SIGNALS,
@@ -14,7 +13,7 @@ import {
 import { ANY_ERRNO, SystemCallError } from "./errno.ts";
 import { walkerAddress } from "./libc.ts";
 import { type ExitStatus, type Pipe, readExitStatus, STACK_SIZE } from "./process.ts";
-import { type Call, CallTable, libcCall } from "./table.ts";
+import { type Call, CallTable, libcCall, Word } from "./table.ts";
 
 /** A child that walks a table until it executes a program. */
 export interface SpawnedChild {
@@ -43,26 +42,46 @@ function addClone(
   return starting.call("clone", [walkerAddress, stack, flags, table.address, pid], { tolerate: ANY_ERRNO });
 }
 
-/**
- * Adds the calls that start a child in an existing pid namespace, which is joined by who starts the child (pid_namespaces(7)). Who is
- * in that sees the child, but cannot look into it: its memory is a copy that cannot be traced before it executes a program
- * (prctl(2), PR_SET_DUMPABLE).
- * @param pidfd of a process in that namespace
- * @param own a descriptor of this process's pid namespace, which is closed
- * @param addClone adds the call that starts the child, and does not fail
- */
-function addJoiningClone(starting: CallTable, pidfd: number, own: number, addClone: () => Call): Call {
-  starting.call("setns", [pidfd, CLONE_NEWPID]);
-  starting.call("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0]);
-  const clone = addClone();
-  starting.call("prctl", [PR_SET_DUMPABLE, 1, 0, 0, 0]);
-  // or this thread, or the program that it becomes, could start no threads (clone(2), CLONE_THREAD)
-  starting.call("setns", [own, CLONE_NEWPID]);
-  starting.call("close", [own]);
-  return clone;
+/** A pid that nobody has: the kernel's are below 2^22 (proc(5), pid_max). */
+const NO_PID = 0x7fff_ffff;
+
+/** A child that is started by another one, which has ended since. */
+interface JoiningClone {
+  /** Its pid, or that of nobody. */
+  readonly pid: Word;
+  /** @returns why there is none */
+  failure(): { readonly name: string; readonly errno: number } | undefined;
 }
 
-const openOwnPidNamespace = () => libcCall("openat", AT_FDCWD, "/proc/thread-self/ns/pid", O_CLOEXEC);
+/**
+ * Adds the calls that start a child in an existing pid namespace, which is joined by who starts the child (pid_namespaces(7)). That is a
+ * process in between, which gives the child to its own parent (CLONE_PARENT) and ends: only who has rights in the first namespace
+ * could go back to it, and who does not could start no threads, nor become a program that does (clone(2), CLONE_THREAD).
+ *
+ * Who is in the namespace sees the child, but cannot look into it: its memory is a copy that cannot be traced before it executes a program
+ * (prctl(2), PR_SET_DUMPABLE).
+ * @param pidfd of a process in that namespace
+ * @param pid where the child's pid comes to be
+ */
+function addJoiningClone(
+  starting: CallTable,
+  pidfd: number,
+  table: CallTable,
+  namespaces: number,
+  pid: number,
+): JoiningClone {
+  const { arena } = starting;
+  arena.setWord(pid, NO_PID);
+  const between = new CallTable(arena, 4);
+  between.call("setns", [pidfd, CLONE_NEWPID]);
+  between.call("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0]);
+  const clone = addClone(between, table, namespaces | CLONE_PARENT, pid, true);
+  between.call("prctl", [PR_SET_DUMPABLE, 1, 0, 0, 0]);
+  const starter = addClone(starting, between, 0, arena.allocate(8));
+  starting.call("wait4", [starter, 0, 0, 0]);
+  const failure = () => starter.result < 0 ? starter : clone.result < 0 ? clone : between.failure;
+  return { pid: new Word(pid), failure };
+}
 
 /**
  * Starts a child as spawnWalking does, in an existing pid namespace.
@@ -75,24 +94,20 @@ export async function spawnJoining(
   ready: Pipe,
   pidfd: number,
 ): Promise<SpawnedChild> {
-  const own = openOwnPidNamespace();
-  const arena = new Arena(16 * 1024);
+  const arena = new Arena(STACK_SIZE + 16 * 1024);
   const [pid, status, byte] = [arena.allocate(8), arena.allocate(8), arena.allocate(1)];
   const everySignal = arena.data(new Uint8Array(SIGSET_SIZE).fill(0xff));
   const before = arena.allocate(SIGSET_SIZE);
-  const starting = new CallTable(arena, 12);
-  const clone = addJoiningClone(starting, pidfd, own, () => {
-    starting.call("sigprocmask", [SIG_SETMASK, everySignal, before]);
-    return addClone(starting, table, namespaces, pid, true);
-  });
+  const starting = new CallTable(arena, 8);
+  starting.call("sigprocmask", [SIG_SETMASK, everySignal, before]);
+  const joining = addJoiningClone(starting, pidfd, table, namespaces, pid);
   starting.call("close", [ready.writer]);
-  starting.call("getpgid", [clone]); // ends this walk when there is none
-  starting.call("wait4", [clone, status, 0, 0]);
+  starting.call("getpgid", [joining.pid]); // ends this walk when there is none
+  starting.call("wait4", [joining.pid, status, 0, 0]);
   starting.call("sigprocmask", [SIG_SETMASK, before, 0]);
   const ended = starting.runBlocking().then(() => readExitStatus(arena.int(status)), (error) => {
-    // nobody else would end the wait for the child's byte
-    if (starting.failure?.name === "setns") { for (const fd of [ready.writer, own]) libcCall("close", fd); }
-    throw clone.result < 0 ? new SystemCallError("clone", clone.errno) : error;
+    const failure = joining.failure();
+    throw failure === undefined ? error : new SystemCallError(failure.name, failure.errno);
   });
   ended.catch(() => {}); // reported by who waits for the end, here or there
   const reading = new CallTable(arena, 1);
@@ -174,7 +189,7 @@ export function spawnMonitored(
   namespaces: number,
   ready: Pipe,
   notMonitors: readonly number[],
-  addCalls: (table: CallTable, child: Call) => void,
+  addCalls: (table: CallTable, child: Call | Word) => void,
   capacity: number,
   pidfd?: number,
 ): MonitoredChild {
@@ -187,27 +202,27 @@ export function spawnMonitored(
   const monitor = new CallTable(arena, capacity + notMonitors.length + 8);
   monitor.call("setsid", []);
   for (const fd of notMonitors) monitor.call("close", [fd]);
-  const own = pidfd === undefined ? undefined : openOwnPidNamespace();
-  const child = own === undefined
-    ? addClone(monitor, table, namespaces, childPid)
-    : addJoiningClone(monitor, pidfd!, own, () => addClone(monitor, table, namespaces, childPid, true));
+  const joining = pidfd === undefined
+    ? undefined
+    : addJoiningClone(monitor, pidfd, table, namespaces, childPid);
+  const clone = joining === undefined ? addClone(monitor, table, namespaces, childPid) : undefined;
+  const child = joining?.pid ?? clone!;
   monitor.call("getpgid", [child]); // ends this walk when there is none
   addCalls(monitor, child);
 
   const starting = new CallTable(arena, 8);
   starting.call("sigprocmask", [SIG_SETMASK, everySignal, before]);
-  const clone = addClone(starting, monitor, 0, monitorPid);
+  const parent = addClone(starting, monitor, 0, monitorPid);
   starting.call("close", [ready.writer]);
   starting.call("sigprocmask", [SIG_SETMASK, before, 0]);
-  const settled = starting.runBlocking().finally(() => {
-    if (own !== undefined) libcCall("close", own);
-  });
+  const settled = starting.runBlocking();
 
   const byte = arena.allocate(1);
   if (libcCall("read", ready.reader, byte, 1) === 1) {
     return { pid: arena.int(childPid), monitor: arena.int(monitorPid), table: monitor, settled };
   }
   settled.catch(() => {}); // reported here
-  const failed = clone.result < 0 ? clone : child.errno !== 0 ? child : monitor.failure ?? child;
+  const own = joining?.failure() ?? (clone !== undefined && clone.errno !== 0 ? clone : undefined);
+  const failed = parent.result < 0 ? parent : own ?? monitor.failure ?? parent;
   throw new SystemCallError(failed.name, failed.errno);
 }

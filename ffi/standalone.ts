@@ -33,12 +33,14 @@ const X86_64 = 0;
 
 /** Numbers of system calls on x86-64 and on arm64. */
 const NUMBERS: Readonly<Record<string, readonly [x86: number, arm: number]>> = {
+  accept4: [288, 242],
   capset: [126, 91],
   chdir: [80, 49],
   clock_gettime: [228, 113],
   clone: [56, 220],
   close: [3, 57],
   close_range: [436, 436],
+  connect: [42, 203],
   dup3: [292, 24],
   execve: [59, 221],
   exit_group: [231, 94],
@@ -52,21 +54,31 @@ const NUMBERS: Readonly<Record<string, readonly [x86: number, arm: number]>> = {
   openat2: [437, 437],
   pidfd_send_signal: [424, 424],
   ppoll: [271, 73],
+  pread64: [17, 67],
   prctl: [157, 167],
   pwrite64: [18, 68],
   pwritev: [296, 70],
   read: [0, 63],
+  readv: [19, 65],
+  recvfrom: [45, 207],
+  recvmsg: [47, 212],
   renameat: [264, 38],
   rt_sigprocmask: [14, 135],
   rt_sigtimedwait: [128, 137],
   unlinkat: [263, 35],
   seccomp: [317, 277],
+  sendmsg: [46, 211],
+  sendto: [44, 206],
   setgroups: [116, 159],
+  setitimer: [38, 103],
   setns: [308, 268],
+  unshare: [272, 97],
   setpgid: [109, 154],
   setresgid: [119, 149],
   setresuid: [117, 147],
   setsid: [112, 157],
+  setsockopt: [54, 208],
+  socket: [41, 198],
   statx: [332, 291],
   timerfd_create: [283, 85],
   timerfd_settime: [286, 86],
@@ -75,6 +87,17 @@ const NUMBERS: Readonly<Record<string, readonly [x86: number, arm: number]>> = {
   waitid: [247, 95],
   write: [1, 64],
 };
+
+/** Functions whose result is always 0. */
+const WITHOUT_RESULT: ReadonlySet<string> = new Set([
+  "label",
+  "jump_if_less",
+  "jump_if_equal",
+  "store",
+  "add",
+  "and",
+  "copy",
+]);
 
 /** A place in a program that can be jumped to, also from before it. */
 export class Label {
@@ -94,6 +117,7 @@ export class StandaloneProgram {
   readonly #arena: Arena;
   readonly #table: CallTable;
   readonly #code;
+  #last: Call | undefined;
   /** Bytes of the data that the executable holds; what comes after them is zero. */
   #stored = 0;
 
@@ -127,12 +151,15 @@ export class StandaloneProgram {
 
   /** Adds a system call; as CallTable's. A call that fails, and may not, ends the program with code 1. */
   call(name: string, parameters: readonly Argument[], options?: CallOptions): Call {
-    return this.#table.call(name, parameters, options);
+    return this.#last = this.#table.call(name, parameters, options);
   }
 
-  /** Makes this the place that jumps to a label lead to. */
+  /**
+   * Makes this the place that jumps to a label lead to. What is jumped to gets the jump's result, and what comes after it is next: a call
+   * whose result nobody needs will do.
+   */
   place(label: Label): void {
-    label.call = this.call("label", []);
+    label.call = WITHOUT_RESULT.has(this.#last?.name ?? "") ? this.#last! : this.call("label", []);
     for (const address of label.uses) this.#arena.setWord(address, label.call.address);
   }
 
@@ -162,6 +189,20 @@ export class StandaloneProgram {
 
   add(target: Word | number, value: Argument): void {
     this.call("add", [typeof target === "number" ? target : target.address, value]);
+  }
+
+  /** Keeps those bits of a word that a mask has. */
+  and(target: Word | number, mask: Argument): void {
+    this.call("and", [typeof target === "number" ? target : target.address, mask]);
+  }
+
+  /**
+   * Copies bytes from one address to another, the lowest first. With words as addresses it is the way to bytes whose place is known
+   * only then. Into a word, the lowest of its bytes come first: one byte is a number from 0 to 255 if the others are 0.
+   * @param size in bytes; may be 0
+   */
+  copy(to: Argument, from: Argument, size: Argument): void {
+    this.call("copy", [to, from, size]);
   }
 
   /** A word of 64 bits. */

@@ -77,6 +77,16 @@ const X86_64: Listings = {
   480137                add   [rdi], rsi
   31c0                  xor   eax, eax
   c3                    ret`,
+    and: `
+  482137                and   [rdi], rsi
+  31c0                  xor   eax, eax
+  c3                    ret`,
+    // (to, from, size): bytes, the lowest first
+    copy: `
+  4889d1                mov   rcx, rdx
+  f3a4                  rep movsb
+  31c0                  xor   eax, eax
+  c3                    ret`,
   },
 };
 
@@ -132,6 +142,20 @@ const ARM64: Listings = {
   090040f9              ldr   x9, [x0]
   2901018b              add   x9, x9, x1
   090000f9              str   x9, [x0]
+  00008052              mov   w0, #0
+  c0035fd6              ret`,
+    and: `
+  090040f9              ldr   x9, [x0]
+  2901018a              and   x9, x9, x1
+  090000f9              str   x9, [x0]
+  00008052              mov   w0, #0
+  c0035fd6              ret`,
+    copy: `
+  a20000b4              cbz   x2, .+20
+  29144038              ldrb  w9, [x1], #1
+  09140038              strb  w9, [x0], #1
+  420400d1              sub   x2, x2, #1
+  a2ffffb5              cbnz  x2, .-12
   00008052              mov   w0, #0
   c0035fd6              ret`,
   },

@@ -4,6 +4,7 @@ import { examine } from "../doctor/examine.ts";
 import { canRun, type Finding, judge } from "../doctor/judge.ts";
 import { UsageError } from "../errors.ts";
 import { type Paths, pathsUnder } from "../state/paths.ts";
+import { isRootless } from "../state/user_namespace.ts";
 import type { Command, GlobalOptions } from "./command.ts";
 import { print, printable } from "./output.ts";
 
@@ -32,7 +33,9 @@ export const command: Command = {
 
 async function placesOf({ root }: GlobalOptions): Promise<Paths> {
   if (root !== undefined) return pathsUnder(resolve(root));
-  return Deno.uid() === 0 ? pathsUnder() : (await import("../rootless/paths.ts")).usersPaths();
+  return Deno.uid() === 0 && !isRootless()
+    ? pathsUnder()
+    : (await import("../rootless/paths.ts")).usersPaths();
 }
 
 /** `limited  ip  no "ip" command; only ... work; mend: apt-get install iproute2` */

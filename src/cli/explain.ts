@@ -1,5 +1,4 @@
 import { basename, dirname, resolve } from "@std/path";
-import { requireRoot } from "../container/host.ts";
 import { newId } from "../container/names.ts";
 import { onlyImage, readEtc } from "../container/image.ts";
 import { locateImage } from "../container/locate.ts";
@@ -7,7 +6,7 @@ import { type ContainerMount, isBind, settleMounts } from "../container/mounts.t
 import { hasOwnIds, isLimited, joinsOthers, type RunOptions } from "../container/options.ts";
 import { type ImageEtc, type PartnersOfStart, prepare, type RunnableImage } from "../container/prepare.ts";
 import { securityOf } from "../container/security.ts";
-import { UsageError } from "../errors.ts";
+import { HostError, UsageError } from "../errors.ts";
 import { archivedFiles } from "../image/files/archived.ts";
 import { assertRunnableHere } from "../image/config.ts";
 import { mergeHealthcheck } from "../image/healthcheck.ts";
@@ -23,6 +22,7 @@ import { commandLine } from "../plan/shell.ts";
 import type { FilteredNetwork } from "../plan/step.ts";
 import type { Lower } from "../rootfs/overlay.ts";
 import { pathsUnder, volumeData } from "../state/paths.ts";
+import { isRootless } from "../state/user_namespace.ts";
 import { type Command, type GlobalOptions, helpText, parse, withHelp } from "./command.ts";
 import { healthRemarks } from "./explain_health.ts";
 import { print } from "./output.ts";
@@ -47,6 +47,13 @@ export const command: Command = {
       print(helpText("explain", { ...command, options: RUN_OPTIONS }));
       return 0;
     }
+    if (isRootless()) {
+      throw new HostError({
+        what: "cannot explain in a user namespace",
+        why: "what is explained is what root does",
+        hint: "run it outside of the namespace",
+      });
+    }
     const given = readRunOptions({ ...parsed, global });
     const limiting = isLimited(given) ? await import("../container/limiting.ts") : undefined;
     const limited = limiting?.withPossibleLimits(given) ?? given;
@@ -66,6 +73,9 @@ export const command: Command = {
       options,
       image,
       endpoints,
+      ...(options.networks === undefined
+        ? {}
+        : { naming: await import("../container/naming.ts"), known: await others(options, global) }),
       paths,
       security,
       mounts,
@@ -107,6 +117,15 @@ async function imagine(id: string, options: RunOptions, global: GlobalOptions): 
   const { database } = await openSession(global, "look at networks");
   const { imagineEndpoints, resolveAttachments } = await import("../network/attach.ts");
   return imagineEndpoints(database, id, resolveAttachments(database, options.networks));
+}
+
+/** Those that are in its networks now. */
+async function others({ networks = [] }: RunOptions, global: GlobalOptions) {
+  const { database } = await openSession(global, "look at networks");
+  const { membersOf } = await import("../container/naming.ts");
+  return networks.flatMap(({ network }) => membersOf(database, network)).flatMap(({ address, names }) =>
+    address === undefined ? [] : [{ address, names }]
+  );
 }
 
 /** Finds the containers whose namespaces are to be joined. */
@@ -153,8 +172,12 @@ async function inspect(
     : storeOf(await openSession(global, "explain"));
   const found = locateImage(store ?? NO_STORE, name, platform);
   if (found.kind === "registry") {
-    requireRoot("look for images in the store");
-    throw found.absence;
+    if (Deno.uid() === 0) throw found.absence;
+    throw new HostError({
+      what: `cannot explain ${JSON.stringify(name)}`,
+      why: "what is explained is what root does, who does not have the images of this user",
+      hint: `save it first: dhow save -o image.tar ${name}; dhow explain run ./image.tar`,
+    });
   }
   if (found.kind === "store") {
     if (platform === undefined) assertRunnableHere(found.image.config, name);

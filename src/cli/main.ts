@@ -6,7 +6,7 @@ import { print, printError } from "./output.ts";
 
 const GLOBAL_OPTIONS: readonly Option[] = [
   { name: "root", value: "DIR", help: "keep images, containers and state below DIR" },
-  { name: "storage", value: "KIND", help: "keep images as: erofs, loop, unpacked" },
+  { name: "storage", value: "KIND", help: "keep images as: erofs, loop, unpacked, fuse-overlayfs" },
   { name: "debug", short: "D", help: "say more, and show where errors come from" },
   { name: "version", short: "v", help: "print dhow's version and end" },
   HELP,

@@ -1,6 +1,7 @@
 /** Which networks a container is in, and by which address and names (docker's opts/network.go; podman's --network NAME:OPTIONS). */
 import { joinedContainer, type NetworkMode, type RunOptions } from "../container/options.ts";
 import { log } from "../log.ts";
+import { hostNetwork } from "../network/host_routes.ts";
 import { type Attachment, DEFAULT_NETWORK } from "../network/network.ts";
 import { isUserNetwork, USER_NETWORKS } from "../network/user_network.ts";
 import { findProgram } from "../plan/program.ts";
@@ -108,7 +109,14 @@ function userMode(mode: string, wrong: Wrong): NetworkMode {
 
 /** What an ordinary user's containers have unless told otherwise: whatever is installed. */
 function ordinaryNetwork(): NetworkMode {
-  const found = USER_NETWORKS.find((program) => findProgram(program) !== undefined);
+  const installed = USER_NETWORKS.filter((program) => findProgram(program) !== undefined);
+  const [first] = installed;
+  // pasta has nothing to take after on a host that is connected to nothing
+  const found = first === "pasta" && hostNetwork().kind === "alone" ? installed[1] : first;
+  if (found === undefined && first !== undefined) {
+    log.warn("the container has no network: the host has none, where pasta cannot work, and no slirp4netns");
+    return "none";
+  }
   if (found === undefined) {
     log.warn(
       "the container has no network: neither pasta nor slirp4netns is installed (Debian: apt-get install passt)",

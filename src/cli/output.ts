@@ -1,4 +1,4 @@
-import { EDQUOT, EIO, EMFILE, ENFILE, ENOMEM, ENOSPC, errnoOf } from "../../ffi/errno.ts";
+import { EDQUOT, EIO, EMFILE, ENFILE, ENOMEM, ENOSPC, ENOTCONN, errnoOf } from "../../ffi/errno.ts";
 import { DhowError, HostError } from "../errors.ts";
 
 const encoder = new TextEncoder();
@@ -55,6 +55,8 @@ const HOST_FAULTS: Readonly<Record<number, string>> = {
   [ENOSPC]: "free some space there",
   [EDQUOT]: "free some space there",
   [EIO]: "see the last lines of: dmesg",
+  [ENOTCONN]:
+    "the program that serves a file system there has ended (FUSE): stop the container, and start it again",
 };
 
 /**

@@ -174,7 +174,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
   const healthcheck = readHealthcheck(options);
   const security = readSecurity(options, wrong);
   const limits = readLimits(options, what);
-  const userNamespace = readUserNamespace(options, wrong);
+  const { keptUser, ...userNamespace } = readUserNamespace(options, wrong);
   const mounts = readMounts(options);
   if (!hasOwnIds(userNamespace) && mounts.some((mount) => mount.type === "bind" && mount.idmap === true)) {
     throw wrong("idmap is for containers with ids of their own", "add --userns auto");
@@ -197,7 +197,7 @@ export function readRunOptions({ options, args }: Invocation): RunOptions {
       entry,
     ) => readVariable(entry, malformed)),
     workingDir,
-    user: given("user"),
+    user: given("user") ?? keptUser,
     ...userNamespace,
     verify: options.flag("verify"),
     detach: options.flag("detach"),

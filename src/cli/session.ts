@@ -2,11 +2,12 @@ import { resolve } from "@std/path";
 import { keepExitStatus, requireRoot } from "../container/host.ts";
 import { recover } from "../container/recover.ts";
 import { type Storage, STORAGES } from "../image/store/storage.ts";
-import { UsageError } from "../errors.ts";
+import { HostError, UsageError } from "../errors.ts";
 import { log } from "../log.ts";
+import { FUSE_OVERLAYFS } from "../rootfs/fuse_overlay.ts";
 import { Database } from "../state/database.ts";
 import { type Paths, pathsUnder } from "../state/paths.ts";
-import { isRootless } from "../state/user_namespace.ts";
+import { isForeign, isRootless } from "../state/user_namespace.ts";
 import type { GlobalOptions } from "./command.ts";
 
 /** What most commands work with. */
@@ -15,6 +16,8 @@ export interface Session {
   readonly database: Database;
   /** How images are to be kept, if the user says it. */
   readonly storage: Storage | undefined;
+  /** For an ordinary user: whether fuse-overlayfs is to lay layers over each other, or the kernel; if the user says it. */
+  readonly wantsFuse: boolean | undefined;
   /** This dhow's own command line, without a command. */
   readonly ownCommand: readonly string[];
   /** The same for `recover`. */
@@ -37,13 +40,21 @@ export async function openSession(global: GlobalOptions, what: string): Promise<
     ? (await import("../rootless/paths.ts")).usersPaths()
     : pathsUnder(root);
   const database = Database.open(paths);
-  const storage = readStorage(global);
+  const wanted = readStorage(global);
+  if (isForeign()) (await import("../rootless/enter.ts")).refuseOtherNamespaces(database);
   log.debug("look for what killed commands left behind");
   const self = [...ownCommand(), ...rootOption(root)];
   const recoverCommand = [...self, "recover"];
   await recover({ database, paths, ownCommand: self, recoverCommand });
   log.debug("ready");
-  return { paths, database, storage, ownCommand: self, recoverCommand };
+  return {
+    paths,
+    database,
+    storage: wanted === FUSE_OVERLAYFS ? "unpacked" : wanted,
+    wantsFuse: wanted === FUSE_OVERLAYFS ? true : wanted === "unpacked" ? false : undefined,
+    ownCommand: self,
+    recoverCommand,
+  };
 }
 
 /** This dhow's own command line, without a command, for what is started without a session. */
@@ -51,14 +62,27 @@ export function ownCommandLine({ root }: GlobalOptions): string[] {
   return [...ownCommand(), ...rootOption(root === undefined ? undefined : resolve(root))];
 }
 
-/** @throws {UsageError} when there is no such storage */
-function readStorage({ storage }: GlobalOptions): Storage | undefined {
-  const known: readonly (string | undefined)[] = STORAGES;
-  if (storage === undefined || known.includes(storage)) return storage as Storage | undefined;
+/** Images are unpacked for the last as well. */
+const STORAGE_KINDS = [...STORAGES, FUSE_OVERLAYFS] as const;
+
+/**
+ * @throws {UsageError} when there is no such storage
+ * @throws {HostError} when it is not root's
+ */
+function readStorage({ storage }: GlobalOptions): typeof STORAGE_KINDS[number] | undefined {
+  if (storage === FUSE_OVERLAYFS && !isRootless()) {
+    throw new HostError({
+      what: `cannot use --storage ${storage}`,
+      why: "it is for ordinary users: root's containers have the kernel's overlay",
+      hint: "leave the choice to dhow",
+    });
+  }
+  const known = STORAGE_KINDS.find((kind) => kind === storage);
+  if (storage === undefined || known !== undefined) return known;
   throw new UsageError({
     what: `cannot use --storage ${JSON.stringify(storage)}`,
     why: "there is no such storage",
-    hint: `choose one of: ${STORAGES.join(", ")}`,
+    hint: `choose one of: ${STORAGE_KINDS.join(", ")}`,
   });
 }
 

@@ -1,21 +1,22 @@
 /** Whose ids a container's users are on the host: `--userns`, `--uidmap`, `--gidmap`, in podman's words. */
 import type { AutoIds, RunOptions } from "../container/options.ts";
 import type { IdMapping } from "../plan/step.ts";
-import { mappingFault, parseMapping } from "../security/id_mappings.ts";
+import { keepId, mappedFromZero, mappingFault, parseMapping } from "../security/id_mappings.ts";
+import { ownNamespace } from "../state/user_namespace.ts";
 import type { Option, ParsedOptions } from "./command.ts";
 import type { Wrong } from "./run_options.ts";
 
 /** What --userns takes as its value if it is the next argument; `--userns=VALUE` may say anything. */
-const isMode = (text: string) => text === "host" || text === "auto" || text.startsWith("auto:");
+const isMode = (text: string) => text === "host" || /^(auto|keep-id)(:|$)/.test(text);
 
 export const USERNS_OPTIONS: readonly Option[] = [
   {
     name: "userns",
-    value: "[host|auto[:OPTIONS]]",
+    value: "[host|auto|keep-id]",
     withoutValue: "caller",
     isValue: isMode,
     help:
-      "a user namespace: auto has ids of its own; without a value, its root is the caller, and nobody else",
+      "a user namespace: auto has ids of its own; in keep-id an ordinary user is the same; without a value, its root is the caller, and nobody else",
   },
   {
     name: "uidmap",
@@ -32,9 +33,13 @@ export function hasUserNamespace(options: ParsedOptions): boolean {
     options.list("gidmap").length > 0;
 }
 
-type UserNamespace = Pick<RunOptions, "userNamespace" | "ids" | "autoIds">;
+type UserNamespace = Pick<RunOptions, "userNamespace" | "ids" | "autoIds"> & {
+  /** Whom its program runs as, unless that is said. Absent for the image's user. */
+  readonly keptUser?: string;
+};
 
-const TAKES = "--userns takes host, auto, auto:size=N,uidmapping=C:H:N,gidmapping=C:H:N, or no value";
+const TAKES =
+  "--userns takes host, auto, auto:size=N,uidmapping=C:H:N,gidmapping=C:H:N, keep-id, keep-id:uid=N,gid=N, or no value";
 
 /** @throws {UsageError} when they contradict each other or cannot be */
 export function readUserNamespace(options: ParsedOptions, wrong: Wrong): UserNamespace {
@@ -58,10 +63,30 @@ export function readUserNamespace(options: ParsedOptions, wrong: Wrong): UserNam
   if (mode === "caller") return { userNamespace: true };
   if (mode === "auto") return { userNamespace: true, autoIds: { uids: [], gids: [] } };
   if (mode.startsWith("auto:")) return { userNamespace: true, autoIds: readAuto(mode.slice(5), wrong) };
-  if (mode === "keep-id" || mode.startsWith("keep-id:")) {
+  if (mode === "keep-id" || mode.startsWith("keep-id:")) return keepIds(mode.slice("keep-id:".length), wrong);
+  throw wrong(`there is no --userns ${JSON.stringify(mode)}`, TAKES);
+}
+
+/** As podman has it: the user's own ids stay what they are, those of the user's ranges are all others. */
+function keepIds(text: string, wrong: Wrong): UserNamespace {
+  const own = ownNamespace();
+  if (own === undefined) {
     throw wrong("--userns keep-id keeps the ids of an ordinary user, and this is root", TAKES);
   }
-  throw wrong(`there is no --userns ${JSON.stringify(mode)}`, TAKES);
+  let [uid, gid] = [own.uids[0]!.hostID, own.gids[0]!.hostID];
+  for (const field of text.split(",").filter((each) => each !== "")) {
+    const [, kind, id] = /^(uid|gid)=(\d{1,10})$/.exec(field) ?? [];
+    if (id === undefined || Number(id) >= 2 ** 32 - 1) {
+      throw wrong(`--userns keep-id: ${JSON.stringify(field)} is not understood`, TAKES);
+    }
+    if (kind === "uid") uid = Number(id);
+    else gid = Number(id);
+  }
+  return {
+    userNamespace: true,
+    ids: { uids: keepId(mappedFromZero(own.uids), uid), gids: keepId(mappedFromZero(own.gids), gid) },
+    keptUser: `${uid}:${gid}`,
+  };
 }
 
 function readMapping(text: string, name: string, wrong: Wrong): IdMapping {

@@ -2,7 +2,7 @@
  * A container's changes as a layer: what overlay keeps in its upper folder (Documentation/filesystems/overlayfs.rst), in the
  * words of a layer's tar (OCI image-spec, layer.md).
  */
-import { S_IFCHR, S_IFDIR, S_IFREG, S_IFSOCK } from "../../ffi/constants.ts";
+import { S_IFDIR, S_IFREG, S_IFSOCK } from "../../ffi/constants.ts";
 import { HostError } from "../errors.ts";
 import { type ByteString, quoteName } from "../image/tar/byte_string.ts";
 import type { TarEntry } from "../image/tar/decoder.ts";
@@ -12,9 +12,16 @@ import type { Stat } from "../image/walk/stat.ts";
 import { type Found, walk } from "../image/walk/walker.ts";
 import type { IdMappings } from "../plan/step.ts";
 import { CONTAINER_FILES } from "../rootfs/etc_files.ts";
-
-const WHITEOUT_PREFIX = ".wh.";
-const OPAQUE_MARK = ".wh..wh..opq";
+import type { OverlayDriver } from "../rootfs/overlay.ts";
+import {
+  isMark,
+  isOpaque,
+  isOpaqueMark,
+  OPAQUE_MARK,
+  referenceIn,
+  WHITEOUT_PREFIX,
+  whiteoutIn,
+} from "./upper.ts";
 
 /** Empty files that dhow makes where the image has none, for its own to be mounted on; and the folder that they are in. */
 const OWN_FILES: readonly string[] = CONTAINER_FILES.map((path) => path.slice(1));
@@ -24,8 +31,8 @@ const OWN_FILES_FOLDER = "etc";
 const OWN_FOLDERS: readonly string[] = ["dev", "proc", "sys"];
 
 export interface LayerOptions {
-  /** Whether overlay's records are attributes `user.overlay.*`, as in a user namespace, and not `trusted.overlay.*`. */
-  readonly hasUserXattrs: boolean;
+  /** What has written them. */
+  readonly driver: OverlayDriver;
   /** Told of what is left out. */
   readonly warn: (text: string) => void;
   readonly signal: AbortSignal;
@@ -54,32 +61,39 @@ class ChangeWriter {
   /** A folder whose name no layer can hold: what is in it goes with it. */
   #omitted: ByteString | undefined;
   /** A folder that is only a change if something in it is. */
-  #held: { readonly path: ByteString; readonly stat: Stat; readonly described: Described } | undefined;
+  #held:
+    | { readonly path: ByteString; readonly stat: Stat; readonly described: Described; isOpaque: boolean }
+    | undefined;
 
   constructor(readonly tar: TarWriter, readonly tree: TreeArchive, readonly options: LayerOptions) {}
 
   async add(found: Found): Promise<void> {
     const { path, stat } = found;
+    const { driver } = this.options;
     if (isBelow(path, this.#omitted) || stat.type === S_IFSOCK || isOwnFile(path, stat)) return;
-    const slash = path.lastIndexOf("/");
-    const name = path.slice(slash + 1);
+    if (isMark(found, driver)) return await this.#addMark(found);
+    const gone = whiteoutIn(found, driver);
+    const seen = gone ?? path;
+    const slash = seen.lastIndexOf("/") + 1;
+    const name = seen.slice(slash);
     if (name.startsWith(WHITEOUT_PREFIX)) {
       this.#omitted = path;
       return this.options.warn(
         `${quoteName(path)} is left out: in a layer, such a name means something else`,
       );
     }
-    if (stat.type === S_IFCHR && stat.major === 0 && stat.minor === 0) {
-      return await this.#mark(`${path.slice(0, slash + 1)}${WHITEOUT_PREFIX}${name}`, path, stat);
+    if (gone !== undefined) {
+      return await this.#mark(`${seen.slice(0, slash)}${WHITEOUT_PREFIX}${name}`, path, stat);
     }
     const described = this.tree.describe(found);
     this.#refuseUnsayable(path, described);
-    if (isHeld(found, described)) this.#held = { path, stat, described };
-    else {
+    if (isHeld(found, described)) {
+      this.#held = { path, stat, described, isOpaque: isOpaque(stat, described.xattrs, driver) };
+    } else {
       await this.#release(path);
       await this.tree.addDescribed(found, described);
       this.hasEntries = true;
-      await this.#markOpaque(path, stat, described);
+      if (isOpaque(stat, described.xattrs, driver)) await this.#markOpaque(path, stat);
     }
   }
 
@@ -89,13 +103,18 @@ class ChangeWriter {
     this.#held = undefined;
     if (held === undefined || !isBelow(path, held.path)) return;
     await this.tar.header(held.described.entry);
-    await this.#markOpaque(held.path, held.stat, held.described);
+    if (held.isOpaque) await this.#markOpaque(held.path, held.stat);
   }
 
-  async #markOpaque(path: ByteString, stat: Stat, { xattrs }: Described): Promise<void> {
-    const value = xattrs.overlay.get(this.#record("opaque"));
-    if (stat.type !== S_IFDIR || value?.length !== 1 || value[0] !== "y".charCodeAt(0)) return;
+  async #markOpaque(path: ByteString, stat: Stat): Promise<void> {
     await this.#mark(`${path}/${OPAQUE_MARK}`, path, stat);
+  }
+
+  async #addMark(found: Found): Promise<void> {
+    if (!isOpaqueMark(found)) return;
+    const folder = found.path.slice(0, found.path.lastIndexOf("/"));
+    if (this.#held?.path === folder) this.#held.isOpaque = true;
+    else await this.#markOpaque(folder, found.stat);
   }
 
   /** An empty file whose name says that something of the layers below is gone. */
@@ -122,20 +141,12 @@ class ChangeWriter {
 
   /** With redirect_dir and metacopy overlay only notes where the rest of a folder or a file is to be found. */
   #refuseUnsayable(path: ByteString, { xattrs }: Described): void {
-    const option = xattrs.overlay.has(this.#record("redirect"))
-      ? "redirect_dir"
-      : xattrs.overlay.has(this.#record("metacopy"))
-      ? "metacopy"
-      : undefined;
+    const option = referenceIn(xattrs, this.options.driver);
     if (option === undefined) return;
     throw new HostError({
       what: `cannot make a layer of ${quoteName(path)}`,
       why: `overlay has kept only a reference to what it was before (${option})`,
     });
-  }
-
-  #record(name: string): string {
-    return `${this.options.hasUserXattrs ? "user" : "trusted"}.overlay.${name}`;
   }
 }
 

@@ -19,7 +19,7 @@ import type { ContainerConfig, ContainerRecord } from "./records.ts";
 import { processConfig } from "./process_config.ts";
 import { type RunningContainer, whileAlive } from "./running.ts";
 import { whileStopped } from "./tree_view.ts";
-import { isMountedByUser } from "./user_namespace.ts";
+import { driverOf } from "./user_namespace.ts";
 
 export interface CommitOptions {
   readonly author: string | undefined;
@@ -82,7 +82,7 @@ export async function commitContainer<T>(
 
 /** @returns whether the container has changed anything */
 async function spoolChanges(
-  { id, hasUserXattrs, record }: CommittedContainer,
+  { id, record }: CommittedContainer,
   paths: Paths,
   spool: Spool,
   signal: AbortSignal,
@@ -94,7 +94,12 @@ async function spoolChanges(
     await using tar = new TarWriter(spool);
     const warn = (text: string) => log.warn(text);
     const ids = idsOnDisk(paths, record);
-    const isChanged = await writeChanges(upper, tar, { hasUserXattrs, warn, signal, ids });
+    const isChanged = await writeChanges(upper, tar, {
+      driver: driverOf(record.config.options),
+      warn,
+      signal,
+      ids,
+    });
     await tar.finish();
     return isChanged;
   } finally {
@@ -111,7 +116,6 @@ export interface CommittedContainer {
   readonly name: string;
   /** `sha256:...` of its image. */
   readonly image: string;
-  readonly hasUserXattrs: boolean;
   /** What it runs, for the new image's history. */
   readonly command: string;
   readonly record: ContainerRecord;
@@ -140,7 +144,6 @@ export function committedStopped(database: Database, container: ContainerRecord)
     id,
     name,
     image,
-    hasUserXattrs: isMountedByUser(config.options),
     command: config.command.join(" ").slice(0, MAX_COMMAND),
     guard: (what, work) => whileStopped(database, container, what, work),
   };

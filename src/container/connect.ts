@@ -1,4 +1,5 @@
 /** Containers that come to networks, and leave them, while they run. */
+import { libcCall } from "../../ffi/table.ts";
 import { DhowError } from "../errors.ts";
 import { allocateEndpoints, resolveAttachments } from "../network/attach.ts";
 import { endpointsOf } from "../network/endpoints.ts";
@@ -16,8 +17,10 @@ import { containerRun, type Paths } from "../state/paths.ts";
 import { identify, isAlive, type ProcessIdentity } from "../state/process_identity.ts";
 import { readIfThere } from "../state/read.ts";
 import { log } from "../log.ts";
+import { etcFiles } from "./host.ts";
 import { recordUndo } from "./journal.ts";
 import { leaveNetworksBehind } from "./keeper.ts";
+import { hasNameServer, namedOptions, nameStep, publishNames, updateNames } from "./naming.ts";
 import { attachmentsOf, joinedContainer, type RunOptions } from "./options.ts";
 import { type ContainerRecord, getContainer, isRunning, lookUpContainer } from "./records.ts";
 import type { RunContext } from "./run.ts";
@@ -70,6 +73,36 @@ export async function connectContainer(context: Context, id: string, wanted: Att
   }
   stepDone();
   writeOwnAddress(context.paths, getContainer(database, id), endpoint, true);
+  await joinNames(context, id, attachment.network, pid);
+}
+
+/** Has the container found by its names in a network, and find others. */
+async function joinNames(context: Context, id: string, network: string, pid: number): Promise<void> {
+  if (network === DEFAULT_NETWORK) return;
+  const { database, paths } = context;
+  const { options } = getContainer(database, id).config;
+  recordUndo(database, id, { undo: "forget-names", networks: [network] });
+  if (hasNameServer(paths, id)) return await updateNames(context, id, options, network);
+  const endpoints = endpointsOf(database, id);
+  await publishNames(context, id, options, endpoints);
+  stepDone();
+  const { serveNames } = await import("../plan/names/start.ts");
+  const pidfd = libcCall("pidfd_open", pid, 0);
+  try {
+    const record = (started: ProcessIdentity) => recordUndo(database, id, { undo: "kill", ...started });
+    await serveNames(
+      nameStep(paths, id, options, endpoints, containerRun(paths, id)),
+      { pid, pidfd },
+      record,
+    );
+  } finally {
+    libcCall("close", pidfd);
+  }
+  stepDone();
+  const path = "/etc/resolv.conf" as const;
+  const text = etcFiles("", namedOptions(options), endpoints)[path];
+  // in place: the container has this very file mounted
+  Deno.writeTextFileSync(containerRun(paths, id) + path, text, { create: false });
 }
 
 /**
@@ -128,7 +161,7 @@ export async function finishConnections(context: Context): Promise<void> {
 
 /** Takes a place away, as far as it is there. */
 async function leave(
-  { database, recoverCommand }: Context,
+  { database, paths, recoverCommand }: Context,
   id: string,
   endpoint: Endpoint,
   pid: number | undefined,
@@ -147,6 +180,10 @@ async function leave(
   }
   stepDone();
   database.run("DELETE FROM endpoints WHERE container = ? AND network = ?", id, endpoint.network.name);
+  stepDone();
+  if (record !== undefined) {
+    await updateNames({ database, paths }, id, record.config.options, endpoint.network.name);
+  }
   stepDone();
   leaveNetworksBehind(database, [endpoint.network.name], recoverCommand);
 }

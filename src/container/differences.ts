@@ -5,7 +5,6 @@ import {
   O_PATH,
   RESOLVE_BENEATH,
   RESOLVE_NO_SYMLINKS,
-  S_IFCHR,
   S_IFDIR,
   S_IFREG,
 } from "../../ffi/constants.ts";
@@ -22,8 +21,9 @@ import type { Lower } from "../rootfs/overlay.ts";
 import { containerState, type Paths } from "../state/paths.ts";
 import { lowerOnDisk } from "./copied_image.ts";
 import type { ContainerRecord } from "./records.ts";
+import { isMark, whiteoutIn } from "./upper.ts";
 import { viewRoot } from "./root_view.ts";
-import { isMountedByUser } from "./user_namespace.ts";
+import { driverOf } from "./user_namespace.ts";
 
 /** `A`: added, `C`: changed, `D`: deleted. */
 export interface Difference {
@@ -49,23 +49,26 @@ export async function differences(
   const { id, config } = container;
   const upper = join(containerState(paths, id), "diff");
   if (!pathExists(upper)) return []; // it was never started
-  const inUserNamespace = isMountedByUser(config.options);
+  const driver = driverOf(config.options);
   await using image = await viewRoot(paths, {
     lower: await lowerOnDisk(paths, container, () => Promise.resolve(lower)),
     container: undefined,
     isWritable: false,
-    inUserNamespace,
+    driver,
     mounts: [],
   });
   const kinds = new Map<ByteString, Difference["kind"]>();
   const folder = openFolder(upper);
   try {
-    for (const { path, stat } of walk(folder, warn)) {
+    for (const found of walk(folder, warn)) {
+      const { stat } = found;
+      const gone = whiteoutIn(found, driver);
+      const path = gone ?? found.path;
+      if (gone === undefined && isMark(found, driver)) continue;
       const before = lookUp(image.fd, path);
       if (isOwn(path, stat, before)) continue;
-      const isWhiteout = stat.type === S_IFCHR && stat.major === 0 && stat.minor === 0;
       if (stat.type === S_IFDIR && before?.type === S_IFDIR && isSameFolder(before, stat)) continue;
-      kinds.set(path, isWhiteout ? "D" : before === undefined ? "A" : "C");
+      kinds.set(path, gone !== undefined ? "D" : before === undefined ? "A" : "C");
       markParents(path, kinds);
     }
   } finally {

@@ -148,7 +148,7 @@ export async function prepareJoin(
   const { defaults, options: wanted } = config;
   const own = await securityOf(wanted);
   const security = options.privileged ? privileged(own, wanted.userNamespace) : own;
-  const [ownPasswd, ownGroup] = readInside(pid, ["etc/passwd", "etc/group"]);
+  const [ownPasswd, ownGroup] = readInside({ id, pid }, ["etc/passwd", "etc/group"]);
   const { passwd, group } = ownPasswd === undefined || ownGroup === undefined
     ? imagesUsers(database, image)
     : { passwd: ownPasswd, group: ownGroup };

@@ -18,6 +18,7 @@ import {
 import { ANY_ERRNO, EACCES, EAGAIN, EXDEV } from "../../ffi/errno.ts";
 import { libcCall, tryLibcCall } from "../../ffi/table.ts";
 import { readIfThere } from "../state/read.ts";
+import { isRootOf } from "./running.ts";
 
 /** Bytes of a file that are read, at most. */
 const LARGEST = 4 << 20;
@@ -30,13 +31,16 @@ const LARGEST = 4 << 20;
  * @param paths relative to its root
  * @returns for each path the text; empty when there is no such file that can be read, undefined when a mount lies over it
  */
-export function readInside(pid: number, paths: readonly string[]): (string | undefined)[] {
+export function readInside(
+  { id, pid }: { readonly id: string; readonly pid: number },
+  paths: readonly string[],
+): (string | undefined)[] {
   const folder = O_PATH | O_DIRECTORY | O_CLOEXEC;
   const root = tryLibcCall(ANY_ERRNO, "openat", AT_FDCWD, `/proc/${pid}/root`, folder);
   if (root < 0) return paths.map(() => "");
   const arena = new Arena(LARGEST + 8192);
   try {
-    if (!isOverlay(pid, root)) return paths.map(() => undefined);
+    if (!isOwnRoot(pid, root, id)) return paths.map(() => undefined);
     return paths.map((path) => {
       arena.rewind(0);
       return readBelow(arena, root, path);
@@ -47,11 +51,11 @@ export function readInside(pid: number, paths: readonly string[]): (string | und
   }
 }
 
-/** Whether a descriptor is in an overlay, as a container's own root is. Neither file asks the file system. */
-function isOverlay(pid: number, fd: number): boolean {
+/** Whether a descriptor is in a container's own root. Neither file asks the file system. */
+function isOwnRoot(pid: number, fd: number, id: string): boolean {
   const mount = /^mnt_id:\s*(\d+)$/m.exec(readIfThere(`/proc/self/fdinfo/${fd}`) ?? "")?.[1];
   const mounts = readIfThere(`/proc/${pid}/mountinfo`)?.split("\n");
-  return mounts?.find((line) => line.startsWith(`${mount} `))?.includes(" - overlay ") ?? false;
+  return mounts?.some((line) => line.startsWith(`${mount} `) && isRootOf(line, id)) ?? false;
 }
 
 function readBelow(arena: Arena, root: number, path: string): string | undefined {

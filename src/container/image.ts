@@ -9,6 +9,7 @@ import type { ImageFiles } from "../image/files/merged.ts";
 import type { ImageSource, SourceImage } from "../image/source/source.ts";
 import { type ArchiveInPlace, identityOf } from "../image/store/archives.ts";
 import type { IndexMount, Storage } from "../image/store/storage.ts";
+import { contentOfIndex, contentOfLayers } from "../image/store/copies.ts";
 import type { ImageStore, StoredImage } from "../image/store/store.ts";
 import { CONTAINER_FILES } from "../rootfs/etc_files.ts";
 import { locateImage, registryName } from "./locate.ts";
@@ -23,6 +24,8 @@ export interface ResolvedImage extends RunnableImage {
   readonly id: string;
   /** By what it is found again: its id in the store, or the path of the archive that it is used in. */
   readonly source: string;
+  /** What its files are known by: wherever that is the same, they are. */
+  content(): string;
   /** Whether all that it needs is still there: to be asked in the transaction that makes a container refer to it. */
   isPresent(): boolean;
 }
@@ -117,7 +120,8 @@ async function fromStore(
   const lower = await store.lower(image, storage);
   const etc = await store.facts(image) as ImageEtc;
   const { id, config } = image;
-  return { id, source: id, config, lower, etc, isPresent: () => store.holds(id) };
+  const content = () => contentOfLayers(config.diffIds);
+  return { id, source: id, content, config, lower, etc, isPresent: () => store.holds(id) };
 }
 
 function inPlace(
@@ -133,6 +137,7 @@ function inPlace(
   return {
     id: archive.image,
     source: path,
+    content: () => contentOfIndex(archive.index),
     config,
     lower: archives.lower(path, archive, mount),
     etc: archive.facts as ImageEtc,

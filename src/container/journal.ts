@@ -39,11 +39,17 @@ export async function carryOutJournal(
       if (undo.undo === "release-volumes") {
         const { releaseVolumes } = await import("./volume_mounts.ts");
         await releaseVolumes(database, container, undo.folders);
+      } else if (undo.undo === "forget-names") {
+        const { forgetNames } = await import("./naming.ts");
+        await forgetNames(database, paths, container, undo.networks);
       } else if (undo.undo === "unpublish-ports") {
         const { unpublishPorts } = await import("../network/lifecycle.ts");
         await unpublishPorts(database, paths, container, undo.networks);
       } else if (undo.undo === "kill") {
         await endProcess(database, container, undo);
+      } else if (undo.undo === "end-fuse-overlay") {
+        const { endFuseOverlay } = await import("../plan/fuse_overlay.ts");
+        await endFuseOverlay(undo);
       } else {
         if (undo.undo === "remove-cgroups") noteOomKills(database, container, undo.folders);
         await carryOut(undo, {

@@ -13,14 +13,14 @@ import {
   S_IFLNK,
 } from "../../ffi/constants.ts";
 import { EEXIST, ELOOP, ENOENT, ENOTDIR } from "../../ffi/errno.ts";
-import { pathExists } from "../../ffi/files.ts";
 import { libcCall, tryLibcCall } from "../../ffi/table.ts";
 import { openBelow, readLink, statAt } from "../image/extract/paths.ts";
 import { type ByteString, encodeText, toBytes } from "../image/tar/byte_string.ts";
 import type { HostStep, Plan } from "../plan/step.ts";
 import { deleteLink, removeTree } from "../plan/undo.ts";
+import type { OverlayDriver } from "../rootfs/overlay.ts";
 import { containerState, type Paths } from "../state/paths.ts";
-import { copiedImage, copyFolder } from "./copied_image.ts";
+import { copiedImage, hasCopy } from "./copied_image.ts";
 import type { RunnableImage } from "./prepare.ts";
 import { viewRoot } from "./root_view.ts";
 
@@ -37,7 +37,7 @@ export async function makeMissingTargets(
   id: string,
   image: Pick<RunnableImage, "lower">,
   plan: Plan,
-  inUserNamespace: boolean,
+  driver: OverlayDriver,
 ): Promise<void> {
   for (const undo of plan.undo) if (undo.undo === "delete-link") await deleteLink(undo.link);
   const container = containerState(paths, id);
@@ -49,13 +49,13 @@ export async function makeMissingTargets(
     Deno.mkdirSync(join(container, name), { recursive: true, mode: 0o755 });
   }
   Deno.chmodSync(container, 0o700);
-  const hasCopy = pathExists(copyFolder(paths, id));
-  const { lower } = hasCopy ? { lower: copiedImage(paths, id) } : image;
+  const isCopied = hasCopy(paths, id);
+  const { lower } = isCopied ? { lower: copiedImage(paths, id) } : image;
   await using view = await viewRoot(paths, {
     lower,
     container,
     isWritable: true,
-    inUserNamespace,
+    driver,
     mounts: [],
   });
   const makeAll = () => {
@@ -63,7 +63,7 @@ export async function makeMissingTargets(
     return Promise.resolve();
   };
   const held = plan.steps.find((step) => step.do === "hold-trees");
-  if (!hasCopy || held?.do !== "hold-trees") return await makeAll();
+  if (!isCopied || held?.do !== "hold-trees") return await makeAll();
   const { actingAs } = await import("./acting_as.ts");
   await actingAs(held.owner, makeAll);
 }

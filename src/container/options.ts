@@ -42,6 +42,8 @@ export interface RunOptions {
   readonly workingDir: string | undefined;
   readonly user: string | undefined;
   readonly userNamespace: boolean;
+  /** What lays its writable layer over its image; chosen when it is made, and kept. Absent for the kernel's overlay. */
+  readonly driver?: "fuse-overlayfs";
   /** With a user namespace: which ids of the host its ids are. Absent: its root is the caller, and nobody else is there. */
   readonly ids?: IdMappings;
   /** What decides that when the container is made. */

@@ -1,22 +1,16 @@
 /** What containers with ids of their own need besides: loaded only for those. */
 import { isAtLeast, parseRelease } from "../kernel_release.ts";
-import { log } from "../log.ts";
 import type { Database } from "../state/database.ts";
 import { containerState, type Paths } from "../state/paths.ts";
 import { rootOnHost } from "../security/id_mappings.ts";
-import { bootId } from "../state/process_identity.ts";
+import { obstacleTo } from "../state/host_facts.ts";
+import { isRootless } from "../state/user_namespace.ts";
 import { pathExists } from "../../ffi/files.ts";
-import { copyFolder } from "./copied_image.ts";
+import { hasCopy } from "./copied_image.ts";
 import type { IdMappings, IdMethod, Plan } from "../plan/step.ts";
 import type { Lower } from "../rootfs/overlay.ts";
 
 export { claimIds, withIds } from "./id_ranges.ts";
-
-/** What was found out: by which boot, and why files cannot be shown with other owners; null when they can. */
-interface Finding {
-  readonly bootId: string;
-  readonly obstacle: string | null;
-}
 
 const KEY = "idmapped mounts";
 
@@ -31,7 +25,8 @@ export async function chooseMethod(
   { database, paths }: { readonly database: Database; readonly paths: Paths },
   id?: string,
 ): Promise<IdMethod> {
-  if (id !== undefined && pathExists(copyFolder(paths, id))) return "copy";
+  // only who mounted a file system may show it with other owners (mount_setattr(2))
+  if (isRootless() || (id !== undefined && hasCopy(paths, id))) return "copy";
   if (id !== undefined && pathExists(`${containerState(paths, id)}/diff`)) return "mounts";
   return await findObstacle(database, paths) === null ? "mounts" : "copy";
 }
@@ -47,12 +42,11 @@ export async function prepareFolder(
   lower: () => Promise<Lower>,
 ): Promise<void> {
   if (await chooseMethod(context) === "mounts") return;
-  const { paths } = context;
   const { copyImage } = await import("./copy_image.ts");
-  await copyImage(paths, id, await lower(), ids);
+  await copyImage(context, id, ids, lower);
   const { uid, gid } = rootOnHost(ids);
   for (const name of ["diff", "work"]) {
-    const path = `${containerState(paths, id)}/${name}`;
+    const path = `${containerState(context.paths, id)}/${name}`;
     Deno.mkdirSync(path, { recursive: true, mode: 0o755 });
     Deno.chownSync(path, uid, gid);
   }
@@ -63,7 +57,7 @@ export async function prepareFolder(
  * @throws {HostError} when the image cannot be copied
  */
 export async function prepareImage(
-  paths: Paths,
+  context: { readonly database: Database; readonly paths: Paths },
   id: string,
   { lower }: { lower: Lower },
   plan: Plan,
@@ -71,23 +65,15 @@ export async function prepareImage(
   const ids = plan.steps.find((step) => step.do === "map-ids");
   if (ids?.do !== "map-ids") throw new Error("a container with ids of its own has them mapped");
   const { copyImage } = await import("./copy_image.ts");
-  await copyImage(paths, id, lower, ids);
+  await copyImage(context, id, ids, () => Promise.resolve(lower));
 }
 
-async function findObstacle(database: Database, paths: Paths): Promise<string | null> {
-  const row = database.get<{ value: string }>("SELECT value FROM host_facts WHERE key = ?", KEY);
-  const known = row === undefined ? undefined : JSON.parse(row.value) as Finding;
-  if (known?.bootId === bootId()) return known.obstacle;
-  const obstacle = !isAtLeast(parseRelease(Deno.osRelease()), FIRST_RELEASE)
-    ? "overlay takes such mounts since Linux 5.19"
-    : await tryMount(paths);
-  log.debug(obstacle === null ? "files can be shown with other owners" : `images are copied: ${obstacle}`);
-  const finding: Finding = { bootId: bootId(), obstacle };
-  database.run("INSERT OR REPLACE INTO host_facts (key, value) VALUES (?, ?)", KEY, JSON.stringify(finding));
-  return obstacle;
-}
-
-async function tryMount({ state }: Paths): Promise<string | null> {
-  const { tryIdmapped } = await import("../plan/idmap_trial.ts");
-  return await tryIdmapped(state);
+function findObstacle(database: Database, { state }: Paths): Promise<string | null> {
+  return obstacleTo(database, KEY, async () => {
+    if (!isAtLeast(parseRelease(Deno.osRelease()), FIRST_RELEASE)) {
+      return "overlay takes such mounts since Linux 5.19";
+    }
+    const { tryIdmapped } = await import("../plan/idmap_trial.ts");
+    return await tryIdmapped(state);
+  });
 }

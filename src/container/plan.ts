@@ -1,11 +1,20 @@
 import { mountSteps, sourceSteps } from "../rootfs/mounts.ts";
 import { heldBinds, heldLayers, takingSteps } from "../rootfs/held.ts";
-import { loopSteps, type Lower, overlaySteps, pivotSteps } from "../rootfs/overlay.ts";
+import { fuseOverlaySteps } from "../rootfs/fuse_overlay.ts";
+import {
+  layerFolders,
+  loopSteps,
+  type Lower,
+  type OverlayDriver,
+  overlaySteps,
+  pivotSteps,
+} from "../rootfs/overlay.ts";
 import { rootOnHost, toHost } from "../security/id_mappings.ts";
 import { type Confinement, confiningSteps } from "../security/confinement.ts";
 import type { Endpoint } from "../network/network.ts";
 import { connectSteps } from "../network/steps.ts";
 import { forwardsInto } from "../network/forwards.ts";
+import type { HostNetwork } from "../network/host_routes.ts";
 import type { PublishedPort } from "../network/ports.ts";
 import { type UserNetwork, userNetworkStep } from "../network/user_network.ts";
 import { hidingSteps } from "../security/hidden_paths.ts";
@@ -43,6 +52,8 @@ export interface PlanInput {
   readonly linksToReplace: readonly string[];
   /** Its places in networks of dhow's. */
   readonly endpoints: readonly Endpoint[];
+  /** What starts its name server. Absent for none. */
+  readonly names?: Extract<HostStep, { do: "serve-names" }> | undefined;
   /** Those of the host that lead to it. Absent for none. */
   readonly ports?: readonly PublishedPort[];
   readonly cgroups: CgroupLayout;
@@ -79,13 +90,17 @@ export interface Rootless {
   /** What connects the container; undefined for nothing. */
   readonly network: { readonly program: UserNetwork; readonly path: string } | undefined;
   readonly ports: readonly PublishedPort[];
+  /** The path of fuse-overlayfs, which mounts its root. Absent for the kernel's overlay. */
+  readonly fuse?: string | undefined;
+  readonly hostNetwork: HostNetwork;
 }
 
 /**
  * A container's start, as a list of steps. Pure: it asks nothing of the system, and changes nothing.
  */
 export function makePlan(input: PlanInput): Plan {
-  const { spec, stateFolder, runFolder, endpoints, ports = [], cgroups, lower, newParents = [] } = input;
+  const { spec, stateFolder, runFolder, endpoints, ports = [], names, cgroups, lower, newParents = [] } =
+    input;
   const inUserNamespace = spec.linux.uidMappings.length > 0;
   const steps: HostStep[] = [
     ...folderSteps(input),
@@ -98,6 +113,7 @@ export function makePlan(input: PlanInput): Plan {
       ...(input.imageToCopy === undefined ? {} : { owner: rootOf(spec) }),
     })),
     ...loopSteps(lower),
+    ...fuseSteps(input),
     ...(input.idMethod === undefined ? [] : [
       {
         do: "hold-trees",
@@ -131,6 +147,7 @@ export function makePlan(input: PlanInput): Plan {
       ]
       : []),
     ...connectSteps(endpoints, endpoints, ports),
+    ...(names === undefined ? [] : [names]),
     ...userNetworkSteps(input),
     releaseStep(input),
   ];
@@ -145,6 +162,9 @@ export function makePlan(input: PlanInput): Plan {
       ...(cgroups.folders.length === 0
         ? []
         : [{ undo: "remove-cgroups", folders: cgroups.folders.map(({ path }) => path) } as const]),
+      ...(names === undefined
+        ? []
+        : [{ undo: "forget-names", networks: endpoints.map(({ network: { name } }) => name) } as const]),
       ...unpublishing(ports, endpoints),
       ...endpoints.flatMap(({ link }) => link === "" ? [] : [{ undo: "delete-link", link } as const]),
     ],
@@ -158,10 +178,28 @@ function unpublishing(ports: readonly PublishedPort[], endpoints: readonly Endpo
   return ports.length === 0 ? [] : [{ undo: "unpublish-ports", networks }];
 }
 
+function fuseSteps({ rootless, lower, stateFolder, runFolder, persistent }: PlanInput): HostStep[] {
+  const path = rootless?.fuse;
+  if (path === undefined) return [];
+  return fuseOverlaySteps({
+    path,
+    lower: layerFolders(lower),
+    upper: `${stateFolder}/diff`,
+    work: `${stateFolder}/work`,
+    isVolatile: !persistent,
+    folder: runFolder,
+  });
+}
+
+function driverOf({ spec, rootless }: PlanInput): OverlayDriver {
+  if (rootless?.fuse !== undefined) return "fuse-overlayfs";
+  return rootless !== undefined || spec.linux.uidMappings.length > 0 ? "user" : "privileged";
+}
+
 function userNetworkSteps({ rootless, runFolder }: PlanInput): HostStep[] {
   if (rootless?.network === undefined) return [];
-  const { network: { program, path }, ports } = rootless;
-  return [userNetworkStep(program, path, runFolder, ports)];
+  const { network: { program, path }, ports, hostNetwork } = rootless;
+  return [userNetworkStep(program, path, runFolder, ports, hostNetwork)];
 }
 
 /** Whether dhow has something to do between the child's mounts and its program. */
@@ -341,7 +379,7 @@ function childSteps(input: PlanInput): ChildStep[] {
       upper: `${stateFolder}/diff`,
       work: `${stateFolder}/work`,
       target: spec.root.path,
-      inUserNamespace,
+      driver: driverOf(input),
       ...(input.idMethod === undefined ? {} : { isHeld: true }),
       isVolatile: !input.persistent,
     }),

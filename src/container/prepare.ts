@@ -5,11 +5,14 @@ import { USUAL_DEVICES } from "../limits/devices.ts";
 import { log } from "../log.ts";
 import type { Endpoint } from "../network/network.ts";
 import type { PublishedPort } from "../network/ports.ts";
+import { hostNetwork } from "../network/host_routes.ts";
 import { isUserNetwork, type UserNetwork } from "../network/user_network.ts";
 import { findProgram } from "../plan/program.ts";
 import { HostError } from "../errors.ts";
+import type { Mount } from "../plan/oci.ts";
 import type { IdMethod, Join, MonitorSetup, Plan } from "../plan/step.ts";
 import { arrangeMounts, defaultMounts, TTY_GROUP, withoutWriting } from "../rootfs/mounts.ts";
+import { requireFuseOverlayfs } from "../rootfs/fuse_overlay.ts";
 import type { Lower } from "../rootfs/overlay.ts";
 import { hiddenPaths } from "../security/hidden_paths.ts";
 import { isMapped, mappedFromZero } from "../security/id_mappings.ts";
@@ -17,7 +20,7 @@ import { resolveUser, withGroups } from "../security/user.ts";
 import { containerRun, containerState, type Paths } from "../state/paths.ts";
 import { changedSignals, etcFiles, openFilesLimit } from "./host.ts";
 import type { RunOptions } from "./options.ts";
-import { copiedImage } from "./copied_image.ts";
+import { copiedImage, copyOfScript } from "./copied_image.ts";
 import { findSources, volumesToFill } from "./mount_sources.ts";
 import type { ContainerMount } from "./mounts.ts";
 import { makePlan, sharedMemoryOf } from "./plan.ts";
@@ -28,6 +31,9 @@ import { canUseCgroup, possibleUser, warnOfNoLimits } from "./user_namespace.ts"
 
 /** Of an ordinary user's container where no cgroup is the user's to make others in. */
 const NO_CGROUPS: CgroupLayout = { version: 2, parents: [], folders: [], devices: undefined };
+
+/** What knows of names; undefined where it is not needed. */
+export type Naming = typeof import("./naming.ts") | undefined;
 
 /** An image as a container's start needs it. */
 export interface RunnableImage {
@@ -60,6 +66,8 @@ export function prepare(
     image,
     endpoints,
     ports = [],
+    naming,
+    known = [],
     paths,
     security,
     monitor,
@@ -74,6 +82,10 @@ export function prepare(
     options: RunOptions;
     image: RunnableImage;
     endpoints: readonly Endpoint[];
+    /** What knows of names, if it may be in a network of a user's. */
+    naming?: Naming;
+    /** For a script: others that it is to find by their names. */
+    known?: Parameters<NonNullable<Naming>["nameStep"]>[5];
     /** Those of the host that lead to it. Absent for none. */
     ports?: readonly PublishedPort[];
     paths: Paths;
@@ -129,11 +141,15 @@ export function prepare(
     options.groups,
     group,
   );
-  const { additionalGids } = possibleUser(user);
+  // one with a user namespace has users of its own
+  const { additionalGids } = options.userNamespace ? user : possibleUser(user);
   const hostname = hostnameOf(id, options, Deno.hostname);
   const privileged = options.security?.privileged ?? false;
+  const named = naming?.isNamed(endpoints) ? naming : undefined;
   const { joins = [], files: shared } = partners ?? {};
-  const files = shared === undefined ? etcFiles(hostname, options, endpoints) : {};
+  const files = shared === undefined
+    ? etcFiles(hostname, named?.namedOptions(options) ?? options, endpoints)
+    : {};
   const sources = findSources(own, paths);
   const usual = defaultMounts({
     files: shared ?? Object.fromEntries(Object.keys(files).map((path) => [path, runFolder + path])),
@@ -158,7 +174,8 @@ export function prepare(
   // what the user has mounted as /dev stays as it is
   const isInUsersDev = (path: string) =>
     path.startsWith("/dev/") && sources.mounts.some(({ destination }) => destination === "/dev");
-  const users = [...sources.mounts, ...ofDevices.filter(({ destination }) => !isInUsersDev(destination))];
+  const found = namespace === undefined ? sources.mounts : sources.mounts.map(withoutOtherOwners);
+  const users = [...found, ...ofDevices.filter(({ destination }) => !isInUsersDev(destination))];
   const mounts = arrangeMounts(options.readOnly === true ? withoutWriting(usual, privileged) : usual, users);
   const spec = makeSpec({
     id,
@@ -181,7 +198,7 @@ export function prepare(
     security,
     stateFolder: containerState(paths, id),
     runFolder,
-    lower: idMethod === "copy" ? copiedImage(paths, id) : image.lower,
+    lower: idMethod === "copy" ? (fillsVolumes ? copyOfScript : copiedImage)(paths, id) : image.lower,
     ...(idMethod === undefined ? {} : { idMethod }),
     ...(idMethod === "copy" && fillsVolumes && image.lower.kind === "folders"
       ? { imageToCopy: image.lower.layers }
@@ -192,6 +209,7 @@ export function prepare(
     ...(fillsVolumes ? { volumesToFill: volumesToFill(own, paths) } : {}),
     endpoints,
     ports,
+    names: named?.nameStep(paths, id, options, endpoints, runFolder, known),
     cgroups,
     newParents: cgroups.parents.map(({ path }) => path).filter((path) =>
       ownParents?.has(path) === true || !pathExists(path)
@@ -207,10 +225,20 @@ export function prepare(
         hasGroups: additionalGids !== undefined,
         network: userNetworkOf(options),
         ports: options.ports ?? [],
+        ...(options.driver === undefined
+          ? {}
+          : { fuse: requireFuseOverlayfs(`cannot mount the files of container ${id.slice(0, 12)}`) }),
+        hostNetwork: options.network === "pasta" ? hostNetwork() : { kind: "routed" },
       },
     }),
   });
 }
+
+/** As an ordinary user's container has a volume: only root can show files with other owners than they have. */
+const withoutOtherOwners = (mount: Mount): Mount => ({
+  ...mount,
+  options: mount.options.filter((option) => option !== "idmap"),
+});
 
 /** @throws {HostError} when the program has gone that its network was made for */
 function userNetworkOf({ network }: RunOptions): { program: UserNetwork; path: string } | undefined {

@@ -98,10 +98,13 @@ interface Row {
   readonly stopped: number;
 }
 
-/** The process that a journal says is to be killed. */
+/** The first process of a container, which its journal says is to be killed, as are others that belong to it. */
 function processIn(undo: string): ProcessIdentity | null {
-  const journal = JSON.parse(undo) as { readonly undo: string }[];
-  return (journal.findLast((entry) => entry.undo === "kill") as ProcessIdentity | undefined) ?? null;
+  const journal = JSON.parse(
+    undo,
+  ) as ({ readonly undo: string; readonly isContainer?: true } & ProcessIdentity)[];
+  const first = journal.find((entry) => entry.undo === "kill" && entry.isContainer);
+  return first === undefined ? null : { pid: first.pid, startTime: first.startTime, bootId: first.bootId };
 }
 
 function toRecord(row: Row): ContainerRecord {

@@ -2,7 +2,14 @@ import { HostError, messagesOf } from "../errors.ts";
 import { log } from "../log.ts";
 import { hasLeftovers } from "../image/store/leftovers.ts";
 import type { Database } from "../state/database.ts";
-import { containerRun, containerState, indexesFolder, layersFolder, type Paths } from "../state/paths.ts";
+import {
+  containerRun,
+  containerState,
+  copiesFolder,
+  indexesFolder,
+  layersFolder,
+  type Paths,
+} from "../state/paths.ts";
 import { entriesIn } from "../state/read.ts";
 import { areAlive, isAlive, type ProcessIdentity } from "../state/process_identity.ts";
 import { abandonedSpools } from "../state/abandoned_spools.ts";
@@ -85,7 +92,8 @@ export async function recover(context: Context): Promise<void> {
   });
   await attempt(async () => {
     const isClean = !hasLeftovers(database, "layers", layersFolder(paths)) &&
-      !hasLeftovers(database, "indexes", indexesFolder(paths));
+      !hasLeftovers(database, "indexes", indexesFolder(paths)) &&
+      !hasLeftovers(database, "copies", copiesFolder(paths));
     if (!isClean) (await import("../image/store/recover.ts")).recoverStore(database, paths);
   });
   for (const path of abandonedSpools(paths)) await attempt(() => removeFolder(path));

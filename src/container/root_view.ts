@@ -10,11 +10,13 @@ import { libcCall } from "../../ffi/table.ts";
 import { Arena } from "../../ffi/arena.ts";
 import { compileChild } from "../plan/child.ts";
 import { explainChildFailure } from "../plan/failure.ts";
+import { endServer, mountFuseOverlay, type ServedMount } from "../plan/fuse_overlay.ts";
 import { attachLoop, type LoopDevice } from "../plan/loop.ts";
 import type { Mount } from "../plan/oci.ts";
 import type { ChildStep } from "../plan/step.ts";
 import { mountSteps } from "../rootfs/mounts.ts";
-import { type Lower, overlaySteps } from "../rootfs/overlay.ts";
+import { requireFuseOverlayfs } from "../rootfs/fuse_overlay.ts";
+import { layerFolders, type Lower, type OverlayDriver, overlaySteps } from "../rootfs/overlay.ts";
 import type { Paths } from "../state/paths.ts";
 import { openSpool } from "../state/spool.ts";
 
@@ -24,8 +26,7 @@ export interface RootSource {
   readonly container: string | undefined;
   /** Whether the container's writable layer is to be written to: nobody else may have it mounted meanwhile. */
   readonly isWritable: boolean;
-  /** Whether its overlay's records are attributes `user.overlay.*`. */
-  readonly inUserNamespace: boolean;
+  readonly driver: OverlayDriver;
   /** What is to be mounted in it besides. */
   readonly mounts: readonly Mount[];
 }
@@ -46,8 +47,12 @@ export async function viewRoot(paths: Paths, source: RootSource): Promise<RootVi
       loops.set(file, resources.use(attachLoop(file)));
     }
   }
-  const steps = rootSteps(source, spool.path, (file) => loops.get(file)?.path);
-  const { fd, end } = await hold(steps);
+  const folders = makeFolders(source, spool.path);
+  const steps = rootSteps(source, folders, (file) => loops.get(file)?.path);
+  const served = source.driver === "fuse-overlayfs"
+    ? await serveOverlay(source, folders, spool.path)
+    : undefined;
+  const { fd, end } = await hold(steps, served);
   const owned = resources.move();
   return {
     fd,
@@ -59,27 +64,53 @@ export async function viewRoot(paths: Paths, source: RootSource): Promise<RootVi
   };
 }
 
+/** What a view is mounted of: folders of its own, and of the container. */
+interface Folders {
+  /** Laid over the image's, from the topmost on, and below the writable one. */
+  readonly above: readonly string[];
+  /** What is written to; undefined for nothing. */
+  readonly upper: string | undefined;
+  readonly work: string;
+  readonly indexTarget: string;
+  readonly target: string;
+  readonly empty: string;
+}
+
+function makeFolders({ container, isWritable, mounts }: RootSource, folder: string): Folders {
+  const [indexTarget, target, empty, upper, work] = ["lower", "merged", "empty", "upper", "work"].map(
+    (name) => {
+      const path = join(folder, name);
+      Deno.mkdirSync(path);
+      return path;
+    },
+  ) as [string, string, string, string, string];
+  const own = { indexTarget, target, empty };
+  if (container !== undefined && isWritable) {
+    return { ...own, above: [], upper: join(container, "diff"), work: join(container, "work") };
+  }
+  return {
+    ...own,
+    above: container === undefined ? [] : [join(container, "diff")],
+    // what is mounted needs folders, which the container may not have yet: they go with this view
+    upper: isWritable || mounts.length > 0 ? upper : undefined,
+    work,
+  };
+}
+
 function rootSteps(
-  { lower, container, isWritable, inUserNamespace, mounts }: RootSource,
-  folder: string,
+  { lower, isWritable, driver, mounts }: RootSource,
+  { above, upper, work, indexTarget, target, empty }: Folders,
   loopOf: (file: string) => string | undefined,
 ): ChildStep[] {
-  const makeFolder = (name: string) => {
-    const path = join(folder, name);
-    Deno.mkdirSync(path);
-    return path;
-  };
-  const upper = container === undefined ? undefined : join(container, "diff");
   const steps = overlaySteps({
     lower,
-    indexTarget: makeFolder("lower"),
-    upper: isWritable && upper !== undefined ? upper : makeFolder("upper"),
-    work: isWritable && container !== undefined ? join(container, "work") : makeFolder("work"),
-    target: makeFolder("merged"),
-    inUserNamespace,
+    indexTarget,
+    upper: upper ?? empty,
+    work,
+    target,
+    driver,
     isVolatile: false,
   });
-  const empty = makeFolder("empty");
   return [
     ...steps.map((step): ChildStep => {
       if (step.op === "mount-index") {
@@ -88,35 +119,51 @@ function rootSteps(
       }
       if (step.op !== "mount-overlay" || isWritable) return step;
       // overlay wants two layers at least when none can be written to
-      const layers = [...(upper === undefined ? [] : [upper]), ...step.lower, empty];
-      // what is mounted needs folders, which the container may not have yet: they go with this view
-      return { ...step, lower: layers, upper: mounts.length === 0 ? undefined : step.upper };
+      return { ...step, lower: [...above, ...step.lower, empty], upper };
     }),
-    ...mountSteps(mounts, inUserNamespace, []),
+    ...mountSteps(mounts, driver !== "privileged", []),
   ];
 }
 
-/** Has a child take the steps, and wait in its mount namespace until `end`. */
-async function hold(steps: readonly ChildStep[]): Promise<{ fd: number; end: () => Promise<void> }> {
+async function serveOverlay({ lower }: RootSource, { above, upper, work }: Folders, folder: string) {
+  const path = requireFuseOverlayfs("cannot look at the container's files");
+  const layers = [...above, ...layerFolders(lower)];
+  return await mountFuseOverlay({ path, lower: layers, upper, work, isVolatile: false, folder });
+}
+
+/**
+ * Has a child take the steps, and wait in its mount namespace until `end`.
+ * @param served what it has to mount that is not the kernel's
+ */
+async function hold(
+  steps: readonly ChildStep[],
+  served: ServedMount | undefined,
+): Promise<{ fd: number; end: () => Promise<void> }> {
   const ready = makePipe();
   const go = makePipe();
   const wait = { op: "await-release", why: "wait while the tree is used", reports: true } as const;
-  const program = compileChild([...steps, wait], { ready, go });
+  const held = served && { descriptor: () => served.fd };
+  const program = compileChild([...steps, wait], { ready, go, held });
   const pid = cloneWalking(program.table, CLONE_NEWNS);
+  if (served !== undefined) libcCall("close", served.fd);
   libcCall("close", ready.writer);
   libcCall("close", go.reader);
-  const end = async () => {
+  const endChild = async () => {
     libcCall("close", go.writer);
     const status = await waitForExit(pid);
-    program.table.arena.release();
+    if (served !== undefined) await endServer(served.process);
     return status;
+  };
+  const end = async () => {
+    await endChild();
+    program.table.arena.release();
   };
   try {
     if (readByte(ready.reader) && readByte(ready.reader)) {
       const pidfd = libcCall("pidfd_open", pid, 0);
       const fd = libcCall("pidfd_getfd", pidfd, program.root?.result ?? -1, 0);
       libcCall("close", pidfd);
-      return { fd, end: async () => void await end() };
+      return { fd, end };
     }
   } catch (error) {
     await end();
@@ -124,9 +171,7 @@ async function hold(steps: readonly ChildStep[]): Promise<{ fd: number; end: () 
   } finally {
     libcCall("close", ready.reader);
   }
-  libcCall("close", go.writer);
-  const status = await waitForExit(pid);
-  throw explainChildFailure(program, status);
+  throw explainChildFailure(program, await endChild());
 }
 
 /** @returns false at the end of the pipe: the child has failed */

@@ -2,6 +2,7 @@ import { exitCode, type ExitStatus } from "../../ffi/process.ts";
 import { ImageError, messagesOf, MissingTargetError } from "../errors.ts";
 import { log } from "../log.ts";
 import type { HeldPorts } from "../network/held_ports.ts";
+import type { Endpoint } from "../network/network.ts";
 import { makeNetwork } from "../network/lifecycle.ts";
 import { execute } from "../plan/execute.ts";
 import { stepDone } from "../plan/fault.ts";
@@ -19,12 +20,12 @@ import type { ResolvedImage } from "./image.ts";
 import { newId, settleName } from "./names.ts";
 import { attachmentsOf, hasOwnIds, isLimited, joinsOthers, publishes, type RunOptions } from "./options.ts";
 import type { IdMethod } from "../plan/step.ts";
-import { prepare } from "./prepare.ts";
+import { type Naming, prepare } from "./prepare.ts";
 import { type Security, securityOf } from "./security.ts";
 import { claimVolumeMounts, claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
 import { SignalForwarder } from "./signals.ts";
 import type { RawTerminal, TerminalRelay } from "./terminal.ts";
-import { isMountedByUser } from "./user_namespace.ts";
+import { driverOf } from "./user_namespace.ts";
 
 export interface RunContext {
   readonly database: Database;
@@ -32,6 +33,8 @@ export interface RunContext {
   /** This dhow's own command line, without a command; and the one for `recover`. */
   readonly ownCommand: readonly string[];
   readonly recoverCommand: readonly string[];
+  /** For an ordinary user's new containers: see chooseDriver. */
+  readonly wantsFuse?: boolean | undefined;
 }
 
 /**
@@ -47,7 +50,9 @@ export async function runContainer(
   announce: (id: string) => void = () => {},
 ): Promise<number> {
   const { database, paths } = context;
-  const wanted = isRootless() ? (await import("./rootless.ts")).withPossibleForUser(given) : given;
+  const wanted = isRootless()
+    ? await (await import("./rootless.ts")).withPossibleForUser(given, context)
+    : given;
   const limiting = isLimited(wanted) ? await import("./limiting.ts") : undefined;
   const options = limiting?.withPossibleLimits(wanted) ?? wanted;
   // loaded only now: most programs need no terminal
@@ -66,13 +71,24 @@ export async function runContainer(
     log.debug("take a name and an address, write down what will have to be undone");
     const joining = joinsOthers(options) ? await import("./joins.ts") : undefined;
     const attaching = options.networks === undefined ? undefined : await import("../network/attach.ts");
+    const naming = options.networks === undefined ? undefined : await import("./naming.ts");
     const volumesFrom = options.volumesFrom.length > 0 ? await import("./volumes_from.ts") : undefined;
     const security = await securityOf(options);
     const owning = hasOwnIds(options) ? await import("./own_ids.ts") : undefined;
     const idMethod = await owning?.chooseMethod(context);
     const publishing = publishes(options) ? await import("./publish.ts") : undefined;
-    const parts = { joining, attaching, publishing, volumesFrom, limiting, security, owning, idMethod };
-    const { plan, held } = register(context, id, options, image, parts);
+    const parts = {
+      joining,
+      attaching,
+      naming,
+      publishing,
+      volumesFrom,
+      limiting,
+      security,
+      owning,
+      idMethod,
+    };
+    const { plan, held, endpoints } = register(context, id, options, image, parts);
     stepDone();
     announce(id);
     let status: ExitStatus | undefined;
@@ -86,13 +102,14 @@ export async function runContainer(
         await mountVolumes(database, paths, id);
       }
       if (idMethod === "copy") {
-        await owning!.prepareImage(paths, id, image, plan);
+        await owning!.prepareImage(context, id, image, plan);
         stepDone();
       }
       const begin = () =>
         execute(plan.steps, {
           record: (undo) => recordUndo(database, id, undo),
           makeNetwork: (setup) => makeNetwork(database, context.paths, setup),
+          publishNames: async () => await naming?.publishNames(context, id, options, endpoints),
           sockets: held?.sockets ?? [],
           terminalOpened: (master) => {
             relay = new terminals!.TerminalRelay(master);
@@ -103,7 +120,7 @@ export async function runContainer(
       const beginAgain = async (error: unknown) => {
         if (!(error instanceof MissingTargetError)) throw error;
         const { makeMissingTargets } = await import("./missing_targets.ts");
-        await makeMissingTargets(paths, id, image, plan, isMountedByUser(options));
+        await makeMissingTargets(paths, id, image, plan, driverOf(options));
         return await begin();
       };
       const child = await begin().catch(beginAgain);
@@ -152,6 +169,7 @@ async function beginProbing(context: RunContext, id: string): Promise<Foreground
 /** What a container's start begins with. */
 export interface Registered {
   readonly plan: Plan;
+  readonly endpoints: readonly Endpoint[];
   /** Ports of the host that are its; undefined for none. */
   readonly held: HeldPorts | undefined;
 }
@@ -162,11 +180,12 @@ function register(
   id: string,
   wanted: RunOptions,
   image: ResolvedImage,
-  { joining, attaching, publishing, volumesFrom, limiting, security, owning, idMethod }: {
+  { joining, attaching, naming, publishing, volumesFrom, limiting, security, owning, idMethod }: {
     owning: typeof import("./own_ids.ts") | undefined;
     idMethod: IdMethod | undefined;
     joining: typeof import("./joins.ts") | undefined;
     attaching: Attaching;
+    naming: Naming;
     publishing: typeof import("./publish.ts") | undefined;
     volumesFrom: typeof import("./volumes_from.ts") | undefined;
     limiting: typeof import("./limiting.ts") | undefined;
@@ -199,7 +218,7 @@ function register(
     );
     claimVolumes(database, id, mounts);
     joining?.registerJoins(database, id, options);
-    owning?.claimIds(database, id, options);
+    owning?.claimIds(database, id, options, image);
     const endpoints = takePlaces(database, id, options, attaching);
     const held = publishing?.takePorts(database, id, options, image.config.exposedPorts, endpoints);
     const partners = joining?.findPartners(database, paths, options);
@@ -210,6 +229,7 @@ function register(
       image,
       endpoints,
       ports: held?.ports ?? [],
+      ...(naming === undefined ? {} : { naming }),
       paths,
       security,
       mounts,
@@ -220,7 +240,7 @@ function register(
     });
     const undo = [...claimVolumeMounts(database, paths, id, mounts), ...plan.undo];
     database.run("UPDATE containers SET undo = ? WHERE id = ?", JSON.stringify(undo), id);
-    return { plan, held };
+    return { plan, held, endpoints };
   });
 }
 

@@ -11,6 +11,7 @@ import { SystemCallError } from "../../ffi/errno.ts";
 import { cloneWalking, STACK_SIZE, waitForExit } from "../../ffi/process.ts";
 import { CallTable, libcCall } from "../../ffi/table.ts";
 import { DhowError, HostError } from "../errors.ts";
+import { FUSE_OVERLAYFS } from "../rootfs/fuse_overlay.ts";
 import { isAlive, type ProcessIdentity } from "../state/process_identity.ts";
 import { readIfThere } from "../state/read.ts";
 import type { ContainerRecord } from "./records.ts";
@@ -23,8 +24,6 @@ export interface RunningContainer {
   readonly image: string;
   /** Its first process. */
   readonly process: ProcessIdentity;
-  /** Whether overlay keeps its records in attributes `user.overlay.*`, not `trusted.overlay.*`. */
-  readonly hasUserXattrs: boolean;
 }
 
 /**
@@ -33,31 +32,35 @@ export interface RunningContainer {
  * @throws {DhowError} when its program does not run
  */
 export function findRunning({ id, name, image, process }: ContainerRecord, what: string): RunningContainer {
-  const root = process !== null && isAlive(process) ? rootMount(process.pid, id) : undefined;
-  if (process === null || root === undefined) {
+  if (process === null || !isAlive(process) || !hasOwnRoot(process.pid, id)) {
     throw new DhowError({
       what: `${what} ${JSON.stringify(name)}`,
       why: "its program does not run (yet, or any more), or has gone to another root directory",
       hint: "try again while it runs",
     });
   }
-  return { id, name, image, process, hasUserXattrs: root.includes("userxattr") };
+  return { id, name, image, process };
 }
 
 /**
- * The options of the overlay that is a process's root (proc_pid_mountinfo(5)); undefined when its root is something else: that of
- * the host while it is being started.
+ * Whether a process's root is that of a container (proc_pid_mountinfo(5)), and not that of the host, as while it is being started.
  */
-function rootMount(pid: number, id: string): string[] | undefined {
-  for (const line of (readIfThere(`/proc/${pid}/mountinfo`) ?? "").split("\n")) {
-    const [before = "", after = ""] = line.split(" - ");
-    const [type, , options = ""] = after.split(" ");
-    if (before.split(" ")[4] !== "/" || type !== "overlay") continue;
-    const all = options.split(",");
-    // the id is 64 random digits: no other container's folder has them in its name
-    if (all.some((option) => option.startsWith("upperdir=") && option.includes(id))) return all;
-  }
-  return undefined;
+function hasOwnRoot(pid: number, id: string): boolean {
+  const lines = (readIfThere(`/proc/${pid}/mountinfo`) ?? "").split("\n");
+  return lines.some((line) => line.split(" ")[4] === "/" && isRootOf(line, id));
+}
+
+/**
+ * Whether a mount is a container's own root. Both overlay and what fuse-overlayfs serves name the writable layer: and the id, which is in
+ * its path, is 64 random digits.
+ * @param line of mountinfo
+ */
+export function isRootOf(line: string, id: string): boolean {
+  const [, after = ""] = line.split(" - ");
+  const [type, source = "", options = ""] = after.split(" ");
+  if (type === `fuse.${FUSE_OVERLAYFS}`) return source.includes(id);
+  return type === "overlay" &&
+    options.split(",").some((option) => option.startsWith("upperdir=") && option.includes(id));
 }
 
 /**

@@ -18,7 +18,7 @@ import { laterEnvironment } from "./later.ts";
 import { newId, settleName } from "./names.ts";
 import { hasOwnIds, isLimited, joinsOthers, publishes, type RunOptions } from "./options.ts";
 import type { IdMethod } from "../plan/step.ts";
-import { prepare } from "./prepare.ts";
+import { type Naming, prepare } from "./prepare.ts";
 import { type Security, securityOf } from "./security.ts";
 import { type ContainerRecord, getContainer, makeConfig, NOBODY } from "./records.ts";
 import type { Registered, RunContext } from "./run.ts";
@@ -26,7 +26,7 @@ import { removeContainer } from "./remove.ts";
 import { exitPath, logPath, settle } from "./settle.ts";
 import { findSources } from "./mount_sources.ts";
 import { claimVolumeMounts, claimVolumes, hasVolumes, registerVolumes } from "./volume_records.ts";
-import { isMountedByUser } from "./user_namespace.ts";
+import { driverOf } from "./user_namespace.ts";
 
 /** Without a log there is still what `attach` and `start -a` read, in bytes: it begins anew then. */
 const ATTACHED_LOG = 4 << 20;
@@ -43,7 +43,9 @@ export async function createContainer(
 ): Promise<string> {
   const { database, paths } = context;
   const id = newId();
-  const wanted = isRootless() ? (await import("./rootless.ts")).withPossibleForUser(given) : given;
+  const wanted = isRootless()
+    ? await (await import("./rootless.ts")).withPossibleForUser(given, context)
+    : given;
   await securityOf(wanted); // to hear now of what is wrong with it
   const limiting = isLimited(wanted) ? await import("./limiting.ts") : undefined;
   const possible = limiting?.withPossibleLimits(wanted) ?? wanted;
@@ -71,7 +73,7 @@ export async function createContainer(
     );
     claimVolumes(database, id, mounts);
     joining?.registerJoins(database, id, options);
-    owning?.claimIds(database, id, options);
+    owning?.claimIds(database, id, options, image);
   });
   stepDone();
   try {
@@ -130,10 +132,12 @@ export async function startContainer(
   const owning = hasOwnIds(options) ? await import("./own_ids.ts") : undefined;
   const idMethod = await owning?.chooseMethod(context, id);
   const isRead = audience !== undefined;
+  const naming = options.networks === undefined ? undefined : await import("./naming.ts");
   const publishing = publishes(options) ? await import("./publish.ts") : undefined;
-  const { plan, held } = register(context, id, image, {
+  const { plan, held, endpoints } = register(context, id, image, {
     joining,
     attaching,
+    naming,
     publishing,
     limiting,
     isRead,
@@ -149,20 +153,21 @@ export async function startContainer(
       await mountVolumes(database, paths, id);
     }
     if (idMethod === "copy") {
-      await owning!.prepareImage(paths, id, image, plan);
+      await owning!.prepareImage(context, id, image, plan);
       stepDone();
     }
     const begin = () =>
       executeDetached(plan.steps, {
         record: (undo) => recordUndo(database, id, undo),
         makeNetwork: (setup) => makeNetwork(database, paths, setup),
+        publishNames: async () => await naming?.publishNames(context, id, options, endpoints),
         sockets: held?.sockets ?? [],
         terminalOpened: (master) => audience?.terminalOpened(master),
       });
     child = await begin().catch(async (error) => {
       if (!(error instanceof MissingTargetError)) throw error;
       const { makeMissingTargets } = await import("./missing_targets.ts");
-      await makeMissingTargets(paths, id, image, plan, isMountedByUser(options));
+      await makeMissingTargets(paths, id, image, plan, driverOf(options));
       return await begin();
     });
     database.run(
@@ -208,6 +213,7 @@ interface Registration {
   /** What finds the containers that it is to join, if there are some. */
   readonly joining: typeof import("./joins.ts") | undefined;
   readonly attaching: Attaching;
+  readonly naming: Naming;
   readonly publishing: typeof import("./publish.ts") | undefined;
   /** What knows its limits, if it has some. */
   readonly limiting: typeof import("./limiting.ts") | undefined;
@@ -222,7 +228,7 @@ function register(
   context: RunContext,
   id: string,
   image: ResolvedImage,
-  { joining, attaching, publishing, limiting, isRead, security, idMethod }: Registration,
+  { joining, attaching, naming, publishing, limiting, isRead, security, idMethod }: Registration,
 ): Registered {
   const { database, paths } = context;
   return database.transaction(() => {
@@ -245,6 +251,7 @@ function register(
       image,
       endpoints,
       ports: held?.ports ?? [],
+      ...(naming === undefined ? {} : { naming }),
       paths,
       security,
       monitor: monitorOf(context, record, isRead),
@@ -256,7 +263,7 @@ function register(
     });
     const undo = [...claimVolumeMounts(database, paths, id, mounts), ...plan.undo];
     database.run("UPDATE containers SET undo = ? WHERE id = ?", JSON.stringify(undo), id);
-    return { plan, held };
+    return { plan, held, endpoints };
   });
 }
 

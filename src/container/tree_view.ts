@@ -17,7 +17,7 @@ import { findSources } from "./mount_sources.ts";
 import { type ContainerRecord, getContainer, isRunning, NOBODY } from "./records.ts";
 import { findRunning } from "./running.ts";
 import { type RootView, viewRoot } from "./root_view.ts";
-import { isMountedByUser } from "./user_namespace.ts";
+import { driverOf } from "./user_namespace.ts";
 
 export interface ViewOptions {
   /** How errors name the work: `cannot copy`. */
@@ -111,7 +111,7 @@ async function openStopped(
     lower: await lowerOnDisk(paths, container, () => lower(container)),
     container: isWritable || wasStarted ? folder : undefined,
     isWritable,
-    inUserNamespace: isMountedByUser(config.options),
+    driver: driverOf(config.options),
     mounts: arrangeMounts([], mounts),
   });
 }

@@ -1,5 +1,6 @@
 /** What is different for containers in user namespaces: one of their own, or the one that an ordinary user's dhow is in itself. */
 import { HostError } from "../errors.ts";
+import type { OverlayDriver } from "../rootfs/overlay.ts";
 import type { ResolvedUser } from "../security/user.ts";
 import { isMapped } from "../security/id_mappings.ts";
 import { isRootless, isSingle, ownNamespace } from "../state/user_namespace.ts";
@@ -16,6 +17,11 @@ import { cgroupOf, type ContainerRecord } from "./records.ts";
  */
 export function isMountedByUser(options: Pick<RunOptions, "userNamespace" | "ids">): boolean {
   return (options.userNamespace && !hasOwnIds(options)) || isRootless();
+}
+
+/** What lays a container's layers over each other. */
+export function driverOf(options: Pick<RunOptions, "userNamespace" | "ids" | "driver">): OverlayDriver {
+  return options.driver ?? (isMountedByUser(options) ? "user" : "privileged");
 }
 
 /**

@@ -30,10 +30,13 @@ import { removeTree } from "../plan/undo.ts";
 import type { Database } from "../state/database.ts";
 import { type Paths, volumeData, volumesFolder } from "../state/paths.ts";
 import { entriesIn } from "../state/read.ts";
+import type { IdMappings } from "../plan/step.ts";
+import { rootOnHost, toContainer, toHost } from "../security/id_mappings.ts";
 import type { RunnableImage } from "./prepare.ts";
+import { getContainer } from "./records.ts";
 import { type RootView, viewRoot } from "./root_view.ts";
-import { makeVolumeFolder } from "./volumes.ts";
 import { isRootless } from "../state/user_namespace.ts";
+import { makeVolumeFolder } from "./volumes.ts";
 
 interface Row {
   readonly volume: string;
@@ -55,15 +58,19 @@ export async function fillVolumes(
     "SELECT volume, target, fill FROM container_volumes WHERE container = ? ORDER BY target",
     container,
   );
+  // root's containers see the files of volumes with other owners than they have
+  const ids = isRootless() ? getContainer(database, container).config.options.ids : undefined;
   let view: RootView | undefined;
   const open = async () => {
     const source = { lower: image.lower, container: undefined, isWritable: false, mounts: [] };
-    return view ??= await viewRoot(paths, { ...source, inUserNamespace: isRootless() });
+    const { driver = isRootless() ? "user" : "privileged" } =
+      getContainer(database, container).config.options;
+    return view ??= await viewRoot(paths, { ...source, driver });
   };
   try {
     for (const { volume, target, fill } of rows) {
       makeVolumeFolder(paths, volume);
-      await new VolumeFiller(paths, volume).run(fill === 1 ? target : undefined, open);
+      await new VolumeFiller(paths, volume, ids).run(fill === 1 ? target : undefined, open);
     }
   } finally {
     await view?.[Symbol.asyncDispose]();
@@ -78,7 +85,8 @@ class VolumeFiller {
   readonly #copying: string;
   readonly #copied: string;
 
-  constructor(paths: Paths, volume: string) {
+  /** @param ids of the container, if the files in the volume are to have them */
+  constructor(paths: Paths, volume: string, readonly ids: IdMappings | undefined) {
     this.#folder = join(volumesFolder(paths), volume);
     this.#data = volumeData(paths, volume);
     this.#copying = join(this.#folder, "_copying");
@@ -94,7 +102,7 @@ class VolumeFiller {
     if (target === undefined || entriesIn(this.#data).length > 0) return;
     const { fd } = await open();
     const source = openSource(fd, target);
-    if (source === undefined) return;
+    if (source === undefined) return this.#give();
     try {
       Deno.mkdirSync(this.#copying, { mode: 0o700 });
       await this.#copy(source);
@@ -110,10 +118,23 @@ class VolumeFiller {
     this.#move();
   }
 
+  /** Makes an empty volume the container's, if it would be nobody's there. */
+  #give(): void {
+    if (this.ids === undefined || toHost(this.ids.uids, toContainer(this.ids.uids, 0)) === 0) return;
+    const { uid, gid } = rootOnHost(this.ids);
+    Deno.chownSync(this.#data, uid, gid);
+  }
+
   async #copy(source: number): Promise<void> {
     const target = openFolder(this.#copying);
     const resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
-    const extractor = new Extractor(target, { base: "", resolve, owner: undefined, changesBase: true });
+    const extractor = new Extractor(target, {
+      base: "",
+      resolve,
+      owner: undefined,
+      changesBase: true,
+      ...(this.ids === undefined ? {} : { ids: this.ids }),
+    });
     try {
       const warn = (text: string) => log.warn(text);
       {

@@ -20,9 +20,12 @@ import { cgroupVersion, hierarchies } from "../limits/cgroup.ts";
 import { delegatedCgroup } from "../limits/delegated.ts";
 import { isFirewalldRunning } from "../network/firewall/firewalld.ts";
 import { findProgram } from "../plan/program.ts";
+import { FUSE_DEVICE } from "../plan/step.ts";
 import { RESOLVED_UPSTREAMS } from "../rootfs/etc_files.ts";
+import { tryOverlay } from "../rootfs/overlay_trial.ts";
 import { userEntry } from "../rootless/ids.ts";
 import type { Paths } from "../state/paths.ts";
+import { isRootless } from "../state/user_namespace.ts";
 import { readConfiguration } from "../state/read.ts";
 import {
   type Cgroups,
@@ -35,7 +38,7 @@ import {
   SYSCTLS,
   type Trial,
 } from "./facts.ts";
-import { tryCall, tryIdmapped, tryInNetwork, tryNamespace, tryOverlay, tryUnprivileged } from "./trials.ts";
+import { tryCall, tryIdmapped, tryInNetwork, tryNamespace, tryUnprivileged } from "./trials.ts";
 
 const FLAGS: Readonly<Record<Namespace, number>> = {
   mnt: CLONE_NEWNS,
@@ -83,6 +86,7 @@ export async function examine(paths: Paths): Promise<Facts> {
   return {
     user: {
       uid,
+      isInNamespace: isRootless(),
       name: userEntry(readConfiguration("/etc/passwd") ?? "", uid)?.name,
       capabilities: hexadecimal(/^CapEff:\s*([0-9a-f]+)/m.exec(readText("/proc/self/status") ?? "")?.[1]),
     },
@@ -100,7 +104,8 @@ export async function examine(paths: Paths): Promise<Facts> {
     loop: isRoot ? tryIndexMount(state.nearest, "loop") : undefined,
     idmapped: isRoot ? await tryIdmapped(state.nearest) : undefined,
     ...await tryNetwork(programs, isRoot),
-    tun: tun(isRoot),
+    tun: openDevice("/dev/net/tun", isRoot),
+    fuse: openDevice(FUSE_DEVICE, isRoot),
     programs,
     privilegedPrograms: (["newuidmap", "newgidmap"] as const).filter((name) => isPrivileged(programs[name])),
     firewalld: await firewalld(),
@@ -164,8 +169,7 @@ function tryIndexMount(folder: string, mount: IndexMount): Trial {
 }
 
 /** @param isRoot then what others may do is looked at */
-function tun(isRoot: boolean): Trial {
-  const path = "/dev/net/tun";
+function openDevice(path: string, isRoot: boolean): Trial {
   const OTHERS = 0o006;
   if (!pathExists(path)) return { why: describeErrno(ENOENT) };
   const isOpen = isRoot ? ((Deno.statSync(path).mode ?? 0) & OTHERS) === OTHERS : canWrite(path);
@@ -207,7 +211,11 @@ async function firewalld(): Promise<Facts["firewalld"]> {
 async function iptablesVersion(path: string | undefined): Promise<string | undefined> {
   if (path === undefined) return undefined;
   try {
-    const { success, stdout } = await new Deno.Command(path, { args: ["--version"], stderr: "null" })
+    const { success, stdout } = await new Deno.Command(path, {
+      args: ["--version"],
+      stderr: "null",
+      cwd: "/",
+    })
       .output();
     return success ? new TextDecoder().decode(stdout).trim() : undefined;
   } catch {

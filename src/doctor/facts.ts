@@ -1,7 +1,7 @@
 /** What there is to know of a host before it can be judged (judge.ts). Plain data, so that any host can be made up. */
+import type { Trial } from "../plan/trial.ts";
 
-/** What came of trying something: it worked; errno in words, or another reason, why not; undefined when it was not tried. */
-export type Trial = "works" | { readonly why: string } | undefined;
+export type { Trial };
 
 /** The namespaces of containers, under the names of /proc/sys/user/max_*_namespaces. */
 export const NAMESPACES = ["mnt", "uts", "ipc", "pid", "net", "user", "cgroup", "time"] as const;
@@ -45,6 +45,8 @@ export interface User {
   readonly name: string | undefined;
   /** Effective capabilities (capabilities(7)); undefined when they cannot be seen. */
   readonly capabilities: bigint | undefined;
+  /** Whether its root is one of a user namespace only. Absent for no. */
+  readonly isInNamespace?: boolean;
 }
 
 export interface Cgroups {
@@ -101,6 +103,8 @@ export interface Facts {
   readonly nat: Trial;
   /** Whether an ordinary user can open /dev/net/tun, which pasta and slirp4netns need. */
   readonly tun: Trial;
+  /** The same for /dev/fuse, which fuse-overlayfs needs. */
+  readonly fuse: Trial;
   readonly programs: Readonly<Record<Program, string | undefined>>;
   /** Which of newuidmap and newgidmap have the right to do their work: the set-user-ID bit, or file capabilities. */
   readonly privilegedPrograms: readonly Program[];

@@ -53,7 +53,12 @@ function calls({ calls }: Facts): Finding {
     : broken("kernel.calls", text, { mend: "start a newer kernel, or leave a sandbox that forbids them" });
 }
 
-function user({ user: { uid, name, capabilities } }: Facts): Finding {
+function user({ user: { uid, name, capabilities, isInNamespace } }: Facts): Finding {
+  if (isInNamespace === true) {
+    return limited("user", "this is the root of a user namespace", {
+      instead: "what an ordinary user can do",
+    });
+  }
   if (uid !== 0) {
     return works("user", `this is user ${name ?? uid}, whose containers run in a user namespace`);
   }

@@ -85,12 +85,25 @@ function network({ programs, tun }: Facts): Finding {
   });
 }
 
-function overlay({ userOverlay, user: { uid } }: Facts): Finding {
+function overlay({ userOverlay, programs, fuse, user: { uid } }: Facts): Finding {
   const check = "rootless.overlay";
   const why = obstacleOf(userOverlay);
   if (why === undefined) return works(check, "overlay can be mounted in a user namespace");
   const text = `overlay cannot be mounted in a user namespace (${why})`;
-  return (uid === 0 ? limited : broken)(check, text, {
-    mend: "start Linux 5.11 or later, or choose another place with --root DIR, on ext4, xfs, btrfs or tmpfs",
+  const newer =
+    "start Linux 5.11 or later, or choose another place with --root DIR, on ext4, xfs, btrfs or tmpfs";
+  const found = programs["fuse-overlayfs"];
+  const closed = obstacleOf(fuse);
+  if (found !== undefined && closed === undefined) {
+    return limited(check, text, { instead: "fuse-overlayfs is used, which is slower", mend: newer });
+  }
+  const failed = uid === 0 ? limited : broken;
+  if (found === undefined) {
+    return failed(check, `${text}, and there is no fuse-overlayfs`, {
+      mend: installing("fuse-overlayfs", programs),
+    });
+  }
+  return failed(check, `${text}, and fuse-overlayfs cannot open /dev/fuse (${closed})`, {
+    mend: "modprobe fuse && chmod 666 /dev/fuse",
   });
 }

@@ -17,14 +17,13 @@ import {
 } from "../../ffi/constants.ts";
 import { Arena } from "../../ffi/arena.ts";
 import {
-  ANY_ERRNO,
   describeErrno,
   EADDRINUSE,
   EAFNOSUPPORT,
   EPROTONOSUPPORT,
   SystemCallError,
 } from "../../ffi/errno.ts";
-import { libcCall, tryLibcCall } from "../../ffi/table.ts";
+import { libcCall } from "../../ffi/table.ts";
 import { HostError, TakenError } from "../errors.ts";
 import { type PublishedPort, shownAddress } from "./ports.ts";
 import { parseAddress } from "./subnet.ts";
@@ -121,11 +120,14 @@ export class HeldPorts {
   }
 }
 
-/** Errors of sockets have numbers beyond those that a table can tell apart. @returns the error's number, if it is one of these, as a negative one */
+/** @returns what the call returns; or the error's number, if it is one of these, as a negative one: tables cannot tell those of sockets apart */
 function attempt(tolerated: readonly number[], ...call: Parameters<typeof libcCall>): number {
-  const outcome = tryLibcCall(ANY_ERRNO, ...call);
-  if (outcome < 0 && !tolerated.includes(-outcome)) throw new SystemCallError(call[0], -outcome);
-  return outcome;
+  try {
+    return libcCall(...call);
+  } catch (error) {
+    if (error instanceof SystemCallError && tolerated.includes(error.errno)) return -error.errno;
+    throw error;
+  }
 }
 
 const typeOf = (protocol: PublishedPort["protocol"]) => protocol === "udp" ? SOCK_DGRAM : SOCK_STREAM;

@@ -1,4 +1,3 @@
-import { join } from "@std/path";
 import { hostLinks } from "../plan/links.ts";
 import { requireIp, runIp } from "../plan/program.ts";
 import { deleteLink } from "../plan/undo.ts";
@@ -21,6 +20,7 @@ import {
   networkRow,
   refuseRemoval,
 } from "./records.ts";
+import { withNetworkLock } from "./lock.ts";
 import { networkSetup } from "./steps.ts";
 
 /** What was changed on the host for a network, as the database keeps it. Written down before it is changed. */
@@ -31,14 +31,6 @@ interface Made {
   readonly links: readonly string[];
   /** Set last: until then a part may be missing. */
   readonly isComplete: boolean;
-}
-
-/** Holds a network still: one dhow command at a time makes or removes it. Released when the process ends. */
-function withNetworkLock<T>(paths: Paths, work: () => Promise<T>): Promise<T> {
-  Deno.mkdirSync(paths.run, { recursive: true, mode: 0o711 });
-  const file = Deno.openSync(join(paths.run, "network.lock"), { create: true, write: true });
-  file.lockSync(true);
-  return work().finally(() => file.close());
 }
 
 /** @returns undefined when the kernel has no such setting, as one without IPv6 */

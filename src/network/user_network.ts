@@ -3,6 +3,7 @@
  * run with dhow's rights in the user namespace, and join the container's network namespace.
  */
 import type { HostStep } from "../plan/step.ts";
+import type { HostNetwork } from "./host_routes.ts";
 import type { PublishedPort } from "./ports.ts";
 
 /** The better first: pasta is faster, and shows a container where connections come from. */
@@ -28,12 +29,14 @@ export const ADDRESSES: Readonly<Record<UserNetwork, string | undefined>> = {
 /**
  * @param path of the program
  * @param folder a folder of the container's own that goes with it
+ * @param host how it is connected
  */
 export function userNetworkStep(
   program: UserNetwork,
   path: string,
   folder: string,
   ports: readonly PublishedPort[],
+  host: HostNetwork,
 ): HostStep {
   return {
     do: "connect-user",
@@ -41,7 +44,7 @@ export function userNetworkStep(
     program,
     path,
     folder,
-    args: program === "pasta" ? pastaArguments(ports) : SLIRP_ARGUMENTS,
+    args: program === "pasta" ? pastaArguments(ports, host) : SLIRP_ARGUMENTS,
     forwards: program === "pasta" ? [] : ports.map(slirpForward),
   };
 }
@@ -50,7 +53,7 @@ export function userNetworkStep(
  * Nothing of the host's loopback, nor its ports, is to be seen in the container, and none of the container's ports on the host but
  * those that are published.
  */
-function pastaArguments(ports: readonly PublishedPort[]): string[] {
+function pastaArguments(ports: readonly PublishedPort[], host: HostNetwork): string[] {
   const specs = (protocol: string, flag: string) => {
     const own = ports.filter((port) => port.protocol === protocol);
     if (own.length === 0) return [flag, "none"];
@@ -74,8 +77,15 @@ function pastaArguments(ports: readonly PublishedPort[]): string[] {
     "eth0",
     "--netns-only",
     "--no-netns-quit",
+    ...(host.kind === "unrouted" ? ["-i", host.link, ...WITHOUT_ROUTE] : []),
   ];
 }
+
+/**
+ * Without a default route pasta finds no addresses to give to the container: these are slirp4netns', and like there the host's own routes
+ * say what the container reaches.
+ */
+const WITHOUT_ROUTE = ["-a", "10.0.2.100", "-n", "24", "-g", "10.0.2.2"];
 
 const SLIRP_ARGUMENTS = [
   "--configure",

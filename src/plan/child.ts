@@ -256,6 +256,9 @@ class Compiler {
         this.call("mount", ["overlay", step.target, "overlay", 0, overlayOptions(step)]);
         return;
       }
+      case "mount-held":
+        this.call("move_mount", [this.#held(step.name), "", AT_FDCWD, step.target, MOVE_MOUNT_F_EMPTY_PATH]);
+        return;
       case "mount-index":
         return this.#mountIndex(step);
       case "open-root":

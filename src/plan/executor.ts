@@ -24,6 +24,8 @@ export interface Surroundings {
   record(undo: Undo): void;
   /** Makes a network's bridge and rules, if they are not there. */
   makeNetwork(setup: NetworkSetup): Promise<void>;
+  /** Writes what the container's name server reads. */
+  publishNames(): Promise<void>;
   /** Descriptors that are to stay open as long as the container runs. */
   readonly sockets: readonly number[];
   /** The child's terminal is open: `fd` is this process's descriptor of its master. */
@@ -56,6 +58,8 @@ export class Execution {
   #monitor: Monitor | undefined;
   #init: InitStart | undefined;
   #held: HeldTrees | undefined;
+  /** What serves the root, if that is not the kernel. */
+  #server: ProcessIdentity | undefined;
   /** Attached until the child has ended. */
   readonly #loops = new LoopDevices();
 
@@ -69,6 +73,16 @@ export class Execution {
         const { HeldTrees } = await import("./held_trees.ts");
         this.#held = new HeldTrees();
         return this.#held.hold(step.trees, this.#loops);
+      }
+      case "mount-fuse-overlay": {
+        const { mountFuseOverlay } = await import("./fuse_overlay.ts");
+        const { HeldTrees } = await import("./held_trees.ts");
+        const record = (process: ProcessIdentity) =>
+          this.around.record({ undo: "end-fuse-overlay", ...process });
+        const { fd, process } = await mountFuseOverlay(step.overlay, record);
+        this.#server = process;
+        this.#held ??= new HeldTrees();
+        return this.#held.keep(step.name, fd);
       }
       case "start-child":
         return await this.#startChild(step);
@@ -95,6 +109,12 @@ export class Execution {
         const { connectUser } = await import("./user_network.ts");
         const record = (process: ProcessIdentity) => this.around.record({ undo: "kill", ...process });
         return await connectUser(step, this.#started(), record);
+      }
+      case "serve-names": {
+        await this.around.publishNames();
+        const { serveNames } = await import("./names/start.ts");
+        const record = (process: ProcessIdentity) => this.around.record({ undo: "kill", ...process });
+        return await serveNames(step, this.#started(), record);
       }
       case "release-child":
         if (step.reports) {
@@ -145,7 +165,7 @@ export class Execution {
       this.#child = { pid, pidfd: libcCall("pidfd_open", pid, 0), program: child, exit: ended };
       const monitor = this.#monitor?.identity;
       if (monitor !== undefined) this.around.record({ undo: "kill", ...monitor });
-      this.around.record({ undo: "kill", ...identify(pid) });
+      this.around.record({ undo: "kill", ...identify(pid), isContainer: true });
     } catch (error) {
       // it may have failed, and be gone, already
       throw child.failure === undefined ? error : explainChildFailure(child, await ended);
@@ -189,6 +209,7 @@ export class Execution {
     else this.#awaitChild().catch(() => {}); // fault injection: it may still stop after its release
     const ended = exit.then(async (status) => {
       this.#loops.detach();
+      await this.#endServer();
       if (program.failure !== undefined) throw explainChildFailure(program, status);
       const failure = await this.#init?.failureThatEnded();
       if (failure !== undefined) throw failure;
@@ -248,6 +269,15 @@ export class Execution {
     this.#init?.close();
     this.#held?.letGo();
     this.#loops.detach();
+    await this.#endServer();
+  }
+
+  /** Its mount has gone with the child: nobody else may have the writable layer before it has ended. */
+  async #endServer(): Promise<void> {
+    if (this.#server === undefined) return;
+    const { endServer } = await import("./fuse_overlay.ts");
+    await endServer(this.#server);
+    this.#server = undefined;
   }
 }
 

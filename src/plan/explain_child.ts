@@ -40,6 +40,8 @@ export function explainChildStep(step: ChildStep): string[] {
       ];
     case "become-root":
       return ['exec setpriv --reuid=0 --regid=0 --clear-groups sh -eu "$work/mapped"'];
+    case "mount-held":
+      throw new Error("what root does is explained, who has the kernel's overlay");
     case "set-stage":
       return ['cd "$work/stage"'];
     case "take-held":

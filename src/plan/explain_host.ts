@@ -101,7 +101,18 @@ export function hostCommands(step: HostStep, firewalls: Firewalls = {}): string[
       return step.commands.map((command) => `${enter}ip ${command.replaceAll(CHILD, '"$child"')}`);
     }
     case "connect-user":
-      throw new Error("what root does is explained, who has a bridge");
+    case "mount-fuse-overlay":
+      throw new Error("what root does is explained, who has a bridge, and the kernel's overlay");
+    case "serve-names": {
+      const { hosts, names, resolvConf, servers } = step.instead;
+      const write = (lines: readonly string[], to: string) =>
+        lines.length === 0 ? `: ${to}` : `printf '%s\\n' ${commandLine(...lines)} ${to}`;
+      return [
+        "# (dhow has a server for them, which also knows containers that start later; here is what is known now)",
+        write(names.map(({ address, names }) => `${address}\t${names.join(" ")}`), `>>${quote(hosts)}`),
+        write(servers.map((server) => `nameserver ${server}`), `>${quote(resolvConf)}`),
+      ];
+    }
     case "release-child":
       return ['echo go >"$work/go"'];
   }
@@ -187,8 +198,10 @@ function undoCommands(undo: Undo): string[] {
     case "release-volumes": // a script has none
     case "delete-link": // goes with the container's network namespace
     case "remove-tree": // below the script's own folder
+    case "forget-names": // a script has no name server
     case "unpublish-ports": // with the rules of its bridge
     case "kill":
+    case "end-fuse-overlay":
       return [];
   }
 }

@@ -51,6 +51,11 @@ export class HeldTrees {
     }
   }
 
+  /** Takes over a descriptor of a mount that was made elsewhere. */
+  keep(name: string, fd: number): void {
+    this.#descriptors.set(name, fd);
+  }
+
   descriptor(name: string): number {
     const fd = this.#descriptors.get(name);
     if (fd === undefined) throw new Error(`nothing is held by the name ${name}`);
@@ -91,7 +96,8 @@ function openFolder({ source, recursive }: Folder): number {
   }
 }
 
-function makeFileSystem(
+/** A file system, as a mount that is nowhere (fsopen(2)). @returns a descriptor @throws {SystemCallError} */
+export function makeFileSystem(
   type: string,
   flags: number,
   settings: readonly (readonly [string, string])[],

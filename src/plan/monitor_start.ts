@@ -24,7 +24,7 @@ const HELD = MONITOR_PROGRAM_FD + 1;
  */
 export function becomeMonitor(
   table: CallTable,
-  child: Call,
+  child: Call | Word,
   program: number,
   { sockets, ...sources }: MonitorSources,
   terminal: Word,

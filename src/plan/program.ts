@@ -66,18 +66,23 @@ export async function runProgram(
  * (setns(2)).
  */
 function inNetworkOf<T>(pid: number, work: () => T): T {
+  const other = libcCall("openat", AT_FDCWD, `/proc/${pid}/ns/net`, O_RDONLY | O_CLOEXEC);
+  try {
+    return inNetwork(other, work);
+  } finally {
+    libcCall("close", other);
+  }
+}
+
+/** The same in a network namespace of which there is a descriptor. */
+export function inNetwork<T>(namespace: number, work: () => T): T {
   const own = libcCall("openat", AT_FDCWD, "/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
   try {
-    const other = libcCall("openat", AT_FDCWD, `/proc/${pid}/ns/net`, O_RDONLY | O_CLOEXEC);
+    libcCall("setns", namespace, CLONE_NEWNET);
     try {
-      libcCall("setns", other, CLONE_NEWNET);
-      try {
-        return work();
-      } finally {
-        libcCall("setns", own, CLONE_NEWNET);
-      }
+      return work();
     } finally {
-      libcCall("close", other);
+      libcCall("setns", own, CLONE_NEWNET);
     }
   } finally {
     libcCall("close", own);

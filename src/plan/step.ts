@@ -152,6 +152,24 @@ export interface ImageIndex {
   readonly folder: string;
 }
 
+/** What lets programs serve file systems (fuse(4)). */
+export const FUSE_DEVICE = "/dev/fuse";
+
+/** What fuse-overlayfs(1) is to lay over each other. */
+export interface FuseOverlay {
+  /** Of the program. */
+  readonly path: string;
+  /** Folders, top to bottom. */
+  readonly lower: readonly string[];
+  /** undefined for a mount that cannot be written to */
+  readonly upper: string | undefined;
+  readonly work: string;
+  /** Whether nothing has to reach the disk. */
+  readonly isVolatile: boolean;
+  /** For what the program says. */
+  readonly folder: string;
+}
+
 /** A step on the host, outside of the container. */
 export type HostStep =
   & { readonly why: string }
@@ -186,6 +204,8 @@ export type HostStep =
       /** The container's root. */
       readonly owner: Owner;
     }
+    /** A mount that the child then finds under that name; its program goes with it. */
+    | { readonly do: "mount-fuse-overlay"; readonly name: string; readonly overlay: FuseOverlay }
     | {
       readonly do: "start-child";
       readonly namespaces: readonly NamespaceKind[];
@@ -220,6 +240,24 @@ export type HostStep =
         readonly execute: string;
         readonly arguments: Readonly<Record<string, string | number>>;
       }[];
+    }
+    /** What answers the container's questions for names, and ends with it (names/server.ts). */
+    | {
+      readonly do: "serve-names";
+      /** The folder of all that name servers may see, and the container's in it (names/layout.ts). */
+      readonly root: string;
+      readonly folder: string;
+      /** The network namespace in which servers are asked for other names. */
+      readonly asksFrom: "host" | "container";
+      /** Whom the server becomes, on the host. Absent to stay this process's user. */
+      readonly user?: Owner;
+      /** For a script, which has no such server: the container's files, and what is known when it is made. */
+      readonly instead: {
+        readonly hosts: string;
+        readonly names: readonly { readonly address: string; readonly names: readonly string[] }[];
+        readonly resolvConf: string;
+        readonly servers: readonly string[];
+      };
     }
     | {
       readonly do: "release-child";
@@ -300,6 +338,8 @@ export type ChildStep =
         readonly target: string;
         readonly options: readonly string[];
       }
+      /** Mounts what dhow holds. */
+      | { readonly op: "mount-held"; readonly name: string; readonly target: string }
       | ({ readonly op: "mount-index"; readonly target: string } & ImageIndex)
       | { readonly op: "open-root"; readonly path: string }
       | {
@@ -413,11 +453,18 @@ export type Undo =
   /** The innermost first; those that have others in them stay. */
   | { readonly undo: "remove-empty-cgroups"; readonly folders: readonly string[] }
   | { readonly undo: "delete-link"; readonly link: string }
+  /** Nobody finds it by a name any more in these networks. */
+  | { readonly undo: "forget-names"; readonly networks: readonly string[] }
   /** Ports of the host lead to the container no more; these networks have rules for them. */
   | { readonly undo: "unpublish-ports"; readonly networks: readonly string[] }
   /** What is mounted on these folders of volumes goes with the last container that has it. */
   | { readonly undo: "release-volumes"; readonly folders: readonly string[] }
-  | { readonly undo: "kill"; readonly pid: number; readonly startTime: number; readonly bootId: string };
+  | ({
+    readonly undo: "kill"; /** Whether it is the container's first process. */
+    readonly isContainer?: true;
+  } & ProcessIdentity)
+  /** The program of a mount that goes with the container. */
+  | ({ readonly undo: "end-fuse-overlay" } & ProcessIdentity);
 
 /** A container's start, and how to take back all that it leaves on the host. */
 export interface Plan {

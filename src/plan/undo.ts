@@ -27,7 +27,10 @@ import type { Undo } from "./step.ts";
  * @param quick the container ended by itself: what the kernel takes away with its namespaces is left to the kernel
  */
 export async function carryOut(
-  undo: Exclude<Undo, { undo: "kill" | "release-volumes" | "unpublish-ports" }>,
+  undo: Exclude<
+    Undo,
+    { undo: "kill" | "end-fuse-overlay" | "release-volumes" | "unpublish-ports" | "forget-names" }
+  >,
   { quick }: { quick: boolean },
 ): Promise<void> {
   switch (undo.undo) {

@@ -151,6 +151,8 @@ export async function connectUser(
 }
 
 const HINTS: Readonly<Record<string, string>> = {
+  "External interface not usable":
+    "pasta needs a host that has a network besides its loopback; run with --network slirp4netns, or none",
   "Failed to bind":
     "another program has the port, or it is below net.ipv4.ip_unprivileged_port_start and so root's",
   "/dev/net/tun": "the administrator can let users open it: modprobe tun && chmod 666 /dev/net/tun",

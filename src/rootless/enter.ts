@@ -1,8 +1,18 @@
 /** How the dhow of an ordinary user gets to be root: in a user namespace, which all commands share while any of its containers lives. */
-import { AT_EMPTY_PATH, AT_FDCWD, NS_GET_OWNER_UID, O_RDONLY } from "../../ffi/constants.ts";
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  F_DUPFD,
+  NS_GET_OWNER_UID,
+  NS_GET_PARENT,
+  NS_GET_USERNS,
+  O_RDONLY,
+} from "../../ffi/constants.ts";
 import { Arena } from "../../ffi/arena.ts";
+import { EACCES, errnoOf } from "../../ffi/errno.ts";
 import { executableInMemory } from "../../ffi/standalone.ts";
 import { CallTable, libcCall } from "../../ffi/table.ts";
+import { HostError } from "../errors.ts";
 import { Database } from "../state/database.ts";
 import type { Paths } from "../state/paths.ts";
 import { areAlive, bootId, identify, isAlive, type ProcessIdentity } from "../state/process_identity.ts";
@@ -20,7 +30,8 @@ const MOUNT = "mnt";
 
 interface Descriptors {
   readonly user: number;
-  readonly mount: number;
+  /** undefined when there is none that could be joined: a new one is made of what this process sees. */
+  readonly mount: number | undefined;
 }
 
 /**
@@ -38,7 +49,8 @@ export async function enterUserNamespace(paths: Paths, command: readonly string[
     // one command at a time, or two that are the first would make one namespace each
     namespaces = database.transaction(() => {
       const members = living(readMembers(database));
-      const found = joinable([...members, ...living(processesOfContainers(database))]);
+      const { owners, processes } = runsOfContainers(database);
+      const found = joinable([...members, ...living(owners)], living(processes));
       if (found === undefined && members.length > 0 && !isLast) return undefined;
       const descriptors = found ?? makeNamespace(open);
       remember(database, [...members, identify(Deno.pid)]);
@@ -71,15 +83,45 @@ function remember(database: Database, processes: readonly ProcessIdentity[]): vo
   database.run(sql, MEMBERS, JSON.stringify(members));
 }
 
-/** They have entered with the commands that started them. */
-function processesOfContainers(database: Database): ProcessIdentity[] {
+/**
+ * To be asked by who is the root of a user namespace that somebody else has made: from there nobody comes into another.
+ * @throws {HostError} when the user's containers, or commands, are in another one
+ */
+export function refuseOtherNamespaces(database: Database): void {
+  const own = namespaceOf("self");
+  const all = living([...readMembers(database), ...runsOfContainers(database).owners]);
+  const other = all.find(({ pid }) => isElsewhere(pid, own));
+  if (other === undefined) return;
+  throw new HostError({
+    what: "cannot work on the containers of this user from here",
+    why: `this is a user namespace that dhow has not made, and process ${other.pid} of theirs is in another`,
+    hint: "run dhow outside of it, or with a store of its own: --root DIR",
+  });
+}
+
+function isElsewhere(pid: number, own: string): boolean {
+  try {
+    return namespaceOf(String(pid)) !== own;
+  } catch (error) {
+    // else it has ended meanwhile; who is in a namespace beside this one cannot be looked at
+    return error instanceof Deno.errors.PermissionDenied || errnoOf(error) === EACCES;
+  }
+}
+
+/** Those that answer for containers are dhow's own, and have entered with the commands that started them; the others are the containers'. */
+function runsOfContainers(database: Database): Record<"owners" | "processes", ProcessIdentity[]> {
   const rows = database.all<{ owner: string; process: string | null }>(
     "SELECT owner, process FROM containers",
   );
-  return rows.flatMap(({ owner, process }) => [owner, process]).flatMap((text) => {
-    const process = text === null ? null : JSON.parse(text) as ProcessIdentity | null;
-    return process === null ? [] : [process];
-  });
+  const parse = (texts: readonly (string | null)[]) =>
+    texts.flatMap((text) => {
+      const process = text === null ? null : JSON.parse(text) as ProcessIdentity | null;
+      return process === null ? [] : [process];
+    });
+  return {
+    owners: parse(rows.map(({ owner }) => owner)),
+    processes: parse(rows.map(({ process }) => process)),
+  };
 }
 
 function living(processes: readonly ProcessIdentity[]): ProcessIdentity[] {
@@ -87,16 +129,30 @@ function living(processes: readonly ProcessIdentity[]): ProcessIdentity[] {
   return processes.filter((_, index) => alive[index]);
 }
 
-/** @returns undefined when none of them is in a user namespace of its own yet, or all have ended */
-function joinable(members: readonly ProcessIdentity[]): Descriptors | undefined {
+/**
+ * The mount namespace of a container's process must not be joined: what dhow then executes would be a file of the container's. Its user
+ * namespace is needed when its owner was killed, and it is still there; if it is one below the one that is meant, that counts.
+ * @param members processes of dhow's own
+ * @param processes containers' first processes
+ * @returns undefined when none of them is in a user namespace of its own yet, or all have ended
+ */
+function joinable(
+  members: readonly ProcessIdentity[],
+  processes: readonly ProcessIdentity[],
+): Descriptors | undefined {
   const own = namespaceOf("self");
-  for (const member of members) {
+  for (const [index, process] of [...members, ...processes].entries()) {
     try {
-      if (namespaceOf(String(member.pid)) === own) continue;
-      const descriptors = open(member.pid);
+      if (namespaceOf(String(process.pid)) === own) continue;
+      const user = below(own, openNamespace(process.pid, USER));
+      const mount = index < members.length ? openNamespace(process.pid, MOUNT) : undefined;
       // only now is it certain that it was this process, and not another one with its pid
-      if (isAlive(member) && ownerOf(descriptors.user) === Deno.uid()) return descriptors;
-      closeAll(descriptors);
+      if (isAlive(process) && ownerOf(user) === Deno.uid()) {
+        if (mount === undefined || belongsTo(mount, user)) return { user, mount };
+        libcCall("close", mount);
+        return { user, mount: undefined };
+      }
+      for (const fd of [user, mount]) if (fd !== undefined) libcCall("close", fd);
     } catch {
       continue; // it has ended meanwhile, or is root's
     }
@@ -106,10 +162,40 @@ function joinable(members: readonly ProcessIdentity[]): Descriptors | undefined 
 
 const namespaceOf = (process: string) => Deno.readLinkSync(`/proc/${process}/ns/${USER}`);
 
-/** They are to survive an execve(2). */
-function open(pid: number): Descriptors {
-  const file = (name: string) => libcCall("openat", AT_FDCWD, `/proc/${pid}/ns/${name}`, O_RDONLY);
-  return { user: file(USER), mount: file(MOUNT) };
+/** It is to survive an execve(2). */
+const openNamespace = (pid: number, name: string) =>
+  libcCall("openat", AT_FDCWD, `/proc/${pid}/ns/${name}`, O_RDONLY);
+
+const open = (pid: number): Descriptors => ({
+  user: openNamespace(pid, USER),
+  mount: openNamespace(pid, MOUNT),
+});
+
+const nameOf = (fd: number) => Deno.readLinkSync(`/proc/self/fd/${fd}`);
+
+/**
+ * The user namespace on the way up from another one whose parent is this process's own (ioctl_ns(2)).
+ * @param fd of the other one, which is closed unless it is the one
+ * @throws {SystemCallError} when there is none
+ */
+function below(own: string, fd: number): number {
+  for (let child = fd;;) {
+    let parent: number | undefined;
+    try {
+      parent = libcCall("ioctl", child, NS_GET_PARENT, 0);
+      if (nameOf(parent) === own) {
+        libcCall("close", parent);
+        // the kernel's own descriptors do not survive an execve(2)
+        if (child === fd) return child;
+        return libcCall("fcntl", child, F_DUPFD, 0);
+      }
+    } catch (error) {
+      libcCall("close", child);
+      throw error;
+    }
+    libcCall("close", child);
+    child = parent;
+  }
 }
 
 /** Whose a user namespace is (ioctl_ns(2)): only the owner has rights in it. */
@@ -124,8 +210,14 @@ function ownerOf(namespace: number): number {
   }
 }
 
-function closeAll({ user, mount }: Descriptors): void {
-  for (const fd of [user, mount]) libcCall("close", fd);
+/** Whether a namespace of another kind is one of a user namespace's (ioctl_ns(2)): only then do its rights count there. */
+function belongsTo(other: number, user: number): boolean {
+  const owner = libcCall("ioctl", other, NS_GET_USERNS, 0);
+  try {
+    return nameOf(owner) === nameOf(user);
+  } finally {
+    libcCall("close", owner);
+  }
 }
 
 function execute(namespaces: Descriptors, command: readonly string[]): never {

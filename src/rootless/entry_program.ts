@@ -10,9 +10,9 @@ import { EXIT_OWN_FAILURE } from "../errors.ts";
 const ANY = { tolerate: ANY_ERRNO };
 
 export interface Entry {
-  /** Descriptors of the two namespaces. */
+  /** Descriptors of the two namespaces. Without one of a mount namespace there is a new one. */
   readonly user: number;
-  readonly mount: number;
+  readonly mount: number | undefined;
   /** The working directory, which is the root otherwise. */
   readonly directory: string;
   readonly command: readonly string[];
@@ -35,8 +35,11 @@ export function entryProgram(
   const program = new StandaloneProgram(32, size, arch);
   const failed = new Label();
   for (const [fd, kind] of [[user, CLONE_NEWUSER], [mount, CLONE_NEWNS]] as const) {
-    program.jumpIfLess(program.call("setns", [fd, kind], ANY), 0, failed);
-    program.call("close", [fd]);
+    const joined = fd === undefined
+      ? program.call("unshare", [kind], ANY)
+      : program.call("setns", [fd, kind], ANY);
+    program.jumpIfLess(joined, 0, failed);
+    if (fd !== undefined) program.call("close", [fd]);
   }
   // a caller that has changed its group is root's there as well
   program.call("setresgid", [0, 0, 0], ANY);

@@ -7,7 +7,7 @@ import { CallTable, libcCall } from "../../ffi/table.ts";
 import { HostError } from "../errors.ts";
 import { findProgram } from "../plan/program.ts";
 import { readConfiguration, readIfThere } from "../state/read.ts";
-import type { IdMapping } from "../state/user_namespace.ts";
+import { type IdMapping, parseIdMap } from "../state/user_namespace.ts";
 import { mapIds, userEntry } from "./ids.ts";
 
 const WHAT = "cannot make a user namespace, which an ordinary user's containers need";
@@ -88,8 +88,9 @@ function writeMaps(pid: number): void {
   const [uid, gid] = [Deno.uid() ?? 0, Deno.gid() ?? 0];
   const name = userEntry(readConfiguration("/etc/passwd") ?? "", uid)?.name ?? Deno.env.get("LOGNAME");
   const owner = { name, uid };
-  const uids = mapIds(readConfiguration("/etc/subuid") ?? "", owner, uid);
-  const gids = mapIds(readConfiguration("/etc/subgid") ?? "", owner, gid);
+  const here = (file: string) => parseIdMap(readIfThere(`/proc/self/${file}`) ?? "");
+  const uids = mapIds(readConfiguration("/etc/subuid") ?? "", owner, uid, here("uid_map"));
+  const gids = mapIds(readConfiguration("/etc/subgid") ?? "", owner, gid, here("gid_map"));
   const [newuidmap, newgidmap] = [findProgram("newuidmap"), findProgram("newgidmap")];
   const hasRanges = uids.length > 1 && gids.length > 1;
   if (hasRanges && newuidmap !== undefined && newgidmap !== undefined) {
@@ -115,13 +116,21 @@ function runMapper(program: string, pid: number, map: readonly IdMapping[], file
   const args = [pid, ...map.flatMap(({ containerID, hostID, size }) => [containerID, hostID, size])].map(
     String,
   );
-  const { success, stderr } = new Deno.Command(program, { args, stdin: "null" }).outputSync();
+  // by sudo one may be in a folder that one could not go to
+  const { success, stderr } = new Deno.Command(program, { args, stdin: "null", cwd: "/" }).outputSync();
   if (success) return;
   const said = new TextDecoder().decode(stderr).trim().split("\n").filter((line) => line !== "").join("; ");
   throw new HostError({
     what: `cannot give the user namespace the ids of ${file}`,
     why: said || `${program} failed`,
-    hint:
-      `the administrator can mend it with: chmod u+s ${program}; or take this user's lines out of ${file}`,
+    hint: mayGive(program)
+      ? `the administrator can mend this user's lines in ${file}, or take them out`
+      : `the administrator can mend it with: chmod u+s ${program}; or take this user's lines out of ${file}`,
   });
+}
+
+/** Whether it has the right to give ids away by being root's, with setuid. */
+function mayGive(program: string): boolean {
+  const { uid, mode } = Deno.statSync(program);
+  return uid === 0 && ((mode ?? 0) & 0o4000) !== 0;
 }

@@ -104,3 +104,17 @@ export function idsNeeded(forced: readonly IdMapping[], size: number): number {
   const own = fillMappings(forced, size, 0).filter((mapping) => !forced.includes(mapping));
   return own.reduce((sum, mapping) => sum + mapping.size, 0);
 }
+
+/**
+ * Maps one id to 0, the user's own, and those below and above it to the ids from 1 on.
+ * @param count how many ids there are, the user's own among them
+ */
+export function keepId(count: number, id: number): IdMapping[] {
+  const below = Math.min(id, count - 1);
+  const above = Math.min(count - 1 - below, ID_COUNT - id - 1);
+  return [
+    { containerID: 0, hostID: 1, size: below },
+    { containerID: id, hostID: 0, size: 1 },
+    { containerID: id + 1, hostID: below + 1, size: above },
+  ].filter(({ size }) => size > 0);
+}

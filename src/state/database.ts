@@ -4,6 +4,7 @@ import { HostError } from "../errors.ts";
 import { BEGIN_ANEW, explain, explained, problemOf } from "./database_error.ts";
 import {
   containersFolder,
+  copiesFolder,
   databasePath,
   indexesFolder,
   layersFolder,
@@ -15,7 +16,7 @@ import { keepReserve } from "./reserve.ts";
 import { MIGRATIONS } from "./schema.ts";
 
 /** Everything below these folders belongs to the database beside them, and what it does not know there is removed. */
-const OWNED = [containersFolder, layersFolder, indexesFolder, volumesFolder];
+const OWNED = [containersFolder, layersFolder, indexesFolder, copiesFolder, volumesFolder];
 
 /** @throws {HostError} when a new database would have what is there already removed */
 function refuseStrangers(paths: Paths): void {
@@ -26,6 +27,26 @@ function refuseStrangers(paths: Paths): void {
     why: `there are ${full.map((folder) => basename(folder)).join(", ")} of one that is lost`,
     hint: BEGIN_ANEW,
   });
+}
+
+/** Its user's alone: environments of containers are in it, and so passwords. SQLite makes its other files with the same mode. */
+const MODE = 0o600;
+
+function makeFile(path: string): void {
+  try {
+    Deno.openSync(path, { write: true, createNew: true, mode: MODE }).close();
+  } catch (error) {
+    // one that is there must not be opened here: closing it would end SQLite's locks (fcntl(2))
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+}
+
+function closeFile(path: string): void {
+  try {
+    Deno.chmodSync(path, MODE);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
 }
 
 /**
@@ -50,6 +71,7 @@ export class Database {
     let connection: DatabaseSync;
     try {
       Deno.mkdirSync(paths.state, { recursive: true, mode: 0o711 });
+      makeFile(path);
       connection = new DatabaseSync(path);
       // twenty commands at once wait for each other rather than fail
       connection.exec("PRAGMA busy_timeout = 30000; PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL");
@@ -81,6 +103,7 @@ export class Database {
     using folder = Deno.openSync(dirname(path));
     folder.lockSync(true);
     explained(() => this.#connection.exec("PRAGMA journal_mode = WAL"));
+    for (const suffix of ["", "-wal", "-shm"]) closeFile(`${path}${suffix}`); // an older dhow has left them open to all
     // once it is there, whatever else is must not outlive it
     this.#connection.exec("PRAGMA synchronous = FULL");
     this.transaction(() => {

@@ -37,6 +37,11 @@ export function indexesFolder(paths: Paths): string {
   return join(paths.state, "indexes");
 }
 
+/** Copies of images for containers with ids of their own. */
+export function copiesFolder(paths: Paths): string {
+  return join(paths.state, "copies");
+}
+
 /** Each volume has a folder there, with its files in `_data`. */
 export function volumesFolder(paths: Paths): string {
   return join(paths.state, "volumes");

@@ -166,6 +166,19 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   `,
   `
+  CREATE TABLE copies (               -- of images, with the ids that some containers have on the host
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    content TEXT NOT NULL,            -- of what: see src/image/store/copies.ts
+    mapping TEXT NOT NULL,            -- for which ids (JSON)
+    size INTEGER NOT NULL DEFAULT 0,  -- of its files, in bytes
+    ready INTEGER NOT NULL DEFAULT 0,
+    owner TEXT NOT NULL               -- the process that makes or removes it, while it is not ready
+  ) STRICT;
+  CREATE UNIQUE INDEX ready_copies ON copies (content, mapping) WHERE ready = 1;
+  ALTER TABLE containers ADD COLUMN content TEXT; -- what its image holds, if it has ids of its own
+  ALTER TABLE containers ADD COLUMN copy INTEGER REFERENCES copies (number); -- that it has in its image's place
+  `,
+  `
   ALTER TABLE networks ADD COLUMN id TEXT NOT NULL DEFAULT ''; -- 64 hexadecimal digits
   ALTER TABLE networks ADD COLUMN config TEXT; -- how it was wanted (NetworkConfig as JSON); NULL: every host has it
   ALTER TABLE networks ADD COLUMN created INTEGER NOT NULL DEFAULT 0; -- in ms since 1970
@@ -181,13 +194,14 @@ export const MIGRATIONS: readonly string[] = [
     address6 TEXT,                    -- in its usual form
     hardware TEXT NOT NULL,           -- its MAC address
     number INTEGER NOT NULL,          -- of its link in the container: 0 for eth0
+    named INTEGER NOT NULL DEFAULT 1, -- 0: others are to find it no more
     owner TEXT,                       -- the process that connects or disconnects a running container (ProcessIdentity as JSON)
     PRIMARY KEY (container, network),
     UNIQUE (network, address),
     UNIQUE (network, address6)
   ) STRICT, WITHOUT ROWID;
   INSERT INTO endpoints SELECT container, network, address, NULL, format('02:42:%02x:%02x:%02x:%02x',
-    address >> 24 & 255, address >> 16 & 255, address >> 8 & 255, address & 255), 0, NULL FROM former_endpoints;
+    address >> 24 & 255, address >> 16 & 255, address >> 8 & 255, address & 255), 0, 1, NULL FROM former_endpoints;
   DROP TABLE former_endpoints;
   CREATE TABLE published_ports (       -- ports of the host that lead to running containers
     container TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,

@@ -26,3 +26,24 @@ export function belongsTo(
 ): boolean {
   return owner === name || owner === String(uid);
 }
+
+/** The parts of ranges that are in others as well. */
+export function commonParts(some: readonly IdRange[], others: readonly IdRange[]): IdRange[] {
+  return some.flatMap((a) => others.flatMap((b) => between(startOf(a, b), Math.min(endOf(a), endOf(b)))));
+}
+
+/** The parts of a range that are in none of others. */
+export function partsBeside(range: IdRange, others: readonly IdRange[]): IdRange[] {
+  return others.reduce<IdRange[]>(
+    (parts, other) =>
+      parts.flatMap((part) => [
+        ...between(part.start, Math.min(endOf(part), other.start)),
+        ...between(startOf(part, { start: endOf(other) }), endOf(part)),
+      ]),
+    [range],
+  );
+}
+
+const endOf = ({ start, size }: IdRange) => start + size;
+const startOf = (a: Pick<IdRange, "start">, b: Pick<IdRange, "start">) => Math.max(a.start, b.start);
+const between = (start: number, end: number): IdRange[] => end > start ? [{ start, size: end - start }] : [];

@@ -1,7 +1,7 @@
 /** The user namespace that dhow runs in for an ordinary user, seen from in it. Who makes it: src/rootless/enter.ts. */
 import { readIfThere } from "./read.ts";
 
-/** Set for a dhow that has entered it. It says nothing by itself: see ownNamespace. */
+/** Set for a dhow that has entered it. Who is in it all the same was put there by somebody else: see isForeign. */
 export const MARKER = "DHOW_USER_NAMESPACE";
 
 /** A range of user or group ids of a user namespace (user_namespaces(7)), worded as in the OCI runtime specification. */
@@ -31,11 +31,15 @@ const isInitial = ([first]: readonly IdMapping[]) =>
 
 let known: IdMappings | null | undefined;
 
-/** @returns undefined for root, whatever its environment says; and for an ordinary user who has not entered */
+/**
+ * The root of a user namespace is no more than an ordinary user, whoever has made it: what dhow has made for a user, a container that
+ * dhow runs in, `unshare --map-root-user`.
+ * @returns undefined for root, whatever its environment says; and for an ordinary user who has not entered
+ */
 export function ownNamespace(): IdMappings | undefined {
   if (known === undefined) {
     known = null;
-    if (Deno.env.get(MARKER) === undefined || Deno.uid() !== 0) return undefined;
+    if (Deno.uid() !== 0) return undefined;
     const [uids, gids] = ["uid_map", "gid_map"].map((file) =>
       parseIdMap(readIfThere(`/proc/self/${file}`) ?? "")
     );
@@ -46,6 +50,9 @@ export function ownNamespace(): IdMappings | undefined {
 
 /** Whether an ordinary user runs this. */
 export const isRootless = (): boolean => ownNamespace() !== undefined;
+
+/** Whether the namespace is not dhow's own, so that other commands of its user are in others. */
+export const isForeign = (): boolean => isRootless() && Deno.env.get(MARKER) === undefined;
 
 /** Whether it has one user only, its root, who is the user that runs this. */
 export const isSingle = ({ uids }: IdMappings): boolean => uids.length === 1 && uids[0]!.size === 1;

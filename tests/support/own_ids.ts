@@ -1,23 +1,25 @@
 /** Containers with ids of their own, on hosts that show files with other owners, and on those that cannot. */
-import { DatabaseSync } from "node:sqlite";
+import { assertSuccess } from "./containers.ts";
 import type { Host } from "./host.ts";
 
 /** How files become a container's (IdMethod of src/plan/step.ts). */
 export const METHODS = ["mounts", "copy"] as const;
 export type Method = typeof METHODS[number];
 
-/** Makes dhow believe, on a host, that it has found out how files become a container's. */
+const REMEMBER = `import sqlite3, sys
+database = sqlite3.connect("/var/lib/dhow/dhow.db")
+database.execute("INSERT OR REPLACE INTO host_facts (key, value) VALUES ('idmapped mounts', ?)", sys.argv[1:])
+database.commit()`;
+
+/**
+ * Makes dhow believe, on a host, that it has found out how files become a container's. It is written from within the host: by a path
+ * through /proc/PID/root SQLite would come to the database of the machine that the test runs on, since it follows links by itself.
+ */
 export async function useMethod(host: Host, method: Method): Promise<void> {
-  const path = host.path("/var/lib/dhow/dhow.db");
+  assertSuccess(await host.dhow(["images"])); // to have a database
   const bootId = (await Deno.readTextFile("/proc/sys/kernel/random/boot_id")).trim();
   const finding = JSON.stringify({ bootId, obstacle: method === "mounts" ? null : "the test wants it so" });
-  const database = new DatabaseSync(path);
-  try {
-    const sql = "INSERT OR REPLACE INTO host_facts (key, value) VALUES ('idmapped mounts', ?)";
-    database.prepare(sql).run(finding);
-  } finally {
-    database.close();
-  }
+  await host.succeed(["python3", "-c", REMEMBER, finding]);
 }
 
 /** The host's ids of a container, as inspect tells of them: where they begin, and how many there are. */

@@ -8,7 +8,7 @@ export type Snapshot = Readonly<Record<string, readonly string[]>>;
 /** What lies below dhow's folders and /run as long as the host lives, and what is none of dhow's doing. */
 const PERMANENT = new RegExp(
   "^/run/(host|netns|xtables\\.lock|dhow/|dhow/containers/|dhow/.*\\.lock)$|" +
-    "^/var/lib/dhow/(dhow\\.db.*|layers/|containers/|spool/|volumes/|.*\\.lock)$",
+    "^/var/lib/dhow/(dhow\\.db.*|layers/|copies/|containers/|spool/|volumes/|.*\\.lock)$",
 );
 
 /** Empty tables and chains with the policy ACCEPT are what any use of iptables leaves; they change nothing. */
@@ -57,6 +57,8 @@ function filesBelow(host: Host, folder: string, skip: readonly string[] = []): s
 
 /** Where the store keeps images. */
 const STORE = ["/var/lib/dhow/layers", "/var/lib/dhow/indexes"];
+/** Copies of images stay until somebody prunes; userns_test.ts looks after those. */
+const COPIES = "/var/lib/dhow/copies";
 
 /** What the store has of images. */
 function layersOf(host: Host): string[] {
@@ -95,7 +97,7 @@ export async function snapshot(host: Host): Promise<Snapshot> {
   const [link = "", address = "", route = "", saved = "", , forward = ""] = sections;
   const files = [
     ...filesBelow(host, "/run/", ["/run/host"]),
-    ...filesBelow(host, "/var/lib/dhow/", STORE),
+    ...filesBelow(host, "/var/lib/dhow/", [...STORE, COPIES]),
     ...filesBelow(host, "/tmp/", [REPOSITORY]),
   ];
   return {

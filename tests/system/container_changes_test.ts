@@ -7,6 +7,7 @@ import type { TarEntry } from "../../src/image/tar/decoder.ts";
 import { TarWriter } from "../../src/image/tar/writer.ts";
 import { openFolder } from "../../src/image/walk/directory.ts";
 import { HostError } from "../../src/errors.ts";
+import type { OverlayDriver } from "../../src/rootfs/overlay.ts";
 import { skip } from "../support/system_test.ts";
 import { Memory, readBack } from "../support/tar_writer.ts";
 import { setXattr } from "../support/xattr.ts";
@@ -39,11 +40,11 @@ class Upper implements Disposable {
     setXattr(join(this.path, name), attribute, value);
   }
 
-  async layer(hasUserXattrs = false) {
+  async layer(driver: OverlayDriver = "privileged") {
     const memory = new Memory();
     const warnings: string[] = [];
     const options = {
-      hasUserXattrs,
+      driver,
       warn: (text: string) => void warnings.push(text),
       signal: new AbortController().signal,
     };
@@ -58,8 +59,8 @@ class Upper implements Disposable {
     }
   }
 
-  async names(hasUserXattrs = false): Promise<string[]> {
-    return (await this.layer(hasUserXattrs)).entries.map(({ name }) => name);
+  async names(driver: OverlayDriver = "privileged"): Promise<string[]> {
+    return (await this.layer(driver)).entries.map(({ name }) => name);
   }
 }
 
@@ -117,7 +118,57 @@ upperTest("whose attribute says that a folder is opaque depends on the mount", a
   upper.folder("x");
   upper.xattr("x", "trusted.overlay.opaque", Uint8Array.of(0x78)); // not "y": it says something else
   assertEquals(await upper.names(), ["t/", "t/.wh..wh..opq", "u/", "x/"]);
-  assertEquals(await upper.names(true), ["t/", "u/", "u/.wh..wh..opq", "x/"]);
+  assertEquals(await upper.names("user"), ["t/", "u/", "u/.wh..wh..opq", "x/"]);
+});
+
+upperTest(
+  "what fuse-overlayfs says by files is said by a layer's, and its attributes are left out",
+  async (upper) => {
+    upper.folder("d");
+    upper.whiteout("d/.wh..opq"); // it makes one of a name that nothing has
+    for (const name of ["d/.wh..wh..opq", "d/.a", "d/.wh.gone"]) upper.file(name, "");
+    upper.whiteout("top");
+    upper.file("f");
+    for (const name of ["user.fuseoverlayfs.origin", "user.overlay.redirect", "user.kept"]) {
+      upper.xattr(
+        "f",
+        name,
+      );
+    }
+    const { entries, warnings } = await upper.layer("fuse-overlayfs");
+    assertEquals(entries.map(({ name }) => name), [
+      "d/",
+      "d/.a",
+      "d/.wh..wh..opq",
+      "d/.wh.gone",
+      "f",
+      ".wh.top",
+    ]);
+    assertEquals(Array.from(entries[4]!.xattrs ?? []), [["user.kept", YES]]);
+    assertEquals(warnings, []);
+    // for the kernel's overlay they are files whose names a layer cannot have
+    Deno.removeSync(join(upper.path, "f"));
+    const { entries: plain, warnings: left } = await upper.layer("user");
+    assertEquals(plain.map(({ name }) => name), ["d/", "d/.a", ".wh.top"]);
+    assertEquals(left.length, 3);
+  },
+);
+
+upperTest("what the container's root says by attributes, fuse-overlayfs heeds as well", async (upper) => {
+  for (const name of ["d", "e"]) upper.folder(name);
+  upper.xattr("d", "user.overlay.opaque");
+  assertEquals(await upper.names("fuse-overlayfs"), ["d/", "d/.wh..wh..opq", "e/"]);
+});
+
+upperTest("mount points that fuse-overlayfs has marked as opaque are no changes", async (upper) => {
+  for (const name of ["etc", "proc", "dev"]) upper.folder(name);
+  for (const name of ["etc/.wh..wh..opq", "proc/.wh..wh..opq", "dev/.wh..wh..opq", "etc/hosts"]) {
+    upper.file(name, "");
+  }
+  untouched(upper);
+  assertEquals((await upper.layer("fuse-overlayfs")).isChanged, false);
+  upper.file("dev/new");
+  assertEquals(await upper.names("fuse-overlayfs"), ["dev/", "dev/.wh..wh..opq", "dev/new"]);
 });
 
 upperTest("mount points that dhow has made are no changes", async (upper) => {

@@ -62,7 +62,7 @@ systemTest(
   "a network connect that is killed after any step leaves the container connected or not",
   async (host) => {
     await dhow(host, "network", "create", "two");
-    await start(host, "it");
+    await start(host, "it", "--network", "none");
     const before = await snapshot(host);
     await killEverywhere(host, ["network", "connect", "two", "it"], async () => {}, async (when) => {
       await isConsistent(host, "it", when);

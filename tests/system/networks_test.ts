@@ -324,3 +324,58 @@ systemTest("network prune removes those that no container is in, or would be in"
   assertEquals(await dhow(host, "network", "prune", "-f"), "Deleted Networks:\nold");
   await remove(host, ["one", "two"], ["used", "wanted"]);
 });
+
+systemTest(
+  "containers find each other by name, short id and alias, and the outside world as well",
+  async (host) => {
+    await dhow(host, "network", "create", "front");
+    await dhow(host, "network", "create", "back");
+    await start(host, "asks", "--network", "front");
+    await start(host, "web", "--network", "front", "--network-alias", "www"); // later than who asks
+    const find = async (name: string) =>
+      await exec(host, "asks", `ping -c 1 -W 5 ${name} | sed -n 's/.*(\\(.*\\)).*/\\1/p'`);
+    const address = await addressIn(host, "web", "front");
+    const id = (await dhow(host, "inspect", "-f", "{{.Id}}", "web")).slice(0, 12);
+    for (const name of ["web", "WEB", "www", id, "web.front"]) {
+      assertEquals(
+        (await find(name)).split("\n")[0],
+        address,
+        name,
+      );
+    }
+    assertMatch(await exec(host, "asks", "cat /etc/resolv.conf"), /^nameserver 127\.0\.0\.11$/m);
+    assertEquals(await exec(host, "asks", `wget -qO- http://${WEB_NAME}/cgi-bin/address`), HOST_ADDRESS);
+    assertMatch(await exec(host, "asks", `nslookup ${address} | tail -n 3`), /web\.front/);
+    const isUnknown = async (name: string) =>
+      assertEquals((await host.dhow(["exec", "asks", "ping", "-c", "1", "-W", "1", name])).code, 1, name);
+    await dhow(host, "rename", "web", "shop");
+    assertEquals((await find("shop")).split("\n")[0], address);
+    await isUnknown("web");
+    // one that is in another network is none of its business, until it comes to that
+    await start(host, "hidden", "--network", "back");
+    await isUnknown("hidden");
+    await dhow(host, "network", "connect", "back", "asks");
+    assertEquals((await find("hidden")).split("\n")[0], await addressIn(host, "hidden", "back"));
+    await dhow(host, "network", "disconnect", "back", "asks");
+    await isUnknown("hidden");
+    // a container of the default network learns to ask when it comes to one that was made
+    await start(host, "plain");
+    await dhow(host, "network", "connect", "--alias", "simple", "front", "plain");
+    assertEquals(await exec(host, "plain", "ping -c 1 -W 5 shop >/dev/null && echo found"), "found");
+    assertEquals((await find("simple")).split("\n")[0], await addressIn(host, "plain", "front"));
+    await dhow(host, "restart", "-t", "0", "shop");
+    assertEquals((await find("shop")).split("\n")[0], await addressIn(host, "shop", "front"));
+    await dhow(host, "rm", "-f", "shop");
+    await isUnknown("shop");
+    await remove(host, ["asks", "hidden", "plain"], ["front", "back"]);
+  },
+);
+
+systemTest("in an internal network names of containers are found, and no others", async (host) => {
+  await dhow(host, "network", "create", "--internal", "inside");
+  await start(host, "one", "--network", "inside");
+  await start(host, "two", "--network", "inside");
+  await exec(host, "one", "ping -c 1 -W 5 two >/dev/null");
+  assertEquals((await host.dhow(["exec", "one", "ping", "-c", "1", "-W", "1", WEB_NAME])).code, 1);
+  await remove(host, ["one", "two"], ["inside"]);
+});

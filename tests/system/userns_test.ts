@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { assertFailure, assertSuccess, busyboxShell, runBusybox } from "../support/containers.ts";
 import { detachedTest } from "../support/detached.ts";
+import { killedAtEach } from "../support/faults.ts";
 import { DHOW, type Host } from "../support/host.ts";
 import { archive } from "../support/image.ts";
 import { busyboxArchive, busyboxLayer } from "../support/images.ts";
@@ -257,6 +258,79 @@ for (const method of METHODS) {
     },
   );
 }
+
+/** Bytes of all images, and what of that can be had back, as system df tells of them. */
+const IMAGES = '{{if eq .Type "Images"}}{{.Size}} {{.Reclaimable}}{{end}}';
+
+detachedTest("containers with the same ids share one copy of their image", async (it, host) => {
+  await useMethod(host, "copy");
+  const copies = async () => (await host.shell("ls /var/lib/dhow/copies")).trim().split("\n").join(" ");
+  const images = async () => (await it.dhow("system", "df", "--format", IMAGES)).trim().replace(/ \(.*/, "");
+  const [size, nothing] = (await images()).split(" ");
+  assertEquals(nothing, size); // nobody has the image
+  const same = ["--uidmap", "0:300000:65536"];
+  await Promise.all(["one", "two"].map((name) => it.named(name, undefined, same)));
+  assertEquals(await copies(), "1");
+  await it.dhow("exec", "one", "sh", "-c", "rm /bin/wget; echo own >/new");
+  assertEquals(
+    await it.dhow("exec", "two", "sh", "-c", "ls /bin/wget; ls /new 2>&1 | wc -l"),
+    "/bin/wget\n1",
+  );
+  await it.dhow("run", "--rm", "--network", "none", "--uidmap", "0:400000:65536", "busybox", "true");
+  assertEquals(await copies(), "1 2");
+  // the image, and twice the same; one of the copies is nobody's
+  const [all, unused] = (await images()).split(" ").map((text) => parseFloat(text).toFixed(1));
+  const once = parseFloat(size!);
+  assertEquals([all, unused], [(3 * once).toFixed(1), once.toFixed(1)]);
+  // a program that the image has as setuid is none of the host users' business
+  assertMatch(
+    await host.shell("stat -c '%a %u:%g' /var/lib/dhow/copies /var/lib/dhow/copies/1"),
+    /^700 0:0\n700 300000:300000\n$/,
+  );
+  assertMatch(await it.dhow("image", "prune", "-f"), /^Total reclaimed space: [1-9]/);
+  assertEquals(await copies(), "1");
+  assertEquals(await it.dhow("exec", "two", "echo", "there"), "there");
+  await it.dhow("rm", "-f", "one", "two");
+  await it.dhow("run", "--rm", "--network", "none", ...same, "busybox", "true");
+  assertEquals(await copies(), "1");
+  // it goes with the last image of its layers
+  await it.dhow("tag", "busybox", "another");
+  await it.dhow("rmi", "busybox");
+  assertEquals(await copies(), "1");
+  await it.dhow("rmi", "another");
+  assertEquals(await copies(), "");
+});
+
+systemTest("a copy that was not finished is made anew, and nothing of it stays", async (host) => {
+  const image = await host.write("owned.tar", ownedImage());
+  await dhow(host, "load", "-q", "-i", image);
+  await useMethod(host, "copy");
+  await killedAtEach(5, async (step) => {
+    const run = [
+      "run",
+      "--network",
+      "none",
+      "--uidmap",
+      "0:300000:65536",
+      "owned",
+      "stat",
+      "-c",
+      "%u:%g",
+      "/d",
+    ];
+    const { code, stdout, stderr } = await host.dhow(run, { env: { DHOW_FAULT: `kill-after:${step}` } });
+    assert([0, 137].includes(code), `step ${step}: exit code ${code}: ${stderr}`);
+    if (code === 0) assertEquals(stdout, "7:8\n");
+    await dhow(host, "image", "prune", "-f");
+    assertEquals(
+      await host.shell("ls /var/lib/dhow/copies 2>&1 | grep -v 'No such' || true"),
+      "",
+      `step ${step}`,
+    );
+    assertEquals(await host.shell("ls -A /var/lib/dhow/containers 2>/dev/null || true"), "", `step ${step}`);
+    return code === 137;
+  });
+});
 
 detachedTest("containers with ids of their own share volumes, and binds with idmap", async (it, host) => {
   const run = (flags: readonly string[], script: string) =>

@@ -69,7 +69,7 @@ export function describeContainer(shown: ShownContainer): Struct {
     { name: "LogPath", value: hasLog(record) ? `${stateFolder}/log` : "" },
     { name: "Name", value: `/${name}` },
     { name: "RestartCount", value: record.restarts },
-    { name: "Driver", value: "overlay" },
+    { name: "Driver", value: driverName(record) },
     { name: "Platform", value: "linux" },
     { name: "MountLabel", value: "" },
     { name: "ProcessLabel", value: "" },
@@ -235,13 +235,15 @@ function describeIds({ uids, gids }: IdMappings): Struct {
   return plain("*define.InspectIDMappings", { UidMap: list(uids), GidMap: list(gids) });
 }
 
-function describeLayers({ stateFolder, runFolder, isRunning }: ShownContainer): Struct {
+const driverName = ({ config }: ContainerRecord) => config.options.driver ?? "overlay";
+
+function describeLayers({ record, stateFolder, runFolder, isRunning }: ShownContainer): Struct {
   const folders = new Map<string, Value>([
     ["UpperDir", `${stateFolder}/diff`],
     ["WorkDir", `${stateFolder}/work`],
     ...(isRunning ? [["MergedDir", `${runFolder}/merged`] as const] : []),
   ]);
-  return plain("types.GraphDriverData", { Data: new GoMap(folders), Name: "overlay" });
+  return plain("types.GraphDriverData", { Data: new GoMap(folders), Name: driverName(record) });
 }
 
 function describePorts(ports: readonly PublishedPort[]): GoMap {

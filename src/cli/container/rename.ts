@@ -1,4 +1,5 @@
 import { parseName } from "../../container/names.ts";
+import { republishNames } from "../../container/naming.ts";
 import { findContainer } from "../../container/records.ts";
 import { TakenError, UsageError } from "../../errors.ts";
 import { stepDone } from "../../plan/fault.ts";
@@ -19,8 +20,8 @@ export const command: Command = {
       });
     }
     const name = parseName(given);
-    const { database } = await openSession(global, "rename containers");
-    database.transaction(() => {
+    const { database, paths } = await openSession(global, "rename containers");
+    const renamed = database.transaction(() => {
       const { id } = findContainer(database, wanted);
       const other = database.get<{ id: string }>("SELECT id FROM containers WHERE name = ?", name);
       if (other?.id === id) {
@@ -33,7 +34,10 @@ export const command: Command = {
         });
       }
       database.run("UPDATE containers SET name = ? WHERE id = ?", name, id);
+      return id;
     });
+    stepDone();
+    await republishNames(database, paths, renamed);
     stepDone();
     return 0;
   },

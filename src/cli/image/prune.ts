@@ -40,8 +40,8 @@ export const command: Command = {
       filters,
       before: untilOf(filters),
     });
-    // and what is remembered of archives that are gone, or were changed since they were run
-    const size = tellRemoved(removed) + store.archives.prune();
+    // and what is remembered of archives that are gone, or were changed since they were run; and copies that no container has
+    const size = tellRemoved(removed) + store.archives.prune() + store.copies.prune();
     recordPrune(session.database, "image", size);
     print(reclaimed(size));
     return 0;

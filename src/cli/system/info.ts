@@ -3,6 +3,8 @@ import { allContainers, isRunning } from "../../container/records.ts";
 import { UsageError } from "../../errors.ts";
 import { cgroupVersion, hierarchies } from "../../limits/cgroup.ts";
 import { readConfiguration, readIfThere } from "../../state/read.ts";
+import { FUSE_OVERLAYFS } from "../../rootfs/fuse_overlay.ts";
+import { isRootless } from "../../state/user_namespace.ts";
 import type { Command } from "../command.ts";
 import { pausedOnes } from "../container/rows.ts";
 import { binarySize } from "../human.ts";
@@ -49,7 +51,7 @@ async function gather(session: Session): Promise<Fields> {
     ContainersStopped: containers.length - running.length,
     Images: store.list().length,
     ServerVersion: config.version,
-    Driver: await store.storage(),
+    Driver: await usesFuse(session) ? FUSE_OVERLAYFS : await store.storage(),
     CgroupVersion: mounted.length === 0 ? "" : String(cgroupVersion(mounted)),
     KernelVersion: Deno.osRelease(),
     OperatingSystem: system ?? "Linux",
@@ -60,6 +62,13 @@ async function gather(session: Session): Promise<Fields> {
     Name: Deno.hostname(),
     DockerRootDir: paths.state,
   };
+}
+
+/** Whether new containers of this user have fuse-overlayfs. */
+async function usesFuse(session: Session): Promise<boolean> {
+  if (session.wantsFuse !== undefined || !isRootless()) return session.wantsFuse === true;
+  const { overlayObstacle } = await import("../../container/overlay_driver.ts");
+  return await overlayObstacle(session) !== null;
 }
 
 function asText(fields: Fields): string {

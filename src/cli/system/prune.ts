@@ -42,7 +42,7 @@ export const command: Command = {
       filters,
       before: untilOf(filters),
     });
-    const images = tellRemoved(removed) + store.archives.prune();
+    const images = tellRemoved(removed) + store.archives.prune() + store.copies.prune();
     recordPrune(session.database, "image", images);
     print(reclaimed(containers.size + volumes + images));
     return 0;

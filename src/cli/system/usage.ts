@@ -24,7 +24,9 @@ export function diskUsage(session: Session): Kind[] {
   const containers = allContainers(session.database);
   const sizeOf = sizesIn(session);
   const used = new Set(containers.map(({ image }) => image));
-  const images = storeOf(session).list();
+  const store = storeOf(session);
+  const images = store.list();
+  const copies = store.copies.usage();
   const unused = images.filter(({ id }) => !used.has(id));
   const sum = (sizes: readonly number[]) => sizes.reduce((total, size) => total + size, 0);
   const shared = session.database.get<{ size: number | null }>(
@@ -44,8 +46,8 @@ export function diskUsage(session: Session): Kind[] {
       type: "Images",
       total: images.length,
       active: images.length - unused.length,
-      size: shared,
-      reclaimable: Math.max(0, shared - stays),
+      size: shared + copies.all,
+      reclaimable: Math.max(0, shared - stays) + copies.unused,
     },
     {
       type: "Containers",

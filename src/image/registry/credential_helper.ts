@@ -63,6 +63,7 @@ export class CredentialHelper {
         stdin: "piped",
         stdout: "piped",
         stderr: "inherit",
+        cwd: "/",
       })
         .spawn();
     } catch (cause) {

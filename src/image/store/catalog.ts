@@ -5,6 +5,7 @@ import { isAlive, type ProcessIdentity } from "../../state/process_identity.ts";
 import { chainIds } from "../chain_id.ts";
 import type { Removal, RemovalSubject } from "../removal.ts";
 import { formatReference, type Reference } from "../reference.ts";
+import { contentOfLayers } from "./copies.ts";
 import { FORMS } from "./layers.ts";
 import type { ImageStore, StoredImage } from "./store.ts";
 import { type CheckedLayer, verifyLayers } from "./verify.ts";
@@ -96,7 +97,7 @@ export class ImageCatalog {
    * @throws {ImageError} when there is no such image, or what `decide` throws
    */
   remove(name: string, decide: (subject: RemovalSubject) => Removal): Removed {
-    const { layers, indexes } = this.store;
+    const { layers, indexes, copies } = this.store;
     const { removed, unused } = this.#database.transaction(() => {
       const image = this.get(name);
       const { untag, removesImage } = decide({ ...image, users: this.users(image.id) });
@@ -106,6 +107,7 @@ export class ImageCatalog {
       return { removed: gone, unused };
     });
     stepDone();
+    for (const number of unused.copyNumbers) copies.files.discard(number);
     for (const number of unused.indexNumbers) indexes.files.discard(number);
     for (const number of unused.layerNumbers) layers.files.discard(number);
     return removed;
@@ -125,7 +127,7 @@ export class ImageCatalog {
 
   /** Removes an image's rows. What nobody else has belongs to this process from then on, until its files are gone. */
   #release({ id, config: { diffIds } }: StoredImage): Unused {
-    const { layers, indexes } = this.store;
+    const { layers, indexes, copies } = this.store;
     const sizes = this.layerSizes(id);
     const chain = chainIds(diffIds);
     this.#database.run("DELETE FROM images WHERE id = ?", id);
@@ -137,19 +139,22 @@ export class ImageCatalog {
     const layerNumbers = positions.flatMap((position) =>
       FORMS.flatMap((form) => layers.find(diffIds[position]!, form) ?? [])
     );
-    const index = this.#isIndexUsed(diffIds) ? undefined : indexes.find(diffIds)?.number;
+    const isShared = this.#hasSame(diffIds);
+    const index = isShared ? undefined : indexes.find(diffIds)?.number;
     const indexNumbers = index === undefined ? [] : [index];
     for (const number of layerNumbers) layers.files.condemn(number);
     for (const number of indexNumbers) indexes.files.condemn(number);
+    const condemned = isShared ? [] : copies.condemnUnused(contentOfLayers(diffIds));
     return {
       layers: positions.map((position) => ({ chainId: chain[position]!, size: sizes[position]! })),
       layerNumbers,
       indexNumbers,
+      copyNumbers: condemned.map(({ number }) => number),
     };
   }
 
   /** Whether an image has just these layers. */
-  #isIndexUsed(diffIds: readonly string[]): boolean {
+  #hasSame(diffIds: readonly string[]): boolean {
     const images = this.#database.all<{ image: string }>(
       "SELECT image FROM image_diff_ids WHERE position = ? AND diff_id = ?",
       diffIds.length - 1,
@@ -175,6 +180,7 @@ interface Unused {
   readonly layers: readonly RemovedLayer[];
   readonly layerNumbers: readonly number[];
   readonly indexNumbers: readonly number[];
+  readonly copyNumbers: readonly number[];
 }
 
-const NOTHING: Unused = { layers: [], layerNumbers: [], indexNumbers: [] };
+const NOTHING: Unused = { layers: [], layerNumbers: [], indexNumbers: [], copyNumbers: [] };

@@ -1,9 +1,9 @@
-/** What killed commands may have left of layers and indexes: looked for at every start, so apart from what removes it. */
+/** What killed commands may have left of layers, indexes and copies: looked for at every start, so apart from what removes it. */
 import type { Database } from "../../state/database.ts";
 import { entriesIn } from "../../state/read.ts";
 
 /** The tables of NumberedFiles. */
-export type NumberedTable = "layers" | "indexes";
+export type NumberedTable = "layers" | "indexes" | "copies";
 
 /** Names of files that no row speaks of. They are listed before the rows, because a row is there before its files. */
 export function filesWithoutRow(database: Database, table: NumberedTable, folder: string): string[] {

@@ -34,13 +34,7 @@ export class NumberedFiles {
    * @throws {HostError} when the folder for them cannot be made
    */
   reserve(columns: Readonly<Record<string, string | number | null>>): number {
-    try {
-      // programs of images with setuid are none of the host users' business
-      Deno.mkdirSync(this.folder, { recursive: true, mode: 0o700 });
-    } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new HostError({ what: `cannot make the folder ${JSON.stringify(this.folder)}`, why, cause });
-    }
+    this.makeFolder();
     const values = { ...columns, owner: this.#owner() };
     const names = Object.keys(values);
     const number = this.database.run(
@@ -49,6 +43,17 @@ export class NumberedFiles {
     );
     stepDone();
     return number;
+  }
+
+  /** Makes the folder that the files are in. @throws {HostError} when that cannot be */
+  makeFolder(): void {
+    try {
+      // programs of images with setuid are none of the host users' business
+      Deno.mkdirSync(this.folder, { recursive: true, mode: 0o700 });
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new HostError({ what: `cannot make the folder ${JSON.stringify(this.folder)}`, why, cause });
+    }
   }
 
   #owner(): string {

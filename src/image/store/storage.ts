@@ -1,9 +1,8 @@
 /** How this host can keep and mount images. */
 import { HostError } from "../../errors.ts";
-import { log } from "../../log.ts";
 import type { Database } from "../../state/database.ts";
+import { obstacleTo } from "../../state/host_facts.ts";
 import type { Paths } from "../../state/paths.ts";
-import { bootId } from "../../state/process_identity.ts";
 import { isRootless } from "../../state/user_namespace.ts";
 
 /**
@@ -16,12 +15,6 @@ export type Storage = typeof STORAGES[number];
 /** The ways to mount an index. */
 export type IndexMount = Exclude<Storage, "unpacked">;
 const INDEX_MOUNTS = STORAGES.filter((storage) => storage !== "unpacked");
-
-/** What was found out: by which boot, and why an index cannot be mounted; null when it can. */
-interface Finding {
-  readonly bootId: string;
-  readonly obstacle: string | null;
-}
 
 const NEEDS: Readonly<Record<IndexMount, string>> = {
   erofs: "it takes Linux 6.12 and a file system other than tmpfs",
@@ -60,16 +53,10 @@ export async function chosenStorage(
   });
 }
 
-/** Why an index in the state folder cannot be mounted: tried once a boot, then remembered. */
-async function findObstacle(paths: Paths, database: Database, mount: IndexMount): Promise<string | null> {
-  const key = `mount ${mount}`;
-  const row = database.get<{ value: string }>("SELECT value FROM host_facts WHERE key = ?", key);
-  const known = row === undefined ? undefined : JSON.parse(row.value) as Finding;
-  if (known?.bootId === bootId()) return known.obstacle;
-  const { tryMount } = await import("../erofs/mount.ts");
-  const obstacle = tryMount(paths.state, mount);
-  log.debug(obstacle === null ? `images can be mounted (${mount})` : `not ${mount}: ${obstacle}`);
-  const finding: Finding = { bootId: bootId(), obstacle };
-  database.run("INSERT OR REPLACE INTO host_facts (key, value) VALUES (?, ?)", key, JSON.stringify(finding));
-  return obstacle;
+/** Why an index in the state folder cannot be mounted. */
+function findObstacle(paths: Paths, database: Database, mount: IndexMount): Promise<string | null> {
+  return obstacleTo(database, `mount ${mount}`, async () => {
+    const { tryMount } = await import("../erofs/mount.ts");
+    return tryMount(paths.state, mount);
+  });
 }

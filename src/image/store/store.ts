@@ -8,6 +8,7 @@ import { type Progress, QUIET } from "../progress.ts";
 import { formatImageName, readImageName } from "../reference.ts";
 import type { LayerBlob, SourceImage } from "../source/source.ts";
 import { ArchiveCache } from "./archives.ts";
+import { CopyStore } from "./copies.ts";
 import { IndexStore } from "./indexes.ts";
 import { type LayerForm, LayerStore } from "./layers.ts";
 import type { LoadTarget } from "./load.ts";
@@ -63,11 +64,13 @@ export class ImageStore {
   readonly layers: LayerStore;
   readonly indexes: IndexStore;
   readonly archives: ArchiveCache;
+  readonly copies: CopyStore;
 
   constructor(readonly paths: Paths, readonly database: Database, readonly options: StoreOptions) {
     this.layers = new LayerStore(paths, database);
     this.indexes = new IndexStore(paths, database);
     this.archives = new ArchiveCache(database, this.indexes);
+    this.copies = new CopyStore(paths, database);
   }
 
   /** How images are kept and mounted on this host. @throws {HostError} when the user wants what the host cannot */

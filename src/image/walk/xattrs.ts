@@ -9,8 +9,8 @@ export const XATTR_BUFFER = 65536;
 /** Bytes of the attributes of one file: Go and dhow read pax headers of up to 1 MiB. */
 const MAX_TOTAL = 1 << 19;
 
-/** What overlay says to itself; it is no part of a file. */
-const OVERLAY = /^(trusted|user)\.overlay\./;
+/** What overlay, or fuse-overlayfs, says to itself; it is no part of a file. */
+const OVERLAY = /^((trusted|user)\.overlay|user\.fuseoverlayfs)\./;
 
 /** Attributes that belong to the file. Others are the host's: labels of its security module, say. */
 const KEPT = /^(user\.|trusted\.|security\.capability$|system\.posix_acl_(access|default)$)/;

@@ -1,5 +1,12 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { chooseRange, claimIds, DEFAULT_RANGE, findGap, withIds } from "../../../src/container/id_ranges.ts";
+import {
+  chooseRange,
+  chooseRangeOfUser,
+  claimIds,
+  DEFAULT_RANGE,
+  findGap,
+  withIds,
+} from "../../../src/container/id_ranges.ts";
 import { HostError } from "../../../src/errors.ts";
 import { addContainer, TemporaryState } from "../state/temporary.ts";
 import { OPTIONS } from "./sample.ts";
@@ -45,6 +52,8 @@ Deno.test("ranges of the user containers are used, as far as users and groups ha
   );
 });
 
+const IMAGE = { content: () => "of a test" };
+
 Deno.test("ids are kept from others as long as their container is there", () => {
   using state = new TemporaryState();
   const database = state.open();
@@ -52,7 +61,7 @@ Deno.test("ids are kept from others as long as their container is there", () => 
   const make = (id: string) => {
     const made = withIds(options, database);
     addContainer(database, id);
-    claimIds(database, id, made);
+    claimIds(database, id, made, IMAGE);
     return made.ids!.uids[0]!.hostID;
   };
   const [first, second] = [make("a"), make("b")];
@@ -62,13 +71,25 @@ Deno.test("ids are kept from others as long as their container is there", () => 
   // explicit ones are nobody's to give away either
   database.run("DELETE FROM containers");
   addContainer(database, "e");
-  claimIds(database, "e", {
-    ...OPTIONS,
-    ids: { uids: [{ containerID: 0, hostID: first, size: 1 }], gids: [] },
-  });
+  const ids = { uids: [{ containerID: 0, hostID: first, size: 1 }], gids: [] };
+  claimIds(database, "e", { ...OPTIONS, ids }, IMAGE);
   assertEquals(make("f"), first + 1);
 });
 
 Deno.test("who wants no ids of the container's own gets none", () => {
   assertEquals(withIds(OPTIONS), OPTIONS);
+});
+
+Deno.test("an ordinary user's container has its ids from the user's, but not the user's own", () => {
+  const mappings = [{ containerID: 0, hostID: 1000, size: 1 }, {
+    containerID: 1,
+    hostID: 100000,
+    size: 5000,
+  }];
+  const own = { uids: mappings, gids: mappings };
+  const choose = (size: number, taken: { start: number; size: number }[] = []) =>
+    chooseRangeOfUser({ ...AUTO, size }, own, taken).uids;
+  assertEquals(choose(5000), [{ containerID: 0, hostID: 1, size: 5000 }]);
+  assertEquals(choose(100, [{ start: 1, size: 50 }]), [{ containerID: 0, hostID: 51, size: 100 }]);
+  assertMatch(assertThrows(() => choose(5001), HostError).message, /no 5001 ids.*you have 5000/);
 });

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { dirname } from "@std/path";
 import type { RunOptions } from "../../../src/container/options.ts";
 import type { HostStep, Plan } from "../../../src/plan/step.ts";
-import { childStep, childSteps, CHOICES, hostStep, ID, IDS, samplePlan } from "./sample.ts";
+import { childStep, childSteps, CHOICES, hostStep, ID, IDS, MONITOR, samplePlan } from "./sample.ts";
 
 const kinds = (plan: Plan) => plan.steps.map((step) => step.do);
 const ops = (plan: Plan) => childSteps(plan).map(({ op }) => op);
@@ -127,6 +127,34 @@ Deno.test("the ids of a user namespace are mapped before anything else is done i
   assertEquals(hostStep(plan, "map-ids").uids, [{ containerID: 0, hostID: 0, size: 1 }]);
   assert(!kinds(samplePlan()).includes("map-ids"));
   assert(!ops(samplePlan()).includes("await-id-mapping"));
+});
+
+Deno.test("fuse-overlayfs has mounted a container's root before its first process is there, which only puts it in its place", () => {
+  const rootless = {
+    hasGroups: true,
+    network: undefined,
+    ports: [],
+    hostNetwork: { kind: "routed" } as const,
+    fuse: "/usr/bin/fuse-overlayfs",
+  };
+  const options = { network: "none" } as const;
+  const plan = samplePlan({ rootless, options });
+  assertOrder(kinds(plan), ["make-directory", "mount-fuse-overlay", "start-child", "release-child"]);
+  assertOrder(ops(plan), ["make-mounts-private", "mount-held", "open-root", "pivot-root"]);
+  assert(!ops(plan).includes("mount-overlay"));
+  const { name, overlay } = hostStep(plan, "mount-fuse-overlay");
+  assertEquals(childStep(plan, "mount-held").name, name);
+  assertEquals(childStep(plan, "open-root").path, childStep(plan, "mount-held").target);
+  assertEquals([overlay.path, overlay.isVolatile], ["/usr/bin/fuse-overlayfs", true]);
+  assertEquals(overlay.lower, ["/var/lib/dhow/layers/2", "/var/lib/dhow/layers/1"]);
+  assertEquals(overlay.upper, `/var/lib/dhow/containers/${ID}/diff`);
+  const stays = hostStep(samplePlan({ rootless, options, monitor: MONITOR }), "mount-fuse-overlay");
+  assertEquals(stays.overlay.isVolatile, false);
+  const kernels = samplePlan({
+    rootless: { hasGroups: true, network: undefined, ports: [], hostNetwork: { kind: "routed" } as const },
+    options,
+  });
+  assertEquals(childStep(kernels, "mount-overlay").options, ["volatile", "userxattr"]);
 });
 
 Deno.test("what a container with ids of its own mounts is held by dhow, and the container is nobody on the host before it mounts it", () => {

@@ -1,5 +1,5 @@
 import type { RunOptions } from "../../../src/container/options.ts";
-import { makePlan, type PlanInput, sharedMemoryOf } from "../../../src/container/plan.ts";
+import { makePlan, type PlanInput, type Rootless, sharedMemoryOf } from "../../../src/container/plan.ts";
 import { makeSpec } from "../../../src/container/spec.ts";
 import type { ImageConfig } from "../../../src/image/config.ts";
 import { wishesOf } from "../../../src/container/limiting.ts";
@@ -131,6 +131,7 @@ export interface Choice {
   readonly monitor?: MonitorSetup;
   /** Of one with ids of its own: a copy is as in a script, which makes it itself. */
   readonly idMethod?: IdMethod;
+  readonly rootless?: Rootless;
 }
 
 const FILES = {
@@ -219,6 +220,7 @@ export function samplePlan(choice: Choice = {}): Plan {
     joins: JOINS.filter(({ kind }) => options[kind] === JOINED),
     ...(choice.idMethod === undefined ? {} : { idMethod: choice.idMethod }),
     ...(choice.idMethod === "copy" ? { imageToCopy: layers } : {}),
+    rootless: choice.rootless,
   };
   return makePlan(input);
 }

@@ -78,6 +78,50 @@ eachCpu("words are compared with their sign, in 64 bits", (make, run) => {
   assertEquals(run(program).code, 7);
 });
 
+eachCpu("bits of a word that a mask lacks are cleared, in all 64", (make, run) => {
+  const program = make();
+  const [low, high] = [program.word(0x1ff), program.word(-1)];
+  const isRight = new Label();
+  program.and(low, 0x2a);
+  program.and(high, 2 ** 40);
+  program.jumpIfEqual(high, 2 ** 40, isRight);
+  program.call("exit_group", [1]);
+  program.place(isRight);
+  program.call("exit_group", [low]);
+  assertEquals(run(program).code, 0x2a);
+});
+
+eachCpu("bytes are copied between addresses, as many as it is told, and no more", (make, run) => {
+  const program = make();
+  const from = program.text("abcdefghijkl");
+  const to = program.text("0123456789");
+  program.copy(to, from, 3);
+  program.copy(to + 4, from + 9, 0);
+  program.copy(to + 5, from + 8, 1);
+  program.call("write", [1, to, 10]);
+  // what has been copied is copied again when both overlap
+  program.copy(from + 1, from, 11);
+  program.call("write", [1, from, 12]);
+  assertEquals(run(program).stdout, "abc34i6789aaaaaaaaaaaa");
+});
+
+eachCpu("words hold the addresses and the number of bytes, which a loop goes through", (make, run) => {
+  const program = make();
+  const text = program.text("Ab-z9");
+  const upper = program.data(Uint8Array.from({ length: 256 }, (_, byte) => byte & 0xdf));
+  const [cursor, byte, place] = [program.word(text), program.word(0), program.word(0)];
+  const loop = new Label();
+  program.place(loop);
+  program.copy(byte.address, cursor, 1);
+  program.store(place, upper);
+  program.add(place, byte);
+  program.copy(cursor, place, program.word(1));
+  program.add(cursor, 1);
+  program.jumpIfLess(cursor, text + 5, loop);
+  program.call("write", [1, text, 5]);
+  assertEquals(run(program).stdout, "AB\rZ\x19");
+});
+
 eachCpu("a buffer takes what is read, and results are arguments of later calls", (make, run) => {
   const program = make();
   const buffer = program.buffer(4096);

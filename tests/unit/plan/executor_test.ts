@@ -36,6 +36,7 @@ function surroundings(): Surroundings & { readonly undos: Undo[] } {
     undos,
     record: (undo) => undos.push(undo),
     sockets: [],
+    publishNames: () => Promise.resolve(),
     makeNetwork: () => Promise.resolve(),
     terminalOpened: () => {},
   };

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { overlayOptions } from "../../../src/plan/step.ts";
-import { type Lower, overlaySteps } from "../../../src/rootfs/overlay.ts";
+import { type Lower, type OverlayDriver, overlaySteps } from "../../../src/rootfs/overlay.ts";
 
 const folders = (...layers: string[]): Lower => ({ kind: "folders", layers });
 const SAMPLE = {
@@ -9,7 +9,7 @@ const SAMPLE = {
   upper: "/store/containers/id/diff",
   work: "/store/containers/id/work",
   target: "/run/id/merged",
-  inUserNamespace: false,
+  driver: "privileged" as OverlayDriver,
   isVolatile: true,
 };
 
@@ -41,13 +41,13 @@ Deno.test("the options of 500 layers fit in the one page that mount takes", () =
   const upper = `/var/lib/dhow/containers/${"f".repeat(64)}/diff`;
   const work = `/var/lib/dhow/containers/${"f".repeat(64)}/work`;
   assert(
-    overlayOptions(mountStep({ lower: folders(...layers), upper, work, inUserNamespace: true })).length <
+    overlayOptions(mountStep({ lower: folders(...layers), upper, work, driver: "user" })).length <
       4096,
   );
 });
 
 Deno.test("a user namespace keeps overlay's attributes where it may read them", () => {
-  assertEquals(mountStep({ inUserNamespace: true }).options, ["volatile", "userxattr"]);
+  assertEquals(mountStep({ driver: "user" }).options, ["volatile", "userxattr"]);
   assertEquals(mountStep().options, ["volatile", "redirect_dir=nofollow", "metacopy=off"]);
 });
 

@@ -3,6 +3,7 @@ import type { IdMapping } from "../../../src/plan/step.ts";
 import {
   fillMappings,
   idsNeeded,
+  keepId,
   mappedFromZero,
   mappingFault,
   parseMapping,
@@ -96,4 +97,14 @@ Deno.test("what is forced into a range takes nothing of it, and all other ids co
     }
     assert(!mappingFault(filled)?.includes("twice"), JSON.stringify(filled));
   }
+});
+
+Deno.test("an id is kept: those below and above it are others, as far as there are any", () => {
+  const kept = (count: number, id: number) => keepId(count, id).map((each) => Object.values(each).join(" "));
+  assertEquals(kept(65537, 1000), ["0 1 1000", "1000 0 1", "1001 1001 64536"]);
+  assertEquals(kept(65537, 0), ["0 0 1", "1 1 65536"]);
+  assertEquals(kept(1001, 1000), ["0 1 1000", "1000 0 1"]);
+  // a user of a directory service has an id far above those of the range
+  assertEquals(kept(11, 1_000_000), ["0 1 10", "1000000 0 1"]);
+  assertEquals(kept(2, 2 ** 32 - 2), ["0 1 1", "4294967294 0 1"]);
 });

@@ -218,6 +218,25 @@ function olderDatabase(state: TemporaryState, schema: number): void {
   connection.close();
 }
 
+Deno.test("nobody else may read it, nor what SQLite has beside it, also if an older dhow let everybody", () => {
+  using state = new TemporaryState();
+  olderDatabase(state, 2);
+  const path = databasePath(state.paths);
+  const modes = () =>
+    ["", "-wal", "-shm"].map((suffix) => (Deno.statSync(`${path}${suffix}`).mode ?? 0) & 0o777);
+  Deno.chmodSync(path, 0o644);
+  state.open();
+  assertEquals(modes(), [0o600, 0o600, 0o600]);
+  using anew = new TemporaryState();
+  const mask = Deno.umask(0);
+  try {
+    anew.open();
+  } finally {
+    Deno.umask(mask);
+  }
+  assertEquals((Deno.statSync(databasePath(anew.paths)).mode ?? 0) & 0o777, 0o600);
+});
+
 Deno.test("a database of an older dhow is brought up to date, and keeps what is in it", () => {
   using state = new TemporaryState();
   olderDatabase(state, 2);

@@ -1,0 +1,219 @@
+/**
+ * Starts a container's name server (server.ts): its sockets are made in the container's network namespace, and it gets nothing but them,
+ * the container's folder and the container's end. What it sees of the file system is the folder with all zones. So that the container can
+ * have a server of its own on port 53, the sockets have other ports, and the kernel leads there what is sent to 127.0.0.11
+ * (ffi/socket_lookup.ts). Where the kernel cannot, they have port 53 themselves.
+ */
+import {
+  AF_INET,
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  CLONE_NEWNET,
+  CLONE_VFORK,
+  CLONE_VM,
+  F_DUPFD,
+  IP_FREEBIND,
+  IPPROTO_RAW,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_PATH,
+  O_RDONLY,
+  PR_SET_NO_NEW_PRIVS,
+  SIG_SETMASK,
+  SIGNALS,
+  SO_RCVTIMEO,
+  SO_REUSEADDR,
+  SO_SNDTIMEO,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCK_NONBLOCK,
+  SOCK_RAW,
+  SOCK_STREAM,
+  SOL_IP,
+  SOL_SOCKET,
+} from "../../../ffi/constants.ts";
+import { Arena } from "../../../ffi/arena.ts";
+import { ANY_ERRNO, describeErrno, SystemCallError } from "../../../ffi/errno.ts";
+import { walkerAddress } from "../../../ffi/libc.ts";
+import { makePipe, STACK_SIZE } from "../../../ffi/process.ts";
+import { steerToSockets } from "../../../ffi/socket_lookup.ts";
+import { executableInMemory } from "../../../ffi/standalone.ts";
+import { type Argument, CallTable, libcCall } from "../../../ffi/table.ts";
+import { HostError } from "../../errors.ts";
+import { log } from "../../log.ts";
+import { identify, type ProcessIdentity } from "../../state/process_identity.ts";
+import { inNetwork } from "../program.ts";
+import type { HostStep } from "../step.ts";
+import { DNS_PORT, NAME_SERVER_ADDRESS, NAME_SERVER_FDS as FDS } from "./layout.ts";
+import { nameServerProgram } from "./server.ts";
+
+type Step = Pick<Extract<HostStep, { do: "serve-names" }>, "root" | "folder" | "asksFrom" | "user">;
+
+/** Connections that may wait to be taken. */
+const BACKLOG = 16;
+
+const PROGRAM_FD = Math.max(...Object.values(FDS)) + 1;
+const LAST_FD = 0xffffffff;
+/** sigset_t of glibc and of the kernel, in bytes. */
+const SIGSET_SIZE = 128;
+const SIGNAL_SET_SIZE = 8;
+
+/** How long a client may take to send the rest of a question, or the next, and to take an answer: struct timeval, ten seconds. */
+const PATIENCE = [10, 0];
+
+interface Sockets {
+  readonly udp: number;
+  readonly tcp: number;
+  /** Undefined where the first two have the port that is asked. */
+  readonly raw: number | undefined;
+  readonly steering: number | undefined;
+}
+
+/**
+ * Starts the name server of a container that has started, or is about to.
+ * @param container a process of it, its pid and a descriptor of it (pidfd_open(2)): with it, the server ends
+ * @param record told of the server, which is to be ended
+ * @returns once it listens
+ * @throws {HostError} when it does not start
+ */
+export async function serveNames(
+  step: Step,
+  container: { readonly pid: number; readonly pidfd: number },
+  record: (started: ProcessIdentity) => void,
+): Promise<void> {
+  const ready = makePipe();
+  const opened = [ready.reader, ready.writer];
+  const keep = (fd: number) => {
+    opened.push(fd);
+    return fd;
+  };
+  const arena = new Arena(STACK_SIZE + 64 * 1024);
+  try {
+    const root = keep(libcCall("openat", AT_FDCWD, step.root, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const folder = keep(libcCall("openat", root, step.folder, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const network = keep(libcCall("openat", AT_FDCWD, `/proc/${container.pid}/ns/net`, O_RDONLY | O_CLOEXEC));
+    const { udp, tcp, raw, steering } = makeSockets(network, keep);
+    const setup = { isSteered: raw !== undefined, user: step.user };
+    const program = keep(executableInMemory("dhow-names", nameServerProgram(setup)));
+    const table = new CallTable(arena, 48);
+    table.call("setsid", []);
+    if (step.asksFrom === "container") table.call("setns", [network, CLONE_NEWNET]);
+    table.call("fchdir", [root]);
+    table.call("chroot", ["."]);
+    const signals = arena.words([2 ** (SIGNALS.SIGCHLD - 1)]);
+    const children = table.call("signalfd4", [-1, signals, SIGNAL_SET_SIZE, O_CLOEXEC]);
+    const sources = {
+      container: container.pidfd,
+      ready: ready.writer,
+      folder,
+      udp,
+      tcp,
+      raw,
+      children,
+      steering,
+    };
+    const gather = (fd: Argument) => table.call("fcntl", [fd, F_DUPFD, PROGRAM_FD + 1]);
+    const own = gather(program);
+    const gathered = Object.entries(sources).map(([name, fd]) =>
+      [name as keyof typeof FDS, fd === undefined ? undefined : gather(fd)] as const
+    );
+    // what it does not have is closed
+    table.call("close_range", [0, PROGRAM_FD, 0]);
+    for (const [name, fd] of gathered) if (fd !== undefined) table.call("dup3", [fd, FDS[name], 0]);
+    table.call("dup3", [own, PROGRAM_FD, O_CLOEXEC]);
+    table.call("close_range", [PROGRAM_FD + 1, LAST_FD, 0]);
+    table.call("prctl", [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0]);
+    table.call("rt_sigprocmask", [SIG_SETMASK, signals, 0, SIGNAL_SET_SIZE]);
+    const argv = arena.strings(["dhow-names", step.folder]);
+    table.call("execveat", [PROGRAM_FD, "", argv, arena.strings([]), AT_EMPTY_PATH]);
+    const pid = cloneQuickly(table, arena);
+    record(identify(pid));
+    libcCall("close", opened.splice(opened.indexOf(ready.writer), 1)[0]!);
+    if (table.failure !== undefined) throw new SystemCallError(table.failure.name, table.failure.errno);
+    const listening = new CallTable(arena, 1);
+    const said = listening.call("read", [ready.reader, arena.allocate(1), 1]);
+    await listening.runBlocking();
+    if (said.result !== 1) throw new Error("it has ended by itself");
+  } catch (error) {
+    const why = error instanceof SystemCallError
+      ? `${describeErrno(error.errno)} in ${error.call}`
+      : (error as Error).message;
+    throw new HostError({ what: "cannot start the container's name server", why, cause: error });
+  } finally {
+    for (const fd of opened) libcCall("close", fd);
+    arena.release();
+  }
+}
+
+/**
+ * Starts a child that shares this process's memory, and waits until it has executed its program, or failed: nothing is copied. Signals are
+ * blocked in it, so that no handler of Deno's runs there.
+ */
+function cloneQuickly(table: CallTable, arena: Arena): number {
+  const [every, before] = [arena.data(new Uint8Array(SIGSET_SIZE).fill(0xff)), arena.allocate(SIGSET_SIZE)];
+  const stack = arena.allocate(STACK_SIZE, 16) + STACK_SIZE;
+  const starting = new CallTable(arena, 4);
+  starting.call("sigprocmask", [SIG_SETMASK, every, before]);
+  const flags = CLONE_VM | CLONE_VFORK | SIGNALS.SIGCHLD;
+  const clone = starting.call("clone", [walkerAddress, stack, flags, table.address], { tolerate: ANY_ERRNO });
+  starting.call("sigprocmask", [SIG_SETMASK, before, 0]);
+  starting.run();
+  if (clone.result < 0) throw new SystemCallError("clone", clone.errno);
+  return clone.result;
+}
+
+/** Makes the sockets in a network namespace, by a descriptor of it. */
+function makeSockets(network: number, keep: (fd: number) => number): Sockets {
+  const make = (type: number, port: number) => {
+    const socket = keep(libcCall("socket", AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    bind(socket, port);
+    if (type === SOCK_STREAM) listen(socket);
+    return socket;
+  };
+  return inNetwork(network, () => {
+    const [udp, tcp] = [make(SOCK_DGRAM, 0), make(SOCK_STREAM, 0)];
+    try {
+      const raw = keep(libcCall("socket", AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW));
+      const steered = { address: NAME_SERVER_ADDRESS, port: DNS_PORT, udp, tcp };
+      return { udp, tcp, raw, steering: keep(steerToSockets(network, steered)) };
+    } catch (error) {
+      if (!(error instanceof SystemCallError)) throw error;
+      log.debug(
+        `the container's name server takes port ${DNS_PORT} of ${
+          NAME_SERVER_ADDRESS.join(".")
+        } itself: ${error.message}`,
+      );
+      const direct = { udp: make(SOCK_DGRAM, DNS_PORT), tcp: make(SOCK_STREAM, DNS_PORT) };
+      return { ...direct, raw: undefined, steering: undefined };
+    }
+  });
+}
+
+/** Connections inherit how long they wait. */
+function listen(socket: number): void {
+  const arena = new Arena(64);
+  try {
+    const patience = arena.words(PATIENCE);
+    for (const option of [SO_RCVTIMEO, SO_SNDTIMEO]) {
+      libcCall("setsockopt", socket, SOL_SOCKET, option, patience, 16);
+    }
+    libcCall("listen", socket, BACKLOG);
+  } finally {
+    arena.release();
+  }
+}
+
+/** Binds a socket to the address, also where the container's loopback is not up yet. */
+function bind(socket: number, port: number): void {
+  const arena = new Arena(64);
+  try {
+    const one = arena.integers([1]);
+    libcCall("setsockopt", socket, SOL_IP, IP_FREEBIND, one, 4);
+    libcCall("setsockopt", socket, SOL_SOCKET, SO_REUSEADDR, one, 4);
+    const port16 = [port >> 8, port & 0xff];
+    const address = Uint8Array.of(AF_INET, 0, ...port16, ...NAME_SERVER_ADDRESS, 0, 0, 0, 0, 0, 0, 0, 0);
+    libcCall("bind", socket, arena.data(address), address.length);
+  } finally {
+    arena.release();
+  }
+}
