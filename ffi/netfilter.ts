@@ -18,7 +18,7 @@ import {
   SOCK_RAW,
 } from "./constants.ts";
 import { SystemCallError } from "./errno.ts";
-import { libcCall } from "./table.ts";
+import { type Call, CallTable, libcCall } from "./table.ts";
 
 /** struct nlmsghdr, struct nfgenmsg */
 const HEADER_SIZE = 16;
@@ -31,16 +31,18 @@ const ANSWER_SIZE = 4096;
  * @returns undefined when the kernel has no nf_tables, or this is not root
  */
 export function nftGeneration(): number | undefined {
-  return ask(AF_NETLINK, NETLINK_NETFILTER, (socket, arena) => {
+  return ask(AF_NETLINK, NETLINK_NETFILTER, (table, socket) => {
+    const { arena } = table;
     const request = new Uint8Array(HEADER_SIZE + GENERIC_SIZE);
     const fields = new DataView(request.buffer);
     fields.setUint32(0, request.length, true);
     fields.setUint16(4, (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETGEN, true);
     fields.setUint16(6, NLM_F_REQUEST, true);
-    libcCall("write", socket, arena.data(request), request.length);
+    table.call("write", [socket, arena.data(request), request.length]);
     const answer = arena.allocate(ANSWER_SIZE);
-    const size = libcCall("read", socket, answer, ANSWER_SIZE);
-    return readGeneration(arena.bytes.slice(answer - arena.address, answer - arena.address + size));
+    const size = table.call("read", [socket, answer, ANSWER_SIZE]);
+    return () =>
+      readGeneration(arena.bytes.slice(answer - arena.address, answer - arena.address + size.result));
   });
 }
 
@@ -67,33 +69,45 @@ const INFO_SIZE = NAME_SIZE + 13 * 4;
  * What the kernel says of a table of the older iptables: where its chains begin and end, how many rules there are, of what size.
  * @returns undefined when it has no such table, or this is not root
  */
-export function legacyTable(table: string, isIpv6: boolean): string | undefined {
-  return ask(isIpv6 ? AF_INET6 : AF_INET, IPPROTO_RAW, (socket, arena) => {
+export function legacyTable(name: string, isIpv6: boolean): string | undefined {
+  return ask(isIpv6 ? AF_INET6 : AF_INET, IPPROTO_RAW, (table, socket) => {
+    const { arena } = table;
     const info = arena.allocate(INFO_SIZE);
-    arena.bytes.set(new TextEncoder().encode(table), info - arena.address);
-    const size = arena.integers([INFO_SIZE]);
-    libcCall("getsockopt", socket, isIpv6 ? IPPROTO_IPV6 : 0, IPT_SO_GET_INFO, info, size);
-    return Array.from({ length: 13 }, (_, index) => arena.int(info + NAME_SIZE + 4 * index)).join(",");
+    arena.bytes.set(new TextEncoder().encode(name), info - arena.address);
+    const level = isIpv6 ? IPPROTO_IPV6 : 0;
+    table.call("getsockopt", [socket, level, IPT_SO_GET_INFO, info, arena.integers([INFO_SIZE])]);
+    return () => Array.from({ length: 13 }, (_, index) => arena.int(info + NAME_SIZE + 4 * index)).join(",");
   });
 }
 
-/** Asks the kernel by a socket. @returns undefined when it does not answer */
+/** Calls of a question: by a socket, which is opened and closed around them. */
+const CALLS = 4;
+const ARENA_SIZE = 2 * ANSWER_SIZE;
+
+/**
+ * Asks the kernel by a socket.
+ * @param question adds the calls, and returns what reads the answer
+ * @returns undefined when it does not answer
+ */
 function ask<T>(
   family: number,
   protocol: number,
-  question: (socket: number, arena: Arena) => T,
+  question: (table: CallTable, socket: Call) => () => T,
 ): T | undefined {
-  const arena = new Arena(2 * ANSWER_SIZE);
+  const arena = new Arena(ARENA_SIZE);
   try {
-    const socket = libcCall("socket", family, SOCK_RAW | O_CLOEXEC | O_NONBLOCK, protocol);
+    const table = new CallTable(arena, CALLS);
+    const socket = table.call("socket", [family, SOCK_RAW | O_CLOEXEC | O_NONBLOCK, protocol]);
+    const answer = question(table, socket);
     try {
-      return question(socket, arena);
+      table.run();
+    } catch (error) {
+      if (error instanceof SystemCallError) return undefined;
+      throw error;
     } finally {
-      libcCall("close", socket);
+      if (table.failure !== socket) libcCall("close", socket.result);
     }
-  } catch (error) {
-    if (error instanceof SystemCallError) return undefined;
-    throw error;
+    return answer();
   } finally {
     arena.release();
   }

@@ -197,6 +197,10 @@ const network: Group = {
     },
     ls: { summary: "List networks", load: () => import("./network/list.ts") },
     prune: { summary: "Remove networks that no container is in", load: () => import("./network/prune.ts") },
+    reload: {
+      summary: "Put networks in order that somebody has changed",
+      load: () => import("./network/reload.ts"),
+    },
     rm: { summary: "Remove networks", load: () => import("./network/remove.ts") },
   },
   aliases: { list: "ls", remove: "rm" },

@@ -17,7 +17,9 @@ import { imagineEndpoint } from "../network/endpoints.ts";
 import type { Endpoint } from "../network/network.ts";
 import { explain } from "../plan/explain.ts";
 import type { Archive } from "../plan/explain_archive.ts";
+import type { Firewalls } from "../plan/explain_host.ts";
 import { commandLine } from "../plan/shell.ts";
+import type { FilteredNetwork } from "../plan/step.ts";
 import type { Lower } from "../rootfs/overlay.ts";
 import { pathsUnder, volumeData } from "../state/paths.ts";
 import { isRootless } from "../state/user_namespace.ts";
@@ -84,15 +86,29 @@ export const command: Command = {
       idMethod: hasOwnIds(options) ? "copy" : undefined,
     });
     const { config } = image;
-    const network = plan.steps.flatMap((step) => step.do === "make-network" ? [step.setup.filtered] : [])[0];
-    const firewall = network === undefined
-      ? undefined
-      : await (await import("../network/firewall/explain.ts")).explainFirewall(network);
+    const networks = plan.steps.flatMap((step) => step.do === "make-network" ? [step.setup.filtered] : []);
     const remarks = healthRemarks(mergeHealthcheck(options.healthcheck, config.healthcheck), config.shell);
-    print(explain({ title: commandLine("dhow", ...args), workFolder, archive, plan, firewall, remarks }));
+    print(
+      explain({
+        title: commandLine("dhow", ...args),
+        workFolder,
+        archive,
+        plan,
+        firewalls: await firewallsOf(networks),
+        remarks,
+      }),
+    );
     return 0;
   },
 };
+
+/** The rules of networks, by their bridges. */
+async function firewallsOf(networks: readonly FilteredNetwork[]): Promise<Firewalls> {
+  if (networks.length === 0) return {};
+  const { explainFirewall } = await import("../network/firewall/explain.ts");
+  const entries = networks.map(async (network) => [network.bridge, await explainFirewall(network)] as const);
+  return Object.fromEntries(await Promise.all(entries));
+}
 
 /** The places in networks that it would have. */
 async function imagine(id: string, options: RunOptions, global: GlobalOptions): Promise<readonly Endpoint[]> {

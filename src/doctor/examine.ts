@@ -18,6 +18,7 @@ import { tryMount } from "../image/erofs/mount.ts";
 import type { IndexMount } from "../image/store/storage.ts";
 import { cgroupVersion, hierarchies } from "../limits/cgroup.ts";
 import { delegatedCgroup } from "../limits/delegated.ts";
+import { isFirewalldRunning } from "../network/firewall/firewalld.ts";
 import { findProgram } from "../plan/program.ts";
 import { FUSE_DEVICE } from "../plan/step.ts";
 import { RESOLVED_UPSTREAMS } from "../rootfs/etc_files.ts";
@@ -66,6 +67,15 @@ const NAT_RULE = [
 ];
 const FORWARD_RULE = ["-A", "FORWARD", "-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "-j", "ACCEPT"];
 
+/** The same for nft(8), in one go. */
+const NFT_RULES = [[
+  "table ip doctor {",
+  'chain postrouting { type nat hook postrouting priority 100; oifname != "doctor0" masquerade; }',
+  "chain forward { type filter hook forward priority 0; ct state related,established accept; }",
+  "chain output { type nat hook output priority -100; fib daddr type local accept; }",
+  "}",
+].join("\n")];
+
 /** @param paths where dhow keeps things, which need not be there */
 export async function examine(paths: Paths): Promise<Facts> {
   const uid = Deno.uid() ?? 0;
@@ -98,6 +108,7 @@ export async function examine(paths: Paths): Promise<Facts> {
     fuse: openDevice(FUSE_DEVICE, isRoot),
     programs,
     privilegedPrograms: (["newuidmap", "newgidmap"] as const).filter((name) => isPrivileged(programs[name])),
+    firewalld: await firewalld(),
     iptablesVersion: await iptablesVersion(programs.iptables),
     cgroups: cgroups(),
     seccompActions: readText("/proc/sys/kernel/seccomp/actions_avail")?.trim().split(/\s+/),
@@ -169,13 +180,14 @@ async function tryNetwork(
   programs: Facts["programs"],
   isRoot: boolean,
 ): Promise<{ bridge: Trial; nat: Trial }> {
-  const { ip, iptables } = programs;
+  const { ip, iptables, nft } = programs;
   const attempt = async (program: string | undefined, args: readonly string[]): Promise<Trial> =>
     program === undefined ? undefined : await tryInNetwork([program, ...args], isRoot);
   const bridge = await attempt(ip, ["link", "add", "doctor0", "type", "bridge"]);
   const veth = await attempt(ip, ["link", "add", "doctor0", "type", "veth", "peer", "name", "doctor1"]);
-  const nat = await attempt(iptables, NAT_RULE);
-  const forward = await attempt(iptables, FORWARD_RULE);
+  const byNft = programs["iptables-restore"] === undefined && nft !== undefined;
+  const nat = await (byNft ? attempt(nft, NFT_RULES) : attempt(iptables, NAT_RULE));
+  const forward = byNft ? nat : await attempt(iptables, FORWARD_RULE);
   return { bridge: bridge === "works" ? veth : bridge, nat: nat === "works" ? forward : nat };
 }
 
@@ -185,6 +197,15 @@ function isPrivileged(path: string | undefined): boolean {
   const { mode } = Deno.statSync(path);
   return ((mode ?? 0) & 0o4000) !== 0 ||
     tryLibcCall(ANY_ERRNO, "getxattr", path, "security.capability", 0, 0) > 0;
+}
+
+/** An ordinary user may not be told. */
+async function firewalld(): Promise<Facts["firewalld"]> {
+  try {
+    return await isFirewalldRunning();
+  } catch (error) {
+    return { why: error instanceof Error ? error.message : String(error) };
+  }
 }
 
 async function iptablesVersion(path: string | undefined): Promise<string | undefined> {

@@ -108,6 +108,8 @@ export interface Facts {
   readonly programs: Readonly<Record<Program, string | undefined>>;
   /** Which of newuidmap and newgidmap have the right to do their work: the set-user-ID bit, or file capabilities. */
   readonly privilegedPrograms: readonly Program[];
+  /** Whether firewalld runs; or why that cannot be seen. */
+  readonly firewalld: boolean | { readonly why: string };
   /** What `iptables --version` prints. */
   readonly iptablesVersion: string | undefined;
   readonly cgroups: Cgroups;

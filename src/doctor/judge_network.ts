@@ -14,6 +14,7 @@ export function judgeNetwork(facts: Facts): Finding[] {
     iptables(facts),
     made("network.bridge", "bridges and veth pairs", facts.bridge, facts, "modprobe -a bridge veth"),
     made("network.nat", "NAT and forwarding rules", facts.nat, facts, natModules(facts)),
+    firewalld(facts),
     forwarding(facts),
     bridgeNetfilter(facts),
     reversePath(facts),
@@ -37,14 +38,18 @@ function iptables(facts: Facts): Finding {
     programs[name] === undefined
   );
   if (missing.length === 0) return works(check, iptablesVersion ?? `${programs["iptables-restore"]}`);
-  const nft = programs.nft === undefined ? "" : "; nft is there, but dhow uses iptables";
-  return limited(check, `there is no ${missing.map((name) => `"${name}"`).join(" and no ")} command${nft}`, {
+  const text = `there is no ${missing.map((name) => `"${name}"`).join(" and no ")} command`;
+  if (programs.nft !== undefined) return works(check, `${text}; dhow uses ${programs.nft}`);
+  return limited(check, `${text}, and no "nft"`, {
     instead: without(facts),
     mend: installing("iptables", programs),
   });
 }
 
-function natModules({ iptablesVersion }: Facts): string {
+function natModules({ programs, iptablesVersion }: Facts): string {
+  if (programs["iptables-restore"] === undefined) {
+    return "modprobe -a nf_tables nft_chain_nat nft_masq nft_ct nft_fib_inet";
+  }
   return iptablesVersion?.includes("nf_tables") === true
     ? "modprobe -a nf_tables nft_compat nft_chain_nat xt_MASQUERADE xt_conntrack"
     : "modprobe -a ip_tables iptable_nat iptable_filter xt_MASQUERADE xt_conntrack";
@@ -53,17 +58,24 @@ function natModules({ iptablesVersion }: Facts): string {
 function made(check: string, what: string, trial: Trial, facts: Facts, mend: string): Finding {
   const { user, programs } = facts;
   if (trial === undefined) {
-    const program = check === "network.nat" ? "iptables" : "ip";
-    return unseen(
-      check,
-      `${what} cannot be tried ${programs[program] === undefined ? `without "${program}"` : "here"}`,
-    );
+    const needs = check === "network.nat" ? (["iptables", "nft"] as const) : (["ip"] as const);
+    const lacks = needs.every((program) => programs[program] === undefined);
+    return unseen(check, `${what} cannot be tried ${lacks ? `without "${needs[0]}"` : "here"}`);
   }
   const why = obstacleOf(trial);
   if (why === undefined) return works(check, `${what} can be made`);
   // the kernel loads no modules for an ordinary user
   if (user.uid !== 0) return unseen(check, `${what} cannot be tried by this user (${why})`);
   return limited(check, `${what} cannot be made (${why})`, { instead: without(facts), mend });
+}
+
+function firewalld({ firewalld }: Facts): Finding {
+  const check = "network.firewalld";
+  if (typeof firewalld === "object") return unseen(check, firewalld.why);
+  return works(
+    check,
+    firewalld ? 'firewalld runs; dhow puts its bridges into the zone "trusted"' : "firewalld does not run",
+  );
 }
 
 function forwarding({ sysctls }: Facts): Finding {
@@ -80,8 +92,8 @@ function bridgeNetfilter({ sysctls }: Facts): Finding {
   return works(
     "network.netfilter",
     sysctls["net/bridge/bridge-nf-call-iptables"] === "1"
-      ? "iptables sees what goes from one container to another (br_netfilter); dhow's rules let it through"
-      : "what goes from one container to another passes no iptables rules",
+      ? "the firewall sees what goes from one container to another (br_netfilter); dhow's rules let it through"
+      : "what goes from one container to another passes no rules of the firewall",
   );
 }
 

@@ -4,7 +4,7 @@
  */
 import { type Archive, unpack } from "./explain_archive.ts";
 import { AFTER_PIVOT, explainChildStep, lastCommand } from "./explain_child.ts";
-import { finish, type FirewallScript, hostCommands, script } from "./explain_host.ts";
+import { finish, type Firewalls, hostCommands, script } from "./explain_host.ts";
 import { commandLine, comment, indent, quote } from "./shell.ts";
 import type { ChildStep, HostStep, Join, NamespaceKind, Plan } from "./step.ts";
 
@@ -16,21 +16,21 @@ export interface Explanation {
   /** Undefined when the image is unpacked already. */
   readonly archive: Archive | undefined;
   readonly plan: Plan;
-  /** Of the plan's network; absent for a plan without one. */
-  readonly firewall?: FirewallScript | undefined;
+  /** Of the plan's networks; absent for a plan without any. */
+  readonly firewalls?: Firewalls;
   /** What the script does not do, in lines. */
   readonly remarks?: readonly string[];
 }
 
 /** @returns the script, for a POSIX shell with util-linux 2.38 and coreutils 8.31 or later */
-export function explain({ title, workFolder, archive, plan, firewall, remarks = [] }: Explanation): string {
+export function explain({ title, workFolder, archive, plan, firewalls, remarks = [] }: Explanation): string {
   const start = plan.steps.find((step) => step.do === "start-child");
   if (start?.do !== "start-child") throw new Error("a plan starts a child");
   const pivot = start.steps.findIndex(({ op }) => op === "pivot-root") + 1;
   // a shell gets other ids only by executing another program
   const mapped = start.steps.findIndex(({ op }) => op === "become-root") + 1;
   const print = (steps: readonly HostStep[]) =>
-    steps.flatMap((step) => [...comment(step.why), ...hostCommands(step, firewall), ""]);
+    steps.flatMap((step) => [...comment(step.why), ...hostCommands(step, firewalls), ""]);
   const needsChild = (step: HostStep) =>
     step.do === "map-ids" || step.do === "ip" || step.do === "serve-names" || step.do === "release-child";
   const before = plan.steps.filter((step) => !needsChild(step) && step.do !== "start-child");
@@ -43,7 +43,7 @@ export function explain({ title, workFolder, archive, plan, firewall, remarks = 
     'tools="$work/tools"',
     "export work tools",
     "",
-    ...finish(plan, firewall),
+    ...finish(plan, firewalls),
     "",
     'mkdir -m 711 "$work"',
     'mkfifo "$work/ready" "$work/go"',

@@ -14,13 +14,16 @@ export interface FirewallScript {
   readonly sysctls: readonly { readonly path: string; readonly value: string }[];
 }
 
+/** Of each network, by its bridge. */
+export type Firewalls = Readonly<Record<string, FirewallScript>>;
+
 /** A file in the script's own folder. */
 export function script(name: string, lines: readonly string[]): string[] {
   return document(`cat >"$work/${name}"`, lines);
 }
 
 /** The commands that do a step; none for the child's start. */
-export function hostCommands(step: HostStep, firewall?: FirewallScript): string[] {
+export function hostCommands(step: HostStep, firewalls: Firewalls = {}): string[] {
   switch (step.do) {
     case "attach-loops":
       throw new Error("an image is explained with its layers unpacked");
@@ -81,8 +84,9 @@ export function hostCommands(step: HostStep, firewall?: FirewallScript): string[
       ];
     }
     case "make-network": {
+      const { bridge, bridgeCommands, sysctls } = step.setup;
+      const firewall = firewalls[bridge];
       if (firewall === undefined) throw new Error("a network is explained with its firewall");
-      const { bridgeCommands, sysctls } = step.setup;
       return [
         ...Object.entries(firewall.files).flatMap(([name, lines]) => script(name, lines)),
         ...bridgeCommands.map((command) => `ip ${command}`),
@@ -135,8 +139,8 @@ function copyImage({ layers, target }: { layers: readonly string[]; target: stri
 }
 
 /** What to do at the script's end, however it comes: the plan's undo, last first. */
-export function finish(plan: Plan, firewall?: FirewallScript): string[] {
-  const network = plan.steps.flatMap((step) => step.do === "make-network" ? [step.setup] : [])[0];
+export function finish(plan: Plan, firewalls: Firewalls = {}): string[] {
+  const bridges = plan.steps.flatMap((step) => step.do === "make-network" ? [step.setup.bridge] : []);
   const undo = plan.undo.toReversed().flatMap(undoCommands);
   return [
     'changed=""',
@@ -150,9 +154,11 @@ export function finish(plan: Plan, firewall?: FirewallScript): string[] {
       "trap - EXIT",
       "# it may wait for a partner, and some shells would do so once more in its own trap",
       '[ -z "${helper:-}" ] || kill -KILL "$helper" 2>/dev/null || true',
-      ...(network === undefined ? [] : [
-        `ip link delete ${network.bridge} 2>/dev/null || true`,
-        ...firewall?.remove ?? [],
+      ...bridges.flatMap((bridge) => [
+        `ip link delete ${bridge} 2>/dev/null || true`,
+        ...firewalls[bridge]?.remove ?? [],
+      ]),
+      ...(bridges.length === 0 ? [] : [
         'for entry in $changed; do [ ! -e "${entry%%=*}" ] || echo "${entry#*=}" >"${entry%%=*}"; done',
       ]),
       ...undo,

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { runBusybox } from "../support/containers.ts";
 import { DHOW, type Host } from "../support/host.ts";
 import { busyboxArchive } from "../support/images.ts";
+import { firewallsFrom } from "../support/firewalls.ts";
 import { systemTest } from "../support/system_test.ts";
 
 interface Finding {
@@ -84,7 +85,7 @@ systemTest("doctor on a host where dhow never ran makes nothing of dhow's", asyn
 });
 
 systemTest("doctor without ip and iptables: only the network is limited", async (host) => {
-  await host.hide("ip", "iptables*", "ip6tables*", "xtables*");
+  await host.hide("ip", "iptables*", "ip6tables*", "xtables*", "nft");
   const report = await doctorAfter(host);
   assertEquals(report.code, 0);
   for (const [check, name] of [["network.ip", "iproute2"], ["network.iptables", "iptables"]] as const) {
@@ -96,6 +97,15 @@ systemTest("doctor without ip and iptables: only the network is limited", async 
   assertEquals(findingOf(report, "network.nat").status, "unseen");
   assertEquals((await runBusybox(host, ["true"])).code, 0);
 });
+
+systemTest("doctor without iptables, but with nft: the network works", async (host) => {
+  await host.hide("iptables*", "ip6tables*", "xtables*");
+  const report = await doctorAfter(host);
+  for (const check of ["network.iptables", "network.nat", "network.firewalld"]) {
+    assertEquals(findingOf(report, check).status, "works", findingOf(report, check).text);
+  }
+  assertStringIncludes(findingOf(report, "network.iptables").text, "/nft");
+}, firewallsFrom);
 
 systemTest("doctor without cgroups tells the command that mounts them", async (host) => {
   await isMended(

@@ -192,7 +192,7 @@ for (const [name, { prepare, rules, harms, withoutInput }] of Object.entries(BAC
     await firewall(host, "make");
     await host.shell(`
       busybox httpd -p 127.0.0.1:9000 -h /run/host/www
-      ip -n two link set lo down
+      ip -n two addr del 127.0.0.1/8 dev lo
       ip netns exec two sysctl -qw net.ipv4.conf.eth0.route_localnet=1
       ip -n two route add 127.0.0.1/32 via ${OWN.gateway}
     `);

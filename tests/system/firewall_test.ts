@@ -1,9 +1,15 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { assertSuccess } from "../support/containers.ts";
+import { assertFailure, assertSuccess } from "../support/containers.ts";
 import { eventually } from "../support/eventually.ts";
+import { firewallsFrom } from "../support/firewalls.ts";
 import { type Host, HOST_ADDRESS, WEB_NAME } from "../support/host.ts";
 import { busyboxArchive } from "../support/images.ts";
 import { systemTest } from "../support/system_test.ts";
+
+async function onlyNft(host: Host): Promise<void> {
+  await firewallsFrom(host);
+  await host.hide("iptables*", "ip6tables*", "xtables*");
+}
 
 /** What docker and ufw leave in a host's tables, in short. */
 const FOREIGN_RULES = `*filter
@@ -87,7 +93,7 @@ systemTest("dhow's rules are in chains of its own, made once for all containers"
   await one.stdout.until(/up/);
   const rules = await savedRules(host);
   for (const line of rules.filter((line) => line.startsWith("-A") && !isForeign(line))) {
-    assertMatch(line, /^-A DHOW-\S+ |^-A (FORWARD|POSTROUTING) .*-j DHOW-\S+$/);
+    assertMatch(line, /^-A DHOW-\S+ |^-A (FORWARD|INPUT|OUTPUT|PREROUTING|POSTROUTING) .*-j DHOW-\S+$/);
   }
   await using other = host.spawnDhow(["run", "-i", archive, "sh", "-c", "echo up; cat"]);
   await other.stdout.until(/up/);
@@ -118,6 +124,73 @@ systemTest("a bridge that somebody deleted is made anew for the next container",
   await running.output();
   assertEquals(await whoAsks(host), `${HOST_ADDRESS}\n`);
 });
+
+systemTest(
+  "rules that somebody flushed are put back by whatever command of dhow's comes next",
+  async (host) => {
+    const archive = await busyboxArchive();
+    await using running = host.spawnDhow(["run", "-i", archive, "sh", "-c", "echo up; cat"]);
+    await running.stdout.until(/up/);
+    const made = await savedRules(host);
+    await host.shell("iptables -F; iptables -t nat -F; iptables -X; iptables -t nat -X");
+    assertEquals((await savedRules(host)).filter((line) => !isForeign(line)), []);
+    const output = await host.dhow(["ps", "-q"]);
+    assertEquals([output.code, output.stderr], [0, ""]);
+    assertEquals(await savedRules(host), made);
+    await running.output();
+  },
+);
+
+systemTest("reload puts back all that somebody has taken away under a container", async (host) => {
+  const archive = await busyboxArchive();
+  const ask = `wget -qO- http://${WEB_NAME}/cgi-bin/address`;
+  const script = `echo up; while read -r line; do ${ask} || echo none; done`;
+  await using running = host.spawnDhow(["run", "-i", archive, "sh", "-c", script]);
+  await running.stdout.until(/up/);
+  const made = await savedRules(host);
+  await host.shell(`
+    iptables -t nat -F
+    ip link delete dhow0
+    echo 0 >/proc/sys/net/ipv4/ip_forward
+  `);
+  const reload = await host.dhow(["network", "reload"]);
+  assertEquals([reload.code, reload.stdout, reload.stderr], [0, "bridge\n", ""]);
+  assertEquals(await savedRules(host), made);
+  await running.write("\n");
+  await running.stdout.until(new RegExp(`^${HOST_ADDRESS.replaceAll(".", "\\.")}\n`, "m"));
+  await running.output();
+});
+
+systemTest("reload has nothing to do where no network is in use", async (host) => {
+  const reload = await host.dhow(["network", "reload"]);
+  assertEquals([reload.code, reload.stdout, reload.stderr], [0, "", ""]);
+  assertFailure(await host.dhow(["network", "reload", "bridge"]), 1, /takes no arguments/);
+});
+
+systemTest(
+  "a host without iptables, but with nft: containers reach the internet, and nothing is left of that",
+  async (host) => {
+    assertEquals(await whoAsks(host), `${HOST_ADDRESS}\n`);
+    await using running = host.spawnDhow(["run", "-i", await busyboxArchive(), "sh", "-c", "echo up; cat"]);
+    await running.stdout.until(/up/);
+    assertEquals(await host.shell("nft list tables"), "table ip dhow0\n");
+    await host.shell("nft flush ruleset");
+    await host.dhow(["ps"]);
+    assertEquals(await host.shell("nft list tables"), "table ip dhow0\n");
+    await running.output();
+    await eventually(async () => assertEquals(await host.shell("nft list tables"), ""));
+  },
+  onlyNft,
+);
+
+systemTest("a host without iptables, but with nft: the explained script does the same", async (host) => {
+  const command = ["run", await busyboxArchive(), "wget", "-qO-", `http://${WEB_NAME}/cgi-bin/address`];
+  const explained = await host.dhow(["explain", ...command]);
+  assertSuccess(explained);
+  const script = await host.write("explained.sh", explained.stdout);
+  const byHand = await host.run(["sh", script]);
+  assertEquals([byHand.code, byHand.stdout, byHand.stderr], [0, `${HOST_ADDRESS}\n`, ""]);
+}, onlyNft);
 
 systemTest("a bridge named dhow0 that is not dhow's is left alone", async (host) => {
   await host.shell("ip link add dhow0 type bridge; ip addr add 192.0.2.1/24 dev dhow0; ip link set dhow0 up");

@@ -53,15 +53,15 @@ systemTest(
 );
 
 systemTest(
-  "a host without iptables: the bridge cannot be had, and dhow says which package has it",
+  "a host without iptables and nft: the bridge cannot be had, and dhow says which package has it",
   async (host) => {
-    await host.hide("iptables*", "ip6tables*", "xtables*");
+    await host.hide("iptables*", "ip6tables*", "xtables*", "nft");
     assertFailure(await bridged(host), 125, /iptables/, /install/, /--network none/);
   },
 );
 
 systemTest("a host without ip and iptables runs containers with --network none and host", async (host) => {
-  await host.hide("ip", "iptables*", "ip6tables*", "xtables*");
+  await host.hide("ip", "iptables*", "ip6tables*", "xtables*", "nft");
   for (const network of ["none", "host"]) {
     const output = await host.dhow([
       "run",

@@ -10,18 +10,35 @@ import { familiesOf, type Family } from "./network.ts";
 import { nftRemoval, nftRules } from "./nft_rules.ts";
 import { filterable } from "./set_rules.ts";
 
+/** How a host's rules are set. */
+export interface Ways {
+  readonly backend: Backend;
+  readonly families: readonly Family[];
+  readonly hasFirewalld: boolean;
+}
+
 /** A network's rules on this host, as the commands of a script: nothing of them is there yet. */
 export async function explainFirewall(network: FilteredNetwork): Promise<FirewallScript> {
+  return firewallScript(network, {
+    // without any, the script is for another host
+    backend: findBackend() ?? "iptables-nft",
+    families: filterable(familiesOf(network)),
+    hasFirewalld: await isFirewalldRunning(),
+  });
+}
+
+/** The same for any host. */
+export function firewallScript(
+  network: FilteredNetwork,
+  { backend, families, hasFirewalld }: Ways,
+): FirewallScript {
   const { bridge } = network;
-  const families = filterable(familiesOf(network));
-  // a script for another host
-  const backend = findBackend() ?? "iptables-nft";
   const script = backend === "nft"
     ? byNft(network, families)
     : merge(families.map((family) => byIptables(backend, network, family)));
   const sysctl = loopbackSysctl(network);
   const sysctls = sysctl.value === "1" ? [sysctl] : [];
-  if (!await isFirewalldRunning()) return { ...script, sysctls };
+  if (!hasFirewalld) return { ...script, sysctls };
   const zone = `firewall-cmd -q --zone=${TRUSTED_ZONE}`;
   return {
     make: [...script.make, `${zone} --add-interface=${bridge}`],
@@ -55,7 +72,7 @@ function byNft(network: FilteredNetwork, families: readonly Family[]): Rules {
 function byIptables(backend: Exclude<Backend, "nft">, network: FilteredNetwork, family: Family): Rules {
   const usual = family === 4 ? "iptables-restore" : "ip6tables-restore";
   const command = `${nameOf(iptablesProgram(backend, family, "restore") ?? usual)} -w --noflush`;
-  const file = family === 4 ? "rules-to-remove" : "rules-to-remove-6";
+  const file = `rules-to-remove-${network.bridge}${family === 4 ? "" : "-6"}`;
   const tables = tablesOf(network, family);
   return {
     make: document(command, repair(tables, "").trimEnd().split("\n")),

@@ -17,8 +17,8 @@ export function fingerprint(backend: Backend): Fingerprint {
 
 /**
  * What there is to remember after changes of one's own.
- * @param commits how many they were
- * @returns null when somebody else may have changed something in between
+ * @param commits how many they were at most: what changes nothing is none to the kernel
+ * @returns null when somebody else must have changed something in between
  */
 export function afterOwnChanges(
   before: Fingerprint,
@@ -26,6 +26,7 @@ export function afterOwnChanges(
   commits: number,
 ): number | string | null {
   if (after === undefined) return null;
-  const isOwn = typeof before !== "number" || after === (before + commits) % 2 ** 32;
-  return isOwn ? after : null;
+  if (after === undefined) return null;
+  if (typeof after !== "number" || typeof before !== "number") return after;
+  return after >= before && after <= before + commits ? after : null;
 }

@@ -18,15 +18,10 @@ type ZoneMethod = "getZoneOfInterface" | "addInterface" | "removeInterface";
  * @returns undefined when it does not
  * @throws {HostError} when it refuses, or does not answer
  */
-async function withFirewalld<T>(
-  what: string,
-  talk: (call: (member: ZoneMethod, ...texts: string[]) => Promise<string | undefined>) => Promise<T>,
-): Promise<T | undefined> {
+async function withFirewalld<T>(what: string, talk: (bus: SystemBus) => Promise<T>): Promise<T | undefined> {
   try {
     using bus = await SystemBus.connect();
-    if (bus === undefined) return undefined;
-    const service = { destination: NAME, path: "/org/fedoraproject/FirewallD1", interface: `${NAME}.zone` };
-    return await talk((member, ...texts) => bus.call({ ...service, member }, ...texts));
+    return bus === undefined ? undefined : await talk(bus);
   } catch (cause) {
     if (cause instanceof BusError && ABSENT.includes(cause.error)) return undefined;
     const why = cause instanceof Error ? cause.message : String(cause);
@@ -39,12 +34,24 @@ async function withFirewalld<T>(
   }
 }
 
-/** Whether firewalld runs. */
+function callZone(bus: SystemBus, member: ZoneMethod, ...texts: string[]): Promise<string | undefined> {
+  const path = "/org/fedoraproject/FirewallD1";
+  return bus.call({ destination: NAME, path, interface: `${NAME}.zone`, member }, ...texts);
+}
+
+/** Whether firewalld runs. It is the bus that is asked, which tells everybody. */
 export async function isFirewalldRunning(): Promise<boolean> {
-  return await withFirewalld("cannot look for firewalld", async (call) => {
-    await call("getZoneOfInterface", "lo");
-    return true;
-  }) ?? false;
+  const owner = await withFirewalld("cannot look for firewalld", async (bus) => {
+    const name = "org.freedesktop.DBus";
+    const method = {
+      destination: name,
+      path: "/org/freedesktop/DBus",
+      interface: name,
+      member: "GetNameOwner",
+    };
+    return await bus.call(method, NAME);
+  });
+  return owner !== undefined;
 }
 
 /**
@@ -54,11 +61,11 @@ export async function isFirewalldRunning(): Promise<boolean> {
 export async function trustBridges(bridges: readonly string[]): Promise<string[]> {
   const work = withFirewalld(
     `cannot put ${bridges.join(", ")} into firewalld's zone "${TRUSTED_ZONE}"`,
-    async (call) => {
+    async (bus) => {
       const added: string[] = [];
       for (const bridge of bridges) {
-        if (await call("getZoneOfInterface", bridge) !== "") continue;
-        await call("addInterface", TRUSTED_ZONE, bridge);
+        if (await callZone(bus, "getZoneOfInterface", bridge) !== "") continue;
+        await callZone(bus, "addInterface", TRUSTED_ZONE, bridge);
         added.push(bridge);
       }
       return added;
@@ -69,8 +76,8 @@ export async function trustBridges(bridges: readonly string[]): Promise<string[]
 
 /** Takes a bridge out of the trusted zone, if it is there. */
 export async function distrustBridge(bridge: string): Promise<void> {
-  await withFirewalld(`cannot take ${bridge} out of firewalld's zone "${TRUSTED_ZONE}"`, async (call) => {
-    if (await call("getZoneOfInterface", bridge) !== TRUSTED_ZONE) return;
-    await call("removeInterface", TRUSTED_ZONE, bridge);
+  await withFirewalld(`cannot take ${bridge} out of firewalld's zone "${TRUSTED_ZONE}"`, async (bus) => {
+    if (await callZone(bus, "getZoneOfInterface", bridge) !== TRUSTED_ZONE) return;
+    await callZone(bus, "removeInterface", TRUSTED_ZONE, bridge);
   });
 }

@@ -2,14 +2,17 @@ import { assert, assertEquals } from "@std/assert";
 import { healthRemarks } from "../../../src/cli/explain_health.ts";
 import { explain } from "../../../src/plan/explain.ts";
 import { samplePlan } from "../container/sample.ts";
+import { firewallsOf } from "../plan/scripts.ts";
 
 /** The lines of a script with these remarks that are no comments. */
 function commands(remarks: readonly string[]): string[] {
+  const plan = samplePlan();
   const script = explain({
     title: "dhow run sample",
     workFolder: "/tmp/w",
     archive: undefined,
-    plan: samplePlan(),
+    plan,
+    firewalls: firewallsOf(plan),
     remarks,
   });
   for (const remark of remarks) assert(script.includes(`\n# ${remark}\n`), remark);

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { explain } from "../../../src/plan/explain.ts";
 import { childSteps, CHOICES, samplePlan } from "../container/sample.ts";
-import { explained, runLastCommand, shell, takeApart } from "./scripts.ts";
+import { explained, firewallsOf, runLastCommand, shell, takeApart } from "./scripts.ts";
 
 const ARCHIVE = {
   path: "/data/busy box.tar",
@@ -82,18 +82,36 @@ for (const { what, ...choice } of CHOICES) {
 
 Deno.test("the script removes its rules as it made them: jumps first, then the chains", () => {
   const { documents } = takeApart(explained());
-  assertEquals(documents.get('cat >"$work/rules-to-remove"')?.trim().split("\n"), [
-    "*nat",
-    "-F DHOW-dhow0",
-    "-D POSTROUTING -s 100.100.1.0/24 -j DHOW-dhow0",
-    "-X DHOW-dhow0",
-    "COMMIT",
+  assertEquals(documents.get('cat >"$work/rules-to-remove-dhow0"')?.trim().split("\n"), [
     "*filter",
-    "-F DHOW-dhow0",
     "-D FORWARD -j DHOW-dhow0",
+    "-D INPUT -i dhow0 -j DHOW-dhow0-IN",
+    "-F DHOW-dhow0",
+    "-F DHOW-dhow0-IN",
     "-X DHOW-dhow0",
+    "-X DHOW-dhow0-IN",
+    "COMMIT",
+    "*nat",
+    "-D POSTROUTING -j DHOW-dhow0",
+    "-D PREROUTING ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DHOW-dhow0-PORTS",
+    "-D OUTPUT -m addrtype --dst-type LOCAL -j DHOW-dhow0-PORTS",
+    "-F DHOW-dhow0",
+    "-F DHOW-dhow0-PORTS",
+    "-X DHOW-dhow0",
+    "-X DHOW-dhow0-PORTS",
     "COMMIT",
   ]);
+});
+
+Deno.test("the script uses nft where there is no iptables, and tells firewalld where it runs", async () => {
+  const script = explained({}, undefined, { backend: "nft", hasFirewalld: true });
+  assertEquals((await shell(script, { args: ["-n"] })).stderr, "");
+  const { commands, documents } = takeApart(script);
+  assert(documents.get("nft -f -")?.includes("table ip dhow0 {"));
+  assert(commands.includes("nft delete table ip dhow0 "));
+  assert(commands.includes("firewall-cmd -q --zone=trusted --add-interface=dhow0\n"));
+  assert(commands.includes("firewall-cmd -q --zone=trusted --remove-interface=dhow0 "));
+  assert(!commands.includes("iptables"));
 });
 
 Deno.test("the script unpacks the layers of an archive, and none of an image in the store", () => {
@@ -128,7 +146,14 @@ Deno.test("the script has the files that the container gets below /etc, as they 
 
 Deno.test("the command line that is explained stays within its comment", () => {
   const title = "dhow run 'a\nrm -rf /\n'";
-  const script = explain({ title, workFolder: "/tmp/w", archive: undefined, plan: samplePlan() });
+  const plan = samplePlan();
+  const script = explain({
+    title,
+    workFolder: "/tmp/w",
+    archive: undefined,
+    plan,
+    firewalls: firewallsOf(plan),
+  });
   assert(!script.includes("\nrm -rf /\n"));
 });
 

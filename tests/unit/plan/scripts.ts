@@ -1,6 +1,9 @@
 import { childSteps, samplePlan } from "../container/sample.ts";
 import { explain } from "../../../src/plan/explain.ts";
 import type { Archive } from "../../../src/plan/explain_archive.ts";
+import { firewallScript, type Ways } from "../../../src/network/firewall/explain.ts";
+import type { Firewalls } from "../../../src/plan/explain_host.ts";
+import type { Plan } from "../../../src/plan/step.ts";
 import { lastCommand } from "../../../src/plan/explain_child.ts";
 import type { Choice } from "../container/sample.ts";
 
@@ -23,15 +26,28 @@ export async function shell(
   return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
 }
 
+/** The rules of a plan's networks, on some host. */
+export function firewallsOf(plan: Plan, ways: Partial<Ways> = {}): Firewalls {
+  const usual: Ways = { backend: "iptables-nft", families: [4], hasFirewalld: false };
+  return Object.fromEntries(plan.steps.flatMap((step) => {
+    if (step.do !== "make-network") return [];
+    const { filtered } = step.setup;
+    return [[filtered.bridge, firewallScript(filtered, { ...usual, ...ways })]];
+  }));
+}
+
 export function explained(
   choice: Choice = {},
   archive: Archive | undefined = undefined,
+  ways: Partial<Ways> = {},
 ): string {
+  const plan = samplePlan(choice);
   return explain({
     title: "dhow run sample",
     workFolder: "/tmp/dhow-sample",
     archive,
-    plan: samplePlan(choice),
+    plan,
+    firewalls: firewallsOf(plan, ways),
   });
 }
 
