@@ -6,6 +6,9 @@ import { networksOf } from "../network/records.ts";
 import { executeDetached } from "../plan/execute.ts";
 import type { DetachedChild } from "../plan/executor.ts";
 import { stepDone } from "../plan/fault.ts";
+import { hostLinks } from "../plan/links.ts";
+import { deleteLink } from "../plan/undo.ts";
+import type { Endpoint } from "../network/network.ts";
 import type { MonitorSetup } from "../plan/step.ts";
 import { identify, isSelf } from "../state/process_identity.ts";
 import { isRootless } from "../state/user_namespace.ts";
@@ -156,6 +159,7 @@ export async function startContainer(
       await owning!.prepareImage(context, id, image, plan);
       stepDone();
     }
+    await removeLinksOfBefore(endpoints);
     const begin = () =>
       executeDetached(plan.steps, {
         record: (undo) => recordUndo(database, id, undo),
@@ -189,6 +193,13 @@ export async function startContainer(
   } finally {
     child.begin();
   }
+}
+
+/** The kernel takes away a network namespace, with what is in it, some time after the last of its processes has ended. */
+async function removeLinksOfBefore(endpoints: readonly Endpoint[]): Promise<void> {
+  if (endpoints.length === 0) return;
+  const links = hostLinks();
+  for (const { link } of endpoints) if (links.includes(link)) await deleteLink(link);
 }
 
 /** Takes back what a start has made that failed, and writes down why; to be called by the container's owner. */
