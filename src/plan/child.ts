@@ -487,14 +487,15 @@ class Compiler {
     for (const signal of changedSignals) this.call("rt_sigaction", [signal, defaultAction, 0, 8]);
     const noSignals = this.arena.allocate(128);
     this.call("sigprocmask", [SIG_SETMASK, noSignals, 0]);
-    const limit = this.arena.allocate(16);
-    this.arena.setWord(limit, openFiles.soft);
-    this.arena.setWord(limit + 8, openFiles.hard);
-    this.call("setrlimit", [RLIMIT_NOFILE, limit]);
     this.#isAlone = true;
     const { init } = this.meeting;
     if (init !== undefined) keepInit(this, init);
     this.call("close_range", [init === undefined ? 3 : AFTER_INIT_FD, 0xffffffff, 0]);
+    // only now: dhow may have more descriptors than that
+    const limit = this.arena.allocate(16);
+    this.arena.setWord(limit, openFiles.soft);
+    this.arena.setWord(limit + 8, openFiles.hard);
+    this.call("setrlimit", [RLIMIT_NOFILE, limit]);
     this.call("umask", [0o022]);
   }
 

@@ -142,6 +142,14 @@ Deno.test("the pipes of the meeting are closed, here and in the program, which h
   assertEquals(openPipes(), before);
 });
 
+Deno.test("a program may have fewer descriptors than dhow has when it starts it", async () => {
+  using files = new DisposableStack();
+  for (let opened = 0; opened < 100; opened++) files.use(Deno.openSync("/dev/null"));
+  const script = 'test "$(ulimit -n)" = 64';
+  const child = await execute([start(wait, reset, become("sh", "-c", script)), release], surroundings());
+  assertEquals(await child.ended, { code: 0 });
+});
+
 Deno.test("a signal reaches the program, and none goes anywhere once it has ended", async () => {
   const child = await execute([start(wait, reset, become("sleep", "1000")), release], surroundings());
   child.signal(15);
