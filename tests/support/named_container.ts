@@ -22,6 +22,8 @@ interface Options {
   readonly user?: Owner | null;
   readonly endpoints?: readonly NamedEndpoint[];
   readonly servers?: readonly NameServerAddress[];
+  /** Whether that is up when the server starts. */
+  readonly hasLoopback?: boolean;
   /** For unshare(1), beside a network namespace. */
   readonly namespaces?: readonly string[];
 }
@@ -38,7 +40,9 @@ export class NamedContainer implements AsyncDisposable {
   static async start(options: Options = {}): Promise<NamedContainer> {
     const { asksFrom = "host", user = NOBODY, endpoints = [], servers = [], namespaces = [] } = options;
     // glibc looks only for addresses of a family that it has other addresses of than loopback's
-    const script = `ip link set lo up; ip link add eth0 type veth peer name peer
+    const script = `${
+      options.hasLoopback === false ? "" : "ip link set lo up;"
+    } ip link add eth0 type veth peer name peer
       ip addr add 100.100.1.2/24 dev eth0; ip addr add fd00::2/64 dev eth0 nodad; ip link set eth0 up
       echo ready; exec cat`;
     const container = new NamedContainer(

@@ -1,7 +1,6 @@
 // A container's name server, with the programs that ask it: what answers are is in tests/unit/plan/names.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { addressRecord, DnsServer, response } from "../support/dns.ts";
-import { eventually } from "../support/eventually.ts";
 import { NamedContainer } from "../support/named_container.ts";
 import { run, Running } from "../support/process.ts";
 import { skip } from "../support/system_test.ts";
@@ -120,6 +119,8 @@ rootTest(
     const servers = [{ address: LOOPBACK, port: upstream.port, scope: 0 }];
     await using container = await NamedContainer.start({ endpoints: ENDPOINTS, servers });
     const { pid } = container.server;
+    const descriptors = () => [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) => name).sort();
+    const opened = descriptors();
     const before = privateMemory(pid);
     assert(before > 0 && before < 64, `${before} KiB`);
     const file = `${container.folder}/questions`;
@@ -135,25 +136,27 @@ rootTest(
     assertEquals(stdout.trim().split("\n").length, questions.length);
     const after = privateMemory(pid);
     assert(after < 64, `${after} KiB, and ${before} before`);
+    assertEquals(descriptors(), opened);
   },
 );
 
 rootTest("it ends with the container, whoever has started it", async () => {
   const container = await NamedContainer.start({ endpoints: ENDPOINTS });
-  const { server } = container;
-  await using connection = new Running(container.enter("busybox", "nc", "127.0.0.11", "53"));
-  const children = `/proc/${server.pid}/task/${server.pid}/children`;
-  const child = await eventually(() => {
-    const text = Deno.readTextFileSync(children).trim();
-    if (text === "") throw new Error("no process serves the connection");
-    return Number(text);
-  });
+  // a client that keeps its connection busy until the other side ends it
+  const script = `import socket
+connection = socket.create_connection(("127.0.0.11", 53))
+query = bytes.fromhex("001c1234010000010000000000000377656200" + "00010001")
+query = len(query[2:]).to_bytes(2, "big") + query[2:]
+try:
+    connection.sendall(query)
+    while connection.recv(512):
+        print("answered", flush=True)
+        connection.sendall(query)
+except ConnectionError: pass`;
+  await using client = new Running(container.enter("python3", "-c", script));
+  await client.stdout.until(/answered/);
   await container[Symbol.asyncDispose](); // waits for the server's end
-  await eventually(() => {
-    const { success } = new Deno.Command("kill", { args: ["-0", `${child}`], stderr: "null" }).outputSync();
-    if (success) throw new Error("what serves a connection is still there");
-  });
-  await connection.output();
+  assertEquals((await client.output()).code, 0);
 });
 
 rootTest(
@@ -179,6 +182,13 @@ print("taken")`;
     assertEquals(stdout, `[${Array(8).fill("True").join(", ")}]\n0\ntaken\n`, stderr);
   },
 );
+
+rootTest("it may be started before the container's loopback is up", async () => {
+  await using container = await NamedContainer.start({ endpoints: ENDPOINTS, hasLoopback: false });
+  await container.run("ip", "link", "set", "lo", "up");
+  assertEquals(await container.dig("web"), ["100.100.1.5"]);
+  assertEquals(await container.dig("+tcp", "web"), ["100.100.1.5"]);
+});
 
 rootTest("a container with ids of its own has one, too", async () => {
   const namespaces = ["--user", "--map-root-user"];

@@ -1,5 +1,7 @@
 /** Names and answers as DNS messages have them: RFC 1035, 3 and 4.1; RFC 3596 for IPv6. */
 import { isNameByte, LONGEST_NAME } from "../../plan/names/layout.ts";
+import { parseAddress } from "../subnet.ts";
+import { parseAddress6 } from "../subnet6.ts";
 
 const LONGEST_LABEL = 63;
 /** The name of the question, as all answers have it: it comes right after the header. */
@@ -35,29 +37,18 @@ export function encodeRecord(type: number, ttl: number, data: Uint8Array): Uint8
 
 /** Four bytes. @returns undefined for what is no IPv4 address */
 export function encodeAddress4(address: string): Uint8Array<ArrayBuffer> | undefined {
-  if (!/^\d{1,3}(\.\d{1,3}){3}$/.test(address)) return undefined;
-  const bytes = address.split(".").map(Number);
-  return bytes.some((byte) => byte > 255) ? undefined : Uint8Array.from(bytes);
+  const number = parseAddress(address);
+  return number === undefined ? undefined : bytesOf(BigInt(number), 4);
 }
 
-/** Sixteen bytes (RFC 4291, 2.2), without a zone. @returns undefined for what is no IPv6 address */
+/** Sixteen bytes. @returns undefined for what is no IPv6 address */
 export function encodeAddress6(address: string): Uint8Array<ArrayBuffer> | undefined {
-  const embedded = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(address);
-  if (embedded !== null) {
-    const four = encodeAddress4(embedded[2]!);
-    if (four === undefined) return undefined;
-    const [high, low] = [0, 2].map((at) => ((four[at]! << 8) | four[at + 1]!).toString(16));
-    return encodeAddress6(`${embedded[1]}${high}:${low}`);
-  }
-  const halves = address.split("::");
-  if (halves.length > 2) return undefined;
-  const [before, after] = halves.map((half) => half === "" ? [] : half.split(":")) as [string[], string[]?];
-  const missing = 8 - before.length - (after ?? []).length;
-  if (after === undefined ? missing !== 0 : missing < 1) return undefined;
-  const groups = [...before, ...Array<string>(missing).fill("0"), ...after ?? []];
-  if (!groups.every((group) => /^[0-9a-fA-F]{1,4}$/.test(group))) return undefined;
-  return Uint8Array.from(groups.flatMap((group) => two(parseInt(group, 16))));
+  const number = parseAddress6(address);
+  return number === undefined ? undefined : bytesOf(number, 16);
 }
+
+const bytesOf = (number: bigint, count: number) =>
+  Uint8Array.from({ length: count }, (_, index) => Number(number >> BigInt(8 * (count - 1 - index)) & 0xffn));
 
 /** The name by which an address is looked for (RFC 1035, 3.5; RFC 3596, 2.5). */
 export function reverseName(address: Uint8Array): string {

@@ -76,8 +76,10 @@ eachCpu(
       assertEquals([answer.name, answer.code, answer.answers], [name, CODES.fine, ["100.100.1.5"]]);
       assertEquals([answer.flags, answer.ra, answer.ttls, answer.hasOpt], [0x81, true, [2], false]);
     }
-    const [both] = [await client.ask("db.main", AAAA, { flags: 0 })];
+    const both = await client.ask("db.main", AAAA, { flags: 0 });
     assertEquals([both.answers, both.flags], [["fd000000000000000000000000000006"], 0x80]);
+    // AA and TC are an answer's
+    assertEquals((await client.ask("web", A, { flags: 0x0700 })).flags, 0x81);
   },
 );
 
@@ -160,8 +162,25 @@ eachCpu(
     await using upstream = await DnsServer.start((asked) => response(asked, CODES.unknown));
     await using setting = await Setting.begin(...cpu, [on(upstream.port)]);
     await using client = setting.client();
-    Deno.writeTextFileSync(`${setting.folder}/secret.1`, "\0\0");
-    const names = ["../secret", "..", "/", "a/b", "../../secret", "\0", "web\0", ".", "w b", "é", "*", ""];
+    // what would be found if a path were cut short
+    for (const path of ["secret.1", "networks/net/web", "networks/net/w"]) {
+      Deno.writeTextFileSync(`${setting.folder}/${path}`, "\0\0");
+    }
+    const names = [
+      "../secret",
+      "..",
+      "/",
+      "a/b",
+      "../../secret",
+      "\0",
+      "web\0",
+      "web/",
+      ".",
+      "w b",
+      "é",
+      "*",
+      "",
+    ];
     for (const name of names) {
       const label = [name.length, ...Array.from(name, (character) => character.charCodeAt(0)), 0];
       const message = Uint8Array.of(
@@ -203,6 +222,24 @@ eachCpu("the next server is asked if one fails, refuses, or is not there", async
   const { code, id, name } = await client.ask("c.example", A, { id: 3 });
   assertEquals([code, id, name], [CODES.failure, 3, "c.example"]);
 });
+
+eachCpu(
+  "a question that is too long to be kept is asked once, and what comes of it goes back",
+  async (...cpu) => {
+    await using failing = await DnsServer.start((asked) => response(asked, CODES.failure));
+    await using good = await DnsServer.start((asked) => response(asked, 0, addressRecord("192.0.2.7"), 1));
+    await using setting = await Setting.begin(...cpu, [on(failing.port), on(good.port)]);
+    await using client = setting.client();
+    const label = "a".repeat(60);
+    const asked = Uint8Array.of(
+      ...query(`${label}.${label}.${label}`, A, { edns: true }),
+      ...Array(100).fill(0),
+    );
+    await client.send(asked);
+    assertEquals(await client.receive(), response(asked, CODES.failure));
+    assertEquals([failing.asked, good.asked], [[asked], []]);
+  },
+);
 
 eachCpu("who asks again is answered by the next server, and then by the first again", async (...cpu) => {
   await using silent = await DnsServer.start(() => undefined);
@@ -280,7 +317,9 @@ eachCpu("messages that are no questions are refused or ignored, and the server g
       [changed(4, 0, 2), header(CODES.malformed)], // two questions
       [changed(4, 0, 0), header(CODES.malformed)], // none
       [changed(12, 0xc0, 12), header(CODES.malformed)], // a pointer to itself
-      [changed(12, 64), header(CODES.malformed)], // a label that is too long
+      [changed(12, 64), header(CODES.malformed)], // a label that is longer than the message
+      [query("a".repeat(64), A), header(CODES.malformed)], // one that is longer than a label may be
+      [Uint8Array.of(...changed(12, 0xc0, 0), ...Array(300).fill(0)), header(CODES.malformed)], // a pointer
       [good.subarray(0, 14), header(CODES.malformed)], // cut in a label
       [good.subarray(0, good.length - 1), header(CODES.malformed)], // cut in the class
       [good.subarray(0, 12), header(CODES.malformed)], // nothing but a header
