@@ -62,18 +62,33 @@ export async function connectContainer(context: Context, id: string, wanted: Att
       await perform(context, step, pid);
       stepDone();
     }
+    // which names it has there is read from there
     database.transaction(() => {
       const { options } = getContainer(database, id).config;
       setAttachments(database, id, options, [...attachmentsOf(options), attachment]);
-      setOwner(database, id, attachment.network, null);
     });
+    stepDone();
+    writeOwnAddress(context.paths, getContainer(database, id), endpoint, true);
+    await joinNames(context, id, attachment.network, pid);
+    setOwner(database, id, attachment.network, null);
   } catch (error) {
     await leave(context, id, endpoint, pid);
+    forgetAttachment(database, id, attachment.network);
     throw error;
   }
   stepDone();
-  writeOwnAddress(context.paths, getContainer(database, id), endpoint, true);
-  await joinNames(context, id, attachment.network, pid);
+}
+
+/** It is not to be in a network any more. */
+function forgetAttachment(database: Database, id: string, network: string): void {
+  database.transaction(() => {
+    const record = lookUpContainer(database, id);
+    if (record === undefined) return;
+    const { options } = record.config;
+    const attachments = attachmentsOf(options);
+    const rest = attachments.filter((other) => other.network !== network);
+    if (rest.length < attachments.length) setAttachments(database, id, options, rest);
+  });
 }
 
 /** Has the container found by its names in a network, and find others. */
@@ -156,6 +171,7 @@ export async function finishConnections(context: Context): Promise<void> {
     const endpoint = endpointsOf(database, container).find((one) => one.network.name === network);
     const pid = lookUpContainer(database, container)?.process?.pid;
     if (endpoint !== undefined) await leave(context, container, endpoint, pid);
+    forgetAttachment(database, container, network);
   }
 }
 

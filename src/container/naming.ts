@@ -3,7 +3,6 @@
  * (src/plan/names/server.ts), which reads the zones of its networks. Who comes to a network, leaves it, or gets another name, writes its
  * zone anew.
  */
-import { pathExists } from "../../ffi/files.ts";
 import { endpointsOf } from "../network/endpoints.ts";
 import {
   containerFolder,
@@ -25,8 +24,8 @@ import { formatAddress } from "../network/subnet.ts";
 import type { HostStep } from "../plan/step.ts";
 import { NAME_SERVER_ADDRESS } from "../plan/names/layout.ts";
 import type { Database } from "../state/database.ts";
-import type { Paths } from "../state/paths.ts";
-import { readConfiguration } from "../state/read.ts";
+import { containerRun, type Paths } from "../state/paths.ts";
+import { readConfiguration, readIfThere } from "../state/read.ts";
 import type { RunOptions } from "./options.ts";
 
 type Step = Extract<HostStep, { do: "serve-names" }>;
@@ -104,9 +103,11 @@ export async function publishNames(
   });
 }
 
-/** Whether a container has a name server already. */
-export const hasNameServer = (paths: Paths, id: string) =>
-  pathExists(`${namesFolder(paths.run)}/${containerFolder(id)}`);
+/** Whether a running container has a name server: what it asks is written down last. */
+export function hasNameServer(paths: Paths, id: string): boolean {
+  const text = readIfThere(`${containerRun(paths, id)}/etc/resolv.conf`) ?? "";
+  return serversOf(text).includes(NAME_SERVER_ADDRESS.join("."));
+}
 
 /** The same for one that runs, and has come to a network or left it. */
 export async function updateNames(
