@@ -24,6 +24,8 @@ interface Backend {
   readonly harms: readonly string[];
   /** Takes away what keeps a container from the host's loopback. */
   readonly withoutInput: string;
+  /** Takes away what keeps others from ports that are published there. */
+  readonly withoutGuard: string;
 }
 
 const IPTABLES_HARMS = [
@@ -41,6 +43,7 @@ const BACKENDS: Readonly<Record<string, Backend>> = {
     rules: "iptables-save; ip6tables-save",
     harms: IPTABLES_HARMS,
     withoutInput: "iptables -F DHOW-dhow7-IN",
+    withoutGuard: "iptables -t nat -I PREROUTING -d 127.0.0.1 -j DHOW-dhow7-PORTS",
   },
   "iptables-legacy": {
     prepare: async (host) => {
@@ -53,6 +56,7 @@ const BACKENDS: Readonly<Record<string, Backend>> = {
     rules: "iptables-legacy-save; ip6tables-legacy-save",
     harms: IPTABLES_HARMS,
     withoutInput: "iptables -F DHOW-dhow7-IN",
+    withoutGuard: "iptables -t nat -I PREROUTING -d 127.0.0.1 -j DHOW-dhow7-PORTS",
   },
   nft: {
     prepare: async (host) => {
@@ -62,6 +66,7 @@ const BACKENDS: Readonly<Record<string, Backend>> = {
     rules: "nft --stateless list ruleset",
     harms: ["nft flush ruleset", "nft delete table ip dhow8", "nft flush chain ip dhow7 forward"],
     withoutInput: "nft flush chain ip dhow7 input",
+    withoutGuard: "nft insert rule ip dhow7 prerouting ip daddr 127.0.0.1 jump ports",
   },
 };
 
@@ -124,7 +129,7 @@ async function check(host: Host): Promise<void> {
   assertEquals(await datagramComesFrom(host, "outside", OWN[4], 5353), `from ${web("outside")}`);
 }
 
-for (const [name, { prepare, rules, harms, withoutInput }] of Object.entries(BACKENDS)) {
+for (const [name, { prepare, rules, harms, withoutInput, withoutGuard }] of Object.entries(BACKENDS)) {
   const start = async (host: Host) => {
     await prepare(host);
     await makeNetworks(host);
@@ -190,17 +195,35 @@ for (const [name, { prepare, rules, harms, withoutInput }] of Object.entries(BAC
   hostTest(`${name}: a container reaches nothing that listens on the host's loopback`, async (host) => {
     await start(host);
     await firewall(host, "make");
-    await host.shell(`
-      busybox httpd -p 127.0.0.1:9000 -h /run/host/www
-      ip -n two addr del 127.0.0.1/8 dev lo
-      ip netns exec two sysctl -qw net.ipv4.conf.eth0.route_localnet=1
-      ip -n two route add 127.0.0.1/32 via ${OWN.gateway}
-    `);
+    await host.shell("busybox httpd -p 127.0.0.1:9000 -h /run/host/www");
+    await takeForLoopback(host, "two", OWN.gateway);
     assertEquals(await comesFrom(host, "two", "127.0.0.1:9000"), undefined);
     assertEquals(await comesFrom(host, "two", "127.0.0.1:8081"), undefined);
     await host.shell(withoutInput);
     assertEquals(await comesFrom(host, "two", "127.0.0.1:9000"), ADDRESSES.two, "what is tried is possible");
   });
+
+  hostTest(`${name}: nobody outside reaches what is published on the host's loopback`, async (host) => {
+    await start(host);
+    await firewall(host, "make");
+    await takeForLoopback(host, "outside", OWN[4]);
+    assertEquals(await comesFrom(host, "outside", "127.0.0.1:8081"), undefined);
+    await host.shell(withoutGuard);
+    assertEquals(
+      await comesFrom(host, "outside", "127.0.0.1:8081"),
+      ADDRESSES.outside,
+      "what is tried is possible",
+    );
+  });
+}
+
+/** Has somebody send to the host what is for 127.0.0.1. */
+async function takeForLoopback(host: Host, who: Name, way: string): Promise<void> {
+  await host.shell(`
+    ip -n ${who} addr del 127.0.0.1/8 dev lo
+    ip netns exec ${who} sysctl -qw net.ipv4.conf.eth0.route_localnet=1
+    ip -n ${who} route add 127.0.0.1/32 via ${way}
+  `);
 }
 
 /** The rules, and dhow's own tables and chains, without counters and comments. */
