@@ -15,9 +15,9 @@ export function hardwareAddress(address: number): string {
 
 /** What the firewall has to know of a network. */
 export function filteredNetwork(network: Network, forwards: readonly Forward[]): FilteredNetwork {
-  const { bridge, subnet, six, internal, masquerade } = network;
+  const { bridge, subnet, six, internal, masquerade, masquerade6 } = network;
   const subnets = [formatSubnet(subnet), ...(six === undefined ? [] : [six.subnet])];
-  return { bridge, subnets, internal, masquerade, forwards };
+  return { bridge, subnets, internal, masquerade, masquerade6, forwards };
 }
 
 const size = (mtu: number | undefined) => mtu === undefined ? "" : ` mtu ${mtu}`;

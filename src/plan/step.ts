@@ -69,6 +69,8 @@ export interface FilteredNetwork {
   readonly internal: boolean;
   /** Whether the others see the host's address. */
   readonly masquerade: boolean;
+  /** The same for IPv6. Absent for as it is with IPv4. */
+  readonly masquerade6?: boolean;
   readonly forwards: readonly Forward[];
 }
 

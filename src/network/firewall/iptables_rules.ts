@@ -12,6 +12,7 @@ import {
   destinationOf,
   type Family,
   forwardsOf,
+  hidesBehindHost,
   LOOPBACK,
   subnetsOf,
 } from "./network.ts";
@@ -89,11 +90,13 @@ const INPUT_RULES = [
 ];
 
 function sources(network: FilteredNetwork, family: Family): string[] {
-  const { bridge, masquerade, internal } = network;
+  const { bridge, internal } = network;
   const subnets = subnetsOf(network, family);
   if (internal) return [];
   return [
-    ...(masquerade ? subnets.map((subnet) => `-s ${subnet} ! -o ${bridge} -j MASQUERADE`) : []),
+    ...(hidesBehindHost(network, family)
+      ? subnets.map((subnet) => `-s ${subnet} ! -o ${bridge} -j MASQUERADE`)
+      : []),
     // a container that asks for another, or itself, by a port of the host: the answer must come back by the host
     ...subnets.map((subnet) => `-s ${subnet} -o ${bridge} -m conntrack --ctstate DNAT -j MASQUERADE`),
     // a container has no way back to the host's loopback

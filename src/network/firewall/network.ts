@@ -29,6 +29,14 @@ export function familiesOf(network: FilteredNetwork): Family[] {
   return ([4, 6] as const).filter((family) => network.internal || subnetsOf(network, family).length > 0);
 }
 
+/** Whether what leaves a network has the host's address. */
+export function hidesBehindHost(
+  { masquerade, masquerade6 = masquerade }: FilteredNetwork,
+  family: Family,
+): boolean {
+  return family === 6 ? masquerade6 : masquerade;
+}
+
 /** The host's address that a forward is bound to; undefined for all of them. */
 export function boundTo({ hostIp }: Forward): string | undefined {
   return ["", "0.0.0.0", "::"].includes(hostIp) ? undefined : hostIp;

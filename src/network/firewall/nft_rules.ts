@@ -11,6 +11,7 @@ import {
   familiesOf,
   type Family,
   forwardsOf,
+  hidesBehindHost,
   LOOPBACK,
   subnetsOf,
 } from "./network.ts";
@@ -90,12 +91,14 @@ function inputRules(bridge: string): string[] {
 }
 
 function sources(network: FilteredNetwork, family: Family): string[] {
-  const { bridge, masquerade, internal } = network;
+  const { bridge, internal } = network;
   if (internal) return [];
   const ip = NAMES[family];
   const subnets = subnetsOf(network, family);
   return [
-    ...(masquerade ? subnets.map((subnet) => `${ip} saddr ${subnet} oifname != "${bridge}" masquerade`) : []),
+    ...(hidesBehindHost(network, family)
+      ? subnets.map((subnet) => `${ip} saddr ${subnet} oifname != "${bridge}" masquerade`)
+      : []),
     ...subnets.map((subnet) => `${ip} saddr ${subnet} oifname "${bridge}" ct status dnat masquerade`),
     ...(family === 4 ? [`ip saddr ${LOOPBACK[4]} oifname "${bridge}" masquerade`] : []),
   ];

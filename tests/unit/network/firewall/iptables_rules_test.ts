@@ -53,6 +53,12 @@ Deno.test("what leaves the bridge for elsewhere is masqueraded, unless it must n
   const rule = "-s 100.100.1.0/24 ! -o dhow0 -j MASQUERADE";
   assert(rulesOf(network(), "nat", "usual").includes(rule));
   assert(!rulesOf(network({ masquerade: false }), "nat", "usual").includes(rule));
+  // each family for itself
+  assert(rulesOf(network({ masquerade6: false }), "nat", "usual").includes(rule));
+  const six = (parts: Partial<FilteredNetwork>) =>
+    rulesOf(network({ subnets: ["fd00::/64"], ...parts }), "nat", "usual", 6);
+  assert(six({}).includes("-s fd00::/64 ! -o dhow0 -j MASQUERADE"));
+  assert(!six({ masquerade6: false }).includes("-s fd00::/64 ! -o dhow0 -j MASQUERADE"));
 });
 
 Deno.test("each family has the addresses of its own", () => {
