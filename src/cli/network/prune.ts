@@ -1,6 +1,7 @@
 import { recordPrune } from "../../container/events.ts";
 import { allContainers } from "../../container/records.ts";
 import { networkNames } from "../../container/options.ts";
+import { DhowError, HostError } from "../../errors.ts";
 import { removeNetwork } from "../../network/lifecycle.ts";
 import { configOf, countEndpoints, isPredefined, networkRows } from "../../network/records.ts";
 import type { Command } from "../command.ts";
@@ -32,8 +33,13 @@ export async function pruneNetworks({ database, paths }: Session, filters: Filte
     const { labels } = configOf(row);
     const isUsed = isPredefined(row.name) || wanted.has(row.name) || countEndpoints(database, row.name) > 0;
     if (isUsed || row.created >= before || !fitsLabels(filters, (label) => hasLabel(labels, label))) continue;
-    await removeNetwork(database, paths, row.name);
-    removed.push(row.name);
+    try {
+      await removeNetwork(database, paths, row.name);
+      removed.push(row.name);
+    } catch (error) {
+      // somebody has joined it, or removed it, meanwhile
+      if (!(error instanceof DhowError) || error instanceof HostError) throw error;
+    }
   }
   if (removed.length > 0) print(`Deleted Networks:\n${removed.map((name) => `${name}\n`).join("")}\n`);
   recordPrune(database, "network", 0);

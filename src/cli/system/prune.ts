@@ -13,7 +13,7 @@ import { storeOf } from "../store_of.ts";
 export const command: Command = {
   usage: "[OPTIONS]",
   summary:
-    "Remove containers that do not run, images without a name, and with --volumes volumes that nobody has.",
+    "Remove containers that do not run, networks that nobody is in, images without a name, and with --volumes volumes that nobody has.",
   options: [
     ALL_IMAGES,
     ...pruneOptions(),
@@ -34,6 +34,7 @@ export const command: Command = {
     const store = storeOf(session);
     const containers = await pruneContainers(session, filters);
     if (containers.ids.length > 0) print(`Deleted Containers:\n${containers.ids.join("\n")}\n\n`);
+    await (await import("../network/prune.ts")).pruneNetworks(session, filters);
     const volumes = withVolumes
       ? (await import("../volume/prune.ts")).pruneVolumes(session, false, filters)
       : 0;
@@ -54,5 +55,6 @@ function warning(all: boolean, withVolumes: boolean, filters: Filters): string {
   const images = all ? "all images without at least one container associated to them" : "all dangling images";
   const items = [...filters].flatMap(([name, values]) => values.map((value) => `\n  - ${name}=${value}`));
   const only = items.length === 0 ? "" : `\n\n  Items to be pruned will be filtered with:${items.join("")}`;
-  return `This will remove:\n  - all stopped containers\n${volumes}  - ${images}${only}\n`;
+  const networks = "  - all networks not used by at least one container\n";
+  return `This will remove:\n  - all stopped containers\n${networks}${volumes}  - ${images}${only}\n`;
 }
