@@ -11,6 +11,7 @@ import {
   SIGNALS,
 } from "./constants.ts";
 import { ANY_ERRNO, SystemCallError } from "./errno.ts";
+import { ENTRY_SIZE } from "./machine_code.ts";
 import { walkerAddress } from "./libc.ts";
 import { type ExitStatus, type Pipe, readExitStatus, STACK_SIZE } from "./process.ts";
 import { type Call, CallTable, libcCall, Word } from "./table.ts";
@@ -206,7 +207,7 @@ export function spawnMonitored(
   pidfd?: number,
   meanwhile: () => void = () => {},
 ): MonitoredChild {
-  const arena = new Arena(256 * 1024);
+  const arena = new Arena(256 * 1024 + 2 * capacity * ENTRY_SIZE);
   const childPid = arena.allocate(8);
   const monitorPid = arena.allocate(8);
   const everySignal = arena.data(new Uint8Array(SIGSET_SIZE).fill(0xff));

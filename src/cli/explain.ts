@@ -15,6 +15,7 @@ import { openSource } from "../image/source/open.ts";
 import type { ImageStore, StoredImage } from "../image/store/store.ts";
 import { imagineEndpoint } from "../network/endpoints.ts";
 import type { Endpoint } from "../network/network.ts";
+import type { PublishedPort } from "../network/ports.ts";
 import { explain } from "../plan/explain.ts";
 import type { Archive } from "../plan/explain_archive.ts";
 import type { Firewalls } from "../plan/explain_host.ts";
@@ -73,6 +74,7 @@ export const command: Command = {
       options,
       image,
       endpoints,
+      ports: explainedPorts(options),
       ...(options.networks === undefined
         ? {}
         : { naming: await import("../container/naming.ts"), known: await others(options, global) }),
@@ -119,13 +121,19 @@ async function imagine(id: string, options: RunOptions, global: GlobalOptions): 
   return imagineEndpoints(database, id, resolveAttachments(database, options.networks));
 }
 
+/** A script cannot choose: where a free port is wanted, it is the same as the container's. */
+function explainedPorts({ network, ports = [] }: RunOptions): PublishedPort[] {
+  if (network !== "bridge") return [];
+  return ports.map((port) => port.hostPort === 0 ? { ...port, hostPort: port.containerPort } : port);
+}
+
 /** Those that are in its networks now. */
 async function others({ networks = [] }: RunOptions, global: GlobalOptions) {
   const { database } = await openSession(global, "look at networks");
   const { membersOf } = await import("../container/naming.ts");
-  return networks.flatMap(({ network }) => membersOf(database, network)).flatMap(({ address, names }) =>
-    address === undefined ? [] : [{ address, names }]
-  );
+  const { resolveAttachments } = await import("../network/attach.ts");
+  return resolveAttachments(database, networks).flatMap(({ network }) => membersOf(database, network))
+    .flatMap(({ address, names }) => address === undefined ? [] : [{ address, names }]);
 }
 
 /** Finds the containers whose namespaces are to be joined. */

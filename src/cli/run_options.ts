@@ -251,6 +251,9 @@ function readPublished(
   if (isRootless() && ports.some(({ protocol }) => protocol === "sctp")) {
     throw wrong("only ports of tcp and udp can be published");
   }
+  if (isRootless() && publishAll) {
+    throw wrong("--publish-all is for root's networks", "publish what you need: --publish HOST:PORT");
+  }
   if (network === "host") {
     log.warn("Published ports are discarded when using host network mode");
     return {};

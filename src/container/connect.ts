@@ -1,13 +1,17 @@
 /** Containers that come to networks, and leave them, while they run. */
 import { libcCall } from "../../ffi/table.ts";
-import { DhowError } from "../errors.ts";
-import { allocateEndpoints, resolveAttachments } from "../network/attach.ts";
+import { DhowError, messagesOf, UsageError } from "../errors.ts";
+import { allocateEndpoints, MOST_NETWORKS, resolveAttachments } from "../network/attach.ts";
 import { endpointsOf } from "../network/endpoints.ts";
-import { makeNetwork } from "../network/lifecycle.ts";
+import { forwardsInto } from "../network/forwards.ts";
+import { portsOf } from "../network/published.ts";
+import { makeNetwork, renewRules } from "../network/lifecycle.ts";
 import { type Attachment, DEFAULT_NETWORK, type Endpoint } from "../network/network.ts";
-import { findNetwork, type NetworkRow } from "../network/records.ts";
-import { connectSteps, disconnectCommands } from "../network/steps.ts";
+import type { PublishedPort } from "../network/ports.ts";
+import { findNetwork, type NetworkRow, networksOf } from "../network/records.ts";
+import { connectSteps, disconnectCommands, reflecting as reflectingCommand } from "../network/steps.ts";
 import { formatAddress } from "../network/subnet.ts";
+import { isUserNetwork } from "../network/user_network.ts";
 import { stepDone } from "../plan/fault.ts";
 import { runIp } from "../plan/program.ts";
 import { CHILD, type HostStep } from "../plan/step.ts";
@@ -20,7 +24,7 @@ import { log } from "../log.ts";
 import { etcFiles } from "./host.ts";
 import { recordUndo } from "./journal.ts";
 import { leaveNetworksBehind } from "./keeper.ts";
-import { hasNameServer, namedOptions, nameStep, publishNames, updateNames } from "./naming.ts";
+import { forgetNames, hasNameServer, namedOptions, nameStep, publishNames, updateNames } from "./naming.ts";
 import { attachmentsOf, joinedContainer, type RunOptions } from "./options.ts";
 import { type ContainerRecord, getContainer, isRunning, lookUpContainer } from "./records.ts";
 import type { RunContext } from "./run.ts";
@@ -45,23 +49,32 @@ export async function connectContainer(context: Context, id: string, wanted: Att
         why: "the container is in it",
       });
     }
-    if (!mayChange(record)) {
+    refuseTooMany(options);
+    if (!mayChange(database, record)) {
       setAttachments(database, id, options, [...attachmentsOf(options), attachment!]);
       return undefined;
     }
+    refuseBusy(database, id, network);
+    const ports = portsOf(database, id);
+    const before = endpointsOf(database, id);
     const [endpoint] = allocateEndpoints(database, id, [attachment!], (text) => log.info(text));
     setOwner(database, id, network, JSON.stringify(identify(Deno.pid)));
     if (endpoint!.link !== "") recordUndo(database, id, { undo: "delete-link", link: endpoint!.link });
-    return { attachment: attachment!, endpoint: endpoint!, pid: record.process!.pid };
+    const all = endpointsOf(database, id);
+    const networks = networksWithPorts(ports, all);
+    if (ports.length > 0) recordUndo(database, id, { undo: "unpublish-ports", networks });
+    const changed = [...new Set([...networksWithPorts(ports, before), ...networks])];
+    return { attachment: attachment!, endpoint: endpoint!, all, ports, changed, pid: record.process!.pid };
   });
   stepDone();
   if (plan === undefined) return;
-  const { attachment, endpoint, pid } = plan;
+  const { attachment, endpoint, all, ports, changed, pid } = plan;
   try {
-    for (const step of connectSteps([endpoint], endpointsOf(database, id))) {
+    for (const step of connectSteps([endpoint], all, ports)) {
       await perform(context, step, pid);
       stepDone();
     }
+    await renewRules(database, context.paths, changed);
     // which names it has there is read from there
     database.transaction(() => {
       const { options } = getContainer(database, id).config;
@@ -70,13 +83,45 @@ export async function connectContainer(context: Context, id: string, wanted: Att
     stepDone();
     writeOwnAddress(context.paths, getContainer(database, id), endpoint, true);
     await joinNames(context, id, attachment.network, pid);
-    setOwner(database, id, attachment.network, null);
+    giveUpOwnership(database, id, attachment.network);
   } catch (error) {
     await leave(context, id, endpoint, pid);
     forgetAttachment(database, id, attachment.network);
+    const record = lookUpContainer(database, id);
+    if (record === undefined || !isRunning(record)) await forgetNames(database, context.paths, id, []);
     throw error;
   }
   stepDone();
+}
+
+/** The networks of which ports of the host lead to a container. */
+function networksWithPorts(ports: readonly PublishedPort[], endpoints: readonly Endpoint[]): string[] {
+  return endpoints.map(({ network }) => network.name)
+    .filter((name) => forwardsInto(name, ports, endpoints).length > 0);
+}
+
+/** @throws {DhowError} while another command connects or disconnects the same */
+function refuseBusy(database: Database, id: string, network: string): void {
+  const row = database.get<{ owner: string | null }>(
+    "SELECT owner FROM endpoints WHERE container = ? AND network = ?",
+    id,
+    network,
+  );
+  if (row === undefined) return;
+  throw new DhowError({
+    what: `cannot change the container's place in network ${network}`,
+    why: row.owner === null ? "it is there already" : "another command is at it",
+    hint: "try again",
+  });
+}
+
+/** @throws {UsageError} when one more would be too many */
+function refuseTooMany(options: RunOptions): void {
+  if (attachmentsOf(options).length < MOST_NETWORKS) return;
+  throw new UsageError({
+    what: "cannot connect the container",
+    why: `it is in ${MOST_NETWORKS} networks, and can be in no more`,
+  });
 }
 
 /** It is not to be in a network any more. */
@@ -93,9 +138,13 @@ function forgetAttachment(database: Database, id: string, network: string): void
 
 /** Has the container found by its names in a network, and find others. */
 async function joinNames(context: Context, id: string, network: string, pid: number): Promise<void> {
-  if (network === DEFAULT_NETWORK) return;
   const { database, paths } = context;
   const { options } = getContainer(database, id).config;
+  if (network === DEFAULT_NETWORK) {
+    // its server may ask others now
+    if (hasNameServer(paths, id)) await publishNames(context, id, options, endpointsOf(database, id));
+    return;
+  }
   recordUndo(database, id, { undo: "forget-names", networks: [network] });
   if (hasNameServer(paths, id)) return await updateNames(context, id, options, network);
   const endpoints = endpointsOf(database, id);
@@ -146,9 +195,10 @@ export async function disconnectContainer(
         why: `container ${id} is not connected to network ${network.name}`,
       });
     }
-    const isUp = mayChange(record);
-    setAttachments(database, id, options, rest);
+    const isUp = mayChange(database, record);
     const endpoint = endpointsOf(database, id).find((other) => other.network.name === network.name);
+    if (isUp && endpoint !== undefined) refuseOwned(database, id, network.name);
+    setAttachments(database, id, options, rest);
     if (!isUp || endpoint === undefined) return undefined;
     setOwner(database, id, network.name, JSON.stringify(identify(Deno.pid)));
     return { endpoint, pid: record.process!.pid };
@@ -156,8 +206,16 @@ export async function disconnectContainer(
   stepDone();
   if (plan === undefined) return;
   await leave(context, id, plan.endpoint, plan.pid);
-  const record = lookUpContainer(database, id);
-  if (record !== undefined) writeOwnAddress(context.paths, record, plan.endpoint, false);
+}
+
+/** @throws {DhowError} while another command connects it */
+function refuseOwned(database: Database, id: string, network: string): void {
+  const row = database.get<{ owner: string | null }>(
+    "SELECT owner FROM endpoints WHERE container = ? AND network = ?",
+    id,
+    network,
+  );
+  if (row?.owner !== null && row !== undefined) refuseBusy(database, id, network);
 }
 
 /** Finishes what a command has left half done that was killed while it connected or disconnected a running container. */
@@ -168,11 +226,36 @@ export async function finishConnections(context: Context): Promise<void> {
   );
   for (const { container, network, owner } of rows) {
     if (isAlive(JSON.parse(owner) as ProcessIdentity)) continue;
+    if (!takeOver(database, container, network, owner)) continue; // another command has
     const endpoint = endpointsOf(database, container).find((one) => one.network.name === network);
     const pid = lookUpContainer(database, container)?.process?.pid;
     if (endpoint !== undefined) await leave(context, container, endpoint, pid);
     forgetAttachment(database, container, network);
   }
+}
+
+/** @returns whether this process is the one that finishes it now */
+function takeOver(database: Database, container: string, network: string, from: string): boolean {
+  return database.transaction(() => {
+    const row = database.get<{ owner: string | null }>(
+      "SELECT owner FROM endpoints WHERE container = ? AND network = ?",
+      container,
+      network,
+    );
+    if (row?.owner !== from) return false;
+    setOwner(database, container, network, JSON.stringify(identify(Deno.pid)));
+    return true;
+  });
+}
+
+/** It is done, unless somebody else has taken it over. */
+function giveUpOwnership(database: Database, id: string, network: string): void {
+  database.run(
+    "UPDATE endpoints SET owner = NULL WHERE container = ? AND network = ? AND owner = ?",
+    id,
+    network,
+    JSON.stringify(identify(Deno.pid)),
+  );
 }
 
 /** Takes a place away, as far as it is there. */
@@ -182,26 +265,42 @@ async function leave(
   endpoint: Endpoint,
   pid: number | undefined,
 ): Promise<void> {
-  const rest = endpointsOf(database, id).filter(({ network }) => network.name !== endpoint.network.name);
+  const { name } = endpoint.network;
+  const all = endpointsOf(database, id);
+  const rest = all.filter(({ network }) => network.name !== name);
   const commands = disconnectCommands(endpoint, rest);
   if (endpoint.link !== "") await deleteLink(endpoint.link);
   stepDone();
   const record = lookUpContainer(database, id);
   if (pid !== undefined && record !== undefined && isRunning(record) && commands.container.length > 0) {
-    const what = `cannot take the container out of network ${endpoint.network.name}`;
+    const what = `cannot take the container out of network ${name}`;
     await runIp(commands.container, what, pid).catch((error) => {
-      // it has ended meanwhile, and its network with it; or the link was never made
-      if (isAlive(record.process)) log.debug(String(error));
+      // it has ended meanwhile, and its network with it
+      if (isAlive(record.process)) log.warn(messagesOf(error).join("; "));
     });
   }
   stepDone();
-  database.run("DELETE FROM endpoints WHERE container = ? AND network = ?", id, endpoint.network.name);
-  stepDone();
+  // nobody is to find it there any more, nor is it to find others, before its address is somebody else's
+  database.run("UPDATE endpoints SET named = 0 WHERE container = ? AND network = ?", id, name);
   if (record !== undefined) {
-    await updateNames({ database, paths }, id, record.config.options, endpoint.network.name);
+    await updateNames({ database, paths }, id, record.config.options, name, rest);
+    writeOwnAddress(paths, record, endpoint, false);
   }
   stepDone();
-  leaveNetworksBehind(database, [endpoint.network.name], recoverCommand);
+  const ports = portsOf(database, id);
+  if (ports.length > 0) {
+    recordUndo(database, id, { undo: "unpublish-ports", networks: networksWithPorts(ports, rest) });
+  }
+  database.run("DELETE FROM endpoints WHERE container = ? AND network = ?", id, name);
+  stepDone();
+  const reflecting = rest.filter(({ network }) => networksWithPorts(ports, rest).includes(network.name))
+    .map(({ link }) => reflectingCommand(link));
+  if (reflecting.length > 0) await runIp(reflecting, "cannot lead the container's ports to itself");
+  await renewRules(database, paths, [
+    ...new Set([...networksWithPorts(ports, all), ...networksWithPorts(ports, rest)]),
+  ]);
+  stepDone();
+  leaveNetworksBehind(database, [name], recoverCommand);
 }
 
 async function perform({ database, paths }: Context, step: HostStep, pid: number): Promise<void> {
@@ -215,9 +314,10 @@ async function perform({ database, paths }: Context, step: HostStep, pid: number
  * Whether it runs, so that its links are to be changed.
  * @throws {DhowError} while another command starts it or cleans up after it
  */
-function mayChange(record: ContainerRecord): boolean {
+function mayChange(database: Database, record: ContainerRecord): boolean {
   if (isRunning(record)) return true;
-  if (record.owner === null || record.status === "restarting") return false;
+  const isIdle = record.owner === null || record.status === "restarting";
+  if (isIdle && networksOf(database, record.id).length === 0) return false;
   throw new DhowError({
     what: `cannot change the networks of container ${record.id.slice(0, 12)}`,
     why: "another command is at it",
@@ -228,6 +328,7 @@ function mayChange(record: ContainerRecord): boolean {
 /** @throws {DhowError} in docker's words (runconfig/errors.go) */
 function refuseShared({ network: mode }: RunOptions, { name }: NetworkRow): void {
   const wrong = (why: string) => new DhowError({ what: "cannot change the container's networks", why });
+  if (isUserNetwork(mode)) throw wrong(`an ordinary user's container has ${mode}, and no others`);
   if (joinedContainer(mode) !== undefined || mode === "host") {
     throw wrong(
       "container sharing network namespace with another container or host cannot be connected to any other network",

@@ -115,11 +115,10 @@ export async function updateNames(
   id: string,
   options: RunOptions,
   network: string,
+  endpoints: readonly Endpoint[] = endpointsOf(database, id),
 ): Promise<void> {
+  if (hasNameServer(paths, id)) await publishNames({ database, paths }, id, options, endpoints);
   if (!hasNames(network)) return;
-  if (hasNameServer(paths, id)) {
-    await publishNames({ database, paths }, id, options, endpointsOf(database, id));
-  }
   await withNetworkLock(paths, () => publishZoneOf(database, namesFolder(paths.run), network));
 }
 

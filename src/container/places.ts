@@ -1,4 +1,5 @@
 /** A container's places in networks. */
+import { DhowError } from "../errors.ts";
 import { log } from "../log.ts";
 import { allocateEndpoint } from "../network/endpoints.ts";
 import type { Endpoint } from "../network/network.ts";
@@ -22,6 +23,13 @@ export function takePlaces(
   attaching: Attaching,
 ): readonly Endpoint[] {
   if (options.network !== "bridge") return [];
+  if (options.networks !== undefined && attaching === undefined) {
+    throw new DhowError({
+      what: "cannot connect the container",
+      why: "its networks were changed meanwhile",
+      hint: "try again",
+    });
+  }
   const notice = (text: string) => log.info(text);
   return attaching?.allocateEndpoints(database, id, attachmentsOf(options), notice) ??
     [allocateEndpoint(database, id, options.address, notice)];

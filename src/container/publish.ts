@@ -1,10 +1,10 @@
 /** Ports of the host that lead into containers: taken with the container's start, given back with its end. */
-import { UsageError } from "../errors.ts";
+import { ImageError, UsageError } from "../errors.ts";
 import { log } from "../log.ts";
-import { portOf } from "../network/forwards.ts";
+import { portOf } from "../network/published.ts";
 import { HeldPorts } from "../network/held_ports.ts";
 import type { Endpoint } from "../network/network.ts";
-import { overlapOnHost, type Protocol, type PublishedPort } from "../network/ports.ts";
+import { LAST_PORT, overlapOnHost, PROTOCOLS, type PublishedPort } from "../network/ports.ts";
 import type { Database } from "../state/database.ts";
 import type { RunOptions } from "./options.ts";
 
@@ -62,12 +62,21 @@ export function takePorts(
 /** A free port of the host for each that is exposed, and not published already. */
 function impliedPorts(exposed: readonly string[], published: readonly PublishedPort[]): PublishedPort[] {
   return [...new Set(exposed)].flatMap((text) => {
-    const [port, protocol = "tcp"] = text.split("/");
+    // an image may say anything
+    const [, port = "", kind = "tcp"] = /^(\d{1,5})(?:\/([a-z]+))?$/.exec(text) ?? [];
     const containerPort = Number(port);
+    const protocol = PROTOCOLS.find((one) => one === kind);
+    if (protocol === undefined || containerPort < 1 || containerPort > LAST_PORT) {
+      throw new ImageError({
+        what: "cannot publish all ports that are exposed",
+        why: `the image exposes ${JSON.stringify(text)}, which is no port`,
+        hint: "publish those that you need: --publish PORT",
+      });
+    }
     const isPublished = published.some((one) =>
       one.containerPort === containerPort && one.protocol === protocol
     );
-    return isPublished ? [] : [{ ip: "", hostPort: 0, containerPort, protocol: protocol as Protocol }];
+    return isPublished ? [] : [{ ip: "", hostPort: 0, containerPort, protocol }];
   });
 }
 

@@ -1,5 +1,5 @@
 /** Ports of the host that lead into containers, for lists. */
-import { portOf } from "../network/forwards.ts";
+import { portOf } from "../network/published.ts";
 import type { PublishedPort } from "../network/ports.ts";
 import type { Database } from "../state/database.ts";
 import { isRootless } from "../state/user_namespace.ts";

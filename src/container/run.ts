@@ -5,6 +5,7 @@ import type { HeldPorts } from "../network/held_ports.ts";
 import type { Endpoint } from "../network/network.ts";
 import { makeNetwork } from "../network/lifecycle.ts";
 import { execute } from "../plan/execute.ts";
+import { networksOf } from "../network/records.ts";
 import { stepDone } from "../plan/fault.ts";
 import type { Plan } from "../plan/step.ts";
 import type { Database } from "../state/database.ts";
@@ -18,7 +19,7 @@ import { type Attaching, takePlaces, withNetworks } from "./places.ts";
 import { leaveNetworksBehind } from "./keeper.ts";
 import type { ResolvedImage } from "./image.ts";
 import { newId, settleName } from "./names.ts";
-import { attachmentsOf, hasOwnIds, isLimited, joinsOthers, publishes, type RunOptions } from "./options.ts";
+import { hasOwnIds, isLimited, joinsOthers, publishes, type RunOptions } from "./options.ts";
 import type { IdMethod } from "../plan/step.ts";
 import { type Naming, prepare } from "./prepare.ts";
 import { type Security, securityOf } from "./security.ts";
@@ -149,7 +150,8 @@ export async function runContainer(
         log.warn(`cannot restore the terminal: ${error}`);
       }
       log.debug("take back all that was made");
-      await remove(context, id, options, status && exitCode(status));
+      held?.release(); // while the ports are on record: nobody finds them free there, and taken here
+      await remove(context, id, status && exitCode(status));
       log.debug("done");
     }
     return exitCode(status);
@@ -250,13 +252,13 @@ function register(
 async function remove(
   { database, paths, recoverCommand }: RunContext,
   id: string,
-  options: RunOptions,
   exitCode: number | undefined,
 ): Promise<void> {
   try {
+    const networks = networksOf(database, id);
     const removed = await undoAll(database, paths, id, { quick: true, exitCode });
     if (removed.length > 0) (await import("./volumes.ts")).removeOrphans(database, paths);
-    leaveNetworksBehind(database, attachmentsOf(options).map(({ network }) => network), recoverCommand);
+    leaveNetworksBehind(database, networks, recoverCommand);
   } catch (error) {
     for (const message of messagesOf(error)) log.warn(`${message}; the next dhow command tries again`);
   }

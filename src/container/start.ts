@@ -184,9 +184,12 @@ export async function startContainer(
     );
   } catch (error) {
     await child?.abandon();
+    held?.release();
     await giveUp(context, id, error);
     throw error;
   }
+  // the monitor has its own
+  held?.release();
   stepDone();
   try {
     audience?.running();

@@ -2,11 +2,11 @@
 import { DhowError, HostError, TakenError, UsageError } from "../errors.ts";
 import type { Database } from "../state/database.ts";
 import {
-  allocateEndpoint,
   endpointsOf,
   hostSubnets,
   isInUse,
   recordEndpoint,
+  settleDefault,
   takeAddress,
   unusedSubnet,
   usedSubnets,
@@ -22,8 +22,11 @@ import {
   noSuchNetwork,
 } from "./records.ts";
 import { hardwareAddress } from "./steps.ts";
-import { formatSubnet, overlaps, parseAddress, parseSubnet, readSubnet } from "./subnet.ts";
+import { formatSubnet, overlaps, parseAddress, parseSubnet } from "./subnet.ts";
 import { canonicalAddress, contains6, formatAddress6, parseAddress6, parseSubnet6 } from "./subnet6.ts";
+
+/** A name server looks into so many zones (src/plan/names/layout.ts). */
+export const MOST_NETWORKS = 64;
 
 /**
  * Attachments as they are kept: networks by their names.
@@ -34,6 +37,12 @@ export function resolveAttachments(database: Database, wanted: readonly Attachme
     ...attachment,
     network: findNetwork(database, attachment.network).name,
   }));
+  if (resolved.length > MOST_NETWORKS) {
+    throw new UsageError({
+      what: "cannot connect the container",
+      why: `it would be in ${resolved.length} networks, and can be in ${MOST_NETWORKS}`,
+    });
+  }
   const twice = resolved.find(({ network }, index) =>
     resolved.findIndex((other) => other.network === network) !== index
   );
@@ -81,26 +90,17 @@ function allocate(
   attachment: Attachment,
   notice: (text: string) => void,
 ): Endpoint {
-  const isPlain = attachment.hardwareAddress === undefined;
   const used = endpointsOf(database, containerId).map(({ interface: name }) => name);
-  if (attachment.network === DEFAULT_NETWORK && isPlain && used.length === 0) {
-    return allocateEndpoint(database, containerId, attachment.address, notice);
-  }
   let number = 0;
   while (used.includes(`eth${number}`)) number++;
-  if (attachment.network === DEFAULT_NETWORK) {
-    // settles its range; what is recorded of it there is replaced
-    const { address } = allocateEndpoint(database, containerId, attachment.address, notice);
-    database.run("DELETE FROM endpoints WHERE container = ? AND network = ?", containerId, DEFAULT_NETWORK);
-    const network = networkOf(networkRow(database, DEFAULT_NETWORK)!);
-    return record(database, containerId, attachment, network, address, number);
-  }
-  const row = networkRow(database, attachment.network);
+  const row = attachment.network === DEFAULT_NETWORK
+    ? settleDefault(database, notice)
+    : networkRow(database, attachment.network);
   if (row === undefined) throw noSuchNetwork(attachment.network);
-  const network = networkOf(settle(database, row, notice));
+  const network = networkOf(row.name === DEFAULT_NETWORK ? row : settle(database, row, notice));
   const { range, reserved = {} } = configOf(row);
   const address = takeAddress(database, row, network, attachment.address, {
-    range: range === undefined ? undefined : readSubnet(range),
+    range: range === undefined ? undefined : parseSubnet(range),
     reserved: Object.values(reserved).flatMap((text) => parseAddress(text) ?? []),
   });
   return record(database, containerId, attachment, network, address, number);
@@ -117,14 +117,15 @@ function record(
   const address6 = network.six === undefined
     ? undefined
     : takeAddress6(database, network, address, attachment.address6);
-  return recordEndpoint(database, containerId, {
+  const endpoint: Endpoint = {
     network,
     address,
     ...(address6 === undefined ? {} : { address6 }),
     hardwareAddress: attachment.hardwareAddress ?? hardwareAddress(address),
     interface: `eth${number}`,
     link: network.driver === "bridge" ? linkName(containerId, number) : "",
-  });
+  };
+  return recordEndpoint(database, containerId, endpoint, attachment.address !== undefined);
 }
 
 /**

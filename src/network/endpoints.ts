@@ -81,7 +81,7 @@ export function isInUse(database: Database, row: NetworkRow): boolean {
  * Settles the default network: a bridge name and a range that this host does not use. While the network is in use or still made, both stay.
  * @param notice called with a sentence when the usual range is taken
  */
-function settleDefault(database: Database, notice: (text: string) => void): NetworkRow {
+export function settleDefault(database: Database, notice: (text: string) => void): NetworkRow {
   const existing = networkRow(database, DEFAULT_NETWORK)!;
   if (isInUse(database, existing)) return existing;
   const { bridge, subnet, instead } = unusedNetwork(usedSubnets(database, DEFAULT_NETWORK));
@@ -114,17 +114,26 @@ export function allocateEndpoint(
   const row = settleDefault(database, notice);
   const network = networkOf(row);
   const address = takeAddress(database, row, network, wanted);
-  return recordEndpoint(database, containerId, {
+  const endpoint = {
     network,
     address,
     hardwareAddress: hardwareAddress(address),
     interface: "eth0",
     link: linkName(containerId),
-  });
+  };
+  return recordEndpoint(database, containerId, endpoint, wanted !== undefined);
 }
 
-/** Writes down that a container has a place in a network. */
-export function recordEndpoint(database: Database, containerId: string, endpoint: Endpoint): Endpoint {
+/**
+ * Writes down that a container has a place in a network.
+ * @param isChosen whether the user has chosen its address: then the next one is not the one after it
+ */
+export function recordEndpoint(
+  database: Database,
+  containerId: string,
+  endpoint: Endpoint,
+  isChosen: boolean,
+): Endpoint {
   const { network, address, address6 = null, hardwareAddress: hardware, interface: name } = endpoint;
   database.run(
     "INSERT INTO endpoints (container, network, address, address6, hardware, number) VALUES (?, ?, ?, ?, ?, ?)",
@@ -135,7 +144,9 @@ export function recordEndpoint(database: Database, containerId: string, endpoint
     hardware,
     Number(name.slice("eth".length)),
   );
-  database.run("UPDATE networks SET last_address = ? WHERE name = ?", address, network.name);
+  if (!isChosen) {
+    database.run("UPDATE networks SET last_address = ? WHERE name = ?", address, network.name);
+  }
   return endpoint;
 }
 
@@ -194,7 +205,7 @@ export function takeAddress(
     database.all<{ address: number }>("SELECT address FROM endpoints WHERE network = ?", name)
       .map(({ address }) => address),
   );
-  if (wanted !== undefined) return checkWanted(subnet, gateway, wanted, taken);
+  if (wanted !== undefined) return checkWanted(subnet, gateway, wanted, new Set([...taken, ...reserved]));
   const address = nextAddress(subnet, last_address, new Set([...taken, gateway, ...reserved]), range);
   if (address !== undefined) return address;
   throw new HostError({
@@ -242,7 +253,7 @@ function checkWanted(subnet: Subnet, gateway: number, wanted: string, taken: Rea
   if (taken.has(address)) {
     throw new TakenError({
       what: `cannot use the address ${wanted}`,
-      why: "another container has it",
+      why: "another container has it, or it is kept from them all",
       hint: "leave out --ip to get a free one",
     });
   }

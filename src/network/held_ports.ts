@@ -194,9 +194,9 @@ function addressOf(arena: Arena, family: number, ip: string, port: number): numb
   const view = new DataView(bytes.buffer);
   view.setUint16(0, family, true);
   view.setUint16(2, port);
-  if (family === AF_INET) view.setUint32(4, parseAddress(ip) ?? 0);
+  if (family === AF_INET) view.setUint32(4, ip === "" ? 0 : parseAddress(ip)!);
   else {
-    const address = parseAddress6(ip) ?? 0n;
+    const address = ip === "" ? 0n : parseAddress6(ip)!;
     view.setBigUint64(8, address >> 64n);
     view.setBigUint64(16, address & 0xffffffffffffffffn);
   }

@@ -11,7 +11,7 @@ import { chooseBackend } from "./firewall/backend.ts";
 import { applyFirewall, removeFirewall, restoreFirewall } from "./firewall/firewall.ts";
 import { letLoopbackPass } from "./firewall/loopback.ts";
 import { isFirewallUntouched } from "./firewall/state.ts";
-import { forwardsOf } from "./forwards.ts";
+import { forwardsOf } from "./published.ts";
 import {
   countEndpoints,
   findNetwork,
@@ -21,7 +21,7 @@ import {
   refuseRemoval,
 } from "./records.ts";
 import { withNetworkLock } from "./lock.ts";
-import { networkSetup } from "./steps.ts";
+import { networkSetup, reflecting } from "./steps.ts";
 
 /** What was changed on the host for a network, as the database keeps it. Written down before it is changed. */
 interface Made {
@@ -91,6 +91,21 @@ async function applyRules(database: Database, row: NetworkRow): Promise<void> {
   letLoopbackPass(filtered);
 }
 
+/** Has the rules of networks be those that their containers need now. */
+export async function renewRules(
+  database: Database,
+  paths: Paths,
+  networks: readonly string[],
+): Promise<void> {
+  if (networks.length === 0) return;
+  await withNetworkLock(paths, async () => {
+    for (const name of networks) {
+      const row = networkRow(database, name);
+      if (row !== undefined && row.made !== null) await applyRules(database, row);
+    }
+  });
+}
+
 /**
  * Has ports of the host lead to a container no more.
  * @param networks those that have rules for that
@@ -111,12 +126,27 @@ export async function unpublishPorts(
 }
 
 /** Makes a network's bridge, and connects the containers that have lost theirs. */
-async function makeBridge(database: Database, { name, bridge, bridgeCommands }: NetworkSetup): Promise<void> {
+async function makeBridge(
+  database: Database,
+  { name, bridge, bridgeCommands, sysctls, filtered }: NetworkSetup,
+): Promise<void> {
   const links = hostLinks();
   const left = membersOf(database, networkOf(networkRow(database, name)!))
     .map(({ endpoint: { link } }) => link).filter((link) => links.includes(link));
-  const connect = left.map((link) => `link set ${link} master ${bridge} up`);
-  await runIp([...bridgeCommands, ...connect], `cannot make the bridge ${bridge}`);
+  const connect = left.flatMap((link) => [
+    `link set ${link} master ${bridge} up`,
+    ...(filtered.forwards.length === 0 ? [] : [reflecting(link)]),
+  ]);
+  const what = `cannot make the bridge ${bridge}`;
+  const enabling = sysctls.find(({ path }) => path === `${IPV6}/${bridge}/disable_ipv6`);
+  if (enabling === undefined || readSysctl(`${IPV6}/default/disable_ipv6`) !== "1") {
+    return await runIp([...bridgeCommands, ...connect], what);
+  }
+  // a link takes no IPv6 address where that is switched off for new ones
+  const [making = "", ...others] = bridgeCommands;
+  await runIp([making], what);
+  writeSysctl(enabling);
+  await runIp([...others, ...connect], what);
 }
 
 function writeSysctl({ path, value }: NetworkSetup["sysctls"][number]): void {

@@ -1,5 +1,7 @@
 /** Ports of containers that are reached through ports of the host: docker's --publish (github.com/docker/go-connections, nat). */
 
+import { canonicalAddress } from "./subnet6.ts";
+
 export const PROTOCOLS = ["tcp", "udp", "sctp"] as const;
 export type Protocol = typeof PROTOCOLS[number];
 
@@ -14,7 +16,7 @@ export interface PublishedPort {
   readonly protocol: Protocol;
 }
 
-const LAST_PORT = 65535;
+export const LAST_PORT = 65535;
 
 /**
  * `[[IP:][HOST]:]CONTAINER[/PROTOCOL]`, where HOST and CONTAINER may be ranges of the same length.
@@ -28,8 +30,9 @@ export function parsePublished(text: string, wrong: (why: string) => Error): Pub
   if (container === "") throw wrong(`No port specified: ${text}<empty>`);
   const protocol = PROTOCOLS.find((name) => name === protocolText.toLowerCase());
   if (protocol === undefined) throw wrong(`Invalid proto: ${protocolText}`);
-  const address = ip.replace(/^\[(.*)\]$/s, "$1");
-  if (address !== "" && !isAddress(address)) throw wrong(`Invalid ip address: ${address}`);
+  const given = ip.replace(/^\[(.*)\]$/s, "$1");
+  const address = given === "" ? "" : canonicalAddress(given);
+  if (address === undefined) throw wrong(`Invalid ip address: ${given}`);
   const inside = rangeOf(container);
   if (inside === undefined) throw wrong(`Invalid containerPort: ${container}`);
   const outside = host === "" || host === "0" ? undefined : rangeOf(host);
@@ -53,11 +56,6 @@ function rangeOf(text: string): { first: number; last: number } | undefined {
   const [, from, to = from] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text) ?? [];
   const [first, last] = [Number(from), Number(to)];
   return first >= 1 && first <= last && last <= LAST_PORT ? { first, last } : undefined;
-}
-
-function isAddress(text: string): boolean {
-  if (/^\d+\.\d+\.\d+\.\d+$/.test(text)) return text.split(".").every((part) => Number(part) <= 255);
-  return URL.canParse(`http://[${text}]/`);
 }
 
 /** Whether two ports of the host are the same for some of its addresses. */

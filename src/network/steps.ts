@@ -67,18 +67,11 @@ function linkCommand({ network, hardwareAddress, interface: name, link }: Endpoi
 }
 
 /**
- * A container that asks for its own published port would be answered by the port of the bridge that it has asked through. Bridges do
- * not send back where something came from, unless told so; and it stays on the bridge where that hands packets to iptables
- * (net.bridge.bridge-nf-call-iptables, which docker switches on).
+ * The command that has a bridge send back to a container what it has sent itself. A container that asks for its own published port is answered
+ * by the port of the bridge that it has asked through, where the bridge hands packets to iptables (net.bridge.bridge-nf-call-iptables,
+ * which docker switches on).
  */
-function reflecting(
-  added: readonly Endpoint[],
-  all: readonly Endpoint[],
-  ports: readonly PublishedPort[],
-): string[] {
-  return added.filter(({ network }) => forwardsInto(network.name, ports, all).length > 0)
-    .map(({ link }) => `link set ${link} type bridge_slave hairpin on`);
-}
+export const reflecting = (link: string) => `link set ${link} type bridge_slave hairpin on`;
 
 /** The addresses of one end in the container. */
 function addressCommands({ network, address, address6, interface: name }: Endpoint): string[] {
@@ -142,7 +135,11 @@ export function connectSteps(
       do: "ip",
       why: `connect the container ${ways.join(", and ")}`,
       namespace: "host",
-      commands: [...added.map(linkCommand), ...reflecting(added, all, ports)],
+      commands: [
+        ...added.map(linkCommand),
+        ...added.filter(({ network }) => forwardsInto(network.name, ports, all).length > 0)
+          .map(({ link }) => reflecting(link)),
+      ],
     },
     {
       do: "ip",

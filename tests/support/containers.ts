@@ -14,7 +14,7 @@ export async function runBusybox(
   options?: RunOptions,
 ): Promise<Output> {
   return await host.dhow(
-    ["run", "--network", "none", ...(flags ?? []), await busyboxArchive(), ...command],
+    ["run", ...withoutNetwork(flags ?? []), await busyboxArchive(), ...command],
     options,
   );
 }
@@ -42,8 +42,12 @@ export async function runArchive(
   flags: readonly string[] = [],
 ): Promise<Output> {
   const path = await host.write("image.tar", archive);
-  return await host.dhow(["run", "--network", "none", ...flags, path, ...command]);
+  return await host.dhow(["run", ...withoutNetwork(flags), path, ...command]);
 }
+
+/** Unless they say which one. */
+const withoutNetwork = (flags: readonly string[]) =>
+  flags.includes("--network") ? flags : ["--network", "none", ...flags];
 
 export function assertSuccess({ code, stderr }: Output): void {
   assertEquals({ code, stderr }, { code: 0, stderr: "" });

@@ -109,7 +109,10 @@ detachedTest(
     assertEquals(await detached.dhow("inspect", "-f", "{{.Name}}", "named", "web"), "named\n/web");
     const missing = await host.dhow(["inspect", "--type", "volume", "web"]);
     assertEquals([missing.code, missing.stdout, missing.stderr], [1, "[]\n", "dhow: No such volume: web\n"]);
-    assertFailure(await host.dhow(["inspect", "--type", "network", "bridge"]), 1, /cannot inspect networks/);
+    assertEquals(
+      await detached.dhow("inspect", "--type", "network", "-f", "{{.Driver}}", "bridge"),
+      "bridge",
+    );
 
     await detached.dhow("rm", "-f", "web");
     const prune = (...flags: string[]) => host.dhow(["system", "prune", ...flags]);

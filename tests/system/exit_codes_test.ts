@@ -62,7 +62,8 @@ systemTest(
   async (host) => {
     assertFailure(await host.dhow(["run", "--no-such-option", "image"]), 125, /--no-such-option/, /--help/);
     assertFailure(await host.dhow(["run"]), 125, /IMAGE/, /--help/);
-    assertFailure(await host.dhow(["run", "--network", "nowhere", "image"]), 125, /nowhere/, /bridge/);
+    const nowhere = await host.dhow(["run", "--network", "nowhere", await busyboxArchive(), "true"]);
+    assertFailure(nowhere, 125, /network nowhere not found/, /dhow network ls/);
     const unknown = await host.dhow(["no-such-command"]);
     assertEquals([unknown.code, /no-such-command.*--help/.test(unknown.stderr)], [1, true]);
     const option = await host.dhow(["images", "--no-such-option"]);

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertFailure, assertSuccess } from "../support/containers.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Host, HOST_ADDRESS } from "../support/host.ts";
-import { busyboxArchive } from "../support/images.ts";
+import { busyboxArchive, busyboxWith } from "../support/images.ts";
 import { systemTest } from "../support/system_test.ts";
 
 async function dhow(host: Host, ...args: string[]): Promise<string> {
@@ -228,4 +228,31 @@ systemTest("a network that leads nowhere publishes nothing, and dhow says so", a
   assertEquals(output.code, 0);
   assertMatch(output.stderr, /no port is published/);
   await dhow(host, "network", "rm", "inside");
+});
+
+systemTest("ports go with their container from network to network, and lead to nobody else", async (host) => {
+  await dhow(host, "network", "create", "one");
+  await dhow(host, "network", "create", "two");
+  await serve(host, "web", "--network", "one", "-p", "8080:80");
+  const answer = async () => (await host.run(get("http://127.0.0.1:8080/"))).stdout;
+  await eventually(async () => assertEquals(await answer(), "web\n"));
+  await dhow(host, "network", "connect", "two", "web");
+  assertEquals(await answer(), "web\n");
+  await dhow(host, "network", "disconnect", "one", "web");
+  assertEquals(await answer(), "web\n");
+  const rules = await host.shell("iptables-save | grep -e '-j DNAT'");
+  assertEquals(rules.trim().split("\n").length, 1, rules);
+  // the way through its own bridge, too
+  assertEquals(await dhow(host, "exec", "web", "wget", "-qO-", `http://${HOST_ADDRESS}:8080/`), "web");
+  await dhow(host, "rm", "-f", "web");
+  await dhow(host, "network", "rm", "one", "two");
+});
+
+systemTest("what an image says of its ports is no text for the host's firewall", async (host) => {
+  const hostile = "80/tcp --dport 1 -j RETURN\n-I PREROUTING -j ACCEPT\n-A DHOW -p tcp";
+  const image = await host.write("image.tar", busyboxWith({ ExposedPorts: { [hostile]: {} } }));
+  const before = await host.shell("iptables-save");
+  const output = await host.dhow(["run", "-P", image, "true"]);
+  assertFailure(output, 125, /cannot publish all ports/, /the image exposes ".*", which is no port/);
+  assertEquals(await host.shell("iptables-save"), before);
 });

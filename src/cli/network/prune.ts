@@ -29,18 +29,23 @@ export async function pruneNetworks({ database, paths }: Session, filters: Filte
   const wanted = new Set(allContainers(database).flatMap(({ config }) => networkNames(config.options)));
   const before = untilOf(filters);
   const removed: string[] = [];
-  for (const row of networkRows(database)) {
-    const { labels } = configOf(row);
-    const isUsed = isPredefined(row.name) || wanted.has(row.name) || countEndpoints(database, row.name) > 0;
-    if (isUsed || row.created >= before || !fitsLabels(filters, (label) => hasLabel(labels, label))) continue;
-    try {
-      await removeNetwork(database, paths, row.name);
-      removed.push(row.name);
-    } catch (error) {
-      // somebody has joined it, or removed it, meanwhile
-      if (!(error instanceof DhowError) || error instanceof HostError) throw error;
+  try {
+    for (const row of networkRows(database)) {
+      const { labels } = configOf(row);
+      const isUsed = isPredefined(row.name) || wanted.has(row.name) || countEndpoints(database, row.name) > 0;
+      if (isUsed || row.created >= before || !fitsLabels(filters, (label) => hasLabel(labels, label))) {
+        continue;
+      }
+      try {
+        await removeNetwork(database, paths, row.name);
+        removed.push(row.name);
+      } catch (error) {
+        // somebody has joined it, or removed it, meanwhile
+        if (!(error instanceof DhowError) || error instanceof HostError) throw error;
+      }
     }
+  } finally {
+    if (removed.length > 0) print(`Deleted Networks:\n${removed.map((name) => `${name}\n`).join("")}\n`);
   }
-  if (removed.length > 0) print(`Deleted Networks:\n${removed.map((name) => `${name}\n`).join("")}\n`);
   recordPrune(database, "network", 0);
 }

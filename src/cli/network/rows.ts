@@ -7,7 +7,7 @@ import type { Database } from "../../state/database.ts";
 import { formatTime } from "../format/time.ts";
 import type { Listing, Row } from "../format/listing.ts";
 import { type Filters, flagFilter, matchesName } from "../image/filters.ts";
-import { hasLabel } from "../labels.ts";
+import { hasLabel, labelOf } from "../labels.ts";
 import { type Field, GoMap, List, Nil, Struct, Text, type Value } from "../template/value.ts";
 
 const SHORT_ID = 12;
@@ -26,7 +26,8 @@ export const NETWORKS: Listing = {
   },
 };
 
-export const driverOf = (row: NetworkRow) => PREDEFINED[row.name] ?? configOf(row).driver;
+export const driverOf = (row: NetworkRow) =>
+  isPredefined(row.name) ? PREDEFINED[row.name]! : configOf(row).driver;
 
 export function networkListRow(row: NetworkRow, truncate: boolean): Row {
   const { internal, labels, subnet6 } = configOf(row);
@@ -41,7 +42,7 @@ export function networkListRow(row: NetworkRow, truncate: boolean): Row {
       Labels: () => Object.entries(labels).map(([key, value]) => `${key}=${value}`).join(","),
       CreatedAt: () => formatTime(row.created),
     },
-    methods: { Label: { arity: 1, call: (key: string) => labels[key] ?? "" } },
+    methods: { Label: { arity: 1, call: (key: string) => labelOf(labels, key) ?? "" } },
   };
 }
 
