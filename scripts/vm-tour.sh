@@ -198,7 +198,7 @@ own_ids() {
   check "ids: where mounts cannot show other owners the image is copied" 0 '^0:0 1879048192$' dash -c \
     "$there load -q -i busybox.tar >/dev/null && $there run --rm $auto busybox sh -c '$show'"
   check "ids: the copy is its root's on the host" 0 '^1879048192$' dash -c \
-    "$there create --name ids $auto busybox true && $there start -a ids && stat -c %u /tmp/copied/containers/*/image/bin/busybox"
+    "$there create --name ids $auto busybox true && $there start -a ids && stat -c %u /tmp/copied/containers/*/copy/image/bin/busybox"
   check "ids: it goes with the container" 0 '^0$' dash -c \
     "$there rm ids >/dev/null; ls /tmp/copied/containers | wc -l"
   rm -rf /tmp/copied
