@@ -9,6 +9,9 @@ import { attachmentsOf, type RunOptions } from "./options.ts";
 /** What knows of networks that users make, for one that is in some. */
 export type Attaching = typeof import("../network/attach.ts") | undefined;
 
+/** What makes bridges and rules: not for containers without a network. */
+export const networking = () => import("../network/lifecycle.ts");
+
 /** The options as they are kept: networks by their names. To be called in the transaction that makes the container. */
 export function withNetworks(database: Database, options: RunOptions, attaching: Attaching): RunOptions {
   if (options.networks === undefined || attaching === undefined) return options;

@@ -3,7 +3,6 @@ import { ImageError, messagesOf, MissingTargetError } from "../errors.ts";
 import { log } from "../log.ts";
 import type { HeldPorts } from "../network/held_ports.ts";
 import type { Endpoint } from "../network/network.ts";
-import { makeNetwork } from "../network/lifecycle.ts";
 import { execute } from "../plan/execute.ts";
 import { networksOf } from "../network/records.ts";
 import { stepDone } from "../plan/fault.ts";
@@ -15,7 +14,7 @@ import { isRootless } from "../state/user_namespace.ts";
 import { ownParents, recordUndo, undoAll } from "./journal.ts";
 import type { ForegroundProber } from "./foreground_prober.ts";
 import { makeConfig } from "./records.ts";
-import { type Attaching, takePlaces, withNetworks } from "./places.ts";
+import { type Attaching, networking, takePlaces, withNetworks } from "./places.ts";
 import { leaveNetworksBehind } from "./keeper.ts";
 import type { ResolvedImage } from "./image.ts";
 import { newId, settleName } from "./names.ts";
@@ -109,7 +108,7 @@ export async function runContainer(
       const begin = () =>
         execute(plan.steps, {
           record: (undo) => recordUndo(database, id, undo),
-          makeNetwork: (setup) => makeNetwork(database, context.paths, setup),
+          makeNetwork: async (setup) => await (await networking()).makeNetwork(database, paths, setup),
           publishNames: async () => await naming?.publishNames(context, id, options, endpoints),
           sockets: held?.sockets ?? [],
           terminalOpened: (master) => {

@@ -1,7 +1,6 @@
 /** Containers that nobody waits for: made, started, left to their monitors. */
 import { DhowError, ImageError, messagesOf, MissingTargetError } from "../errors.ts";
 import { log } from "../log.ts";
-import { makeNetwork } from "../network/lifecycle.ts";
 import { networksOf } from "../network/records.ts";
 import { executeDetached } from "../plan/execute.ts";
 import type { DetachedChild } from "../plan/executor.ts";
@@ -15,7 +14,7 @@ import { isRootless } from "../state/user_namespace.ts";
 import type { ResolvedImage } from "./image.ts";
 import { beginHealth, probeSetup, probingIn } from "./health.ts";
 import { ownParents, recordUndo } from "./journal.ts";
-import { type Attaching, takePlaces, withNetworks } from "./places.ts";
+import { type Attaching, networking, takePlaces, withNetworks } from "./places.ts";
 import { leaveNetworksBehind } from "./keeper.ts";
 import { laterEnvironment } from "./later.ts";
 import { newId, settleName } from "./names.ts";
@@ -163,7 +162,7 @@ export async function startContainer(
     const begin = () =>
       executeDetached(plan.steps, {
         record: (undo) => recordUndo(database, id, undo),
-        makeNetwork: (setup) => makeNetwork(database, paths, setup),
+        makeNetwork: async (setup) => await (await networking()).makeNetwork(database, paths, setup),
         publishNames: async () => await naming?.publishNames(context, id, options, endpoints),
         sockets: held?.sockets ?? [],
         terminalOpened: (master) => audience?.terminalOpened(master),

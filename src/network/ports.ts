@@ -1,6 +1,6 @@
 /** Ports of containers that are reached through ports of the host: docker's --publish (github.com/docker/go-connections, nat). */
 
-import { canonicalAddress } from "./subnet6.ts";
+import { formatAddress, parseAddress } from "./subnet.ts";
 
 export const PROTOCOLS = ["tcp", "udp", "sctp"] as const;
 export type Protocol = typeof PROTOCOLS[number];
@@ -50,6 +50,17 @@ export function parsePublished(text: string, wrong: (why: string) => Error): Pub
     containerPort: inside.first + index,
     protocol,
   }));
+}
+
+/** An address in its usual form, without what it takes to calculate with addresses: each start reads this module. */
+function canonicalAddress(text: string): string | undefined {
+  if (!text.includes(":")) {
+    const address = parseAddress(text);
+    return address === undefined ? undefined : formatAddress(address);
+  }
+  // a URL may have more in it, as a newline, which it drops
+  if (!/^[0-9a-fA-F:.]+$/.test(text) || !URL.canParse(`http://[${text}]/`)) return undefined;
+  return new URL(`http://[${text}]/`).hostname.slice(1, -1);
 }
 
 function rangeOf(text: string): { first: number; last: number } | undefined {
