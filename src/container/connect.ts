@@ -3,11 +3,10 @@ import { libcCall } from "../../ffi/table.ts";
 import { DhowError, messagesOf, UsageError } from "../errors.ts";
 import { allocateEndpoints, MOST_NETWORKS, resolveAttachments } from "../network/attach.ts";
 import { endpointsOf } from "../network/endpoints.ts";
-import { forwardsInto } from "../network/forwards.ts";
+import { networksWithPorts } from "../network/forwards.ts";
 import { portsOf } from "../network/published.ts";
 import { makeNetwork, renewRules } from "../network/lifecycle.ts";
 import { type Attachment, DEFAULT_NETWORK, type Endpoint } from "../network/network.ts";
-import type { PublishedPort } from "../network/ports.ts";
 import { findNetwork, type NetworkRow, networksOf } from "../network/records.ts";
 import { connectSteps, disconnectCommands, reflecting as reflectingCommand } from "../network/steps.ts";
 import { formatAddress } from "../network/subnet.ts";
@@ -54,7 +53,10 @@ export async function connectContainer(context: Context, id: string, wanted: Att
       setAttachments(database, id, options, [...attachmentsOf(options), attachment!]);
       return undefined;
     }
-    refuseBusy(database, id, network);
+    const owner = ownerOf(database, id, network);
+    if (owner !== undefined) {
+      throw owner === null ? cannotChange(network, "it is there already") : atWork(network);
+    }
     const ports = portsOf(database, id);
     const before = endpointsOf(database, id);
     const [endpoint] = allocateEndpoints(database, id, [attachment!], (text) => log.info(text));
@@ -94,26 +96,22 @@ export async function connectContainer(context: Context, id: string, wanted: Att
   stepDone();
 }
 
-/** The networks of which ports of the host lead to a container. */
-function networksWithPorts(ports: readonly PublishedPort[], endpoints: readonly Endpoint[]): string[] {
-  return endpoints.map(({ network }) => network.name)
-    .filter((name) => forwardsInto(name, ports, endpoints).length > 0);
+/** The process on record that works on a place, null for none; undefined when there is no such place. */
+function ownerOf(database: Database, id: string, network: string): string | null | undefined {
+  const sql = "SELECT owner FROM endpoints WHERE container = ? AND network = ?";
+  return database.get<{ owner: string | null }>(sql, id, network)?.owner;
 }
 
-/** @throws {DhowError} while another command connects or disconnects the same */
-function refuseBusy(database: Database, id: string, network: string): void {
-  const row = database.get<{ owner: string | null }>(
-    "SELECT owner FROM endpoints WHERE container = ? AND network = ?",
-    id,
-    network,
-  );
-  if (row === undefined) return;
-  throw new DhowError({
+function cannotChange(network: string, why: string): DhowError {
+  return new DhowError({
     what: `cannot change the container's place in network ${network}`,
-    why: row.owner === null ? "it is there already" : "another command is at it",
+    why,
     hint: "try again",
   });
 }
+
+/** Another command connects or disconnects the same. */
+const atWork = (network: string) => cannotChange(network, "another command is at it");
 
 /** @throws {UsageError} when one more would be too many */
 function refuseTooMany(options: RunOptions): void {
@@ -197,7 +195,7 @@ export async function disconnectContainer(
     }
     const isUp = mayChange(database, record);
     const endpoint = endpointsOf(database, id).find((other) => other.network.name === network.name);
-    if (isUp && endpoint !== undefined) refuseOwned(database, id, network.name);
+    if (isUp && ownerOf(database, id, network.name)) throw atWork(network.name);
     setAttachments(database, id, options, rest);
     if (!isUp || endpoint === undefined) return undefined;
     setOwner(database, id, network.name, JSON.stringify(identify(Deno.pid)));
@@ -206,16 +204,6 @@ export async function disconnectContainer(
   stepDone();
   if (plan === undefined) return;
   await leave(context, id, plan.endpoint, plan.pid);
-}
-
-/** @throws {DhowError} while another command connects it */
-function refuseOwned(database: Database, id: string, network: string): void {
-  const row = database.get<{ owner: string | null }>(
-    "SELECT owner FROM endpoints WHERE container = ? AND network = ?",
-    id,
-    network,
-  );
-  if (row?.owner !== null && row !== undefined) refuseBusy(database, id, network);
 }
 
 /** Finishes what a command has left half done that was killed while it connected or disconnected a running container. */
@@ -237,12 +225,7 @@ export async function finishConnections(context: Context): Promise<void> {
 /** @returns whether this process is the one that finishes it now */
 function takeOver(database: Database, container: string, network: string, from: string): boolean {
   return database.transaction(() => {
-    const row = database.get<{ owner: string | null }>(
-      "SELECT owner FROM endpoints WHERE container = ? AND network = ?",
-      container,
-      network,
-    );
-    if (row?.owner !== from) return false;
+    if (ownerOf(database, container, network) !== from) return false;
     setOwner(database, container, network, JSON.stringify(identify(Deno.pid)));
     return true;
   });
@@ -272,9 +255,9 @@ async function leave(
   if (endpoint.link !== "") await deleteLink(endpoint.link);
   stepDone();
   const record = lookUpContainer(database, id);
-  if (pid !== undefined && record !== undefined && isRunning(record) && commands.container.length > 0) {
+  if (pid !== undefined && record !== undefined && isRunning(record) && commands.length > 0) {
     const what = `cannot take the container out of network ${name}`;
-    await runIp(commands.container, what, pid).catch((error) => {
+    await runIp(commands, what, pid).catch((error) => {
       // it has ended meanwhile, and its network with it
       if (isAlive(record.process)) log.warn(messagesOf(error).join("; "));
     });

@@ -13,7 +13,7 @@ import { rootOnHost, toHost } from "../security/id_mappings.ts";
 import { type Confinement, confiningSteps } from "../security/confinement.ts";
 import type { Endpoint } from "../network/network.ts";
 import { connectSteps } from "../network/steps.ts";
-import { forwardsInto } from "../network/forwards.ts";
+import { networksWithPorts } from "../network/forwards.ts";
 import type { HostNetwork } from "../network/host_routes.ts";
 import type { PublishedPort } from "../network/ports.ts";
 import { type UserNetwork, userNetworkStep } from "../network/user_network.ts";
@@ -173,8 +173,7 @@ export function makePlan(input: PlanInput): Plan {
 
 /** Only networks of which the host's ports lead to it have rules for that. */
 function unpublishing(ports: readonly PublishedPort[], endpoints: readonly Endpoint[]): Undo[] {
-  const networks = endpoints.map(({ network: { name } }) => name)
-    .filter((name) => forwardsInto(name, ports, endpoints).length > 0);
+  const networks = networksWithPorts(ports, endpoints);
   return ports.length === 0 ? [] : [{ undo: "unpublish-ports", networks }];
 }
 

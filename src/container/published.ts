@@ -6,7 +6,7 @@ import { isRootless } from "../state/user_namespace.ts";
 import { type ContainerRecord, isRunning } from "./records.ts";
 
 /** The ports of containers that run, by the containers' ids. */
-export function publishedPorts(database: Database): Map<string, PublishedPort[]> {
+function publishedPorts(database: Database): Map<string, PublishedPort[]> {
   const ports = new Map<string, PublishedPort[]>();
   for (
     const row of database.all<{ container: string } & Parameters<typeof portOf>[0]>(

@@ -4,6 +4,15 @@ import type { Endpoint } from "./network.ts";
 import type { PublishedPort } from "./ports.ts";
 import { formatAddress } from "./subnet.ts";
 
+/** The networks through which ports of the host lead to a container. */
+export function networksWithPorts(
+  ports: readonly PublishedPort[],
+  endpoints: readonly Endpoint[],
+): string[] {
+  return endpoints.map(({ network }) => network.name)
+    .filter((name) => forwardsInto(name, ports, endpoints).length > 0);
+}
+
 /**
  * Where the ports of a container lead to: to its place in the first network that leads elsewhere; what comes by IPv6, to the first of
  * these that has it.

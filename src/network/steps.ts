@@ -151,20 +151,15 @@ export function connectSteps(
 }
 
 /**
- * What has a running container leave a network: commands for the host, and for the container's network namespace.
+ * What has a running container leave a network: commands for its network namespace. The link of a bridge goes with its end on the host.
  * @param rest its places in other networks
  */
-export function disconnectCommands(
-  endpoint: Endpoint,
-  rest: readonly Endpoint[],
-): { readonly host: readonly string[]; readonly container: readonly string[] } {
-  const { network: { driver }, link, interface: name } = endpoint;
+export function disconnectCommands(endpoint: Endpoint, rest: readonly Endpoint[]): string[] {
+  const { network: { driver }, interface: name } = endpoint;
   // the routes of the link go with it; what was second is first now
   const before = [...rest, endpoint].toSorted((one, other) => order(one) - order(other));
   const routes = defaultRoutes(rest, rest).filter((route) => !defaultRoutes(before, before).includes(route));
-  return driver === "bridge"
-    ? { host: [`link delete ${link}`], container: routes }
-    : { host: [], container: [`link delete ${name}`, ...routes] };
+  return driver === "bridge" ? routes : [`link delete ${name}`, ...routes];
 }
 
 const order = ({ interface: name }: Endpoint) => Number(name.replace(/^\D+/, ""));
