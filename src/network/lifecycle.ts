@@ -173,10 +173,13 @@ export async function restoreNetworks(
     const links = hostLinks();
     for (const setup of setups) {
       if (!links.includes(setup.bridge)) await makeBridge(database, setup);
+      stepDone();
       setup.sysctls.forEach(writeSysctl);
+      stepDone();
     }
     const filtered = setups.map((setup) => setup.filtered);
     await restoreFirewall(database, filtered, { all });
+    stepDone();
     filtered.forEach(letLoopbackPass);
     return setups.map(({ name }) => name);
   });
