@@ -2,7 +2,7 @@
 import { DhowError, messagesOf, UsageError } from "../errors.ts";
 import { allocateEndpoints, MOST_NETWORKS, resolveAttachments } from "../network/attach.ts";
 import { endpointsOf } from "../network/endpoints.ts";
-import { networksWithPorts } from "../network/forwards.ts";
+import { forwardsInto, networksWithPorts } from "../network/forwards.ts";
 import { portsOf } from "../network/published.ts";
 import { makeNetwork, renewRules } from "../network/lifecycle.ts";
 import { type Attachment, DEFAULT_NETWORK, type Endpoint, NAMED } from "../network/network.ts";
@@ -264,7 +264,7 @@ async function leave(
     .map(({ link }) => reflectingCommand(link));
   if (reflecting.length > 0) await runIp(reflecting, "cannot lead the container's ports to itself");
   const changed = [...new Set([...networksWithPorts(ports, all), ...networksWithPorts(ports, rest)])];
-  await renewRules(database, paths, changed);
+  await renewRules(database, paths, changed, forwardsInto(name, ports, all));
   stepDone();
   // last: if this is killed before, the next command does all of it
   database.run("DELETE FROM endpoints WHERE container = ? AND network = ?", id, name);
