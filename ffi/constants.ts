@@ -196,10 +196,37 @@ export const IFF_UP = 1;
 // netlink(7), linux/netfilter/nfnetlink.h, linux/netfilter/nf_tables.h
 export const NETLINK_NETFILTER = 12;
 export const NLM_F_REQUEST = 1;
+export const NLM_F_DUMP = 0x300;
+export const NLMSG_ERROR = 2;
+export const NLMSG_DONE = 3;
+export const NLA_F_NESTED = 0x8000;
 export const NFNL_SUBSYS_NFTABLES = 10;
 export const NFT_MSG_NEWGEN = 15;
 export const NFT_MSG_GETGEN = 16;
 export const NFTA_GEN_ID = 1;
+
+// linux/netfilter/nfnetlink_conntrack.h; flags of filters: net/netfilter/nf_internals.h of Linux
+export const NFNL_SUBSYS_CTNETLINK = 1;
+export const IPCTNL_MSG_CT_NEW = 0;
+export const IPCTNL_MSG_CT_GET = 1;
+export const IPCTNL_MSG_CT_DELETE = 2;
+export const CTA_TUPLE_ORIG = 1;
+export const CTA_TUPLE_REPLY = 2;
+export const CTA_ID = 12;
+export const CTA_ZONE = 18;
+export const CTA_FILTER = 25;
+export const CTA_TUPLE_IP = 1;
+export const CTA_TUPLE_PROTO = 2;
+export const CTA_IP_V4_SRC = 1;
+export const CTA_IP_V4_DST = 2;
+export const CTA_IP_V6_SRC = 3;
+export const CTA_IP_V6_DST = 4;
+export const CTA_PROTO_NUM = 1;
+export const CTA_PROTO_SRC_PORT = 2;
+export const CTA_PROTO_DST_PORT = 3;
+export const CTA_FILTER_ORIG_FLAGS = 1;
+export const CTA_FILTER_F_CTA_PROTO_NUM = 8;
+export const CTA_FILTER_F_CTA_PROTO_DST_PORT = 32;
 
 // linux/netfilter_ipv4/ip_tables.h, linux/netfilter_ipv6/ip6_tables.h
 export const IPT_SO_GET_INFO = 64;

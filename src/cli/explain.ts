@@ -130,9 +130,9 @@ function explainedPorts({ network, ports = [] }: RunOptions): PublishedPort[] {
 /** Those that are in its networks now. */
 async function others({ networks = [] }: RunOptions, global: GlobalOptions) {
   const { database } = await openSession(global, "look at networks");
-  const { membersOf } = await import("../container/naming.ts");
+  const { namedMembers } = await import("../container/naming.ts");
   const { resolveAttachments } = await import("../network/attach.ts");
-  return resolveAttachments(database, networks).flatMap(({ network }) => membersOf(database, network))
+  return resolveAttachments(database, networks).flatMap(({ network }) => namedMembers(database, network))
     .flatMap(({ address, names }) => address === undefined ? [] : [{ address, names }]);
 }
 

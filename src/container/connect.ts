@@ -1,12 +1,11 @@
 /** Containers that come to networks, and leave them, while they run. */
-import { libcCall } from "../../ffi/table.ts";
 import { DhowError, messagesOf, UsageError } from "../errors.ts";
 import { allocateEndpoints, MOST_NETWORKS, resolveAttachments } from "../network/attach.ts";
 import { endpointsOf } from "../network/endpoints.ts";
-import { networksWithPorts } from "../network/forwards.ts";
+import { forwardsInto, networksWithPorts } from "../network/forwards.ts";
 import { portsOf } from "../network/published.ts";
 import { makeNetwork, renewRules } from "../network/lifecycle.ts";
-import { type Attachment, DEFAULT_NETWORK, type Endpoint } from "../network/network.ts";
+import { type Attachment, DEFAULT_NETWORK, type Endpoint, NAMED } from "../network/network.ts";
 import { findNetwork, type NetworkRow, networksOf } from "../network/records.ts";
 import { connectSteps, disconnectCommands, reflecting as reflectingCommand } from "../network/steps.ts";
 import { formatAddress } from "../network/subnet.ts";
@@ -25,7 +24,7 @@ import { log } from "../log.ts";
 import { etcFiles } from "./host.ts";
 import { recordUndo } from "./journal.ts";
 import { leaveNetworksBehind } from "./keeper.ts";
-import { forgetNames, hasNameServer, namedOptions, nameStep, publishNames, updateNames } from "./naming.ts";
+import { forgetNames, hasNameServer, namedOptions, publishNames, withdrawNames } from "./naming.ts";
 import { attachmentsOf, joinedContainer, type RunOptions } from "./options.ts";
 import { type ContainerRecord, getContainer, isRunning, lookUpContainer } from "./records.ts";
 import type { RunContext } from "./run.ts";
@@ -86,7 +85,7 @@ export async function connectContainer(context: Context, id: string, wanted: Att
     });
     stepDone();
     writeOwnAddress(context.paths, getContainer(database, id), endpoint, true);
-    await joinNames(context, id, attachment.network, pid);
+    await joinNames(context, id, attachment.network);
     giveUpOwnership(database, id, attachment.network);
   } catch (error) {
     await leave(context, id, endpoint, pid);
@@ -137,32 +136,18 @@ function forgetAttachment(database: Database, id: string, network: string): void
 }
 
 /** Has the container found by its names in a network, and find others. */
-async function joinNames(context: Context, id: string, network: string, pid: number): Promise<void> {
+async function joinNames(context: Context, id: string, network: string): Promise<void> {
   const { database, paths } = context;
   const { options } = getContainer(database, id).config;
-  if (network === DEFAULT_NETWORK) {
-    // its server may ask others now
-    if (hasNameServer(paths, id)) await publishNames(context, id, options, endpointsOf(database, id));
-    return;
-  }
-  recordUndo(database, id, { undo: "forget-names", networks: [network] });
-  if (hasNameServer(paths, id)) return await updateNames(context, id, options, network);
+  const hasServer = hasNameServer(paths, id);
+  if (network !== DEFAULT_NETWORK) recordUndo(database, id, { undo: "forget-names", networks: [network] });
+  else if (!hasServer) return;
   const endpoints = endpointsOf(database, id);
+  // one that is there may also ask others now
   await publishNames(context, id, options, endpoints);
+  if (hasServer) return;
   stepDone();
-  const { serveNames } = await import("../plan/names/start.ts");
-  const pidfd = libcCall("pidfd_open", pid, 0);
-  try {
-    const record = (started: ProcessIdentity) => recordUndo(database, id, { undo: "kill", ...started });
-    await serveNames(
-      nameStep(paths, id, options, endpoints, containerRun(paths, id)),
-      { pid, pidfd },
-      record,
-    );
-  } finally {
-    libcCall("close", pidfd);
-  }
-  stepDone();
+  await (await import("./name_server.ts")).startNameServer(context, id);
   const path = "/etc/resolv.conf" as const;
   const text = etcFiles("", namedOptions(options), endpoints)[path];
   // in place: the container has this very file mounted
@@ -266,9 +251,10 @@ async function leave(
   }
   stepDone();
   // nobody is to find it there any more, nor is it to find others, before its address is somebody else's
-  database.run("UPDATE endpoints SET named = 0 WHERE container = ? AND network = ?", id, name);
+  const sql = "UPDATE endpoints SET named = ? WHERE container = ? AND network = ?";
+  database.run(sql, NAMED.noMore, id, name);
   if (record !== undefined) {
-    await updateNames({ database, paths }, id, record.config.options, name, rest);
+    await withdrawNames({ database, paths }, id, record.config.options, name, rest);
     writeOwnAddress(paths, record, endpoint, false);
   }
   stepDone();
@@ -276,14 +262,14 @@ async function leave(
   if (ports.length > 0) {
     recordUndo(database, id, { undo: "unpublish-ports", networks: networksWithPorts(ports, rest) });
   }
-  database.run("DELETE FROM endpoints WHERE container = ? AND network = ?", id, name);
-  stepDone();
   const reflecting = rest.filter(({ network }) => networksWithPorts(ports, rest).includes(network.name))
     .map(({ link }) => reflectingCommand(link));
   if (reflecting.length > 0) await runIp(reflecting, "cannot lead the container's ports to itself");
-  await renewRules(database, paths, [
-    ...new Set([...networksWithPorts(ports, all), ...networksWithPorts(ports, rest)]),
-  ]);
+  const changed = [...new Set([...networksWithPorts(ports, all), ...networksWithPorts(ports, rest)])];
+  await renewRules(database, paths, changed, forwardsInto(name, ports, all));
+  stepDone();
+  // last: if this is killed before, the next command does all of it
+  database.run("DELETE FROM endpoints WHERE container = ? AND network = ?", id, name);
   stepDone();
   leaveNetworksBehind(database, [name], recoverCommand);
 }

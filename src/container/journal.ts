@@ -13,9 +13,11 @@ import { forgetContainer } from "./volume_records.ts";
  * returns.
  */
 export function recordUndo(database: Database, container: string, undo: Undo): void {
+  const server = undo.undo === "kill" && undo.isNameServer ? undo : undefined;
   database.run(
-    "UPDATE containers SET undo = json_insert(undo, '$[#]', json(?)) WHERE id = ?",
+    "UPDATE containers SET undo = json_insert(undo, '$[#]', json(?)), name_server = ifnull(?, name_server) WHERE id = ?",
     JSON.stringify(undo),
+    server === undefined ? null : JSON.stringify(server),
     container,
   );
 }

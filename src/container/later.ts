@@ -1,5 +1,5 @@
 /** Commands of dhow's own that other processes become: at a container's end, and after a wait. */
-import { AT_EMPTY_PATH, AT_FDCWD, O_CLOEXEC, O_RDWR, PR_SET_NAME, SIG_SETMASK } from "../../ffi/constants.ts";
+import { AT_EMPTY_PATH, O_CLOEXEC, PR_SET_NAME, SIG_SETMASK } from "../../ffi/constants.ts";
 import { Arena } from "../../ffi/arena.ts";
 import { cloneWalking } from "../../ffi/process.ts";
 import { executableInMemory, StandaloneProgram } from "../../ffi/standalone.ts";
@@ -7,6 +7,7 @@ import { CallTable, libcCall } from "../../ffi/table.ts";
 import { laterFault } from "../plan/fault.ts";
 import { MARKER } from "../state/user_namespace.ts";
 import { identify, type ProcessIdentity } from "../state/process_identity.ts";
+import { intoBackground } from "./background.ts";
 
 /** Variables of this dhow's own that those get as well. */
 const ENVIRONMENT = ["PATH", "HOME", "DENO_DIR", "TMPDIR", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", MARKER];
@@ -46,11 +47,8 @@ export function startSleeper(milliseconds: number, command: readonly string[]): 
   const arena = new Arena(256 * 1024);
   try {
     const table = new CallTable(arena, 16);
-    table.call("setsid", []);
-    table.call("chdir", ["/"]);
-    const nothing = table.call("openat", [AT_FDCWD, "/dev/null", O_RDWR]);
+    intoBackground(table);
     const PROGRAM = 3;
-    for (const fd of [0, 1, 2]) table.call("dup3", [nothing, fd, 0]);
     if (program !== PROGRAM) table.call("dup3", [program, PROGRAM, O_CLOEXEC]);
     table.call("close_range", [PROGRAM + 1, 0xffffffff, 0]);
     const argv = arena.strings(["dhow-sleeper", ...command.slice(-2)]);

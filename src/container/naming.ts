@@ -3,7 +3,6 @@
  * (src/plan/names/server.ts), which reads the zones of its networks. Who comes to a network, leaves it, or gets another name, writes its
  * zone anew.
  */
-import { endpointsOf } from "../network/endpoints.ts";
 import {
   containerFolder,
   forgetContainerNames,
@@ -18,8 +17,8 @@ import { serversOf } from "../network/name_servers.ts";
 import { askedServers } from "../network/names/servers.ts";
 import { type NamedEndpoint, zoneFiles } from "../network/names/zone.ts";
 import { withNetworkLock } from "../network/lock.ts";
-import { DEFAULT_NETWORK, type Endpoint } from "../network/network.ts";
-import { networkRow, networksOf } from "../network/records.ts";
+import { DEFAULT_NETWORK, type Endpoint, NAMED } from "../network/network.ts";
+import { networkRow } from "../network/records.ts";
 import { formatAddress } from "../network/subnet.ts";
 import type { HostStep } from "../plan/step.ts";
 import { NAME_SERVER_ADDRESS, SERVER_USER } from "../plan/names/layout.ts";
@@ -106,26 +105,44 @@ export function hasNameServer(paths: Paths, id: string): boolean {
   return serversOf(text).includes(NAME_SERVER_ADDRESS.join("."));
 }
 
-/** The same for one that runs, and has come to a network or left it. */
-export async function updateNames(
+/**
+ * Has nobody find a running container in a network that it leaves, nor find others there.
+ * @param rest its places in other networks
+ */
+export async function withdrawNames(
   { database, paths }: { readonly database: Database; readonly paths: Paths },
   id: string,
   options: RunOptions,
   network: string,
-  endpoints: readonly Endpoint[] = endpointsOf(database, id),
+  rest: readonly Endpoint[],
 ): Promise<void> {
-  if (hasNameServer(paths, id)) await publishNames({ database, paths }, id, options, endpoints);
+  if (hasNameServer(paths, id)) await publishNames({ database, paths }, id, options, rest);
   if (!hasNames(network)) return;
   await withNetworkLock(paths, () => publishZoneOf(database, namesFolder(paths.run), network));
 }
 
-/** Writes the zones of the networks that a container is in: it has got another name. */
-export async function republishNames(database: Database, paths: Paths, id: string): Promise<void> {
-  const networks = networksOf(database, id).filter(hasNames);
-  if (networks.length === 0) return;
-  await withNetworkLock(paths, () => {
-    for (const network of networks) publishZoneOf(database, namesFolder(paths.run), network);
-  });
+/**
+ * Writes down that the zones of a container's networks do not know its name yet. To be called in the transaction that changes it: whoever
+ * comes after a command that was killed then writes them.
+ */
+export function markRenamed(database: Database, id: string): void {
+  const sql = "UPDATE endpoints SET named = ? WHERE container = ? AND named = ? AND network <> ?";
+  database.run(sql, NAMED.anew, id, NAMED.yes, DEFAULT_NETWORK);
+}
+
+/** Writes such zones, if there are some. */
+export async function publishRenamed(database: Database, paths: Paths): Promise<void> {
+  if (database.get("SELECT 1 FROM endpoints WHERE named = ? LIMIT 1", NAMED.anew) === undefined) return;
+  await withNetworkLock(paths, () =>
+    // nobody gets yet another name in between
+    database.transaction(() => {
+      const networks = database.all<{ network: string }>(
+        "SELECT DISTINCT network FROM endpoints WHERE named = ?",
+        NAMED.anew,
+      );
+      for (const { network } of networks) publishZoneOf(database, namesFolder(paths.run), network);
+      database.run("UPDATE endpoints SET named = ? WHERE named = ?", NAMED.yes, NAMED.anew);
+    }));
 }
 
 /**
@@ -141,7 +158,7 @@ export async function forgetNames(
   const folder = namesFolder(paths.run);
   await withNetworkLock(paths, () => {
     // on record, as others may leave at the same time, and write the same zones
-    database.run("UPDATE endpoints SET named = 0 WHERE container = ?", id);
+    database.run("UPDATE endpoints SET named = ? WHERE container = ?", NAMED.noMore, id);
     for (const network of networks.filter(hasNames)) publishZoneOf(database, folder, network);
     forgetContainerNames(folder, id);
     removeIfEmpty(folder);
@@ -151,7 +168,7 @@ export async function forgetNames(
 function publishZoneOf(database: Database, folder: string, network: string): void {
   const row = networkRow(database, network);
   if (row === undefined) return; // it was removed by force
-  const members = membersOf(database, network);
+  const members = namedMembers(database, network);
   if (members.length === 0) {
     forgetZone(folder, row.id);
     return;
@@ -159,8 +176,8 @@ function publishZoneOf(database: Database, folder: string, network: string): voi
   publishZone(zoneFolder(folder, row.id), () => zoneFiles(network, members));
 }
 
-/** All that are in a network, with their names: the first is the container's own. */
-export function membersOf(database: Database, network: string): (NamedEndpoint & { container: string })[] {
+/** All that are to be found in a network, with their names: the first is the container's own. */
+export function namedMembers(database: Database, network: string): (NamedEndpoint & { container: string })[] {
   const rows = database.all<{
     container: string;
     name: string;
@@ -171,8 +188,9 @@ export function membersOf(database: Database, network: string): (NamedEndpoint &
     `SELECT container, name, address, address6, (
        SELECT json_extract(value, '$.aliases') FROM json_each(config, '$.options.networks')
          WHERE json_extract(value, '$.network') = network) AS aliases
-     FROM endpoints JOIN containers ON id = container WHERE network = ? AND named = 1 ORDER BY container`,
+     FROM endpoints JOIN containers ON id = container WHERE network = ? AND named <> ? ORDER BY container`,
     network,
+    NAMED.noMore,
   );
   return rows.map(({ container, name, address, address6, aliases }) => ({
     container,

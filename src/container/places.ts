@@ -5,9 +5,19 @@ import { allocateEndpoint } from "../network/endpoints.ts";
 import type { Endpoint } from "../network/network.ts";
 import type { Database } from "../state/database.ts";
 import { attachmentsOf, type RunOptions } from "./options.ts";
+import type { Naming } from "./prepare.ts";
 
 /** What knows of networks that users make, for one that is in some. */
 export type Attaching = typeof import("../network/attach.ts") | undefined;
+
+/** What a start needs of networks that users make, for one that is in some: what knows of its places there, and of its names. */
+export async function networkParts(
+  { networks }: RunOptions,
+): Promise<{ attaching: Attaching; naming: Naming }> {
+  if (networks === undefined) return { attaching: undefined, naming: undefined };
+  const [attaching, naming] = await Promise.all([import("../network/attach.ts"), import("./naming.ts")]);
+  return { attaching, naming };
+}
 
 /** What makes bridges and rules: not for containers without a network. */
 export const networking = () => import("../network/lifecycle.ts");

@@ -15,6 +15,7 @@ import { areAlive, isAlive, type ProcessIdentity } from "../state/process_identi
 import { abandonedSpools } from "../state/abandoned_spools.ts";
 import { isKeeperAlive } from "./keeper_alive.ts";
 import { NOBODY, type Status } from "./records.ts";
+import { NAMED } from "../network/network.ts";
 import { isFirewallUntouched } from "../network/firewall/state.ts";
 import { mayHaveOrphans } from "./volume_records.ts";
 
@@ -22,6 +23,8 @@ interface ContainerRow {
   readonly id: string;
   readonly owner: string;
   readonly status: Status;
+  /** Null for none. */
+  readonly server: string | null;
 }
 
 /** How a container in the foreground ends when its dhow is killed. */
@@ -49,10 +52,15 @@ interface Context {
  */
 export async function recover(context: Context): Promise<void> {
   const { database, paths } = context;
-  const containers = database.all<ContainerRow>("SELECT id, owner, status FROM containers");
+  const containers = database.all<ContainerRow>(
+    "SELECT id, owner, status, name_server AS server FROM containers",
+  );
   const owned = containers.filter(({ owner }) => owner !== NOBODY);
-  const alive = areAlive(owned.map(({ owner }) => JSON.parse(owner) as ProcessIdentity));
+  const named = owned.filter(({ server }) => server !== null);
+  const processes = [...owned.map(({ owner }) => owner), ...named.map(({ server }) => server!)];
+  const alive = areAlive(processes.map((process) => JSON.parse(process) as ProcessIdentity));
   const dead = owned.filter(({ owner }, index) => owner.includes('"cleans"') || !alive[index]);
+  const mute = named.filter((one, index) => !alive[owned.length + index] && !dead.includes(one));
   for (const { id, status, owner } of dead) {
     await attempt(async () => {
       if (status === "foreground") {
@@ -69,8 +77,21 @@ export async function recover(context: Context): Promise<void> {
       await removeUnusedNetwork(database, paths, network.name);
     });
   }
-  if (database.get("SELECT 1 FROM endpoints WHERE owner IS NOT NULL LIMIT 1") !== undefined) {
+  for (const { id } of mute) {
+    await attempt(
+      async () => await (await import("./name_server.ts")).reviveNameServer(context, id),
+      "cannot start a container's name server anew",
+    );
+  }
+  const unfinished = database.get<{ connections: number | null; names: number | null }>(
+    "SELECT max(owner IS NOT NULL) AS connections, max(named = ?) AS names FROM endpoints",
+    NAMED.anew,
+  );
+  if (unfinished?.connections === 1) {
     await attempt(async () => await (await import("./connect.ts")).finishConnections(context));
+  }
+  if (unfinished?.names === 1) {
+    await attempt(async () => await (await import("./naming.ts")).publishRenamed(database, paths));
   }
   await attempt(async () => {
     if (madeNetworks(database).length === 0 || isFirewallUntouched(database)) return;

@@ -14,7 +14,7 @@ import { isRootless } from "../state/user_namespace.ts";
 import { ownParents, recordUndo, undoAll } from "./journal.ts";
 import type { ForegroundProber } from "./foreground_prober.ts";
 import { makeConfig } from "./records.ts";
-import { type Attaching, networking, takePlaces, withNetworks } from "./places.ts";
+import { type Attaching, networking, networkParts, takePlaces, withNetworks } from "./places.ts";
 import { leaveNetworksBehind } from "./keeper.ts";
 import type { ResolvedImage } from "./image.ts";
 import { newId, settleName } from "./names.ts";
@@ -70,8 +70,7 @@ export async function runContainer(
   try {
     log.debug("take a name and an address, write down what will have to be undone");
     const joining = joinsOthers(options) ? await import("./joins.ts") : undefined;
-    const attaching = options.networks === undefined ? undefined : await import("../network/attach.ts");
-    const naming = options.networks === undefined ? undefined : await import("./naming.ts");
+    const { attaching, naming } = await networkParts(options);
     const volumesFrom = options.volumesFrom.length > 0 ? await import("./volumes_from.ts") : undefined;
     const security = await securityOf(options);
     const owning = hasOwnIds(options) ? await import("./own_ids.ts") : undefined;

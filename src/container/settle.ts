@@ -219,7 +219,7 @@ export async function settle(
       forgetContainer(database, id, { withVolumes: true });
       return true;
     }
-    database.run("UPDATE containers SET owner = ?, undo = '[]' WHERE id = ?", NOBODY, id);
+    database.run("UPDATE containers SET owner = ?, undo = '[]', name_server = NULL WHERE id = ?", NOBODY, id);
     if (record.status !== "created") database.run("UPDATE containers SET status = 'exited' WHERE id = ?", id);
     // another one was not up: a start of it was killed, or what wrote into its files
     const wasUp = record.status === "running" || record.status === "restarting";

@@ -14,7 +14,7 @@ import { isRootless } from "../state/user_namespace.ts";
 import type { ResolvedImage } from "./image.ts";
 import { beginHealth, probeSetup, probingIn } from "./health.ts";
 import { ownParents, recordUndo } from "./journal.ts";
-import { type Attaching, networking, takePlaces, withNetworks } from "./places.ts";
+import { type Attaching, networking, networkParts, takePlaces, withNetworks } from "./places.ts";
 import { leaveNetworksBehind } from "./keeper.ts";
 import { laterEnvironment } from "./later.ts";
 import { newId, settleName } from "./names.ts";
@@ -128,13 +128,12 @@ export async function startContainer(
   log.debug("take an address, write down what will have to be undone");
   const { options } = getContainer(database, id).config;
   const joining = joinsOthers(options) ? await import("./joins.ts") : undefined;
-  const attaching = options.networks === undefined ? undefined : await import("../network/attach.ts");
+  const { attaching, naming } = await networkParts(options);
   const security = await securityOf(options);
   const limiting = isLimited(options) ? await import("./limiting.ts") : undefined;
   const owning = hasOwnIds(options) ? await import("./own_ids.ts") : undefined;
   const idMethod = await owning?.chooseMethod(context, id);
   const isRead = audience !== undefined;
-  const naming = options.networks === undefined ? undefined : await import("./naming.ts");
   const publishing = publishes(options) ? await import("./publish.ts") : undefined;
   const { plan, held, endpoints } = register(context, id, image, {
     joining,

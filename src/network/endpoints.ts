@@ -3,7 +3,7 @@ import { hostLinks } from "../plan/links.ts";
 import { readConfiguration } from "../state/read.ts";
 import type { Database } from "../state/database.ts";
 import { serversOf } from "./name_servers.ts";
-import { DEFAULT_NETWORK, type Endpoint, linkName, type Network } from "./network.ts";
+import { DEFAULT_NETWORK, type Endpoint, linkName, NAMED, type Network } from "./network.ts";
 import { networkOf, type NetworkRow, networkRow } from "./records.ts";
 import { hardwareAddress } from "./steps.ts";
 import {
@@ -166,6 +166,17 @@ export function endpointsOf(database: Database, containerId: string): Endpoint[]
     containerId,
   );
   return rows.map((row) => endpointOf(row, networkOf(networkRow(database, row.network)!)));
+}
+
+/** The same, without networks that it is about to leave: nothing is to lead to it there. */
+export function reachableEndpointsOf(database: Database, containerId: string): Endpoint[] {
+  const leaving = database.all<{ network: string }>(
+    "SELECT network FROM endpoints WHERE container = ? AND named = ?",
+    containerId,
+    NAMED.noMore,
+  );
+  return endpointsOf(database, containerId)
+    .filter(({ network: { name } }) => !leaving.some(({ network }) => network === name));
 }
 
 function endpointOf(

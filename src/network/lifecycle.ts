@@ -2,16 +2,18 @@ import { hostLinks } from "../plan/links.ts";
 import { requireIp, runIp } from "../plan/program.ts";
 import { deleteLink } from "../plan/undo.ts";
 import { stepDone } from "../plan/fault.ts";
-import type { NetworkSetup } from "../plan/step.ts";
+import type { FilteredNetwork, Forward, NetworkSetup } from "../plan/step.ts";
 import type { Database } from "../state/database.ts";
 import { readIfThere } from "../state/read.ts";
 import type { Paths } from "../state/paths.ts";
-import { membersOf } from "./endpoints.ts";
+import { endpointsOf, membersOf } from "./endpoints.ts";
 import { chooseBackend } from "./firewall/backend.ts";
 import { applyFirewall, removeFirewall, restoreFirewall } from "./firewall/firewall.ts";
 import { letLoopbackPass } from "./firewall/loopback.ts";
 import { isFirewallUntouched } from "./firewall/state.ts";
-import { forwardsOf } from "./published.ts";
+import { forwardsInto } from "./forwards.ts";
+import { NAMED } from "./network.ts";
+import { forwardsOf, portsOf } from "./published.ts";
 import {
   countEndpoints,
   findNetwork,
@@ -44,7 +46,7 @@ export async function makeNetwork(database: Database, paths: Paths, setup: Netwo
     const links = hostLinks();
     if (earlier?.isComplete && links.includes(setup.bridge)) {
       if (setup.filtered.forwards.length > 0) await applyRules(database, row!);
-      return;
+      return await forgetFlows(setup.filtered.forwards, "elsewhere");
     }
     const sysctls = [...setup.sysctls, ...advertisements(setup)];
     // looked for before anything is changed
@@ -76,6 +78,7 @@ export async function makeNetwork(database: Database, paths: Paths, setup: Netwo
       stepDone();
     }
     letLoopbackPass(filtered);
+    await forgetFlows(setup.filtered.forwards, "elsewhere");
     save({ ...made, isComplete: true });
   });
 }
@@ -84,25 +87,39 @@ export async function makeNetwork(database: Database, paths: Paths, setup: Netwo
 const setupOf = (database: Database, row: NetworkRow) =>
   networkSetup(networkOf(row), forwardsOf(database, row.name));
 
-/** The rules of a network that is made, as its containers need them now. */
-async function applyRules(database: Database, row: NetworkRow): Promise<void> {
+/** The rules of a network that is made, as its containers need them now. @returns them */
+async function applyRules(database: Database, row: NetworkRow): Promise<FilteredNetwork> {
   const { filtered } = setupOf(database, row);
   await applyFirewall(database, filtered, { isNew: false });
   letLoopbackPass(filtered);
+  return filtered;
 }
 
-/** Has the rules of networks be those that their containers need now. */
+/** Loads what that takes only for ports of UDP: see flows.ts. */
+async function forgetFlows(forwards: readonly Forward[], led: "there" | "elsewhere"): Promise<void> {
+  if (!forwards.some(({ protocol }) => protocol === "udp")) return;
+  (await import("./flows.ts")).forgetFlows(forwards, led);
+}
+
+/**
+ * Has the rules of networks be those that their containers need now.
+ * @param former ways of ports that the rules no longer have
+ */
 export async function renewRules(
   database: Database,
   paths: Paths,
   networks: readonly string[],
+  former: readonly Forward[] = [],
 ): Promise<void> {
   if (networks.length === 0) return;
   await withNetworkLock(paths, async () => {
     for (const name of networks) {
       const row = networkRow(database, name);
-      if (row !== undefined && row.made !== null) await applyRules(database, row);
+      if (row === undefined || row.made === null) continue;
+      const { forwards } = await applyRules(database, row);
+      await forgetFlows(forwards, "elsewhere");
     }
+    await forgetFlows(former, "there");
   });
 }
 
@@ -116,12 +133,18 @@ export async function unpublishPorts(
   container: string,
   networks: readonly string[],
 ): Promise<void> {
+  const ports = portsOf(database, container);
+  const endpoints = endpointsOf(database, container);
+  const former = endpoints.flatMap(({ network: { name } }) => forwardsInto(name, ports, endpoints));
   await withNetworkLock(paths, async () => {
-    database.run("DELETE FROM published_ports WHERE container = ?", container);
+    database.run("UPDATE endpoints SET named = ? WHERE container = ?", NAMED.noMore, container);
     for (const name of networks) {
       const row = networkRow(database, name);
       if (row !== undefined && row.made !== null) await applyRules(database, row);
     }
+    await forgetFlows(former, "there");
+    // last: what is done anew after this was killed has to know them
+    database.run("DELETE FROM published_ports WHERE container = ?", container);
   });
 }
 
@@ -173,11 +196,15 @@ export async function restoreNetworks(
     const links = hostLinks();
     for (const setup of setups) {
       if (!links.includes(setup.bridge)) await makeBridge(database, setup);
+      stepDone();
       setup.sysctls.forEach(writeSysctl);
+      stepDone();
     }
     const filtered = setups.map((setup) => setup.filtered);
     await restoreFirewall(database, filtered, { all });
+    stepDone();
     filtered.forEach(letLoopbackPass);
+    await forgetFlows(filtered.flatMap(({ forwards }) => forwards), "elsewhere");
     return setups.map(({ name }) => name);
   });
 }

@@ -78,6 +78,12 @@ export interface Endpoint {
   readonly ports?: readonly PublishedPort[];
 }
 
+/**
+ * Whether others find a container in a network, by its name and by ports of the host; `anew` while the network's zone does not know its
+ * name yet.
+ */
+export const NAMED = { noMore: 0, yes: 1, anew: 2 } as const;
+
 /** That a container is to be in a network. */
 export interface Attachment {
   /** Its name. */

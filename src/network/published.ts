@@ -1,7 +1,7 @@
 /** Ports of the host that lead to running containers, as the database keeps them. */
 import type { Forward } from "../plan/step.ts";
 import type { Database } from "../state/database.ts";
-import { endpointsOf } from "./endpoints.ts";
+import { reachableEndpointsOf } from "./endpoints.ts";
 import { forwardsInto } from "./forwards.ts";
 import type { PublishedPort } from "./ports.ts";
 
@@ -15,7 +15,7 @@ export function forwardsOf(database: Database, network: string): Forward[] {
   const containers = [...new Set(rows.map(({ container }) => container))];
   return containers.flatMap((container) => {
     const ports = rows.filter((row) => row.container === container).map(portOf);
-    return forwardsInto(network, ports, endpointsOf(database, container));
+    return forwardsInto(network, ports, reachableEndpointsOf(database, container));
   });
 }
 

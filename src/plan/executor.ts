@@ -115,7 +115,8 @@ export class Execution {
       case "serve-names": {
         await this.around.publishNames();
         const { serveNames } = await import("./names/start.ts");
-        const record = (process: ProcessIdentity) => this.around.record({ undo: "kill", ...process });
+        const record = (process: ProcessIdentity) =>
+          this.around.record({ undo: "kill", ...process, isNameServer: true });
         return await serveNames(step, this.#started(), record);
       }
       case "release-child":

@@ -465,8 +465,11 @@ export type Undo =
   /** What is mounted on these folders of volumes goes with the last container that has it. */
   | { readonly undo: "release-volumes"; readonly folders: readonly string[] }
   | ({
-    readonly undo: "kill"; /** Whether it is the container's first process. */
+    readonly undo: "kill";
+    /** Whether it is the container's first process. */
     readonly isContainer?: true;
+    /** Whether it is what answers the container's questions for names. */
+    readonly isNameServer?: true;
   } & ProcessIdentity)
   /** The program of a mount that goes with the container. */
   | ({ readonly undo: "end-fuse-overlay" } & ProcessIdentity);

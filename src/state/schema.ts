@@ -194,7 +194,7 @@ export const MIGRATIONS: readonly string[] = [
     address6 TEXT,                    -- in its usual form
     hardware TEXT NOT NULL,           -- its MAC address
     number INTEGER NOT NULL,          -- of its link in the container: 0 for eth0
-    named INTEGER NOT NULL DEFAULT 1, -- 0: others are to find it no more
+    named INTEGER NOT NULL DEFAULT 1, -- see NAMED in src/network/network.ts
     owner TEXT,                       -- the process that connects or disconnects a running container (ProcessIdentity as JSON)
     PRIMARY KEY (container, network),
     UNIQUE (network, address),
@@ -213,5 +213,8 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX ports_of_containers ON published_ports (container);
   ${NETWORK_EVENTS}
+  `,
+  `
+  ALTER TABLE containers ADD COLUMN name_server TEXT; -- what answers its questions for names (ProcessIdentity as JSON); NULL for none
   `,
 ];

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertFailure, assertSuccess } from "../support/containers.ts";
 import { eventually } from "../support/eventually.ts";
-import { type Host, HOST_ADDRESS } from "../support/host.ts";
+import { type Host, HOST_ADDRESS, type RunningInHost, WEB_ADDRESS } from "../support/host.ts";
 import { busyboxArchive, busyboxWith } from "../support/images.ts";
 import { systemTest } from "../support/system_test.ts";
 
@@ -118,6 +118,117 @@ systemTest("UDP comes through, and so does its answer", async (host) => {
   await host.shell("kill $(cat /run/host/files/names)");
   await dhow(host, "rm", "-f", "names");
 });
+
+/** Answers datagrams that come to port 53 with a name. */
+const ANSWER = `
+import socket, sys
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("0.0.0.0", 53))
+print("ready", flush=True)
+while True:
+    _, peer = server.recvfrom(100)
+    server.sendto(sys.argv[1].encode(), peer)
+`;
+
+/** Asks with one socket, each time that it is told how many seconds to wait, and tells the answer, or that there is none. */
+const KEEP_ASKING = `
+import socket, sys
+client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for line in sys.stdin:
+    client.settimeout(float(line))
+    try:
+        client.sendto(b"who", (sys.argv[1], 5353))
+        print(client.recv(100).decode(), end=";", flush=True)
+    except socket.timeout:
+        print("nobody", end=";", flush=True)
+`;
+
+/** A client that keeps its own port, and with it its flow. */
+class Client {
+  #answers = 0;
+
+  private constructor(readonly server: string, readonly process: RunningInHost) {}
+
+  static start(host: Host, server: string): Client {
+    return new Client(server, host.spawn(python(KEEP_ASKING, server)));
+  }
+
+  async asks(expected: string, when: string): Promise<void> {
+    await this.process.write(expected === "nobody" ? "1\n" : "20\n");
+    const all = await this.process.stdout.until(new RegExp(`^([^;]*;){${++this.#answers}}`));
+    assertEquals(all[1], `${expected};`, `${when}, by ${this.server}`);
+  }
+}
+
+const python = (script: string, ...args: string[]) => ["python3", "-c", script, ...args];
+
+/** A server in a container's network. */
+async function answering(host: Host, container: string) {
+  const pid = await dhow(host, "inspect", "-f", "{{.State.Pid}}", container);
+  const server = host.spawn(["nsenter", `--net=/proc/${pid}/ns/net`, ...python(ANSWER, container)]);
+  await server.stdout.until(/ready/);
+  return server;
+}
+
+systemTest(
+  "a client of UDP that keeps its own port reaches whoever has the published port now, and nobody else",
+  async (host) => {
+    const archive = await busyboxArchive();
+    const run = async (name: string, ...flags: string[]) =>
+      await dhow(host, "run", "-d", "--name", name, ...flags, archive, "sleep", "1000");
+    /** Where flows to that port go, as the kernel tells of them, where it does. */
+    const flows = async () => {
+      const text = await host.shell("cat /proc/net/nf_conntrack 2>/dev/null || true");
+      return [...text.matchAll(/dst=(\S+) sport=\d+ dport=5353 /g)].map(([, address]) => address!);
+    };
+    // whose rules have the kernel track connections from now on
+    await dhow(host, "network", "create", "two");
+    await run("neighbour", "--network", "two");
+    const clients = ["127.0.0.1", HOST_ADDRESS].map((server) => Client.start(host, server));
+    const elsewhere = Client.start(host, WEB_ADDRESS);
+    const ask = async (expected: string, when: string) => {
+      for (const client of clients) await client.asks(expected, when);
+    };
+    try {
+      await ask("nobody", "before there is a container");
+      await run("first", "-p", "5353:53/udp");
+      {
+        await using _ = await answering(host, "first");
+        await ask("first", "though they have begun before the container");
+      }
+      const address = await dhow(host, "inspect", "-f", "{{.NetworkSettings.IPAddress}}", "first");
+      await dhow(host, "rm", "-f", "first");
+      await run("heir", "--ip", address);
+      {
+        await using _ = await answering(host, "heir");
+        await ask("nobody", "when another has the address");
+      }
+      await dhow(host, "rm", "-f", "heir");
+      await run("second", "--network", "two", "-p", "5353:53/udp");
+      {
+        await using _ = await answering(host, "second");
+        await ask("second", "after the first has gone");
+        await dhow(host, "network", "connect", "bridge", "second");
+        await dhow(host, "network", "disconnect", "two", "second");
+        await ask("second", "when ports lead to it through another network");
+        await host.shell("iptables -t nat -F");
+        clients.push(Client.start(host, HOST_ADDRESS));
+        await clients.at(-1)!.asks("nobody", "when somebody has flushed the rules");
+        await dhow(host, "ps");
+        await ask("second", "when they are back");
+      }
+      await elsewhere.asks("nobody", "it only has a flow to that port");
+      const before = await flows();
+      await dhow(host, "network", "disconnect", "bridge", "second");
+      // those to other hosts are nobody's business
+      assertEquals(await flows(), before.filter((address) => address === WEB_ADDRESS));
+      await dhow(host, "rm", "-f", "second", "neighbour");
+    } finally {
+      for (const { process } of [...clients, elsewhere]) await process[Symbol.asyncDispose]();
+    }
+    await dhow(host, "network", "rm", "two");
+  },
+);
 
 systemTest("a port that is bound to an address is not reached by another", async (host) => {
   await serve(host, "web", "-p", "127.0.0.1:8080:80");

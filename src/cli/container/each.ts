@@ -1,7 +1,7 @@
 import { type ContainerRecord, findContainer } from "../../container/records.ts";
-import { DhowError, UsageError } from "../../errors.ts";
+import { UsageError } from "../../errors.ts";
 import type { Invocation } from "../command.ts";
-import { print, printError } from "../output.ts";
+import { eachName } from "../each.ts";
 import type { Session } from "../session.ts";
 
 /** @throws {UsageError} when there are fewer arguments than a command needs */
@@ -24,30 +24,14 @@ export const MANY = 50;
  * @returns the exit code
  */
 export async function eachContainer(
-  { args, global }: Invocation,
+  invocation: Invocation,
   { database }: Session,
   work: (container: ContainerRecord) => Promise<string | void>,
   atOnce = 1,
 ): Promise<number> {
-  const attempt = async (name: string): Promise<{ said: string } | { error: unknown }> => {
-    try {
-      return { said: await work(findContainer(database, name)) ?? name };
-    } catch (error) {
-      return { error };
-    }
-  };
-  const begun: ReturnType<typeof attempt>[] = [];
-  let code = 0;
-  for (let next = 0; next < args.length; next++) {
-    while (begun.length < Math.min(next + atOnce, args.length)) begun.push(attempt(args[begun.length]!));
-    const outcome = await begun[next]!;
-    if ("said" in outcome) {
-      print(`${outcome.said}\n`);
-      continue;
-    }
-    if (!(outcome.error instanceof DhowError)) throw outcome.error;
-    printError(outcome.error, global.debug);
-    code = 1;
-  }
-  return code;
+  return await eachName(
+    invocation,
+    async (name) => await work(findContainer(database, name)) ?? name,
+    atOnce,
+  );
 }

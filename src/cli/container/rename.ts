@@ -1,5 +1,5 @@
 import { parseName } from "../../container/names.ts";
-import { republishNames } from "../../container/naming.ts";
+import { markRenamed, publishRenamed } from "../../container/naming.ts";
 import { findContainer } from "../../container/records.ts";
 import { TakenError, UsageError } from "../../errors.ts";
 import { stepDone } from "../../plan/fault.ts";
@@ -21,7 +21,7 @@ export const command: Command = {
     }
     const name = parseName(given);
     const { database, paths } = await openSession(global, "rename containers");
-    const renamed = database.transaction(() => {
+    database.transaction(() => {
       const { id } = findContainer(database, wanted);
       const other = database.get<{ id: string }>("SELECT id FROM containers WHERE name = ?", name);
       if (other?.id === id) {
@@ -34,10 +34,10 @@ export const command: Command = {
         });
       }
       database.run("UPDATE containers SET name = ? WHERE id = ?", name, id);
-      return id;
+      markRenamed(database, id);
     });
     stepDone();
-    await republishNames(database, paths, renamed);
+    await publishRenamed(database, paths);
     stepDone();
     return 0;
   },

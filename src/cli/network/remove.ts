@@ -1,15 +1,16 @@
-import { DhowError, UsageError } from "../../errors.ts";
+import { UsageError } from "../../errors.ts";
 import { removeNetwork } from "../../network/lifecycle.ts";
 import { seekNetwork } from "../../network/records.ts";
 import type { Command } from "../command.ts";
-import { print, printError } from "../output.ts";
+import { eachName } from "../each.ts";
 import { openSession } from "../session.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] NETWORK [NETWORK...]",
   summary: "Remove networks. One that containers are in is not removed.",
   options: [{ name: "force", short: "f", help: "those that are not there are no error" }],
-  async run({ args, options, global }) {
+  async run(invocation) {
+    const { args, options, global } = invocation;
     if (args.length === 0) {
       throw new UsageError({
         what: "cannot remove networks",
@@ -18,18 +19,10 @@ export const command: Command = {
       });
     }
     const { database, paths } = await openSession(global, "remove networks");
-    let code = 0;
-    for (const name of args) {
-      try {
-        if (options.flag("force") && seekNetwork(database, name) === undefined) continue;
-        await removeNetwork(database, paths, name);
-        print(`${name}\n`);
-      } catch (error) {
-        if (!(error instanceof DhowError)) throw error;
-        printError(error, global.debug);
-        code = 1;
-      }
-    }
-    return code;
+    return await eachName(invocation, async (name) => {
+      if (options.flag("force") && seekNetwork(database, name) === undefined) return undefined;
+      await removeNetwork(database, paths, name);
+      return name;
+    });
   },
 };
