@@ -1,8 +1,11 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertFailure, assertSuccess } from "../support/containers.ts";
 import { eventually } from "../support/eventually.ts";
+import { onlyNft } from "../support/firewalls.ts";
 import { type Host, HOST_ADDRESS } from "../support/host.ts";
 import { busyboxArchive, busyboxWith } from "../support/images.ts";
+import { succeed } from "../support/process.ts";
+import { sctpClient, sctpServer } from "../support/sctp.ts";
 import { systemTest } from "../support/system_test.ts";
 
 async function dhow(host: Host, ...args: string[]): Promise<string> {
@@ -118,6 +121,37 @@ systemTest("UDP comes through, and so does its answer", async (host) => {
   await host.shell("kill $(cat /run/host/files/names)");
   await dhow(host, "rm", "-f", "names");
 });
+
+/** Finds an SCTP server in a container by a published port, from outside and from the host. */
+async function sctpComesThrough(host: Host): Promise<void> {
+  await serve(host, "phone", "-p", "2905:80/sctp");
+  const pid = await dhow(host, "inspect", "-f", "{{.State.Pid}}", "phone");
+  const namespace = `/proc/${pid}/ns/net`;
+  // a kernel with SCTP of its own would answer as well, that there is no such server
+  const silence = "iptables -A OUTPUT -p sctp -m sctp --chunk-types any ABORT -j DROP";
+  await succeed(["nsenter", `--net=${host.path(namespace)}`, ...silence.split(" ")]);
+  await using server = host.spawn(["nsenter", `--net=${namespace}`, ...await sctpServer(host, 80)]);
+  await server.stdout.until(/up/);
+  const caller = await outside(host, ...await sctpClient(host, HOST_ADDRESS, 2905));
+  assertEquals([caller.stdout, caller.stderr], ["198.51.100.1 4242\n", ""]);
+  const client = (address: string) =>
+    sctpClient(host, address, 2905).then((command) => host.succeed(command));
+  assertEquals(await client("127.0.0.1"), "100.100.1.1 4242\n");
+  assertEquals(await client(HOST_ADDRESS), `${HOST_ADDRESS} 4242\n`);
+  assertEquals(await dhow(host, "port", "phone"), "80/sctp -> 0.0.0.0:2905");
+  await serve(host, "more", "-p", "80/sctp", "-p", "2905:80/tcp");
+  assertMatch(
+    await dhow(host, "port", "more"),
+    /^80\/sctp -> 0\.0\.0\.0:\d{4,5}\n80\/tcp -> 0\.0\.0\.0:2905$/,
+  );
+  const refused = await host.dhow(["run", "-p", "2905:81/sctp", await busyboxArchive(), "true"]);
+  assertFailure(refused, 125, /2905\/sctp failed/, /port is already allocated/);
+  await dhow(host, "rm", "-f", "phone", "more");
+}
+
+systemTest("SCTP comes through, and so does its answer", sctpComesThrough);
+
+systemTest("SCTP comes through by nft, and so does its answer", sctpComesThrough, onlyNft);
 
 systemTest("a port that is bound to an address is not reached by another", async (host) => {
   await serve(host, "web", "-p", "127.0.0.1:8080:80");
