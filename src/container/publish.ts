@@ -27,6 +27,14 @@ export function takePorts(
     log.warn("no port is published: none of the container's networks leads to the host's ports");
     return held;
   }
+  const [way] = endpoints.filter(({ network }) => !network.internal);
+  if (way !== reachable[0]) {
+    const [leading, leaving] = [reachable[0]!.network.name, way!.network.name];
+    log.warn(
+      `ports lead into network ${leading}, but the container's way out is network ${leaving}: ` +
+        `only this host gets answers; give --network ${leading} first`,
+    );
+  }
   const six = reachable.some(({ address6 }) => address6 !== undefined);
   const implied = publishAll === true ? impliedPorts([...exposed, ...more], ports) : [];
   try {

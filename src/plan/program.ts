@@ -1,6 +1,6 @@
 import { AT_FDCWD, CLONE_NEWNET, O_CLOEXEC, O_RDONLY } from "../../ffi/constants.ts";
 import { libcCall } from "../../ffi/table.ts";
-import { HostError } from "../errors.ts";
+import { type Explanation, HostError } from "../errors.ts";
 
 /** Where administrators' programs lie, in case PATH lacks them (as after `su` without a dash). */
 const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin"];
@@ -29,6 +29,15 @@ export function requireIp(): string {
   });
 }
 
+interface ProgramOptions {
+  readonly input?: string;
+  /** The action that fails with it. */
+  readonly what: string;
+  readonly networkOf?: number;
+  /** A better explanation of what it has printed; undefined if there is none. */
+  readonly explain?: (said: string) => Omit<Explanation, "what"> | undefined;
+}
+
 /**
  * Runs a program of the host with `input` on its standard input.
  * @param networkOf run it in the network namespace of this process
@@ -38,7 +47,7 @@ export function requireIp(): string {
 export async function runProgram(
   path: string,
   args: string[],
-  { input = "", what, networkOf }: { input?: string; what: string; networkOf?: number },
+  { input = "", what, networkOf, explain = () => undefined }: ProgramOptions,
 ): Promise<string> {
   const spawn = () =>
     new Deno.Command(path, { args, stdin: "piped", stdout: "piped", stderr: "piped" }).spawn();
@@ -56,7 +65,8 @@ export async function runProgram(
   const [{ success, stdout, stderr }] = await Promise.all([process.output(), feed()]);
   if (!success) {
     const said = new TextDecoder().decode(stderr).trim().split("\n").filter((line) => line !== "").join("; ");
-    throw new HostError({ what, why: `${path} ${args.join(" ")} said: ${said || "nothing"}` });
+    const why = `${path} ${args.join(" ")} said: ${said || "nothing"}`;
+    throw new HostError({ what, ...explain(said) ?? { why } });
   }
   return new TextDecoder().decode(stdout);
 }
@@ -91,10 +101,26 @@ export function inNetwork<T>(namespace: number, work: () => T): T {
 
 /** Makes changes to links, addresses and routes: one `ip` process for all of them (ip(8), -batch). */
 export async function runIp(commands: readonly string[], what: string, networkOf?: number): Promise<void> {
-  const options = { input: commands.join("\n") + "\n", what };
+  const options = {
+    input: commands.join("\n") + "\n",
+    what,
+    explain: (said: string) => explainIp(said, commands),
+  };
   await runProgram(
     requireIp(),
     ["-batch", "-"],
     networkOf === undefined ? options : { ...options, networkOf },
   );
+}
+
+/** Which of the commands has failed, and what for. */
+function explainIp(said: string, commands: readonly string[]): Omit<Explanation, "what"> | undefined {
+  const [, message, number] = /^(?:Error: |RTNETLINK answers: )?(.*); Command failed -:(\d+)$/.exec(said) ??
+    [];
+  const command = commands[Number(number) - 1];
+  if (message === undefined || command === undefined) return undefined;
+  const type = / type (\w+)/.exec(command)?.[1];
+  return message === "Unknown device type." && type !== undefined
+    ? { why: `this kernel has no ${type}`, hint: `load the module with: modprobe ${type}` }
+    : { why: `"ip ${command}" said: ${message}` };
 }
