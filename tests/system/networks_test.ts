@@ -251,6 +251,11 @@ systemTest("what cannot be connected is refused in docker's words", async (host)
     125,
     /"mine" is given twice/,
   );
+  assertFailure(
+    await host.dhow(["run", "--network", "bridge", "--network", "bridge", archive, "true"]),
+    125,
+    /"bridge" is given twice/,
+  );
   await remove(host, ["joined", "hosts", "plain"], ["mine"]);
 });
 

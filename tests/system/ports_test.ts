@@ -264,6 +264,23 @@ systemTest("a network that leads nowhere publishes nothing, and dhow says so", a
   await dhow(host, "network", "rm", "inside");
 });
 
+systemTest("a container without a network of its own publishes nothing, and dhow says so", async (host) => {
+  for (const mode of ["none", "host"]) {
+    const output = await host.dhow([
+      "run",
+      "--network",
+      mode,
+      "-p",
+      "80:80",
+      "-P",
+      await busyboxArchive(),
+      "true",
+    ]);
+    const said = `dhow: warning: Published ports are discarded when using ${mode} network mode\n`;
+    assertEquals([output.code, output.stderr], [0, said]);
+  }
+});
+
 systemTest("ports go with their container from network to network, and lead to nobody else", async (host) => {
   await dhow(host, "network", "create", "one");
   await dhow(host, "network", "create", "two");
