@@ -254,15 +254,42 @@ systemTest("IPv6 ports lead into networks with IPv6", async (host) => {
   await host.shell("ip -6 addr del 2001:db8::1/128 dev lo");
 });
 
-systemTest("a network that leads nowhere publishes nothing, and dhow says so", async (host) => {
-  await dhow(host, "network", "create", "--internal", "inside");
-  const output = await host.dhow(
-    ["run", "--network", "inside", "-p", "8080:80", await busyboxArchive(), "true"],
-  );
-  assertEquals(output.code, 0);
-  assertMatch(output.stderr, /no port is published/);
-  await dhow(host, "network", "rm", "inside");
-});
+systemTest(
+  "a network that leads nowhere publishes nothing, until its container comes to one that does",
+  async (host) => {
+    await dhow(host, "network", "create", "--internal", "inside");
+    await dhow(host, "network", "create", "--ipv6", "--subnet", "fd00:6::/64", "six");
+    const flags = ["run", "-d", "--name", "web", "--network", "inside", "-p", "8080:80", "-p", "80"];
+    const output = await host.dhow([
+      ...flags,
+      await busyboxArchive(),
+      "sh",
+      "-c",
+      SERVE.replace("80", "[::]:80"),
+    ]);
+    assertEquals(output.code, 0);
+    assertMatch(output.stderr, /no port is published/);
+    const listed = () => dhow(host, "ps", "--format", "{{.Ports}}");
+    assertEquals([await listed(), await dhow(host, "port", "web")], ["", ""]);
+    assert((await host.run(get("http://127.0.0.1:8080/"))).code !== 0);
+    await dhow(host, "network", "connect", "six", "web");
+    assertMatch(await listed(), /^0\.0\.0\.0:8080->80\/tcp, 0\.0\.0\.0:\d+->80\/tcp$/);
+    const name = (await dhow(host, "inspect", "-f", "{{.Config.Hostname}}", "web")) + "\n";
+    const free = /:(\d+)$/m.exec((await dhow(host, "port", "web")).replace(/^.*:8080$/m, ""))?.[1];
+    for (const url of ["127.0.0.1:8080", "[fd00:6::1]:8080", `127.0.0.1:${free}`]) {
+      await eventually(async () => assertEquals((await host.run(get(`http://${url}/`))).stdout, name, url));
+    }
+    assertEquals((await outside(host, ...get(`http://${HOST_ADDRESS}:8080/`))).stdout, name);
+    // nobody could take it meanwhile, nor can now
+    const late = await host.run(["busybox", "nc", "-l", "-p", "8080"]);
+    assertMatch(late.stderr, /Address already in use/);
+    await dhow(host, "network", "disconnect", "six", "web");
+    assertEquals(await listed(), "");
+    assert((await host.run(get("http://127.0.0.1:8080/"))).code !== 0);
+    await dhow(host, "rm", "-f", "web");
+    await dhow(host, "network", "rm", "inside", "six");
+  },
+);
 
 systemTest("a container without a network of its own publishes nothing, and dhow says so", async (host) => {
   for (const mode of ["none", "host"]) {
