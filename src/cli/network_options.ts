@@ -49,23 +49,16 @@ function isGiven(options: ParsedOptions, name: string): boolean {
 const isMode = (text: string) =>
   text === "none" || text === "host" || isUserNetwork(text) || joinedContainer(text) !== undefined;
 
-/** What --network says. Of modes, each of which excludes the others, the last one counts: scripts add what replaces an earlier option. */
-function givenNetworks(options: ParsedOptions): readonly string[] {
-  const given = options.list("network");
-  const isPlain = (text: string) => isMode(text) || ["", "default", DEFAULT_NETWORK].includes(text);
-  return given.length > 1 && given.every(isPlain) ? given.slice(-1) : given;
-}
-
 /** A mode, or the first network; `default` if nothing was given. */
 export function networkModeOf(options: ParsedOptions): string {
-  return givenNetworks(options)[0] || "default";
+  return options.list("network")[0] || "default";
 }
 
 type NetworkChoice = Pick<RunOptions, "network" | "networks" | "address">;
 
 /** @throws {UsageError} when networks contradict each other or other options */
 export function readNetwork(options: ParsedOptions, wrong: Wrong): NetworkChoice {
-  const given = givenNetworks(options);
+  const given = options.list("network");
   const mode = networkModeOf(options);
   const special = given.find(isMode);
   if (special !== undefined && given.length > 1) {

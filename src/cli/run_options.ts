@@ -237,7 +237,7 @@ function readLabels(options: ParsedOptions, malformed: Wrong): Record<string, st
   return Object.fromEntries(labels);
 }
 
-/** @throws {UsageError} for what is no port, and where there is no network to publish it from */
+/** @throws {UsageError} for what is no port, and what an ordinary user cannot publish */
 function readPublished(
   options: ParsedOptions,
   network: NetworkMode,
@@ -254,12 +254,9 @@ function readPublished(
   if (isRootless() && publishAll) {
     throw wrong("--publish-all is for root's networks", "publish what you need: --publish HOST:PORT");
   }
-  if (network === "host") {
-    log.warn("Published ports are discarded when using host network mode");
-    return {};
-  }
   if (network !== "bridge" && !isUserNetwork(network)) {
-    throw wrong("ports cannot be published", `the container's network is ${network}`);
+    log.warn(`Published ports are discarded when using ${network} network mode`);
+    return {};
   }
   return { ...(ports.length === 0 ? {} : { ports }), ...(publishAll ? { publishAll } : {}) };
 }

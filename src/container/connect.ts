@@ -12,7 +12,7 @@ import { formatAddress } from "../network/subnet.ts";
 import { isUserNetwork } from "../network/user_network.ts";
 import { stepDone } from "../plan/fault.ts";
 import { explainHostFailure } from "../plan/failure.ts";
-import { makeLinks } from "../plan/links.ts";
+import { linksOf, makeLinks } from "../plan/links.ts";
 import { runIp } from "../plan/program.ts";
 import type { HostStep } from "../plan/step.ts";
 import { deleteLink } from "../plan/undo.ts";
@@ -60,10 +60,11 @@ export async function connectContainer(context: Context, id: string, wanted: Att
     }
     const ports = portsOf(database, id);
     const before = endpointsOf(database, id);
-    const [endpoint] = allocateEndpoints(database, id, [attachment!], (text) => log.info(text));
+    allocateEndpoints(database, id, [attachment!], (text) => log.info(text));
+    const all = endpointsOf(database, id);
+    const endpoint = all.find((place) => place.network.name === network);
     setOwner(database, id, network, JSON.stringify(identify(Deno.pid)));
     if (endpoint!.link !== "") recordUndo(database, id, { undo: "delete-link", link: endpoint!.link });
-    const all = endpointsOf(database, id);
     const networks = networksWithPorts(ports, all);
     if (ports.length > 0) recordUndo(database, id, { undo: "unpublish-ports", networks });
     const changed = [...new Set([...networksWithPorts(ports, before), ...networks])];
@@ -238,7 +239,8 @@ async function leave(
   const { name } = endpoint.network;
   const all = endpointsOf(database, id);
   const rest = all.filter(({ network }) => network.name !== name);
-  const commands = disconnectCommands(endpoint, rest);
+  const isLinked = pid !== undefined && linksOf(pid).includes(endpoint.interface);
+  const commands = disconnectCommands(endpoint, rest, isLinked);
   if (endpoint.link !== "") await deleteLink(endpoint.link);
   stepDone();
   const record = lookUpContainer(database, id);

@@ -9,7 +9,7 @@ import type { Database } from "../state/database.ts";
 import type { RunOptions } from "./options.ts";
 
 /**
- * Takes a container's ports. Must run inside the transaction that writes down what is to be undone.
+ * Takes a container's ports, also if only a network that it comes to later leads to them. Must run inside the transaction that writes down what is to be undone.
  * @param exposed `80/tcp`: those of its image
  * @param endpoints its places
  * @throws {TakenError} in docker's words, when somebody has one
@@ -23,11 +23,18 @@ export function takePorts(
 ): HeldPorts {
   const held = new HeldPorts();
   const reachable = endpoints.filter(({ network }) => !network.internal && network.driver === "bridge");
+  const [way] = endpoints.filter(({ network }) => !network.internal);
   if (reachable.length === 0) {
     log.warn("no port is published: none of the container's networks leads to the host's ports");
-    return held;
+  } else if (way !== reachable[0]) {
+    const [leading, leaving] = [reachable[0]!.network.name, way!.network.name];
+    log.warn(
+      `ports lead into network ${leading}, but the container's way out is network ${leaving}: ` +
+        `only this host gets answers; give --network ${leading} first`,
+    );
   }
-  const six = reachable.some(({ address6 }) => address6 !== undefined);
+  // a network that it comes to later may have it
+  const six = reachable.length === 0 || reachable.some(({ address6 }) => address6 !== undefined);
   const implied = publishAll === true ? impliedPorts([...exposed, ...more], ports) : [];
   try {
     for (const wanted of [...ports, ...implied]) {

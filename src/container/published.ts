@@ -1,4 +1,7 @@
 /** Ports of the host that lead into containers, for lists. */
+import { endpointsOf } from "../network/endpoints.ts";
+import { networksWithPorts } from "../network/forwards.ts";
+import type { Endpoint } from "../network/network.ts";
 import { portOf } from "../network/published.ts";
 import type { PublishedPort } from "../network/ports.ts";
 import type { Database } from "../state/database.ts";
@@ -20,12 +23,18 @@ function publishedPorts(database: Database): Map<string, PublishedPort[]> {
   return ports;
 }
 
+/** Those that lead to a container, wherever it is. */
+function leading(ports: readonly PublishedPort[], endpoints: readonly Endpoint[]): PublishedPort[] {
+  return ports.filter((port) => networksWithPorts([port], endpoints).length > 0);
+}
+
 /** What knows the ports of each container, while it runs. */
 export function portsIn(database: Database): (record: ContainerRecord) => readonly PublishedPort[] {
   const ports = publishedPorts(database);
   return (record) => {
     // an ordinary user's are chosen once, and kept with the container
     if (isRootless()) return isRunning(record) ? record.config.options.ports ?? [] : [];
-    return ports.get(record.id) ?? [];
+    const own = ports.get(record.id);
+    return own === undefined ? [] : leading(own, endpointsOf(database, record.id));
   };
 }

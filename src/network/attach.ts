@@ -28,6 +28,9 @@ import { canonicalAddress, contains6, formatAddress6, parseAddress6, parseSubnet
 /** A name server looks into so many zones (src/plan/names/layout.ts). */
 export const MOST_NETWORKS = 64;
 
+/** The highest number that linkName has room for. */
+const LAST_NUMBER = 99;
+
 /**
  * Attachments as they are kept: networks by their names.
  * @throws {DhowError} when there is no such network, or it cannot have what was asked for
@@ -90,9 +93,7 @@ function allocate(
   attachment: Attachment,
   notice: (text: string) => void,
 ): Endpoint {
-  const used = endpointsOf(database, containerId).map(({ interface: name }) => name);
-  let number = 0;
-  while (used.includes(`eth${number}`)) number++;
+  const number = nextNumber(endpointsOf(database, containerId).map((place) => place.interface));
   const row = attachment.network === DEFAULT_NETWORK
     ? settleDefault(database, notice)
     : networkRow(database, attachment.network);
@@ -104,6 +105,15 @@ function allocate(
     reserved: Object.values(reserved).flatMap((text) => parseAddress(text) ?? []),
   });
   return record(database, containerId, attachment, network, address, number);
+}
+
+/** Who comes later has a higher number, as in docker, for their order says which network is the way out; as long as names have room for it. */
+function nextNumber(used: readonly string[]): number {
+  const last = Math.max(-1, ...used.map((name) => Number(name.slice("eth".length))));
+  if (last < LAST_NUMBER) return last + 1;
+  let number = 0;
+  while (used.includes(`eth${number}`)) number++;
+  return number;
 }
 
 function record(

@@ -81,7 +81,10 @@ export class HeldPorts {
   /** The kernel's choice, for a moment (ip(7), ip_local_port_range). */
   #freePort({ protocol, ip }: PublishedPort): number {
     const family = ip.includes(":") ? AF_INET6 : AF_INET;
-    const socket = libcCall("socket", family, typeOf(protocol) | SOCK_CLOEXEC, protocolNumber(protocol));
+    const own = open(family, protocol);
+    // of a protocol that the kernel does not know nobody has a port: what TCP has free will do
+    const socket = own === -EPROTONOSUPPORT ? open(family, "tcp") : own;
+    if (socket < 0) throw unusable({ protocol, ip, hostPort: 0, containerPort: 0 }, -socket);
     const arena = new Arena(4096);
     try {
       libcCall("bind", socket, addressOf(arena, family, ip, 0), ADDRESS_SIZE);
@@ -91,7 +94,8 @@ export class HeldPorts {
       const at = found - arena.address;
       return arena.bytes[at + 2]! * 256 + arena.bytes[at + 3]!;
     } catch (error) {
-      throw unusable({ protocol, ip, hostPort: 0, containerPort: 0 }, error);
+      if (!(error instanceof SystemCallError)) throw error;
+      throw unusable({ protocol, ip, hostPort: 0, containerPort: 0 }, error.errno, error);
     } finally {
       libcCall("close", socket);
       arena.release();
@@ -133,6 +137,18 @@ function attempt(tolerated: readonly number[], ...call: Parameters<typeof libcCa
 const typeOf = (protocol: PublishedPort["protocol"]) => protocol === "udp" ? SOCK_DGRAM : SOCK_STREAM;
 const protocolNumber = (protocol: PublishedPort["protocol"]) => protocol === "sctp" ? IPPROTO_SCTP : 0;
 
+/** @returns a socket; the error's number as a negative one where the kernel has no such family or protocol */
+function open(family: number, protocol: PublishedPort["protocol"]): number {
+  const lacking = [EAFNOSUPPORT, EPROTONOSUPPORT];
+  return attempt(
+    lacking,
+    "socket",
+    family,
+    typeOf(protocol) | SOCK_CLOEXEC,
+    protocolNumber(protocol),
+  );
+}
+
 function familiesOf({ ip }: PublishedPort, six: boolean): number[] {
   if (ip === "") return six ? [AF_INET, AF_INET6] : [AF_INET];
   return [ip.includes(":") ? AF_INET6 : AF_INET];
@@ -141,14 +157,7 @@ function familiesOf({ ip }: PublishedPort, six: boolean): number[] {
 /** @returns the socket, or the error's number as a negative one: EADDRINUSE, or what says that there is no such family or protocol here */
 function bind(port: PublishedPort, family: number): number {
   const { ip, hostPort, protocol } = port;
-  const lacking = [EAFNOSUPPORT, EPROTONOSUPPORT];
-  const socket = attempt(
-    lacking,
-    "socket",
-    family,
-    typeOf(protocol) | SOCK_CLOEXEC,
-    protocolNumber(protocol),
-  );
+  const socket = open(family, protocol);
   if (socket < 0) return socket;
   const arena = new Arena(4096);
   try {
@@ -156,7 +165,7 @@ function bind(port: PublishedPort, family: number): number {
     const on = arena.integers([1]);
     if (family === AF_INET6) libcCall("setsockopt", socket, IPPROTO_IPV6, IPV6_V6ONLY, on, 4);
     let outcome = attempt([EADDRINUSE], "bind", socket, address, ADDRESS_SIZE);
-    if (outcome < 0 && protocol !== "udp" && canListen(family, address)) {
+    if (outcome < 0 && protocol === "tcp" && canListen(family, address)) {
       // all that has it are ends of connections that are over (TIME_WAIT, tcp(7))
       libcCall("setsockopt", socket, SOL_SOCKET, SO_REUSEADDR, on, 4);
       outcome = attempt([EADDRINUSE], "bind", socket, address, ADDRESS_SIZE);
@@ -166,7 +175,8 @@ function bind(port: PublishedPort, family: number): number {
     return outcome;
   } catch (error) {
     libcCall("close", socket);
-    throw unusable(port, error);
+    if (!(error instanceof SystemCallError)) throw error;
+    throw unusable(port, error.errno, error);
   } finally {
     arena.release();
   }
@@ -212,12 +222,11 @@ function taken(port: PublishedPort, why: string): TakenError {
   });
 }
 
-function unusable({ ip, hostPort, protocol }: PublishedPort, error: unknown): unknown {
-  if (!(error instanceof SystemCallError)) return error;
+function unusable({ ip, hostPort, protocol }: PublishedPort, errno: number, cause?: unknown): HostError {
   return new HostError({
     what: `cannot publish ${shownAddress(ip)}:${hostPort}/${protocol}`,
-    why: describeErrno(error.errno),
+    why: describeErrno(errno),
     hint: "the address must be one of the host's",
-    cause: error,
+    cause,
   });
 }

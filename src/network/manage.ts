@@ -98,6 +98,7 @@ export function createNetwork(database: Database, request: NetworkRequest): stri
       }),
       ...(six.range === undefined ? {} : { range6: formatSubnet6(six.range) }),
       ...(request.reserved === undefined ? {} : { reserved: request.reserved }),
+      ...(request.attachable === undefined ? {} : { attachable: request.attachable }),
     };
     const [{ id } = { id: "" }] = database.all<{ id: string }>("SELECT lower(hex(randomblob(32))) AS id");
     database.run(

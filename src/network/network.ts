@@ -33,6 +33,8 @@ export interface NetworkConfig {
   readonly reserved?: Readonly<Record<string, string>>;
   /** Whether it leads nowhere else. */
   readonly internal: boolean;
+  /** Whether it was made with --attachable, which changes nothing: all networks are. */
+  readonly attachable?: true;
   /** Of the driver, as given; see options.ts. */
   readonly options: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;

@@ -173,13 +173,18 @@ export function connectSteps(
 /**
  * What has a running container leave a network: commands for its network namespace. The link of a bridge goes with its end on the host.
  * @param rest its places in other networks
+ * @param isLinked whether the container's end is there
  */
-export function disconnectCommands(endpoint: Endpoint, rest: readonly Endpoint[]): string[] {
+export function disconnectCommands(
+  endpoint: Endpoint,
+  rest: readonly Endpoint[],
+  isLinked = true,
+): string[] {
   const { network: { driver }, interface: name } = endpoint;
   // the routes of the link go with it; what was second is first now
   const before = [...rest, endpoint].toSorted((one, other) => order(one) - order(other));
   const routes = defaultRoutes(rest, rest).filter((route) => !defaultRoutes(before, before).includes(route));
-  return driver === "bridge" ? routes : [`link delete ${name}`, ...routes];
+  return driver === "bridge" || !isLinked ? routes : [`link delete ${name}`, ...routes];
 }
 
 const order = ({ interface: name }: Endpoint) => Number(name.replace(/^\D+/, ""));

@@ -2,12 +2,22 @@ import { Arena } from "../../ffi/arena.ts";
 import { AF_INET, SIOCBRADDIF, SOCK_CLOEXEC, SOCK_DGRAM } from "../../ffi/constants.ts";
 import { ENODEV, SystemCallError } from "../../ffi/errno.ts";
 import { libcCall } from "../../ffi/table.ts";
+import { readIfThere } from "../state/read.ts";
 import { runIp } from "./program.ts";
 import { CHILD, HOST, type HostStep } from "./step.ts";
 
 /** The names of the network interfaces of this process's network namespace (proc(5), /proc/net/dev). */
 export function hostLinks(): string[] {
-  return Deno.readTextFileSync("/proc/thread-self/net/dev").split("\n").slice(2)
+  return linksIn(Deno.readTextFileSync("/proc/thread-self/net/dev"));
+}
+
+/** Those of another process's; none if it has ended. */
+export function linksOf(pid: number): string[] {
+  return linksIn(readIfThere(`/proc/${pid}/net/dev`) ?? "");
+}
+
+function linksIn(text: string): string[] {
+  return text.split("\n").slice(2)
     .map((line) => line.slice(0, line.indexOf(":")).trim())
     .filter((name) => name !== "");
 }

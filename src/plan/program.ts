@@ -13,7 +13,7 @@ import {
 import { ANY_ERRNO, describeErrno } from "../../ffi/errno.ts";
 import { cloneBriefly, exitCode, ownEnvironment, STACK_SIZE, waitForExit } from "../../ffi/process.ts";
 import { CallTable, libcCall, tryLibcCall } from "../../ffi/table.ts";
-import { HostError } from "../errors.ts";
+import { type Explanation, HostError } from "../errors.ts";
 
 /** Where administrators' programs lie, in case PATH lacks them (as after `su` without a dash). */
 const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin"];
@@ -51,6 +51,15 @@ const SIGNAL_SET_SIZE = 8;
 const SIGACTION_SIZE = 32;
 const LAST_FD = 0xffffffff;
 
+interface ProgramOptions {
+  readonly input?: string;
+  /** The action that fails with it. */
+  readonly what: string;
+  readonly networkOf?: number;
+  /** A better explanation of what it has printed; undefined if there is none. */
+  readonly explain?: (said: string) => Omit<Explanation, "what"> | undefined;
+}
+
 /**
  * Runs a program of the host with `input` on its standard input. Deno's own way to do that takes 4 ms longer the first time, and 1 ms
  * after that. What the program reads and prints is in files in memory: it never waits for this process.
@@ -61,7 +70,7 @@ const LAST_FD = 0xffffffff;
 export async function runProgram(
   path: string,
   args: string[],
-  { input = "", what, networkOf }: { input?: string; what: string; networkOf?: number },
+  { input = "", what, networkOf, explain = () => undefined }: ProgramOptions,
 ): Promise<string> {
   const given = new TextEncoder().encode(input);
   const arena = new Arena(ROOM + given.length + 8 * [path, ...args].join("").length);
@@ -101,7 +110,8 @@ export async function runProgram(
     }
     if (exitCode(status) !== 0) {
       const said = contentOf(errors).trim().split("\n").filter((line) => line !== "").join("; ");
-      throw new HostError({ what, why: `${path} ${args.join(" ")} said: ${said || "nothing"}` });
+      const why = `${path} ${args.join(" ")} said: ${said || "nothing"}`;
+      throw new HostError({ what, ...explain(said) ?? { why } });
     }
     return contentOf(output);
   } finally {
@@ -132,10 +142,26 @@ function contentOf(fd: number): string {
 
 /** Makes changes to links, addresses and routes: one `ip` process for all of them (ip(8), -batch). */
 export async function runIp(commands: readonly string[], what: string, networkOf?: number): Promise<void> {
-  const options = { input: commands.join("\n") + "\n", what };
+  const options = {
+    input: commands.join("\n") + "\n",
+    what,
+    explain: (said: string) => explainIp(said, commands),
+  };
   await runProgram(
     requireIp(),
     ["-batch", "-"],
     networkOf === undefined ? options : { ...options, networkOf },
   );
+}
+
+/** Which of the commands has failed, and what for. */
+function explainIp(said: string, commands: readonly string[]): Omit<Explanation, "what"> | undefined {
+  const [, message, number] = /^(?:Error: |RTNETLINK answers: )?(.*); Command failed -:(\d+)$/.exec(said) ??
+    [];
+  const command = commands[Number(number) - 1];
+  if (message === undefined || command === undefined) return undefined;
+  const type = / type (\w+)/.exec(command)?.[1];
+  return message === "Unknown device type." && type !== undefined
+    ? { why: `this kernel has no ${type}`, hint: `load the module with: modprobe ${type}` }
+    : { why: `"ip ${command}" said: ${message}` };
 }

@@ -7,6 +7,12 @@ export async function firewallsFrom(host: Host): Promise<void> {
   await host.shell(`cp -a ${REPOSITORY}/.toolchain/firewalls/. /`);
 }
 
+/** A host without iptables. */
+export async function onlyNft(host: Host): Promise<void> {
+  await firewallsFrom(host);
+  await host.hide("iptables*", "ip6tables*", "xtables*");
+}
+
 /** What ufw's package does when it is installed. */
 export async function installUfw(host: Host): Promise<void> {
   await firewallsFrom(host);

@@ -149,6 +149,21 @@ hostTest("beside firewalld, which forgets the bridge when it is reloaded", async
   assertEquals(await trusted(), "");
 });
 
+hostTest("a message bus whose daemon has ended, with firewalld, hinders nobody", async (host) => {
+  await firewallsFrom(host);
+  await startBus(host);
+  await startFirewalld(host);
+  await using container = await Asked.start(host);
+  await host.succeed(["kill", `${await host.pidOf("dbus-daemon --system")}`]);
+  await endFirewalld(host); // it ends by itself
+  await host.succeed(["test", "-S", "/run/dbus/system_bus_socket"]);
+  await command(host);
+  assertEquals(await container.ask(), "reached");
+  await reachesOut(host);
+  await container.end();
+  await isGone(host);
+});
+
 hostTest("firewalld that is started, and started anew, while a container runs", async (host) => {
   await firewallsFrom(host);
   await startBus(host);

@@ -1,15 +1,10 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { assertFailure, assertSuccess } from "../support/containers.ts";
 import { eventually } from "../support/eventually.ts";
-import { firewallsFrom } from "../support/firewalls.ts";
+import { onlyNft } from "../support/firewalls.ts";
 import { type Host, HOST_ADDRESS, WEB_NAME } from "../support/host.ts";
 import { busyboxArchive } from "../support/images.ts";
 import { systemTest } from "../support/system_test.ts";
-
-async function onlyNft(host: Host): Promise<void> {
-  await firewallsFrom(host);
-  await host.hide("iptables*", "ip6tables*", "xtables*");
-}
 
 /** What docker and ufw leave in a host's tables, in short. */
 const FOREIGN_RULES = `*filter

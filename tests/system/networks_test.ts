@@ -229,6 +229,34 @@ systemTest(
   },
 );
 
+systemTest(
+  "the way out is the network that came first, whatever was left and joined again since",
+  async (host) => {
+    for (const name of ["one", "two"]) await dhow(host, "network", "create", "--ipv6", name);
+    await start(host, "it", "--network", "one", "--network", "two", "-p", "8080:80");
+    const gateway = (network: string) =>
+      dhow(host, "network", "inspect", "-f", "{{range .IPAM.Config}}{{.Gateway}} {{end}}", network);
+    const leadsBy = async (network: string) => {
+      const [four, six] = (await gateway(network)).split(" ");
+      const routes = await exec(host, "it", "ip route; ip -6 route");
+      assertMatch(routes, new RegExp(`^default via ${four} `, "m"));
+      assertMatch(routes, new RegExp(`^default via ${six} `, "m"));
+      const rules = await host.shell("iptables-save | grep -e '-j DNAT'");
+      const address = (await addressIn(host, "it", network)).replaceAll(".", "\\.");
+      assertMatch(rules, new RegExp(`^.*--to-destination ${address}:80\n$`));
+    };
+    await leadsBy("one");
+    await dhow(host, "network", "disconnect", "one", "it");
+    await leadsBy("two");
+    await dhow(host, "network", "connect", "one", "it");
+    await leadsBy("two");
+    assertEquals(await exec(host, "it", "ls /sys/class/net"), "eth1\neth2\nlo");
+    await dhow(host, "restart", "-t", "0", "it");
+    await leadsBy("two");
+    await remove(host, ["it"], ["one", "two"]);
+  },
+);
+
 systemTest("what cannot be connected is refused in docker's words", async (host) => {
   await dhow(host, "network", "create", "mine");
   await start(host, "hosts", "--network", "host");
@@ -250,6 +278,11 @@ systemTest("what cannot be connected is refused in docker's words", async (host)
     await host.dhow(["run", "--network", "mine", "--network", "mine", archive, "true"]),
     125,
     /"mine" is given twice/,
+  );
+  assertFailure(
+    await host.dhow(["run", "--network", "bridge", "--network", "bridge", archive, "true"]),
+    125,
+    /"bridge" is given twice/,
   );
   await remove(host, ["joined", "hosts", "plain"], ["mine"]);
 });
@@ -381,6 +414,7 @@ systemTest("in an internal network names of containers are found, and no others"
   // as long as it is also elsewhere
   await dhow(host, "network", "connect", "bridge", "one");
   assertEquals(await resolves(), true);
+  assertEquals(await exec(host, "one", `wget -qO- http://${WEB_NAME}/cgi-bin/address`), HOST_ADDRESS);
   await dhow(host, "network", "disconnect", "bridge", "one");
   assertEquals(await resolves(), false);
   await remove(host, ["one", "two"], ["inside"]);

@@ -1,8 +1,11 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertFailure, assertSuccess } from "../support/containers.ts";
 import { eventually } from "../support/eventually.ts";
+import { onlyNft } from "../support/firewalls.ts";
 import { type Host, HOST_ADDRESS, type RunningInHost, WEB_ADDRESS } from "../support/host.ts";
 import { busyboxArchive, busyboxWith } from "../support/images.ts";
+import { succeed } from "../support/process.ts";
+import { sctpClient, sctpServer } from "../support/sctp.ts";
 import { systemTest } from "../support/system_test.ts";
 
 async function dhow(host: Host, ...args: string[]): Promise<string> {
@@ -230,6 +233,37 @@ systemTest(
   },
 );
 
+/** Finds an SCTP server in a container by a published port, from outside and from the host. */
+async function sctpComesThrough(host: Host): Promise<void> {
+  await serve(host, "phone", "-p", "2905:80/sctp");
+  const pid = await dhow(host, "inspect", "-f", "{{.State.Pid}}", "phone");
+  const namespace = `/proc/${pid}/ns/net`;
+  // a kernel with SCTP of its own would answer as well, that there is no such server
+  const silence = "iptables -A OUTPUT -p sctp -m sctp --chunk-types any ABORT -j DROP";
+  await succeed(["nsenter", `--net=${host.path(namespace)}`, ...silence.split(" ")]);
+  await using server = host.spawn(["nsenter", `--net=${namespace}`, ...await sctpServer(host, 80)]);
+  await server.stdout.until(/up/);
+  const caller = await outside(host, ...await sctpClient(host, HOST_ADDRESS, 2905));
+  assertEquals([caller.stdout, caller.stderr], ["198.51.100.1 4242\n", ""]);
+  const client = (address: string) =>
+    sctpClient(host, address, 2905).then((command) => host.succeed(command));
+  assertEquals(await client("127.0.0.1"), "100.100.1.1 4242\n");
+  assertEquals(await client(HOST_ADDRESS), `${HOST_ADDRESS} 4242\n`);
+  assertEquals(await dhow(host, "port", "phone"), "80/sctp -> 0.0.0.0:2905");
+  await serve(host, "more", "-p", "80/sctp", "-p", "2905:80/tcp");
+  assertMatch(
+    await dhow(host, "port", "more"),
+    /^80\/sctp -> 0\.0\.0\.0:\d{4,5}\n80\/tcp -> 0\.0\.0\.0:2905$/,
+  );
+  const refused = await host.dhow(["run", "-p", "2905:81/sctp", await busyboxArchive(), "true"]);
+  assertFailure(refused, 125, /2905\/sctp failed/, /port is already allocated/);
+  await dhow(host, "rm", "-f", "phone", "more");
+}
+
+systemTest("SCTP comes through, and so does its answer", sctpComesThrough);
+
+systemTest("SCTP comes through by nft, and so does its answer", sctpComesThrough, onlyNft);
+
 systemTest("a port that is bound to an address is not reached by another", async (host) => {
   await serve(host, "web", "-p", "127.0.0.1:8080:80");
   await eventually(async () => assertEquals((await host.run(get("http://127.0.0.1:8080/"))).stdout, "web\n"));
@@ -344,14 +378,58 @@ systemTest("IPv6 ports lead into networks with IPv6", async (host) => {
   await host.shell("ip -6 addr del 2001:db8::1/128 dev lo");
 });
 
-systemTest("a network that leads nowhere publishes nothing, and dhow says so", async (host) => {
-  await dhow(host, "network", "create", "--internal", "inside");
-  const output = await host.dhow(
-    ["run", "--network", "inside", "-p", "8080:80", await busyboxArchive(), "true"],
-  );
-  assertEquals(output.code, 0);
-  assertMatch(output.stderr, /no port is published/);
-  await dhow(host, "network", "rm", "inside");
+systemTest(
+  "a network that leads nowhere publishes nothing, until its container comes to one that does",
+  async (host) => {
+    await dhow(host, "network", "create", "--internal", "inside");
+    await dhow(host, "network", "create", "--ipv6", "--subnet", "fd00:6::/64", "six");
+    const flags = ["run", "-d", "--name", "web", "--network", "inside", "-p", "8080:80", "-p", "80"];
+    const output = await host.dhow([
+      ...flags,
+      await busyboxArchive(),
+      "sh",
+      "-c",
+      SERVE.replace("80", "[::]:80"),
+    ]);
+    assertEquals(output.code, 0);
+    assertMatch(output.stderr, /no port is published/);
+    const listed = () => dhow(host, "ps", "--format", "{{.Ports}}");
+    assertEquals([await listed(), await dhow(host, "port", "web")], ["", ""]);
+    assert((await host.run(get("http://127.0.0.1:8080/"))).code !== 0);
+    await dhow(host, "network", "connect", "six", "web");
+    assertMatch(await listed(), /^0\.0\.0\.0:8080->80\/tcp, 0\.0\.0\.0:\d+->80\/tcp$/);
+    const name = (await dhow(host, "inspect", "-f", "{{.Config.Hostname}}", "web")) + "\n";
+    const free = /:(\d+)$/m.exec((await dhow(host, "port", "web")).replace(/^.*:8080$/m, ""))?.[1];
+    for (const url of ["127.0.0.1:8080", "[fd00:6::1]:8080", `127.0.0.1:${free}`]) {
+      await eventually(async () => assertEquals((await host.run(get(`http://${url}/`))).stdout, name, url));
+    }
+    assertEquals((await outside(host, ...get(`http://${HOST_ADDRESS}:8080/`))).stdout, name);
+    // nobody could take it meanwhile, nor can now
+    const late = await host.run(["busybox", "nc", "-l", "-p", "8080"]);
+    assertMatch(late.stderr, /Address already in use/);
+    await dhow(host, "network", "disconnect", "six", "web");
+    assertEquals(await listed(), "");
+    assert((await host.run(get("http://127.0.0.1:8080/"))).code !== 0);
+    await dhow(host, "rm", "-f", "web");
+    await dhow(host, "network", "rm", "inside", "six");
+  },
+);
+
+systemTest("a container without a network of its own publishes nothing, and dhow says so", async (host) => {
+  for (const mode of ["none", "host"]) {
+    const output = await host.dhow([
+      "run",
+      "--network",
+      mode,
+      "-p",
+      "80:80",
+      "-P",
+      await busyboxArchive(),
+      "true",
+    ]);
+    const said = `dhow: warning: Published ports are discarded when using ${mode} network mode\n`;
+    assertEquals([output.code, output.stderr], [0, said]);
+  }
 });
 
 systemTest("ports go with their container from network to network, and lead to nobody else", async (host) => {

@@ -75,6 +75,7 @@ export const command: Command = {
       gateways: options.list("gateway"),
       ranges: options.list("ip-range"),
       internal: options.flag("internal"),
+      ...(options.flag("attachable") ? { attachable: true } as const : {}),
       options: pairs(options, "opt", wrong),
       labels: Object.fromEntries(options.list("label").map(splitLabel)),
       ...(options.list("aux-address").length === 0 ? {} : { reserved: pairs(options, "aux-address", wrong) }),

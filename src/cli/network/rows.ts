@@ -90,7 +90,7 @@ export function describeNetwork(database: Database, row: NetworkRow): Struct {
       Config: new List(describeRanges(row), "[]network.IPAMConfig"),
     }),
     Internal: config.internal,
-    Attachable: false,
+    Attachable: config.attachable ?? false,
     Ingress: false,
     ConfigFrom: plain("network.ConfigReference", { Network: "" }),
     ConfigOnly: false,

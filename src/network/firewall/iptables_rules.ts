@@ -14,6 +14,7 @@ import {
   forwardsOf,
   hidesBehindHost,
   LOOPBACK,
+  reachedDirectly,
   subnetsOf,
 } from "./network.ts";
 
@@ -41,7 +42,7 @@ export function tablesOf(network: FilteredNetwork, family: Family): Table[] {
     {
       table: "filter",
       chains: [
-        { name: names.usual, jumps: [["FORWARD", ""]], rules: forwarding(network) },
+        { name: names.usual, jumps: [["FORWARD", ""]], rules: forwarding(network, family) },
         ...(family === 4
           ? [{ name: names.input, jumps: [["INPUT", `-i ${network.bridge}`]] as const, rules: INPUT_RULES }]
           : []),
@@ -67,13 +68,17 @@ export function tablesOf(network: FilteredNetwork, family: Family): Table[] {
 }
 
 /** Networks do not reach each other, and nobody from outside reaches containers but by their published ports. */
-function forwarding({ bridge, internal }: FilteredNetwork): string[] {
+function forwarding(network: FilteredNetwork, family: Family): string[] {
+  const { bridge, internal } = network;
   const among = `-i ${bridge} -o ${bridge} -j ACCEPT`;
   const inwards = `-o ${bridge} -j DROP`;
   if (internal) return [among, inwards, `-i ${bridge} -j DROP`];
   return [
     `-o ${bridge} -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j ACCEPT`,
     among,
+    ...reachedDirectly(network, family).map(({ protocol, address, containerPort }) =>
+      `-o ${bridge} -d ${address} -p ${protocol} -m ${protocol} --dport ${containerPort} -j ACCEPT`
+    ),
     inwards,
     // what goes to another bridge of dhow's is left to that one's chain
     `-i ${bridge} ! -o ${BRIDGE_PREFIX}+ -j ACCEPT`,

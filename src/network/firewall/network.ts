@@ -42,6 +42,15 @@ export function boundTo({ hostIp }: Forward): string | undefined {
   return ["", "0.0.0.0", "::"].includes(hostIp) ? undefined : hostIp;
 }
 
+/**
+ * What is reached by the container's own address, too: where containers are not hidden behind the host, what is published at all of its
+ * addresses.
+ */
+export function reachedDirectly(network: FilteredNetwork, family: Family): readonly Forward[] {
+  if (hidesBehindHost(network, family)) return [];
+  return forwardsOf(network, family).filter((forward) => boundTo(forward) === undefined);
+}
+
 /** `address:port`, as both firewalls take it. */
 export function destinationOf({ address, containerPort }: Forward): string {
   return address.includes(":") ? `[${address}]:${containerPort}` : `${address}:${containerPort}`;

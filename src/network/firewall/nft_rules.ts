@@ -13,6 +13,7 @@ import {
   forwardsOf,
   hidesBehindHost,
   LOOPBACK,
+  reachedDirectly,
   subnetsOf,
 } from "./network.ts";
 
@@ -50,7 +51,7 @@ function tableOf(network: FilteredNetwork, family: Family): string[] {
   return [
     ...emptied(bridge, family),
     `table ${ip} ${bridge} {`,
-    ...chain("forward", "filter", "forward", 0, forwarding(network)),
+    ...chain("forward", "filter", "forward", 0, forwarding(network, family)),
     ...(family === 4 ? chain("input", "filter", "input", 0, inputRules(bridge)) : []),
     ...chain("postrouting", "nat", "postrouting", 100, sources(network, family)),
     ...["chain ports {", ...ports.map((rule) => `  ${rule}`), "}"].map((line) => `  ${line}`),
@@ -79,7 +80,8 @@ function chain(
   ];
 }
 
-function forwarding({ bridge, internal }: FilteredNetwork): string[] {
+function forwarding(network: FilteredNetwork, family: Family): string[] {
+  const { bridge, internal } = network;
   const among = `iifname "${bridge}" oifname "${bridge}" accept`;
   const inwards = `oifname "${bridge}" drop`;
   if (internal) return [among, inwards, `iifname "${bridge}" drop`];
@@ -87,6 +89,9 @@ function forwarding({ bridge, internal }: FilteredNetwork): string[] {
     `oifname "${bridge}" ct state related,established accept`,
     `oifname "${bridge}" ct status dnat accept`,
     among,
+    ...reachedDirectly(network, family).map(({ protocol, address, containerPort }) =>
+      `oifname "${bridge}" ${NAMES[family]} daddr ${address} ${protocol} dport ${containerPort} accept`
+    ),
     inwards,
     `iifname "${bridge}" oifname != "${BRIDGE_PREFIX}*" accept`,
   ];

@@ -61,6 +61,18 @@ Deno.test("what leaves the bridge for elsewhere is masqueraded, unless it must n
   assert(!six({ masquerade6: false }).includes("-s fd00::/64 ! -o dhow0 -j MASQUERADE"));
 });
 
+Deno.test("where containers have addresses of their own outside, what is published is reached by these", () => {
+  const forwards = [forward(), forward({ hostIp: "192.0.2.1", containerPort: 81 })];
+  const open = (parts: Partial<FilteredNetwork>) =>
+    rulesOf(network({ forwards, ...parts }), "filter", "usual").filter((rule) => rule.includes(" -d "));
+  assertEquals(open({}), []);
+  assertEquals(open({ masquerade6: false }), []);
+  assertEquals(open({ masquerade: false }), [
+    "-o dhow0 -d 100.100.1.2 -p tcp -m tcp --dport 80 -j ACCEPT",
+  ]);
+  assertEquals(open({ masquerade: false, internal: true }), []);
+});
+
 Deno.test("each family has the addresses of its own", () => {
   const both = network({
     subnets: ["100.100.1.0/24", "fd00::/64"],
