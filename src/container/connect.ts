@@ -11,6 +11,7 @@ import { connectSteps, disconnectCommands, reflecting as reflectingCommand } fro
 import { formatAddress } from "../network/subnet.ts";
 import { isUserNetwork } from "../network/user_network.ts";
 import { stepDone } from "../plan/fault.ts";
+import { linksOf } from "../plan/links.ts";
 import { runIp } from "../plan/program.ts";
 import { CHILD, type HostStep } from "../plan/step.ts";
 import { deleteLink } from "../plan/undo.ts";
@@ -236,7 +237,10 @@ async function leave(
   const { name } = endpoint.network;
   const all = endpointsOf(database, id);
   const rest = all.filter(({ network }) => network.name !== name);
-  const commands = disconnectCommands(endpoint, rest);
+  // who was killed at it may not have made that link yet, or have deleted it
+  const isLeft = pid !== undefined && linksOf(pid).includes(endpoint.interface);
+  const commands = disconnectCommands(endpoint, rest)
+    .filter((command) => isLeft || command !== `link delete ${endpoint.interface}`);
   if (endpoint.link !== "") await deleteLink(endpoint.link);
   stepDone();
   const record = lookUpContainer(database, id);
