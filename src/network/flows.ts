@@ -24,12 +24,8 @@ export function forgetFlows(forwards: readonly Forward[], led: "there" | "elsewh
     const local = hostAddresses();
     const [port, ...others] = new Set(own.map(({ hostPort }) => hostPort));
     try {
-      const count = deleteUdpFlows(
-        family,
-        others.length === 0 ? port : undefined,
-        (flow) =>
-          own.some((forward) => isTo(flow, forward, local) && isLedBy(flow, forward) === (led === "there")),
-      );
+      const isWanted = (flow: Flow) => goes(flow, own, local, led);
+      const count = deleteUdpFlows(family, others.length === 0 ? port : undefined, isWanted);
       if (count > 0) log.debug(`forgot ${count} flows of UDP to published ports`);
     } catch (error) {
       if (!(error instanceof SystemCallError)) throw error;
@@ -38,6 +34,22 @@ export function forgetFlows(forwards: readonly Forward[], led: "there" | "elsewh
       say(`cannot have the kernel forget flows of UDP to published ports: ${error.message}`);
     }
   }
+}
+
+/**
+ * Whether a flow is for a port of the host that a forward is of, and goes there, or elsewhere.
+ * @param forwards of UDP, and of the flow's family
+ * @param local the host's addresses, as `canonical` writes them
+ */
+export function goes(
+  flow: Flow,
+  forwards: readonly Forward[],
+  local: ReadonlySet<string>,
+  led: "there" | "elsewhere",
+): boolean {
+  return forwards.some((forward) =>
+    isTo(flow, forward, local) && isLedBy(flow, forward) === (led === "there")
+  );
 }
 
 /** Whether a flow's first packet was for a port of the host's. */
@@ -55,8 +67,8 @@ function isLedBy({ reply }: Flow, { address, containerPort }: Forward): boolean 
 
 const hostAddresses = () => new Set(Deno.networkInterfaces().map(({ address }) => canonical(address)));
 
-/** An address in one form, whoever has written it. */
-function canonical(address: string): string {
+/** An address in one form, whoever has written it; those of IPv6 in brackets. */
+export function canonical(address: string): string {
   const [plain = ""] = address.split("%");
   return plain.includes(":") ? new URL(`http://[${plain}]/`).hostname : plain;
 }

@@ -69,9 +69,6 @@ for (const { name, args, steps, prepare = up, mayEnd = false } of VERBS) {
       await dhow(host, "network", "create", "two");
       await dhow(host, "network", "create", "three");
       await start(host, "neighbour", "--network", "two", "--network", "three");
-      // what is found out about the host is there from the start
-      await up(host);
-      await dhow(host, "rm", "-f", "it");
       const before = await networkSnapshot(host);
       await killEverywhere(host, args, steps, {
         prepare: () => prepare(host),

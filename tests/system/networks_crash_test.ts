@@ -84,6 +84,31 @@ systemTest("a network disconnect that is killed after any step is done by the ne
   await dhow(host, "network", "rm", "two");
 });
 
+systemTest(
+  "a connect to macvlan, and a disconnect, that are killed after any step leave the container in it or not",
+  async (host) => {
+    const flags = ["--opt", "parent=eth0", "--subnet", "198.51.100.0/24", "--gateway", "198.51.100.1"];
+    await dhow(host, "network", "create", "-d", "macvlan", ...flags, "--ip-range", "198.51.100.64/26", "two");
+    await start(host, "it", "--network", "none");
+    const before = await networkSnapshot(host);
+    for (const verb of ["connect", "disconnect"] as const) {
+      await killEverywhere(host, ["network", verb, "two", "it"], 5, {
+        prepare: async () => {
+          if (verb === "disconnect") await dhow(host, "network", "connect", "two", "it");
+        },
+        check: async (when) => {
+          await isConsistent(host, "it", when);
+          await dhow(host, "network", "disconnect", "-f", "two", "it");
+          await isConsistent(host, "it", when);
+          await asBefore(host, before, when, ["layers", "processes", "files"]);
+        },
+      });
+    }
+    await dhow(host, "rm", "-f", "it");
+    await dhow(host, "network", "rm", "two");
+  },
+);
+
 systemTest("a network rm that is killed after any step leaves nothing on the host", async (host) => {
   const before = await networkSnapshot(host);
   await killEverywhere(host, ["network", "rm", "it"], 2, {
