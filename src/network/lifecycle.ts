@@ -46,7 +46,8 @@ export async function makeNetwork(database: Database, paths: Paths, setup: Netwo
       if (setup.filtered.forwards.length > 0) await applyRules(database, row!);
       return;
     }
-    const sysctls = [...setup.sysctls, ...advertisements(setup)];
+    // in this order: with forwarding, what links have learned goes at once that are not told to go on
+    const sysctls = [...advertisements(setup), ...setup.sysctls];
     // looked for before anything is changed
     requireIp();
     chooseBackend();
