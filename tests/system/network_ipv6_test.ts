@@ -135,7 +135,15 @@ for (const [firewall, prepare] of FIREWALLS) {
       // IPv4 of it has the host's address all the same
       const four = await dhow(host, "exec", "web", "wget", "-qO-", "http://203.0.113.80/cgi-bin/address");
       assertEquals(four, "198.51.100.2");
+      // one that comes later, and one that has gone
+      const late = await serve(host, "late", "--network", "six", "-p", "8082:80");
+      await eventually(async () => assertEquals(await fromOutside(host, `[${late}]:80`), ROUTER6));
+      const rules = () => host.shell("ip6tables-save 2>/dev/null || nft list ruleset");
+      assert((await rules()).includes(address));
       await dhow(host, "rm", "-f", "web", "silent");
+      assert(!(await rules()).includes(address));
+      assertEquals(await fromOutside(host, `[${late}]:80`), ROUTER6);
+      await dhow(host, "rm", "-f", "late");
       await dhow(host, "network", "rm", "six");
     },
     prepare,
