@@ -48,7 +48,8 @@ export async function makeNetwork(database: Database, paths: Paths, setup: Netwo
       if (setup.filtered.forwards.length > 0) await applyRules(database, row!);
       return await forgetFlows(setup.filtered.forwards, "elsewhere");
     }
-    const sysctls = [...setup.sysctls, ...advertisements(setup)];
+    // in this order: with forwarding, what links have learned goes at once that are not told to go on
+    const sysctls = [...advertisements(setup), ...setup.sysctls];
     // looked for before anything is changed
     requireIp();
     chooseBackend();

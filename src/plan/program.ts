@@ -42,15 +42,6 @@ export function requireIp(): string {
   });
 }
 
-/** A mode of access(2). */
-const X_OK = 1;
-/** Bytes for a stack, a table, and what is small. */
-const ROOM = STACK_SIZE + 16 * 1024;
-/** sigset_t of the kernel, struct sigaction of the kernel: bytes. Zeros are no signal, and SIG_DFL. */
-const SIGNAL_SET_SIZE = 8;
-const SIGACTION_SIZE = 32;
-const LAST_FD = 0xffffffff;
-
 interface ProgramOptions {
   readonly input?: string;
   /** The action that fails with it. */
@@ -59,6 +50,15 @@ interface ProgramOptions {
   /** A better explanation of what it has printed; undefined if there is none. */
   readonly explain?: (said: string) => Omit<Explanation, "what"> | undefined;
 }
+
+/** A mode of access(2). */
+const X_OK = 1;
+/** Bytes for a stack, a table, and what is small. */
+const ROOM = STACK_SIZE + 16 * 1024;
+/** sigset_t of the kernel, struct sigaction of the kernel: bytes. Zeros are no signal, and SIG_DFL. */
+const SIGNAL_SET_SIZE = 8;
+const SIGACTION_SIZE = 32;
+const LAST_FD = 0xffffffff;
 
 /**
  * Runs a program of the host with `input` on its standard input. Deno's own way to do that takes 4 ms longer the first time, and 1 ms

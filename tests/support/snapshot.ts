@@ -104,7 +104,7 @@ export async function snapshot(host: Host): Promise<Snapshot> {
     mounts: mounts(host.pid).sort(),
     links: links(link),
     addresses: address.trimEnd().split("\n"),
-    routes: route.trimEnd().split("\n").sort(),
+    routes: route.trimEnd().replace(/ expires \d+sec/g, "").split("\n").sort(),
     rules: rules(saved),
     "ip_forward": [forward.trim()],
     cgroups: filesBelow(host, "/sys/fs/cgroup/").filter((path) => path.endsWith("/")).sort(),

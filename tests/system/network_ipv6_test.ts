@@ -14,15 +14,20 @@ const HOST6 = "2001:db8:1::2";
 const ROUTER6 = "2001:db8:1::1";
 const WEB6 = "2001:db8:2::80";
 
-async function connectByIpv6(host: Host): Promise<void> {
+async function serveByIpv6(host: Host): Promise<void> {
   await insideInternet(
     host,
     "sh",
     "-euc",
-    `ip -6 addr add ${ROUTER6}/64 dev uplink nodad
+    `echo 1 >/proc/sys/net/ipv6/conf/all/forwarding # else its neighbours learn that it is no router
+    ip -6 addr add ${ROUTER6}/64 dev uplink nodad
     ip -6 addr add ${WEB6}/128 dev lo nodad
     busybox httpd -p [${WEB6}]:80 -h /run/host/www`,
   );
+}
+
+async function connectByIpv6(host: Host): Promise<void> {
+  await serveByIpv6(host);
   await host.shell(`
     echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_ra
     echo 0 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6
@@ -130,12 +135,63 @@ for (const [firewall, prepare] of FIREWALLS) {
       // IPv4 of it has the host's address all the same
       const four = await dhow(host, "exec", "web", "wget", "-qO-", "http://203.0.113.80/cgi-bin/address");
       assertEquals(four, "198.51.100.2");
+      // one that comes later, and one that has gone
+      const late = await serve(host, "late", "--network", "six", "-p", "8082:80");
+      await eventually(async () => assertEquals(await fromOutside(host, `[${late}]:80`), ROUTER6));
+      const rules = () => host.shell("ip6tables-save 2>/dev/null || nft list ruleset");
+      assert((await rules()).includes(address));
       await dhow(host, "rm", "-f", "web", "silent");
+      assert(!(await rules()).includes(address));
+      assertEquals(await fromOutside(host, `[${late}]:80`), ROUTER6);
+      await dhow(host, "rm", "-f", "late");
       await dhow(host, "network", "rm", "six");
     },
     prepare,
   );
 }
+
+/** What a router says of itself once (RFC 4861, 4.2): that it is one, and which prefix its link has. */
+const ADVERTISEMENT = `
+import socket, struct
+s = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+link = socket.if_nametoindex("uplink")
+prefix = struct.pack("!BBBBIII16s", 3, 4, 64, 0xc0, 2 ** 32 - 1, 2 ** 32 - 1, 0, socket.inet_pton(socket.AF_INET6, "2001:db8:1::"))
+s.sendto(struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0) + prefix, ("ff02::1", 0, 0, link))
+`;
+
+async function listenToRouter(host: Host): Promise<void> {
+  await serveByIpv6(host);
+  await host.shell(`
+    echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_dad
+    echo 0 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6
+  `);
+  const script = await host.write("advertise.py", ADVERTISEMENT);
+  await eventually(async () => {
+    await insideInternet(host, "/usr/bin/python3", script);
+    assertMatch(await host.shell("ip -6 route"), /^default via fe80::\S+ dev eth0 proto ra /m);
+  });
+}
+
+systemTest(
+  "a host that listens to a router's advertisements goes on, and keeps the way that it has by them",
+  async (host) => {
+    const route = async () => /^default .* proto ra/m.test(await host.shell("ip -6 route"));
+    const listens = () => host.shell("cat /proc/sys/net/ipv6/conf/eth0/accept_ra");
+    assertEquals(await listens(), "1\n");
+    const [, own] = /inet6 (2001:db8:1:\S+)\/64/.exec(await host.shell("ip -6 addr show eth0"))!;
+    await dhow(host, "network", "create", "--ipv6", "--subnet", "fd00:66::/64", "six");
+    await serve(host, "web", "--network", "six");
+    assert(await route(), "while it forwards");
+    assertEquals(await listens(), "2\n");
+    assertEquals(await seenAs(host, "web"), own);
+    await dhow(host, "rm", "-f", "web");
+    await dhow(host, "network", "rm", "six");
+    assertEquals(await listens(), "1\n");
+    assert(await route(), "afterwards");
+  },
+  listenToRouter,
+);
 
 systemTest("a host without a way out by IPv6 has networks with it all the same", async (host) => {
   await dhow(host, "network", "create", "--ipv6", "six");

@@ -11,7 +11,7 @@ import { afterOwnChanges, fingerprint } from "./fingerprint.ts";
 import { distrustBridge, trustBridges } from "./firewalld.ts";
 import { exchange, removal, repair } from "./iptables_restore.ts";
 import { chainNames, portRules, tablesOf } from "./iptables_rules.ts";
-import { familiesOf, type Family } from "./network.ts";
+import { familiesOf, type Family, hidesBehindHost } from "./network.ts";
 import { nftPorts, nftRemoval, nftRules } from "./nft_rules.ts";
 import { changeIptables, changeNft, filterable } from "./set_rules.ts";
 import { type FirewallState, isUntouched, type PortRules, readState, writeState } from "./state.ts";
@@ -36,7 +36,9 @@ export async function applyFirewall(
   const isOrderly = known === undefined || isUntouched(known);
   const stays = known?.bridges[bridge] !== undefined && isOrderly;
   writeState(database, stays ? state : withTrusted(state, [bridge]));
-  const ports = stays ? known.bridges[bridge]?.ports : undefined;
+  // where containers are reached directly, ports have rules in other chains, too
+  const isHidden = familiesOf(network).every((family) => hidesBehindHost(network, family));
+  const ports = stays && isHidden ? known.bridges[bridge]?.ports : undefined;
   const [commits, added] = await Promise.all([
     ports === undefined
       ? makeRules(backend, network, families, isNew)
