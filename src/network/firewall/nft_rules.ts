@@ -3,10 +3,10 @@
  *
  * A packet passes the chains of all tables, and each can drop it: what is accepted here, another table may still drop.
  */
+import { BRIDGE_PREFIX } from "../network.ts";
 import type { FilteredNetwork, Forward } from "../../plan/step.ts";
 import {
   boundTo,
-  BRIDGE_PREFIX,
   destinationOf,
   familiesOf,
   type Family,
@@ -41,7 +41,7 @@ function tableOf(network: FilteredNetwork, family: Family): string[] {
   return [
     ...emptied(bridge, family),
     `table ${ip} ${bridge} {`,
-    ...chain("forward", "filter", "forward", 0, forwarding(network)),
+    ...chain("forward", "filter", "forward", 0, forwarding(network, family)),
     ...(family === 4 ? chain("input", "filter", "input", 0, inputRules(bridge)) : []),
     ...chain("postrouting", "nat", "postrouting", 100, sources(network, family)),
     ...["chain ports {", ...ports.map((rule) => `  ${rule}`), "}"].map((line) => `  ${line}`),
@@ -70,11 +70,15 @@ function chain(
   ];
 }
 
-function forwarding({ bridge, internal }: FilteredNetwork): string[] {
+function forwarding(network: FilteredNetwork, family: Family): string[] {
+  const { bridge, internal } = network;
   const among = `iifname "${bridge}" oifname "${bridge}" accept`;
   const inwards = `oifname "${bridge}" drop`;
   if (internal) return [among, inwards, `iifname "${bridge}" drop`];
   return [
+    ...subnetsOf(network, family).map((subnet) =>
+      `iifname != "${bridge}" ${NAMES[family]} saddr ${subnet} drop`
+    ),
     `oifname "${bridge}" ct state related,established accept`,
     `oifname "${bridge}" ct status dnat accept`,
     among,
