@@ -20,6 +20,7 @@ import {
   describeErrno,
   EADDRINUSE,
   EAFNOSUPPORT,
+  EMFILE,
   EPROTONOSUPPORT,
   SystemCallError,
 } from "../../ffi/errno.ts";
@@ -142,13 +143,9 @@ function familiesOf({ ip }: PublishedPort, six: boolean): number[] {
 function bind(port: PublishedPort, family: number): number {
   const { ip, hostPort, protocol } = port;
   const lacking = [EAFNOSUPPORT, EPROTONOSUPPORT];
-  const socket = attempt(
-    lacking,
-    "socket",
-    family,
-    typeOf(protocol) | SOCK_CLOEXEC,
-    protocolNumber(protocol),
-  );
+  const type = typeOf(protocol) | SOCK_CLOEXEC;
+  const socket = attempt([...lacking, EMFILE], "socket", family, type, protocolNumber(protocol));
+  if (socket === -EMFILE) throw tooMany(port);
   if (socket < 0) return socket;
   const arena = new Arena(4096);
   try {
@@ -209,6 +206,15 @@ function taken(port: PublishedPort, why: string): TakenError {
     what: `Bind for ${shownAddress(port.ip)}:${port.hostPort}${range}/${port.protocol} failed`,
     why,
     hint: "choose another port, or leave it out to get a free one: --publish PORT",
+  });
+}
+
+function tooMany({ ip, hostPort, protocol }: PublishedPort): HostError {
+  return new HostError({
+    what: `cannot publish ${shownAddress(ip)}:${hostPort}/${protocol}`,
+    why: describeErrno(EMFILE),
+    hint:
+      "each port takes a descriptor, two with IPv6: publish fewer, or allow more of them: ulimit -n NUMBER",
   });
 }
 
