@@ -241,6 +241,8 @@ export const LINUX_CAPABILITY_VERSION_3 = 0x20080522;
 // poll(2)
 export const POLLIN = 1;
 export const POLLOUT = 4;
+/** That something failed; it is told of whether it is waited for or not, as are POLLHUP and POLLNVAL, which are greater. */
+export const POLLERR = 8;
 
 // inotify(7)
 export const IN_MODIFY = 0x2;

@@ -9,6 +9,7 @@ import {
   settleDefault,
   takeAddress,
   unusedSubnet,
+  usedByHost,
   usedSubnets,
 } from "./endpoints.ts";
 import { type Attachment, DEFAULT_NETWORK, type Endpoint, linkName, type Network } from "./network.ts";
@@ -196,7 +197,8 @@ function settle(database: Database, row: NetworkRow, notice: (text: string) => v
   // the others are in a network that the host is in, too
   if (driver !== "bridge" || isInUse(database, row)) return row;
   const subnet = parseSubnet(row.subnet);
-  const other = hostSubnets().find((route) => overlaps(route, subnet));
+  const used = chosen === undefined ? usedByHost() : hostSubnets();
+  const other = used.find((route) => overlaps(route, subnet));
   if (other === undefined) return row;
   if (chosen !== undefined) {
     throw new HostError({

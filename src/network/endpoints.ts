@@ -1,12 +1,13 @@
 import { HostError, TakenError, UsageError } from "../errors.ts";
 import { hostLinks } from "../plan/links.ts";
-import { readConfiguration } from "../state/read.ts";
+import { readConfiguration, readIfThere } from "../state/read.ts";
 import type { Database } from "../state/database.ts";
 import { serversOf } from "./name_servers.ts";
-import { DEFAULT_NETWORK, type Endpoint, linkName, NAMED, type Network } from "./network.ts";
+import { BRIDGE_PREFIX, DEFAULT_NETWORK, type Endpoint, linkName, NAMED, type Network } from "./network.ts";
 import { networkOf, type NetworkRow, networkRow } from "./records.ts";
 import { hardwareAddress } from "./steps.ts";
 import {
+  contains,
   formatAddress,
   formatSubnet,
   freeSubnet,
@@ -17,7 +18,9 @@ import {
   parseAddress,
   parseSubnet,
   routedSubnets,
+  SHARED_RANGE,
   type Subnet,
+  triedSubnets,
 } from "./subnet.ts";
 
 /** The host's name servers, each as a range of its own: those of clouds and VPNs lie in 100.64.0.0/10, without a route. */
@@ -37,7 +40,23 @@ export function usedSubnets(database: Database, exceptFor: string): Subnet[] {
     "SELECT subnet FROM networks WHERE name <> ? AND subnet <> ''",
     exceptFor,
   );
-  return [...hostSubnets(), ...usual, ...rows.map(({ subnet }) => parseSubnet(subnet))];
+  return [...usedByHost(), ...usual, ...rows.map(({ subnet }) => parseSubnet(subnet))];
+}
+
+/** What dhow does not choose of itself. A user may: there are reasons for a route of some table that is within another one's. */
+export function usedByHost(): Subnet[] {
+  const tables = triedSubnets(readIfThere("/proc/thread-self/net/fib_trie") ?? "");
+  return [...hostSubnets(), ...tables, ...(isInSharedRange() ? [SHARED_RANGE] : [])];
+}
+
+/**
+ * Whether somebody else gives this host addresses of the shared range. Tailscale drops what comes from there by other links than its own:
+ * the host would not have answers of its containers.
+ */
+function isInSharedRange(): boolean {
+  return Deno.networkInterfaces().some(({ name, family, address }) =>
+    family === "IPv4" && !name.startsWith(BRIDGE_PREFIX) && contains(SHARED_RANGE, parseAddress(address)!)
+  );
 }
 
 export function hostSubnets(): Subnet[] {
@@ -50,8 +69,9 @@ export function unusedSubnet(used: readonly Subnet[]): Subnet {
   if (subnet !== undefined) return subnet;
   throw new HostError({
     what: "cannot choose addresses for containers",
-    why: "this host routes every range that dhow could take: in 100.100.0.0/16 and in 10.100.0.0/16",
-    hint: "run with --network none or --network host",
+    why:
+      "this host routes every range that dhow could take: in 100.100.0.0/16, 10.100.0.0/16 and 172.30.0.0/16",
+    hint: "make a network with a --subnet of your choice, or run with --network none or --network host",
   });
 }
 
@@ -228,7 +248,7 @@ export function takeAddress(
 
 /** An endpoint on a bridge that does not exist yet, for explain: nothing is taken. */
 export function imagineEndpoint(containerId: string, wanted: string | undefined): Endpoint {
-  const { bridge, subnet } = unusedNetwork(hostSubnets());
+  const { bridge, subnet } = unusedNetwork(usedByHost());
   const gateway = gatewayOf(subnet);
   const address = wanted === undefined ? gateway + 1 : checkWanted(subnet, gateway, wanted, new Set());
   return {

@@ -20,6 +20,7 @@ import {
   describeErrno,
   EADDRINUSE,
   EAFNOSUPPORT,
+  EMFILE,
   EPROTONOSUPPORT,
   SystemCallError,
 } from "../../ffi/errno.ts";
@@ -81,10 +82,11 @@ export class HeldPorts {
   /** The kernel's choice, for a moment (ip(7), ip_local_port_range). */
   #freePort({ protocol, ip }: PublishedPort): number {
     const family = ip.includes(":") ? AF_INET6 : AF_INET;
-    const own = open(family, protocol);
+    const port: PublishedPort = { protocol, ip, hostPort: 0, containerPort: 0 };
+    const own = open(family, port);
     // of a protocol that the kernel does not know nobody has a port: what TCP has free will do
-    const socket = own === -EPROTONOSUPPORT ? open(family, "tcp") : own;
-    if (socket < 0) throw unusable({ protocol, ip, hostPort: 0, containerPort: 0 }, -socket);
+    const socket = own === -EPROTONOSUPPORT ? open(family, { ...port, protocol: "tcp" }) : own;
+    if (socket < 0) throw unusable(port, -socket);
     const arena = new Arena(4096);
     try {
       libcCall("bind", socket, addressOf(arena, family, ip, 0), ADDRESS_SIZE);
@@ -95,7 +97,7 @@ export class HeldPorts {
       return arena.bytes[at + 2]! * 256 + arena.bytes[at + 3]!;
     } catch (error) {
       if (!(error instanceof SystemCallError)) throw error;
-      throw unusable({ protocol, ip, hostPort: 0, containerPort: 0 }, error.errno, error);
+      throw unusable(port, error.errno, error);
     } finally {
       libcCall("close", socket);
       arena.release();
@@ -137,16 +139,16 @@ function attempt(tolerated: readonly number[], ...call: Parameters<typeof libcCa
 const typeOf = (protocol: PublishedPort["protocol"]) => protocol === "udp" ? SOCK_DGRAM : SOCK_STREAM;
 const protocolNumber = (protocol: PublishedPort["protocol"]) => protocol === "sctp" ? IPPROTO_SCTP : 0;
 
-/** @returns a socket; the error's number as a negative one where the kernel has no such family or protocol */
-function open(family: number, protocol: PublishedPort["protocol"]): number {
-  const lacking = [EAFNOSUPPORT, EPROTONOSUPPORT];
-  return attempt(
-    lacking,
-    "socket",
-    family,
-    typeOf(protocol) | SOCK_CLOEXEC,
-    protocolNumber(protocol),
-  );
+/**
+ * @returns a socket; the error's number as a negative one where the kernel has no such family or protocol
+ * @throws {HostError} when no descriptor is left
+ */
+function open(family: number, port: PublishedPort): number {
+  const tolerated = [EAFNOSUPPORT, EPROTONOSUPPORT, EMFILE];
+  const type = typeOf(port.protocol) | SOCK_CLOEXEC;
+  const socket = attempt(tolerated, "socket", family, type, protocolNumber(port.protocol));
+  if (socket === -EMFILE) throw tooMany(port);
+  return socket;
 }
 
 function familiesOf({ ip }: PublishedPort, six: boolean): number[] {
@@ -157,7 +159,7 @@ function familiesOf({ ip }: PublishedPort, six: boolean): number[] {
 /** @returns the socket, or the error's number as a negative one: EADDRINUSE, or what says that there is no such family or protocol here */
 function bind(port: PublishedPort, family: number): number {
   const { ip, hostPort, protocol } = port;
-  const socket = open(family, protocol);
+  const socket = open(family, port);
   if (socket < 0) return socket;
   const arena = new Arena(4096);
   try {
@@ -219,6 +221,15 @@ function taken(port: PublishedPort, why: string): TakenError {
     what: `Bind for ${shownAddress(port.ip)}:${port.hostPort}${range}/${port.protocol} failed`,
     why,
     hint: "choose another port, or leave it out to get a free one: --publish PORT",
+  });
+}
+
+function tooMany({ ip, hostPort, protocol }: PublishedPort): HostError {
+  return new HostError({
+    what: `cannot publish ${shownAddress(ip)}:${hostPort}/${protocol}`,
+    why: describeErrno(EMFILE),
+    hint:
+      "each port takes a descriptor, two with IPv6: publish fewer, or allow more of them: ulimit -n NUMBER",
   });
 }
 

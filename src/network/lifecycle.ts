@@ -1,3 +1,4 @@
+import { HostError } from "../errors.ts";
 import { hostLinks } from "../plan/links.ts";
 import { requireIp, runIp } from "../plan/program.ts";
 import { deleteLink } from "../plan/undo.ts";
@@ -163,7 +164,7 @@ async function makeBridge(
   ]);
   const what = `cannot make the bridge ${bridge}`;
   const enabling = sysctls.find(({ path }) => path === `${IPV6}/${bridge}/disable_ipv6`);
-  if (enabling === undefined || readSysctl(`${IPV6}/default/disable_ipv6`) !== "1") {
+  if (enabling?.value !== "0" || readSysctl(`${IPV6}/default/disable_ipv6`) !== "1") {
     return await runIp([...bridgeCommands, ...connect], what);
   }
   // a link takes no IPv6 address where that is switched off for new ones
@@ -173,9 +174,23 @@ async function makeBridge(
   await runIp([...others, ...connect], what);
 }
 
+/**
+ * Changes a setting of the kernel, unless that is what it should be, or the kernel has no such setting.
+ * @throws {HostError} when the host has its settings read-only, as a container of another runtime's has
+ */
 function writeSysctl({ path, value }: NetworkSetup["sysctls"][number]): void {
   const present = readSysctl(path);
-  if (present !== undefined && present !== value) Deno.writeTextFileSync(path, value);
+  if (present === undefined || present === value) return;
+  try {
+    Deno.writeTextFileSync(path, value);
+  } catch (error) {
+    throw new HostError({
+      what: `cannot set ${path} to ${value}`,
+      why: (error as Error).message.replace(/: writefile .*$/, ""),
+      hint: "mount /proc/sys writable, or run with --network none or --network host",
+      cause: error,
+    });
+  }
 }
 
 /**
@@ -295,7 +310,5 @@ function advertisements({ sysctls, bridge }: NetworkSetup): { path: string; valu
 function restoreSysctls(database: Database, { sysctls, links }: Made): void {
   if (foreignLinks(database).some((link) => !links.includes(link))) return;
   // a link that has gone has taken its settings along
-  for (const { path, before } of sysctls) {
-    if (readSysctl(path) !== undefined) Deno.writeTextFileSync(path, before);
-  }
+  for (const { path, before } of sysctls) writeSysctl({ path, value: before });
 }

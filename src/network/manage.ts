@@ -44,6 +44,9 @@ export interface NetworkRequest
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
+/** RFC 8200, 5: the kernel has no IPv6 on a link that carries less. */
+const LEAST_MTU6 = 1280;
+
 /** Words that --network takes for something else. */
 const RESERVED = ["default", "container", "pasta", "slirp4netns", "private"];
 
@@ -64,7 +67,10 @@ export function createNetwork(database: Database, request: NetworkRequest): stri
     );
   }
   if (RESERVED.includes(name)) throw wrong(`${JSON.stringify(name)} has another meaning for --network`);
-  const { parent } = readDriverOptions(driver, options, wrong);
+  const { parent, mtu } = readDriverOptions(driver, options, wrong);
+  if (request.ipv6 && mtu !== undefined && mtu < LEAST_MTU6) {
+    throw wrong(`IPv6 needs an MTU of ${LEAST_MTU6} or more`, "raise --opt mtu, or leave out --ipv6");
+  }
   if (driver !== "bridge") requireParent(driver, parent);
   const four = readRange(request);
   const six = readRange6(request);
@@ -198,11 +204,33 @@ function onlyOne<T>(found: readonly T[], what: string): T | undefined {
 
 const defined = <T>(value: T | undefined): value is T => value !== undefined;
 
+/** Addresses that the kernel has another use for, or sends nowhere (RFC 6890): the host itself would lose them. */
+const SPECIAL: readonly SpecialRange[] = [
+  ["0.0.0.0/8", "for hosts without an address"],
+  ["127.0.0.0/8", "the host's own"],
+  ["224.0.0.0/4", "for multicast"],
+  ["255.255.255.255/32", "for broadcasts"],
+];
+const SPECIAL6: readonly SpecialRange[] = [
+  // with ::1, and those that stand for IPv4 addresses (RFC 4291)
+  ["::/16", "the host's own, or stand for those of IPv4"],
+  ["fe80::/10", "a single link's"],
+  ["ff00::/8", "for multicast"],
+];
+type SpecialRange = readonly [range: string, use: string];
+
+function refuseSpecial(subnet: string, special: SpecialRange | undefined): void {
+  if (special === undefined) return;
+  const [range, use] = special;
+  throw wrong(`${subnet} has addresses of ${range}, which are ${use}`);
+}
+
 function readRange({ subnets, gateways, ranges }: NetworkRequest): Range {
   const subnet = onlyOne(subnets.map(readSubnet).filter(defined), "an IPv4 --subnet");
   const gateway = onlyOne(gateways.map(parseAddress).filter(defined), "an IPv4 --gateway");
   const range = onlyOne(ranges.map(readRangeText).filter(defined), "an IPv4 --ip-range");
   if (subnet === undefined) return {};
+  refuseSpecial(formatSubnet(subnet), SPECIAL.find(([range]) => overlaps(parseSubnet(range), subnet)));
   if (gateway !== undefined && (gateway === subnet.first || gateway === lastOf(subnet))) {
     throw wrong(
       `${formatAddress(gateway)} is an address of the subnet as a whole, and cannot be its gateway`,
@@ -220,6 +248,12 @@ function readRange6({ subnets, gateways, ranges, ipv6 }: NetworkRequest): Range6
   const range = onlyOne(ranges.map(parseSubnet6).filter(defined), "an IPv6 --ip-range");
   if (subnet === undefined) return {};
   if (!ipv6) throw wrong(`${formatSubnet6(subnet)} is of IPv6`, "add --ipv6");
+  refuseSpecial(formatSubnet6(subnet), SPECIAL6.find(([range]) => overlaps6(parseSubnet6(range)!, subnet)));
+  if (gateway === subnet.first) {
+    throw wrong(
+      `${formatAddress6(gateway)} is an address of the subnet as a whole, and cannot be its gateway`,
+    );
+  }
   if (subnet.prefix > 126) throw wrong(`${formatSubnet6(subnet)} has no addresses for containers`);
   if (range !== undefined && (range.prefix < subnet.prefix || !contains6(subnet, range.first))) {
     throw wrong(`${formatSubnet6(range)} is not within ${formatSubnet6(subnet)}`);

@@ -5,6 +5,9 @@ import type { PublishedPort } from "./ports.ts";
 /** The network that containers join unless told otherwise, under docker's name for it. */
 export const DEFAULT_NETWORK = "bridge";
 
+/** How the names of all of dhow's bridges begin. */
+export const BRIDGE_PREFIX = "dhow";
+
 /** Networks that each host has, and nobody makes or removes, with their drivers, as docker has them. */
 export const PREDEFINED: Readonly<Record<string, string>> = {
   [DEFAULT_NETWORK]: "bridge",

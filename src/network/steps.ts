@@ -50,11 +50,12 @@ export function networkSetup(network: Network, forwards: readonly Forward[] = []
     sysctls: [
       // a container must not become the host's router by sending advertisements (CVE-2020-13401)
       { path: `${ofBridge}/accept_ra`, value: "0" },
+      // nor send with addresses that are elsewhere, as those of a name server; a host's "all" may still say 2, which lets them (ip-sysctl.rst)
+      { path: `/proc/sys/net/ipv4/conf/${bridge}/rp_filter`, value: "1" },
       { path: "/proc/sys/net/ipv4/ip_forward", value: "1" },
-      ...(six === undefined ? [] : [
-        { path: `${ofBridge}/disable_ipv6`, value: "0" },
-        { path: "/proc/sys/net/ipv6/conf/all/forwarding", value: "1" },
-      ]),
+      // without IPv6 there are no rules for it
+      { path: `${ofBridge}/disable_ipv6`, value: six === undefined ? "1" : "0" },
+      ...(six === undefined ? [] : [{ path: "/proc/sys/net/ipv6/conf/all/forwarding", value: "1" }]),
     ],
   };
 }

@@ -82,11 +82,37 @@ export function routedSubnets(procNetRoute: string): Subnet[] {
 }
 
 /**
+ * The ranges that a host routes anywhere, by whichever of its tables, and its own addresses, from /proc/net/fib_trie: VPNs have tables of their
+ * own (ip-rule(8)), which /proc/net/route does not tell of. Default routes are left out.
+ */
+export function triedSubnets(procNetFibTrie: string): Subnet[] {
+  const subnets: Subnet[] = [];
+  let address = "";
+  for (const line of procNetFibTrie.split("\n")) {
+    // a leaf, and what lies there: `|-- 10.2.3.0`, and below it `/24 link UNICAST`
+    address = /^ *\|-- ([0-9.]+)$/.exec(line)?.[1] ?? address;
+    const [, prefix = "", type = ""] = /^ *\/(\d+) \S+ ([A-Z]+)/.exec(line) ?? [];
+    if (prefix === "" || Number(prefix) < WIDEST || LEADS_NOWHERE.includes(type)) continue;
+    subnets.push({ first: parseAddress(address)!, prefix: Number(prefix) });
+  }
+  return subnets;
+}
+
+/** "THROW" is for the next table to answer. */
+const LEADS_NOWHERE = ["THROW", "BROADCAST", "MULTICAST"];
+
+/** What providers and VPNs share (RFC 6598): Tailscale and NetBird give their hosts addresses of it. */
+export const SHARED_RANGE: Subnet = { first: 0x64400000, prefix: 10 };
+
+/** Where dhow chooses ranges, a /16 each. */
+const BLOCKS = ["100.100.0.0", "10.100.0.0", "172.30.0.0"];
+
+/**
  * The default network's candidates: 100.100.1.0/24, as in the tutorial, those after it (RFC 6598's shared range), and for
  * hosts that route all of these some of RFC 1918's.
  */
 function* candidates(): Generator<Subnet> {
-  for (const block of ["100.100.0.0", "10.100.0.0"]) {
+  for (const block of BLOCKS) {
     for (let third = 1; third <= 255; third++) {
       yield { first: parseAddress(block)! + third * 256, prefix: 24 };
     }

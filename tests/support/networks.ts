@@ -78,21 +78,34 @@ export const NETWORKS: readonly FilteredNetwork[] = [
   },
 ];
 
-/** A datagram that comes is sent back. */
+/** A datagram that comes is sent back; or all that have come before, for who asks "seen". */
 const ECHO = `
 import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.bind(("0.0.0.0", 53))
+seen = b""
 while True:
     data, peer = s.recvfrom(100)
-    s.sendto(data + peer[0].encode(), peer)
+    s.sendto(seen if data == b"seen" else data + peer[0].encode(), peer)
+    seen += data
+`;
+
+/** Sends a datagram with a source address and port of one's choice (raw(7), RFC 768), and waits for no answer. */
+const PRETEND = `
+import socket, struct, sys
+source, source_port, address, port, text = sys.argv[1:]
+text = text.encode()
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+udp = struct.pack("!HHHH", int(source_port), int(port), 8 + len(text), 0) + text
+addresses = socket.inet_aton(source) + socket.inet_aton(address)
+s.sendto(struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0) + addresses + udp, (address, 0))
 `;
 
 const ASK = `
 import socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.settimeout(20)
-s.sendto(b"from ", (sys.argv[1], int(sys.argv[2])))
+s.sendto(sys.argv[3].encode(), (sys.argv[1], int(sys.argv[2])))
 print(s.recv(100).decode())
 `;
 
@@ -116,6 +129,7 @@ export async function makeNetworks(host: Host): Promise<void> {
   };
   await host.write("echo.py", ECHO);
   await host.write("ask.py", ASK);
+  await host.write("pretend.py", PRETEND);
   await host.shell(`
     for bridge in dhow7 dhow8 dhow9 lan0; do ip link add $bridge type bridge; ip link set $bridge up; done
     for number in 7 8 9; do
@@ -127,7 +141,9 @@ export async function makeNetworks(host: Host): Promise<void> {
     echo 1 >/proc/sys/net/ipv4/ip_forward
     echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
     ${names.map(namespace).join("")}
-    ip netns exec one /usr/bin/python3 ${host.file("echo.py")} >/dev/null 2>&1 &
+    for who in one outside; do
+      ip netns exec $who /usr/bin/python3 ${host.file("echo.py")} >/dev/null 2>&1 &
+    done
   `);
 }
 
@@ -171,18 +187,33 @@ export async function comesFrom(host: Host, who: Name | "host", server: string):
 }
 
 /** The same for the service of datagrams. */
-export async function datagramComesFrom(
+export const datagramComesFrom = (host: Host, who: Name | "host", address: string, port: number) =>
+  ask(host, who, address, port, "from ");
+
+/** All that has come to a service of datagrams. */
+export const datagramsSeen = (host: Host, who: Name | "host", address: string, port: number) =>
+  ask(host, who, address, port, "seen");
+
+async function ask(
   host: Host,
   who: Name | "host",
   address: string,
   port: number,
+  text: string,
 ): Promise<string> {
-  const output = await host.succeed([
-    ...as(who),
-    "/usr/bin/python3",
-    host.file("ask.py"),
-    address,
-    `${port}`,
-  ]);
+  const script = host.file("ask.py");
+  const output = await host.succeed([...as(who), "/usr/bin/python3", script, address, `${port}`, text]);
   return output.trim();
+}
+
+/** Sends a datagram from an address and a port that may be somebody else's. */
+export async function pretend(
+  host: Host,
+  who: Name,
+  from: readonly [address: string, port: number],
+  to: readonly [address: string, port: number],
+  text: string,
+): Promise<void> {
+  const arguments_ = [...from, ...to, text].map(String);
+  await host.succeed([...as(who), "/usr/bin/python3", host.file("pretend.py"), ...arguments_]);
 }

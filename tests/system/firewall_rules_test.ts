@@ -6,11 +6,13 @@ import {
   ADDRESSES6,
   comesFrom,
   datagramComesFrom,
+  datagramsSeen,
   firewall,
   makeNetworks,
   type Name,
   NETWORKS,
   OWN,
+  pretend,
 } from "../support/networks.ts";
 import type { Forward } from "../../src/plan/step.ts";
 import { firewallsFrom } from "../support/firewalls.ts";
@@ -26,9 +28,14 @@ interface Backend {
   readonly withoutInput: string;
   /** Takes away what keeps others from ports that are published there. */
   readonly withoutGuard: string;
+  /** Takes away what nobody else's rules can accept. */
+  readonly withoutIsolation: string;
+  /** Accepts everything before dhow's rules are looked at. Absent where each table has its say. */
+  readonly accepting?: string;
 }
 
 const IPTABLES_HARMS = [
+  "iptables -t mangle -F; ip6tables -t mangle -F",
   "iptables -F; iptables -t nat -F; iptables -X; iptables -t nat -X",
   "ip6tables -F; ip6tables -t nat -F; ip6tables -X; ip6tables -t nat -X",
   "iptables -D FORWARD -j DHOW-dhow8",
@@ -44,6 +51,8 @@ const BACKENDS: Readonly<Record<string, Backend>> = {
     harms: IPTABLES_HARMS,
     withoutInput: "iptables -F DHOW-dhow7-IN",
     withoutGuard: "iptables -t nat -I PREROUTING -d 127.0.0.1 -j DHOW-dhow7-PORTS",
+    withoutIsolation: "iptables -t mangle -F",
+    accepting: "iptables -I FORWARD -j ACCEPT; ip6tables -I FORWARD -j ACCEPT",
   },
   "iptables-legacy": {
     prepare: async (host) => {
@@ -57,6 +66,8 @@ const BACKENDS: Readonly<Record<string, Backend>> = {
     harms: IPTABLES_HARMS,
     withoutInput: "iptables -F DHOW-dhow7-IN",
     withoutGuard: "iptables -t nat -I PREROUTING -d 127.0.0.1 -j DHOW-dhow7-PORTS",
+    withoutIsolation: "iptables -t mangle -F",
+    accepting: "iptables -I FORWARD -j ACCEPT; ip6tables -I FORWARD -j ACCEPT",
   },
   nft: {
     prepare: async (host) => {
@@ -67,6 +78,7 @@ const BACKENDS: Readonly<Record<string, Backend>> = {
     harms: ["nft flush ruleset", "nft delete table ip dhow8", "nft flush chain ip dhow7 forward"],
     withoutInput: "nft flush chain ip dhow7 input",
     withoutGuard: "nft insert rule ip dhow7 prerouting ip daddr 127.0.0.1 jump ports",
+    withoutIsolation: "nft flush chain ip dhow7 forward; nft flush chain ip dhow9 forward",
   },
 };
 
@@ -129,7 +141,10 @@ async function check(host: Host): Promise<void> {
   assertEquals(await datagramComesFrom(host, "outside", OWN[4], 5353), `from ${web("outside")}`);
 }
 
-for (const [name, { prepare, rules, harms, withoutInput, withoutGuard }] of Object.entries(BACKENDS)) {
+for (
+  const [name, { prepare, rules, harms, withoutInput, withoutGuard, withoutIsolation, accepting }] of Object
+    .entries(BACKENDS)
+) {
   const start = async (host: Host) => {
     await prepare(host);
     await makeNetworks(host);
@@ -148,6 +163,51 @@ for (const [name, { prepare, rules, harms, withoutInput, withoutGuard }] of Obje
     }
     await firewall(host, "remove");
     assertEquals(significant(await host.shell(rules)), significant(before));
+  });
+
+  hostTest(
+    `${name}: what others accept does not lead into a network, nor out of an internal one`,
+    async (host) => {
+      await start(host);
+      const [seven, eight, nine] = NETWORKS;
+      // the rules of a network come before those of the ones that were made before it
+      for (const one of [nine!, eight!, seven!]) await firewall(host, "make", [one]);
+      if (accepting !== undefined) await host.shell(accepting);
+      const tell = (text: string) =>
+        pretend(host, "inner", [ADDRESSES.inner, 9], ["100.100.9.1", 5353], text);
+      await tell("leak");
+      assertEquals(await datagramsSeen(host, "outside", OWN[4], 5353), "");
+      const ways = [["outside", ADDRESSES.one], ["other", `[${ADDRESSES6.one}]`], [
+        "outside",
+        ADDRESSES.inner,
+      ]] as const;
+      for (const [who, to] of ways) {
+        assertEquals(await comesFrom(host, who, to), undefined, `${who} -> ${to}`);
+      }
+      assertEquals(await comesFrom(host, "outside", `${OWN[4]}:8080`), ADDRESSES.outside);
+      await host.shell(withoutIsolation);
+      await tell("leak");
+      assertEquals(
+        await datagramsSeen(host, "outside", OWN[4], 5353),
+        "seenleak",
+        "what is tried is possible",
+      );
+    },
+  );
+
+  hostTest(`${name}: nobody opens a way into a network by pretending to be in it`, async (host) => {
+    await start(host);
+    await firewall(host, "make");
+    const call = () => pretend(host, "other", [ADDRESSES.one, 9], [ADDRESSES.outside, 53], "called");
+    await call();
+    assertEquals(await datagramsSeen(host, "one", ADDRESSES.outside, 53), "");
+    await host.shell(withoutIsolation);
+    await call();
+    assertEquals(
+      await datagramsSeen(host, "one", ADDRESSES.outside, 53),
+      "seencalled",
+      "what is tried is possible",
+    );
   });
 
   hostTest(`${name}: what somebody takes away is noticed and put back, once`, async (host) => {

@@ -7,7 +7,15 @@ import { busyboxArchive } from "../support/images.ts";
 import { systemTest } from "../support/system_test.ts";
 
 /** What docker and ufw leave in a host's tables, in short. */
-const FOREIGN_RULES = `*filter
+const FOREIGN_RULES = `*mangle
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+-A FORWARD -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu
+COMMIT
+*filter
 :INPUT DROP [0:0]
 :FORWARD DROP [0:0]
 :OUTPUT ACCEPT [0:0]
@@ -60,7 +68,7 @@ systemTest(
     await host.succeed(["iptables-restore"], { stdin: FOREIGN_RULES });
     assertEquals(await whoAsks(host), `${HOST_ADDRESS}\n`);
     await host.shell(
-      "iptables -P FORWARD ACCEPT; iptables -P INPUT ACCEPT; iptables -F; iptables -X; iptables -t nat -F; iptables -t nat -X",
+      "iptables -P FORWARD ACCEPT; iptables -P INPUT ACCEPT; iptables -F; iptables -X; iptables -t nat -F; iptables -t nat -X; iptables -t mangle -F",
     );
   },
 );
@@ -77,7 +85,7 @@ systemTest(
     assertEquals(during.length > before.length, true, "dhow has rules of its own");
     await running.output();
     await host.shell(
-      "iptables -P FORWARD ACCEPT; iptables -P INPUT ACCEPT; iptables -F; iptables -X; iptables -t nat -F; iptables -t nat -X",
+      "iptables -P FORWARD ACCEPT; iptables -P INPUT ACCEPT; iptables -F; iptables -X; iptables -t nat -F; iptables -t nat -X; iptables -t mangle -F",
     );
   },
 );
@@ -102,7 +110,7 @@ systemTest(
     const archive = await busyboxArchive();
     await using running = host.spawnDhow(["run", "-i", archive, "sh", "-c", "echo up; cat"]);
     await running.stdout.until(/up/);
-    await host.shell("iptables -F; iptables -t nat -F; iptables -X; iptables -t nat -X");
+    await host.shell("for table in mangle filter nat; do iptables -t $table -F; iptables -t $table -X; done");
     await running.output();
     await eventually(async () =>
       assertEquals((await host.shell("ls /sys/class/net")).includes("dhow0"), false)
@@ -127,7 +135,7 @@ systemTest(
     await using running = host.spawnDhow(["run", "-i", archive, "sh", "-c", "echo up; cat"]);
     await running.stdout.until(/up/);
     const made = await savedRules(host);
-    await host.shell("iptables -F; iptables -t nat -F; iptables -X; iptables -t nat -X");
+    await host.shell("for table in mangle filter nat; do iptables -t $table -F; iptables -t $table -X; done");
     assertEquals((await savedRules(host)).filter((line) => !isForeign(line)), []);
     const output = await host.dhow(["ps", "-q"]);
     assertEquals([output.code, output.stderr], [0, ""]);

@@ -1,6 +1,7 @@
 // A container's name server, with the programs that ask it: what answers are is in tests/unit/plan/names.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { addressRecord, DnsServer, response } from "../support/dns.ts";
+import { eventually } from "../support/eventually.ts";
 import { NamedContainer } from "../support/named_container.ts";
 import { run, Running } from "../support/process.ts";
 import { skip } from "../support/system_test.ts";
@@ -182,6 +183,18 @@ print("taken")`;
     assertEquals(stdout, `[${Array(8).fill("True").join(", ")}]\n0\ntaken\n`, stderr);
   },
 );
+
+rootTest("it rests when somebody in the container ends its socket for connections", async () => {
+  await using container = await NamedContainer.start({ endpoints: ENDPOINTS });
+  // CAP_NET_ADMIN may, by sock_diag(7)
+  const { stdout } = await container.run("ss", "--kill", "-Htl");
+  assertMatch(stdout, /127\.0\.0\.11:\d+/);
+  await eventually(() => {
+    const state = /\) (.)/.exec(Deno.readTextFileSync(`/proc/${container.server.pid}/stat`))?.[1];
+    assertEquals(state, "S", "it does not wait for anything");
+  });
+  assertEquals(await container.dig("web"), ["100.100.1.5"]);
+});
 
 rootTest("it may be started before the container's loopback is up", async () => {
   await using container = await NamedContainer.start({ endpoints: ENDPOINTS, hasLoopback: false });

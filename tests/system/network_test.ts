@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertSuccess } from "../support/containers.ts";
+import { eventually } from "../support/eventually.ts";
 import { DNS_ADDRESS, type Host, HOST_ADDRESS, WEB_NAME } from "../support/host.ts";
 import { busyboxArchive } from "../support/images.ts";
 import { differences, sameAgain, snapshot } from "../support/snapshot.ts";
@@ -100,6 +101,28 @@ systemTest(
     await host.shell("ip route del 100.100.1.0/24");
   },
 );
+
+systemTest("ranges that a VPN has are not chosen, wherever it has its routes", async (host) => {
+  // it is chosen anew when nothing of the network is there
+  const address = async () => {
+    await eventually(() => assert(!Deno.readTextFileSync(host.path("/proc/1/net/dev")).includes("dhow")));
+    return (await host.dhow(["run", await busyboxArchive(), "hostname", "-i"])).stdout;
+  };
+  await host.shell(`
+    ip link add vpn0 type veth peer name vpn1
+    ip link set vpn0 up
+    ip link set vpn1 up
+    ip route add 100.100.1.0/24 dev vpn0 table 52
+    ip rule add preference 5270 lookup 52
+  `);
+  assertMatch(await address(), /^100\.100\.2\.\d+\n$/);
+  await host.shell("ip route flush table 52; ip rule delete preference 5270");
+  // Tailscale's hosts drop what comes with other addresses of its range
+  await host.shell("ip address add 100.77.1.2/32 dev vpn0");
+  assertMatch(await address(), /^10\.100\.1\.\d+\n$/);
+  await host.shell("ip link delete vpn0");
+  assertMatch(await address(), /^100\.100\.1\.\d+\n$/);
+});
 
 systemTest("a host without a name server or a route still runs a container on the bridge", async (host) => {
   await host.shell("ip route del default; rm /etc/resolv.conf");

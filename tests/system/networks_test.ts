@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertFailure, assertSuccess } from "../support/containers.ts";
 import type { Host } from "../support/host.ts";
-import { HOST_ADDRESS, WEB_NAME } from "../support/host.ts";
+import { DNS_ADDRESS, HOST_ADDRESS, WEB_NAME } from "../support/host.ts";
 import { busyboxArchive } from "../support/images.ts";
 import { systemTest } from "../support/system_test.ts";
 
@@ -120,11 +120,74 @@ systemTest("ranges that are taken, or make no sense, are refused", async (host) 
   assertFailure(await create("--gateway", "10.6.0.1"), 1, /no matching subnet for gateway 10\.6\.0\.1/);
   assertFailure(await create("--subnet", "fd00::/64"), 1, /add --ipv6/);
   assertFailure(await create("--opt", "colour=red"), 1, /no --opt colour/);
+  assertFailure(await create("--subnet", "127.3.0.0/16"), 1, /127\.0\.0\.0\/8, which are the host's own/);
+  assertFailure(await create("--subnet", "0.0.0.0/1"), 1, /0\.0\.0\.0\/8, which are for hosts without/);
+  assertFailure(await create("--subnet", "239.1.0.0/16"), 1, /224\.0\.0\.0\/4, which are for multicast/);
+  assertFailure(await create("--subnet", "255.255.255.0/24"), 1, /255\/32, which are for broadcasts/);
+  const create6 = (subnet: string, ...args: string[]) => create("--ipv6", "--subnet", subnet, ...args);
+  assertFailure(await create6("::/1"), 1, /::\/16, which are the host's own/);
+  assertFailure(await create6("::ffff:10.0.0.0/104"), 1, /::\/16.*stand for those of IPv4/);
+  assertFailure(await create6("fe80::/64"), 1, /fe80::\/10, which are a single link's/);
+  assertFailure(await create6("ff02::/64"), 1, /ff00::\/8, which are for multicast/);
+  assertFailure(await create6("fd00::/64", "--gateway", "fd00::"), 1, /fd00:: .*cannot be its gateway/);
+  assertFailure(
+    await create6("fd00::/64", "--opt", "mtu=1279"),
+    1,
+    /an MTU of 1280 or more; raise --opt mtu/,
+  );
   assertFailure(await create("--driver", "overlay"), 1, /no network driver "overlay"/);
   assertFailure(await create("--driver", "macvlan"), 1, /needs a link of the host.*eth0/);
   assertFailure(await create("--driver", "macvlan", "-o", "parent=eth7"), 1, /no link "eth7"/);
   await dhow(host, "network", "rm", "other");
 });
+
+/** Sends a datagram with a source address of one's choice (raw(7), RFC 768). */
+const PRETEND = `
+import socket, struct, sys
+udp = struct.pack("!HHHH", 9, 9911, 8 + 6, 0) + b"forged"
+addresses = socket.inet_aton(sys.argv[1]) + socket.inet_aton(sys.argv[2])
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+s.sendto(struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0) + addresses + udp, (sys.argv[2], 0))
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"honest", (sys.argv[2], 9911))
+`;
+
+const RECEIVE = `
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("0.0.0.0", 9911))
+print("ready", flush=True)
+print(s.recv(100).decode())
+`;
+
+systemTest(
+  "a container neither sends with another's address nor, without IPv6, speaks it with the host",
+  async (host) => {
+    await dhow(host, "network", "create", "mine");
+    await start(host, "one", "--network", "mine");
+    const bridge = "dhow-" + (await dhow(host, "network", "inspect", "-f", "{{slice .Id 0 10}}", "mine"));
+    assertEquals(await host.shell(`ip -6 addr show dev ${bridge}`), "");
+    const { stdout: pid } = await host.dhow(["inspect", "-f", "{{.State.Pid}}", "one"]);
+    const gateway = await dhow(
+      host,
+      "network",
+      "inspect",
+      "-f",
+      "{{(index .IPAM.Config 0).Gateway}}",
+      "mine",
+    );
+    const first = async () => {
+      await using receiver = host.spawn(["/usr/bin/python3", "-c", RECEIVE]);
+      await receiver.stdout.until(/ready/);
+      const script = ["/usr/bin/python3", "-c", PRETEND, DNS_ADDRESS, gateway];
+      await host.succeed(["nsenter", "--net", "--target", pid.trim(), ...script]);
+      return (await receiver.output()).stdout.trim().split("\n").at(-1);
+    };
+    assertEquals(await first(), "honest");
+    await host.shell(`echo 0 >/proc/sys/net/ipv4/conf/${bridge}/rp_filter`);
+    assertEquals(await first(), "forged", "what is tried is possible");
+    await remove(host, ["one"], ["mine"]);
+  },
+);
 
 systemTest("an internal network leads nowhere else", async (host) => {
   await dhow(host, "network", "create", "--internal", "inside");

@@ -216,3 +216,16 @@ detachedTest(
     assertEquals(await it.status(id), "Exited (137)");
   },
 );
+
+systemTest("a host whose settings are read-only is told which one stands in the way", async (host) => {
+  const readOnly = "mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys";
+  const output = await after(host, readOnly, ["run", await busyboxArchive(), "true"]);
+  assertFailure(
+    output,
+    125,
+    /cannot set \/proc\/sys\/net\/\S+ to \d: Read-only file system/,
+    /mount \/proc\/sys writable/,
+  );
+  const alone = ["run", "--network", "none", await busyboxArchive(), "true"];
+  assertSuccess(await after(host, readOnly, alone));
+});

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertFailure, assertSuccess } from "../support/containers.ts";
 import { eventually } from "../support/eventually.ts";
 import { onlyNft } from "../support/firewalls.ts";
-import { type Host, HOST_ADDRESS, type RunningInHost, WEB_ADDRESS } from "../support/host.ts";
+import { DHOW, type Host, HOST_ADDRESS, type RunningInHost, WEB_ADDRESS } from "../support/host.ts";
 import { busyboxArchive, busyboxWith } from "../support/images.ts";
 import { succeed } from "../support/process.ts";
 import { sctpClient, sctpServer } from "../support/sctp.ts";
@@ -457,4 +457,17 @@ systemTest("what an image says of its ports is no text for the host's firewall",
   const output = await host.dhow(["run", "-P", image, "true"]);
   assertFailure(output, 125, /cannot publish all ports/, /the image exposes ".*", which is no port/);
   assertEquals(await host.shell("iptables-save"), before);
+});
+
+systemTest("more ports than dhow may have descriptors are refused, and none is kept", async (host) => {
+  const image = await busyboxArchive();
+  const limited = (ports: string) =>
+    host.run(["prlimit", "--nofile=256:256", DHOW, "run", "--rm", "-p", `${ports}:${ports}`, image, "true"]);
+  assertFailure(
+    await limited("20000-20999"),
+    125,
+    /cannot publish 0\.0\.0\.0:20\d\d\d\/tcp: too many open files/,
+    /each port takes a descriptor/,
+  );
+  assertSuccess(await limited("20000-20099"));
 });

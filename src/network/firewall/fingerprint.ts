@@ -9,7 +9,7 @@ export type Fingerprint = number | string | undefined;
 
 export function fingerprint(backend: Backend): Fingerprint {
   if (backend !== "iptables-legacy") return nftGeneration();
-  const tables = (["filter", "nat"] as const).flatMap((table) =>
+  const tables = (["mangle", "filter", "nat"] as const).flatMap((table) =>
     [false, true].map((isIpv6) => legacyTable(table, isIpv6))
   );
   return tables.every((table) => table === undefined) ? undefined : tables.join(";");

@@ -3,12 +3,13 @@
  * the system.
  *
  * FORWARD's policy may be DROP (docker sets it, and ufw), or ACCEPT: neither has a say. What is accepted here is not looked at
- * by the rules after it.
+ * by the rules after it; nor are dhow's, if they come after those of somebody who accepts: of docker's, of virtual machines, or of another
+ * network of dhow's. So what must not be is dropped before, in the table "mangle".
  */
+import { BRIDGE_PREFIX } from "../network.ts";
 import type { FilteredNetwork, Forward } from "../../plan/step.ts";
 import {
   boundTo,
-  BRIDGE_PREFIX,
   destinationOf,
   type Family,
   forwardsOf,
@@ -26,7 +27,7 @@ export interface Chain {
 }
 
 export interface Table {
-  readonly table: "filter" | "nat";
+  readonly table: "mangle" | "filter" | "nat";
   readonly chains: readonly Chain[];
 }
 
@@ -39,6 +40,10 @@ export function chainNames(bridge: string): { usual: string; input: string; port
 export function tablesOf(network: FilteredNetwork, family: Family): Table[] {
   const names = chainNames(network.bridge);
   return [
+    {
+      table: "mangle",
+      chains: [{ name: names.usual, jumps: [["FORWARD", ""]], rules: isolation(network, family) }],
+    },
     {
       table: "filter",
       chains: [
@@ -64,6 +69,17 @@ export function tablesOf(network: FilteredNetwork, family: Family): Table[] {
         },
       ],
     },
+  ];
+}
+
+/** What nobody else's rules can accept. */
+function isolation(network: FilteredNetwork, family: Family): string[] {
+  const { bridge, internal } = network;
+  if (internal) return [`-i ${bridge} ! -o ${bridge} -j DROP`, `-o ${bridge} ! -i ${bridge} -j DROP`];
+  return [
+    // who pretends to be one of its containers would have answers let in to that one
+    ...subnetsOf(network, family).map((subnet) => `-s ${subnet} ! -i ${bridge} -j DROP`),
+    `-o ${bridge} ! -i ${bridge} -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP`,
   ];
 }
 

@@ -4,9 +4,6 @@ import type { FilteredNetwork, Forward } from "../../plan/step.ts";
 /** Of IP. */
 export type Family = 4 | 6;
 
-/** How the names of all of dhow's bridges begin. */
-export const BRIDGE_PREFIX = "dhow";
-
 /** Addresses of the host itself: RFC 1122 and RFC 4291. */
 export const LOOPBACK: Readonly<Record<Family, string>> = { 4: "127.0.0.0/8", 6: "::1/128" };
 

@@ -3,10 +3,10 @@
  *
  * A packet passes the chains of all tables, and each can drop it: what is accepted here, another table may still drop.
  */
+import { BRIDGE_PREFIX } from "../network.ts";
 import type { FilteredNetwork, Forward } from "../../plan/step.ts";
 import {
   boundTo,
-  BRIDGE_PREFIX,
   destinationOf,
   familiesOf,
   type Family,
@@ -86,6 +86,9 @@ function forwarding(network: FilteredNetwork, family: Family): string[] {
   const inwards = `oifname "${bridge}" drop`;
   if (internal) return [among, inwards, `iifname "${bridge}" drop`];
   return [
+    ...subnetsOf(network, family).map((subnet) =>
+      `iifname != "${bridge}" ${NAMES[family]} saddr ${subnet} drop`
+    ),
     `oifname "${bridge}" ct state related,established accept`,
     `oifname "${bridge}" ct status dnat accept`,
     among,

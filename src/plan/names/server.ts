@@ -9,7 +9,7 @@
 import { MSG_DONTWAIT, PR_SET_NAME } from "../../../ffi/constants.ts";
 import { Label, StandaloneProgram } from "../../../ffi/standalone.ts";
 import { Word } from "../../../ffi/table.ts";
-import { CLOSED, HAS_COME, waitFor } from "../pollfd.ts";
+import { CLOSED, HAS_COME, IS_BROKEN, waitFor } from "../pollfd.ts";
 import type { Owner } from "../step.ts";
 import { NAME_SERVER_FDS as FDS } from "./layout.ts";
 import {
@@ -36,7 +36,7 @@ export interface NameServerSetup {
   readonly user: Owner | undefined;
 }
 
-const MOST_CALLS = 353;
+const MOST_CALLS = 356;
 
 /** @param arch the CPU that it is for; this one by default */
 export function nameServerProgram(setup: NameServerSetup, arch?: string): Uint8Array<ArrayBuffer> {
@@ -52,6 +52,8 @@ class NameServerBuilder {
   readonly #udp: Word;
   readonly #tcp: Word;
   readonly #name: number;
+  /** What takes the place of one of them that is not polled any more. */
+  readonly #closed: number;
   /** struct iovec and struct msghdr (recvmsg(2)) */
   readonly #piece: number;
   readonly #header: number;
@@ -73,6 +75,7 @@ class NameServerBuilder {
       new Word(polled + at)
     ) as [Word, Word, Word, Word];
     this.#name = program.text("dhow-names");
+    this.#closed = program.words(CLOSED);
     this.#piece = program.words(0, LARGEST_MESSAGE);
     this.#header = program.words(memory.client, SOCKADDR.size, this.#piece, 1, 0, 0, 0);
     const servers = new Servers(memory);
@@ -104,6 +107,12 @@ class NameServerBuilder {
       program.jump(question);
     });
     program.jumpIfLess(this.#tcp, HAS_COME, loop);
+    const isListening = new Label();
+    program.jumpIfLess(this.#tcp, IS_BROKEN, isListening);
+    // CAP_NET_ADMIN in the container may end a socket that listens (sock_diag(7), SOCK_DESTROY): it would be told of for ever
+    program.copy(this.#tcp.address, this.#closed, 8);
+    program.jump(loop);
+    program.place(isListening);
     this.#stream.accept(exits, question);
 
     const ignore = new Label();

@@ -29,9 +29,20 @@ Deno.test("names of links fit the kernel", () => {
 });
 
 Deno.test("the bridge does not take advertisements before forwarding is on", () => {
-  const paths = SETUP.sysctls.map(({ path }) => path);
-  assertEquals(paths, ["/proc/sys/net/ipv6/conf/dhow0/accept_ra", "/proc/sys/net/ipv4/ip_forward"]);
-  assertEquals(SETUP.sysctls.map(({ value }) => value), ["0", "1"]);
+  const settings = SETUP.sysctls.map(({ path, value }) => `${path.slice("/proc/sys/net/".length)}=${value}`);
+  assertEquals(settings, [
+    "ipv6/conf/dhow0/accept_ra=0",
+    "ipv4/conf/dhow0/rp_filter=1",
+    "ipv4/ip_forward=1",
+    "ipv6/conf/dhow0/disable_ipv6=1",
+  ]);
+});
+
+Deno.test("a network without IPv6 has none at the host's end either: it has no rules for it", () => {
+  const six = { subnet: "fd00:1::/64", prefix: 64, gateway: "fd00:1::1" };
+  const setting = ({ sysctls }: typeof SETUP) => sysctls.find(({ path }) => path.endsWith("/disable_ipv6"));
+  assertEquals(setting(networkSetup({ ...NETWORK, six }))?.value, "0");
+  assertEquals(setting(SETUP)?.value, "1");
 });
 
 Deno.test("the bridge gets the first address of its range", () => {

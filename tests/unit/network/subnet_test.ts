@@ -11,6 +11,7 @@ import {
   parseAddress,
   parseSubnet,
   routedSubnets,
+  triedSubnets,
 } from "../../../src/network/subnet.ts";
 
 const address = (text: string) => {
@@ -109,6 +110,43 @@ Deno.test("a host without routes routes nothing", () => {
   assertEquals(routedSubnets(""), []);
 });
 
+/** As Linux 6.18 prints it, with a VPN's table. */
+const TABLES = `Id 52:
+  +-- 0.0.0.0/1 2 0 2
+     |-- 10.0.0.0
+        /8 universe THROW
+     |-- 100.100.0.0
+        /16 link UNICAST
+Main:
+  +-- 0.0.0.0/0 3 0 6
+     +-- 0.0.0.0/4 2 0 2
+        |-- 0.0.0.0
+           /0 universe UNICAST
+        +-- 10.0.0.0/14 2 0 2
+           |-- 10.1.0.0
+              /16 universe BLACKHOLE
+           |-- 10.2.3.0
+              /25 link UNICAST
+              /24 link UNICAST
+Local:
+  +-- 0.0.0.0/0 2 0 2
+     |-- 198.51.100.2
+        /32 host LOCAL
+     |-- 198.51.100.255
+        /32 link BROADCAST
+`;
+
+Deno.test("a host's routes and addresses of all its tables are read from /proc/net/fib_trie", () => {
+  assertEquals(triedSubnets(TABLES).map(formatSubnet), [
+    "100.100.0.0/16",
+    "10.1.0.0/16",
+    "10.2.3.0/25",
+    "10.2.3.0/24",
+    "198.51.100.2/32",
+  ]);
+  assertEquals(triedSubnets(""), []);
+});
+
 Deno.test("containers get the tutorial's range when the host does not use it", () => {
   assertEquals(freeSubnet([]), parseSubnet("100.100.1.0/24"));
   const elsewhere = ["10.0.0.0/8", "192.168.0.0/16", "100.100.0.0/24"].map(parseSubnet);
@@ -125,7 +163,8 @@ Deno.test("containers get the next range that overlaps nothing the host routes",
 
 Deno.test("a host that routes all ranges that dhow could choose has none left", () => {
   assertEquals(freeSubnet([parseSubnet("100.64.0.0/10")]), parseSubnet("10.100.1.0/24"));
-  assertEquals(freeSubnet(["100.64.0.0/10", "10.0.0.0/8"].map(parseSubnet)), undefined);
+  assertEquals(freeSubnet(["100.64.0.0/10", "10.0.0.0/8"].map(parseSubnet)), parseSubnet("172.30.1.0/24"));
+  assertEquals(freeSubnet(["100.64.0.0/10", "10.0.0.0/8", "172.16.0.0/12"].map(parseSubnet)), undefined);
 });
 
 Deno.test("a default route that a VPN wrote as two halves takes no range away", () => {

@@ -83,6 +83,11 @@ for (const { what, ...choice } of CHOICES) {
 Deno.test("the script removes its rules as it made them: jumps first, then the chains", () => {
   const { documents } = takeApart(explained());
   assertEquals(documents.get('cat >"$work/rules-to-remove-dhow0"')?.trim().split("\n"), [
+    "*mangle",
+    "-D FORWARD -j DHOW-dhow0",
+    "-F DHOW-dhow0",
+    "-X DHOW-dhow0",
+    "COMMIT",
     "*filter",
     "-D FORWARD -j DHOW-dhow0",
     "-D INPUT -i dhow0 -j DHOW-dhow0-IN",

@@ -11,6 +11,9 @@ import { forward, network } from "./networks.ts";
 import { SAVED } from "./saved.ts";
 
 const TABLES = tablesOf(network({ forwards: [forward()] }), 4);
+/** Without that of isolation, whose chain has the name of another table's. */
+const USUAL = TABLES.filter(({ table }) => table !== "mangle");
+const NEW_USUAL = repair(USUAL, "");
 const NEW = repair(TABLES, "");
 
 /** What iptables-save prints after what iptables-restore was given, as far as that matters here. */
@@ -19,12 +22,13 @@ function saved(input: string, more = ""): string {
 }
 
 Deno.test("rules are made a table at a time, and no chain of the system changes but by one jump each", () => {
-  assertEquals(NEW.match(/^\*.*$/gm), ["*filter", "*nat"]);
-  assertEquals(countCommits(NEW), 2);
+  assertEquals(NEW.match(/^\*.*$/gm), ["*mangle", "*filter", "*nat"]);
+  assertEquals(countCommits(NEW), 3);
   assert(NEW.endsWith("COMMIT\n"), "iptables-restore wants a newline after COMMIT");
   const own = Object.values(chainNames("dhow0"));
   const jumps = NEW.match(/^-I .*$/gm) ?? [];
   assertEquals(jumps.map((line) => line.split(" ")[1]), [
+    "FORWARD",
     "FORWARD",
     "INPUT",
     "POSTROUTING",
@@ -45,17 +49,17 @@ Deno.test("what is there as it should be is left alone", () => {
 for (
   const [harm, harmed] of [
     ["all of it was flushed", ""],
-    ["a jump is gone", saved(NEW).replace("-A FORWARD -j DHOW-dhow0\n", "")],
-    ["a jump is there twice", saved(NEW).replace("-A FORWARD -j DHOW-dhow0\n", "$&$&")],
-    ["a jump is in another chain", saved(NEW).replace("-A FORWARD -j", "-A OUTPUT -j")],
-    ["a rule is gone", saved(NEW).replace("-A DHOW-dhow0 -o dhow0 -j DROP\n", "")],
-    ["a chain is empty", saved(NEW).replaceAll(/-A DHOW-dhow0 -.*\n/g, "")],
+    ["a jump is gone", saved(NEW_USUAL).replace("-A FORWARD -j DHOW-dhow0\n", "")],
+    ["a jump is there twice", saved(NEW_USUAL).replace("-A FORWARD -j DHOW-dhow0\n", "$&$&")],
+    ["a jump is in another chain", saved(NEW_USUAL).replace("-A FORWARD -j", "-A OUTPUT -j")],
+    ["a rule is gone", saved(NEW_USUAL).replace("-A DHOW-dhow0 -o dhow0 -j DROP\n", "")],
+    ["a chain is empty", saved(NEW_USUAL).replaceAll(/-A DHOW-dhow0 -.*\n/g, "")],
   ] as const
 ) {
   Deno.test(`when ${harm}, that table is made anew, with one jump each`, () => {
-    const repaired = repair(TABLES, harmed);
+    const repaired = repair(USUAL, harmed);
     const [table = ""] = repaired.split(/^(?=\*nat)/m);
-    assert(NEW.startsWith(table.replaceAll(/^-D .*\n/gm, "")), repaired);
+    assert(NEW_USUAL.startsWith(table.replaceAll(/^-D .*\n/gm, "")), repaired);
     const present = harmed.match(/^-A (FORWARD|OUTPUT|INPUT) .*-j DHOW-dhow0(-IN)?$/gm) ?? [];
     assertEquals(table.match(/^-D .*$/gm) ?? [], present.map((line) => `-D${line.slice(2)}`));
   });
@@ -68,6 +72,11 @@ Deno.test("a chain gets what it has not, and loses what it is not to have, one b
     "*nat\n-D PORTS -j A\n-A PORTS -j C\nCOMMIT\n",
   );
   assertEquals(exchange("PORTS", ["-j A", "-j B"], ["-j B", "-j A"]), "");
+});
+
+Deno.test("what isolates is made anew by itself, when somebody flushes its table", () => {
+  const [mangle = "", others = ""] = NEW.split(/^(?=\*filter)/m);
+  assertEquals(repair(TABLES, saved(others)), mangle);
 });
 
 Deno.test("the reverse takes away all that was made, jumps first", () => {

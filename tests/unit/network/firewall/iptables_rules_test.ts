@@ -7,7 +7,7 @@ import { forward, network } from "./networks.ts";
 /** The rules of one chain. */
 function rulesOf(
   of: FilteredNetwork,
-  table: "filter" | "nat",
+  table: "mangle" | "filter" | "nat",
   kind: keyof ReturnType<typeof chainNames>,
   family: Family = 4,
 ): readonly string[] {
@@ -33,6 +33,19 @@ Deno.test("into a network comes what answers, and what was published; nothing el
   ]);
 });
 
+Deno.test("what others' rules accept does not come into a network, nor with its addresses from elsewhere", () => {
+  const both = network({ subnets: ["100.100.1.0/24", "fd00::/64"] });
+  for (const [family, subnet] of [[4, "100.100.1.0/24"], [6, "fd00::/64"]] as const) {
+    assertEquals(rulesOf(both, "mangle", "usual", family), [
+      `-s ${subnet} ! -i dhow0 -j DROP`,
+      "-o dhow0 ! -i dhow0 -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP",
+    ]);
+  }
+  const [mangle] = tablesOf(both, 4);
+  assertEquals(mangle?.table, "mangle", "the kernel asks it first");
+  assertEquals(mangle?.chains.map(({ jumps }) => jumps), [[["FORWARD", ""]]]);
+});
+
 Deno.test("out of a network goes what does not go to another of dhow's", () => {
   const rules = rulesOf(network(), "filter", "usual");
   assertEquals(rules.at(-1), "-i dhow0 ! -o dhow+ -j ACCEPT");
@@ -44,6 +57,10 @@ Deno.test("an internal network ends at the host, in both families", () => {
   for (const family of [4, 6] as const) {
     const rules = rulesOf(internal, "filter", "usual", family);
     assertEquals(rules, ["-i dhow0 -o dhow0 -j ACCEPT", "-o dhow0 -j DROP", "-i dhow0 -j DROP"]);
+    assertEquals(rulesOf(internal, "mangle", "usual", family), [
+      "-i dhow0 ! -o dhow0 -j DROP",
+      "-o dhow0 ! -i dhow0 -j DROP",
+    ]);
     assertEquals(rulesOf(internal, "nat", "usual", family), []);
     assertEquals(rulesOf(internal, "nat", "ports", family), []);
   }
@@ -94,7 +111,8 @@ Deno.test("a port is published at one address of the host, or at all", () => {
 });
 
 Deno.test("others do not reach what is published at the host's loopback", () => {
-  const ports = tablesOf(network(), 4)[1]?.chains.find(({ name }) => name === chainNames("dhow0").ports);
+  const ports = tablesOf(network(), 4).flatMap(({ chains }) => chains)
+    .find(({ name }) => name === chainNames("dhow0").ports);
   const from = (chain: string) => ports?.jumps.find(([name]) => name === chain)?.[1] ?? "";
   assertMatch(from("PREROUTING"), /^! -d 127\.0\.0\.0\/8 -m addrtype --dst-type LOCAL$/);
   assertEquals(from("OUTPUT"), "-m addrtype --dst-type LOCAL");
