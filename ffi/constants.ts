@@ -188,6 +188,7 @@ export const MSG_DONTWAIT = 0x40;
 export const MSG_WAITALL = 0x100;
 export const MSG_NOSIGNAL = 0x4000;
 export const IPV6_V6ONLY = 26;
+export const SIOCGIFFLAGS = 0x8913;
 export const SIOCSIFFLAGS = 0x8914;
 /** linux/sockios.h: makes a link a port of a bridge. */
 export const SIOCBRADDIF = 0x89a2;

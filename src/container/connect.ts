@@ -146,9 +146,11 @@ async function joinNames(context: Context, id: string, network: string): Promise
   const endpoints = endpointsOf(database, id);
   // one that is there may also ask others now
   await publishNames(context, id, options, endpoints);
-  if (hasServer) return;
+  if (network === DEFAULT_NETWORK) return;
   stepDone();
+  // the one that it has had may have been killed while nobody had use for it
   await (await import("./name_server.ts")).startNameServer(context, id);
+  if (hasServer) return;
   const path = "/etc/resolv.conf" as const;
   const text = etcFiles("", namedOptions(options), endpoints)[path];
   // in place: the container has this very file mounted

@@ -6,7 +6,7 @@ import type { Database } from "../state/database.ts";
 import { containerRun, type Paths } from "../state/paths.ts";
 import { identify, isAlive, type ProcessIdentity } from "../state/process_identity.ts";
 import { recordUndo } from "./journal.ts";
-import { isNamed, nameStep, publishNames } from "./naming.ts";
+import { isNamed, nameStep } from "./naming.ts";
 import { isRunning, lookUpContainer } from "./records.ts";
 
 interface Context {
@@ -34,6 +34,11 @@ export async function startNameServer({ database, paths }: Context, id: string):
       { pid, pidfd },
       (started) => recordUndo(database, id, { undo: "kill", ...started, isNameServer: true }),
     );
+  } catch (error) {
+    if (!isAlive(process)) return; // it has ended meanwhile, and what it is needed for with it
+    // each command to come would fail as well
+    database.run("UPDATE containers SET name_server = NULL WHERE id = ?", id);
+    throw error;
   } finally {
     libcCall("close", pidfd);
   }
@@ -52,17 +57,15 @@ function claim(database: Database, id: string): boolean {
   });
 }
 
-/** Starts the name server of a container anew that was killed. */
+/**
+ * Starts the name server of a container anew that was killed. What it reads is where it was, as long as the container is in a network.
+ * @throws {HostError} when it does not start: it is not tried again before the container comes to another network
+ */
 export async function reviveNameServer(context: Context, id: string): Promise<void> {
   const { database } = context;
   const record = lookUpContainer(database, id);
   if (record === undefined || !isRunning(record)) return; // it has ended with the container
-  const endpoints = endpointsOf(database, id);
-  if (isNamed(endpoints)) {
-    await publishNames(context, id, record.config.options, endpoints);
-    stepDone();
-    return await startNameServer(context, id);
-  }
+  if (isNamed(endpointsOf(database, id))) return await startNameServer(context, id);
   // it has left all networks that it was for
   database.run("UPDATE containers SET name_server = NULL WHERE id = ?", id);
 }

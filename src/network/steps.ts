@@ -62,7 +62,7 @@ export function networkSetup(network: Network, forwards: readonly Forward[] = []
 
 /** Makes both ends of a veth pair: a command for the container's network namespace, which knows no bridge of the host. */
 function vethCommand({ network: { mtu }, hardwareAddress, interface: name, link }: Endpoint): string {
-  return `link add ${link} netns ${HOST}${size(mtu)} up type veth ` +
+  return `link add ${link} netns ${HOST}${size(mtu)} type veth ` +
     `peer name ${name} address ${hardwareAddress}${size(mtu)}`;
 }
 

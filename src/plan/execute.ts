@@ -87,7 +87,9 @@ async function connect(execution: Execution, steps: readonly Connecting[]): Prom
     )
     : undefined;
   const ended = await Promise.allSettled([linking, serving]);
-  for (const one of ended) if (one.status === "rejected") throw one.reason;
+  const [failure, another] = ended.flatMap((one) => one.status === "rejected" ? [one.reason] : []);
+  if (another !== undefined) log.debug(`failed as well: ${another}`);
+  if (failure !== undefined) throw failure;
 }
 
 /** The steps at the beginning that are of a kind: they are done together. */

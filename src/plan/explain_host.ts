@@ -103,7 +103,7 @@ export function hostCommands(step: HostStep, firewalls: Firewalls = {}): string[
       );
     }
     case "join-bridge":
-      return [`ip link set ${step.link} master ${step.bridge}`];
+      return [`ip link set ${step.link} master ${step.bridge} up`];
     case "connect-user":
     case "mount-fuse-overlay":
       throw new Error("what root does is explained, who has a bridge, and the kernel's overlay");

@@ -1,5 +1,13 @@
 import { Arena } from "../../ffi/arena.ts";
-import { AF_INET, SIOCBRADDIF, SOCK_CLOEXEC, SOCK_DGRAM } from "../../ffi/constants.ts";
+import {
+  AF_INET,
+  IFF_UP,
+  SIOCBRADDIF,
+  SIOCGIFFLAGS,
+  SIOCSIFFLAGS,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+} from "../../ffi/constants.ts";
 import { ENODEV, SystemCallError } from "../../ffi/errno.ts";
 import { libcCall } from "../../ffi/table.ts";
 import { readIfThere } from "../state/read.ts";
@@ -22,23 +30,32 @@ function linksIn(text: string): string[] {
     .filter((name) => name !== "");
 }
 
-/** struct ifreq (netdevice(7)): in bytes, and where the number of a link is. */
-const IFREQ = { size: 40, number: 16 };
+/** struct ifreq (netdevice(7)): its size in bytes, and where the number of a link is, or its flags are. */
+const IFREQ = { size: 40, value: 16 };
 
 /**
- * Makes a link of this network namespace a port of a bridge, by one call in place of one more process of `ip`.
+ * Makes a link of this network namespace a port of a bridge, and switches it on, by calls in place of one more process of `ip`. In this
+ * order: a link that is on and in no bridge would be the host's own, with whoever is at its other end for a neighbour.
  * @throws {SystemCallError} ENODEV when there is no such link or bridge, EBUSY when it is in one
  */
 export function joinBridge(bridge: string, link: string): void {
   const number = libcCall("if_nametoindex", link);
   if (number === 0) throw new SystemCallError(`if_nametoindex ${link}`, ENODEV);
-  const arena = new Arena(256);
+  const arena = new Arena(1024);
   const socket = libcCall("socket", AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  try {
+  const requestOf = (name: string) => {
     const request = arena.allocate(IFREQ.size);
-    arena.bytes.set(new TextEncoder().encode(bridge), request - arena.address);
-    arena.setInt(request + IFREQ.number, number);
-    libcCall("ioctl", socket, SIOCBRADDIF, request);
+    arena.bytes.set(new TextEncoder().encode(name), request - arena.address);
+    return request;
+  };
+  try {
+    const joining = requestOf(bridge);
+    arena.setInt(joining + IFREQ.value, number);
+    libcCall("ioctl", socket, SIOCBRADDIF, joining);
+    const flags = requestOf(link);
+    libcCall("ioctl", socket, SIOCGIFFLAGS, flags);
+    arena.setInt(flags + IFREQ.value, arena.int(flags + IFREQ.value) | IFF_UP);
+    libcCall("ioctl", socket, SIOCSIFFLAGS, flags);
   } finally {
     libcCall("close", socket);
     arena.release();

@@ -229,6 +229,10 @@ systemTest(
     await kill();
     await dhow(host, "ps", "-q");
     assertEquals(nameServers(host).length, 2);
+    // but when there is use for it again
+    await dhow(host, "network", "connect", "two", "it");
+    assertEquals(nameServers(host).length, 3);
+    assertEquals((await resolve(host, "it", "neighbour")).length, 1);
     await dhow(host, "kill", "front");
     assertEquals((await foreground.output()).code, 137);
     await dhow(host, "rm", "-f", "it", "neighbour");

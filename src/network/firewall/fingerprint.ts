@@ -26,7 +26,6 @@ export function afterOwnChanges(
   commits: number,
 ): number | string | null {
   if (after === undefined) return null;
-  if (after === undefined) return null;
   if (typeof after !== "number" || typeof before !== "number") return after;
   return after >= before && after <= before + commits ? after : null;
 }

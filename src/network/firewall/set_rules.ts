@@ -30,7 +30,7 @@ export async function changeIptables(
   what: string,
   inputOf: (family: Family, saved: () => Promise<string>) => string | Promise<string>,
 ): Promise<number> {
-  const counts = await Promise.all(families.map(async (family) => {
+  const changes = await Promise.allSettled(families.map(async (family) => {
     const program = (verb: "save" | "restore") =>
       require(iptablesProgram(backend, family, verb), `${TOOLS[family]}-${verb}`, what);
     const input = await inputOf(family, () => runProgram(program("save"), [], { what }));
@@ -38,7 +38,11 @@ export async function changeIptables(
     if (input !== "") await runProgram(program("restore"), ["-w", "--noflush"], { input, what });
     return countCommits(input);
   }));
-  return counts.reduce((sum, count) => sum + count, 0);
+  // only now: whoever tries something else must not do so beside what was begun
+  return changes.reduce((sum, change) => {
+    if (change.status === "rejected") throw change.reason;
+    return sum + change.value;
+  }, 0);
 }
 
 /** The same for what nft(8) is given: one change. */

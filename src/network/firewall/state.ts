@@ -8,7 +8,10 @@ interface Filtered {
   readonly families: readonly Family[];
   /** Whether it was put into firewalld's zone. */
   readonly isTrusted: boolean;
-  /** The rules of iptables that lead ports of the host to containers, as they were written last; undefined where that is not known. */
+  /**
+   * The rules that lead ports of the host to containers, as they were written last, as iptables has them whatever wrote them; undefined where
+   * that is not known.
+   */
   readonly ports?: PortRules;
 }
 

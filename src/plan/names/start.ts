@@ -88,6 +88,7 @@ export async function serveNames(
     const root = keep(libcCall("openat", AT_FDCWD, step.root, O_PATH | O_DIRECTORY | O_CLOEXEC));
     const folder = keep(libcCall("openat", root, step.folder, O_PATH | O_DIRECTORY | O_CLOEXEC));
     const network = keep(libcCall("openat", AT_FDCWD, `/proc/${container.pid}/ns/net`, O_RDONLY | O_CLOEXEC));
+    libcCall("pidfd_send_signal", container.pidfd, 0, 0, 0); // if it has ended, the pid, and the namespace, may be somebody else's
     const { udp, tcp, raw, steering } = await makeSockets(network, keep);
     const setup = { isSteered: raw !== undefined, user: step.user };
     const program = keep(executableInMemory("dhow-names", await nameServer(setup)));
@@ -125,7 +126,10 @@ export async function serveNames(
     const pid = cloneBriefly(table);
     record(identify(pid));
     libcCall("close", opened.splice(opened.indexOf(ready.writer), 1)[0]!);
-    if (table.failure !== undefined) throw new SystemCallError(table.failure.name, table.failure.errno);
+    if (table.failure !== undefined) {
+      await waitForExit(pid);
+      throw new SystemCallError(table.failure.name, table.failure.errno);
+    }
     const listening = new CallTable(arena, 1);
     const said = listening.call("read", [ready.reader, arena.allocate(1), 1]);
     await listening.runBlocking();
