@@ -12,16 +12,19 @@ const LONGEST_UTF8 = 3;
 export class Arena {
   readonly address: number;
   readonly bytes: Uint8Array<ArrayBuffer>;
+  /** In bytes, whole words. */
+  readonly size: number;
   readonly #unsigned: Uint32Array<ArrayBuffer>;
   readonly #signed: Int32Array<ArrayBuffer>;
   #used = 0;
 
   /**
-   * @param size in bytes; untouched pages cost nothing
+   * @param size in bytes, or a little less; untouched pages cost nothing
    * @param memory of that size, to be used in place of newly mapped one; it is not released
    */
-  constructor(readonly size: number, readonly memory?: MappedMemory) {
-    const { address, buffer } = memory ?? mapShared(size);
+  constructor(size: number, readonly memory?: MappedMemory) {
+    this.size = Math.ceil(size / 8) * 8;
+    const { address, buffer } = memory ?? mapShared(this.size);
     this.address = address;
     this.bytes = new Uint8Array(buffer);
     this.#unsigned = new Uint32Array(buffer);

@@ -39,6 +39,7 @@ export const RESOLVE_BENEATH = 0x08;
 export const RESOLVE_IN_ROOT = 0x10;
 
 // lseek(2)
+export const SEEK_END = 2;
 export const SEEK_DATA = 3;
 export const SEEK_HOLE = 4;
 
@@ -188,6 +189,8 @@ export const MSG_WAITALL = 0x100;
 export const MSG_NOSIGNAL = 0x4000;
 export const IPV6_V6ONLY = 26;
 export const SIOCSIFFLAGS = 0x8914;
+/** linux/sockios.h: makes a link a port of a bridge. */
+export const SIOCBRADDIF = 0x89a2;
 export const IFF_UP = 1;
 
 // netlink(7), linux/netfilter/nfnetlink.h, linux/netfilter/nf_tables.h

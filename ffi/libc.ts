@@ -28,6 +28,7 @@ const FUNCTIONS = [
   "getsockname",
   "getsockopt",
   "getxattr",
+  "if_nametoindex",
   "inotify_add_watch",
   "inotify_init1",
   "ioctl",
@@ -104,7 +105,8 @@ export function functionAddress(name: LibcFunction | "__errno_location"): number
   return address;
 }
 
-function symbolAddress(name: string): bigint {
+/** Where a function of libc lies, or a variable. @throws {Error} when this libc has none of that name */
+export function symbolAddress(name: string): bigint {
   const address = dlsym.call(RTLD_DEFAULT, new TextEncoder().encode(`${name}\0`));
   if (address === 0n) throw new Error(`libc has no function ${name}`);
   return address;

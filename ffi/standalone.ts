@@ -349,7 +349,7 @@ export function executableInMemory(name: string, bytes: Uint8Array): number {
   const made = tryLibcCall([EINVAL], "memfd_create", name, flags | MFD_EXEC);
   const fd = made >= 0 ? made : libcCall("memfd_create", name, flags);
   const { length } = bytes;
-  const arena = new Arena(Math.ceil(length / 8) * 8);
+  const arena = new Arena(length);
   try {
     arena.bytes.set(bytes);
     for (let at = 0; at < length;) {

@@ -14,6 +14,8 @@
  * So each chunk is loaded once: modules of different packs see the same classes and variables.
  */
 import * as esbuild from "esbuild";
+import { BUILT_SETUPS, packProgram } from "../../src/plan/names/built.ts";
+import { nameServerProgram } from "../../src/plan/names/server.ts";
 
 /**
  * Commands that scripts run again and again, and groups of modules that each often loads later, each by its first. All
@@ -21,7 +23,11 @@ import * as esbuild from "esbuild";
  * are slower across packs: names of other packs are looked up each time.
  */
 const OFTEN: Readonly<Record<string, readonly (readonly string[])[]>> = {
-  "cli/run": [["container/start"], ["image/source/open", "image/store/in_place"]],
+  "cli/run": [
+    ["container/start"],
+    ["image/source/open", "image/store/in_place"],
+    ["network/attach", "container/naming", "plan/names/start"],
+  ],
   "cli/container/create": [],
   "cli/container/ended": [],
   "cli/container/exec": [],
@@ -33,6 +39,8 @@ const OFTEN: Readonly<Record<string, readonly (readonly string[])[]>> = {
   "cli/container/stop": [],
   "cli/container/wait": [],
 };
+
+const nameServers = BUILT_SETUPS.map((setup) => packProgram(nameServerProgram(setup)));
 
 const [bundle, out] = Deno.args as [string, string];
 
@@ -49,6 +57,7 @@ async function build(options: esbuild.BuildOptions): Promise<esbuild.BuildResult
     write: false,
     bundle: true,
     platform: "neutral",
+    define: { BUILT_NAME_SERVERS: JSON.stringify(nameServers) },
     logLevel: "silent",
   });
   if (result.warnings.length > 0) throw new Error(JSON.stringify(result.warnings, undefined, 2));

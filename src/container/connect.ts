@@ -11,9 +11,10 @@ import { connectSteps, disconnectCommands, reflecting as reflectingCommand } fro
 import { formatAddress } from "../network/subnet.ts";
 import { isUserNetwork } from "../network/user_network.ts";
 import { stepDone } from "../plan/fault.ts";
-import { linksOf } from "../plan/links.ts";
+import { explainHostFailure } from "../plan/failure.ts";
+import { linksOf, makeLinks } from "../plan/links.ts";
 import { runIp } from "../plan/program.ts";
-import { CHILD, type HostStep } from "../plan/step.ts";
+import type { HostStep } from "../plan/step.ts";
 import { deleteLink } from "../plan/undo.ts";
 import type { Database } from "../state/database.ts";
 import { containerRun, type Paths } from "../state/paths.ts";
@@ -278,9 +279,14 @@ async function leave(
 
 async function perform({ database, paths }: Context, step: HostStep, pid: number): Promise<void> {
   if (step.do === "make-network") return await makeNetwork(database, paths, step.setup);
-  if (step.do !== "ip") throw new Error(`a running container needs no ${step.do}`);
-  const commands = step.commands.map((command) => command.replaceAll(CHILD, String(pid)));
-  await runIp(commands, `cannot ${step.why}`, step.namespace === "container" ? pid : undefined);
+  if (step.do !== "ip" && step.do !== "join-bridge") {
+    throw new Error(`a running container needs no ${step.do}`);
+  }
+  try {
+    await makeLinks(step, pid);
+  } catch (error) {
+    throw explainHostFailure(step, error);
+  }
 }
 
 /**

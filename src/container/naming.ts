@@ -21,16 +21,13 @@ import { DEFAULT_NETWORK, type Endpoint, NAMED } from "../network/network.ts";
 import { networkRow } from "../network/records.ts";
 import { formatAddress } from "../network/subnet.ts";
 import type { HostStep } from "../plan/step.ts";
-import { NAME_SERVER_ADDRESS } from "../plan/names/layout.ts";
+import { NAME_SERVER_ADDRESS, SERVER_USER } from "../plan/names/layout.ts";
 import type { Database } from "../state/database.ts";
 import { containerRun, type Paths } from "../state/paths.ts";
 import { readConfiguration, readIfThere } from "../state/read.ts";
 import type { RunOptions } from "./options.ts";
 
 type Step = Extract<HostStep, { do: "serve-names" }>;
-
-/** Whom the name server becomes: it needs nobody's rights. The kernel calls this one's files nobody's (proc(5), overflowuid). */
-const NOBODY = { uid: 65534, gid: 65534 };
 
 /** Whether containers are found by names in a network: in docker's default one they are not. */
 const hasNames = (network: string) => network !== DEFAULT_NETWORK;
@@ -76,7 +73,7 @@ export function nameStep(
     root: namesFolder(paths.run),
     folder: containerFolder(id),
     asksFrom: serversFor(options, endpoints).asksFrom,
-    user: NOBODY,
+    user: SERVER_USER,
     instead: {
       hosts: `${runFolder}/etc/hosts`,
       names: known,

@@ -1,4 +1,11 @@
-import { CHILD, type FilteredNetwork, type Forward, type HostStep, type NetworkSetup } from "../plan/step.ts";
+import {
+  CHILD,
+  type FilteredNetwork,
+  type Forward,
+  HOST,
+  type HostStep,
+  type NetworkSetup,
+} from "../plan/step.ts";
 import { forwardsInto } from "./forwards.ts";
 import type { Endpoint, Network } from "./network.ts";
 import type { PublishedPort } from "./ports.ts";
@@ -52,13 +59,15 @@ export function networkSetup(network: Network, forwards: readonly Forward[] = []
   };
 }
 
-/** Makes the container's end of its connection, and the host's, if there is one. */
-function linkCommand({ network, hardwareAddress, interface: name, link }: Endpoint): string {
+/** Makes both ends of a veth pair: a command for the container's network namespace, which knows no bridge of the host. */
+function vethCommand({ network: { mtu }, hardwareAddress, interface: name, link }: Endpoint): string {
+  return `link add ${link} netns ${HOST}${size(mtu)} up type veth ` +
+    `peer name ${name} address ${hardwareAddress}${size(mtu)}`;
+}
+
+/** Makes the container's end of a connection to what a link of the host is connected to: a command for the host's. */
+function sharingCommand({ network, hardwareAddress, interface: name }: Endpoint): string {
   const { driver, bridge, mtu, mode } = network;
-  if (driver === "bridge") {
-    return `link add ${link} master ${bridge}${size(mtu)} up type veth ` +
-      `peer name ${name} address ${hardwareAddress}${size(mtu)} netns ${CHILD}`;
-  }
   // links of an ipvlan have the hardware address of their parent
   const own = driver === "macvlan" ? ` address ${hardwareAddress}` : "";
   return `link add link ${bridge} name ${name} netns ${CHILD}${own}${size(mtu)} type ${driver} mode ${
@@ -120,33 +129,44 @@ export function connectSteps(
   const sharing = added.filter(({ network }) => network.driver !== "bridge");
   const names = (endpoints: readonly Endpoint[]) =>
     endpoints.map(({ network: { bridge } }) => bridge).join(", ");
-  const ways = [
-    ...(bridged.length === 0 ? [] : [`to the bridge ${names(bridged)} by a veth pair`]),
-    ...(sharing.length === 0 ? [] : [`to the network of the host's link ${names(sharing)}`]),
-  ];
   const routes = defaultRoutes(all, added);
+  const published = bridged.filter(({ network }) => forwardsInto(network.name, ports, all).length > 0);
   return [
     ...bridged.map(({ network }): HostStep => ({
       do: "make-network",
       why: `make the bridge ${network.bridge} and its rules, unless they are there`,
       setup: networkSetup(network, forwardsInto(network.name, ports, all)),
     })),
+    ...(sharing.length === 0 ? [] : [
+      {
+        do: "ip",
+        why: `connect the container to the network of the host's link ${names(sharing)}`,
+        namespace: "host",
+        commands: sharing.map(sharingCommand),
+      } as const,
+    ]),
     {
       do: "ip",
-      why: `connect the container ${ways.join(", and ")}`,
-      namespace: "host",
-      commands: [
-        ...added.map(linkCommand),
-        ...added.filter(({ network }) => forwardsInto(network.name, ports, all).length > 0)
-          .map(({ link }) => reflecting(link)),
-      ],
-    },
-    {
-      do: "ip",
-      why: `give the container its address${routes.length === 0 ? "" : " and default route"}`,
+      why: `${
+        bridged.length === 0 ? "" : "make a veth pair to the host, and "
+      }give the container its address${routes.length === 0 ? "" : " and default route"}`,
       namespace: "container",
-      commands: [...added.flatMap(addressCommands), ...routes],
+      commands: [...bridged.map(vethCommand), ...added.flatMap(addressCommands), ...routes],
     },
+    ...bridged.map(({ network: { bridge }, link }): HostStep => ({
+      do: "join-bridge",
+      why: `connect the container to the bridge ${bridge}`,
+      bridge,
+      link,
+    })),
+    ...(published.length === 0 ? [] : [
+      {
+        do: "ip",
+        why: "lead the container's ports to itself as well",
+        namespace: "host",
+        commands: published.map(({ link }) => reflecting(link)),
+      } as const,
+    ]),
   ];
 }
 

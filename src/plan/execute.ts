@@ -35,17 +35,16 @@ async function performAll(execution: Execution, steps: readonly HostStep[]): Pro
     for (let at = 0; at < steps.length;) {
       const step = steps[at]!;
       if (isFileStep(step)) {
-        const files = stopsBetweenSteps() ? [step] : filesFrom(steps, at);
+        const files = stopsBetweenSteps() ? [step] : sequence(steps.slice(at), isFileStep);
         for (const { why } of files) log.debug(why);
         makeFiles(files);
         at += files.length;
+      } else if (isConnecting(step) && !stopsBetweenSteps()) {
+        const connecting = sequence(steps.slice(at), isConnecting);
+        await connect(execution, connecting);
+        at += connecting.length;
       } else {
-        log.debug(step.why);
-        try {
-          await execution.perform(step);
-        } catch (error) {
-          throw explainHostFailure(step, error);
-        }
+        await performEach(execution, [step]);
         at++;
       }
       stepDone();
@@ -58,13 +57,48 @@ async function performAll(execution: Execution, steps: readonly HostStep[]): Pro
   }
 }
 
-/** The steps from `start` on that only make files: they are made together. */
-function filesFrom(steps: readonly HostStep[], start: number): FileStep[] {
-  const files: FileStep[] = [];
-  for (let at = start; at < steps.length; at++) {
-    const step = steps[at]!;
-    if (!isFileStep(step)) break;
-    files.push(step);
+async function performEach(
+  execution: Execution,
+  steps: readonly Exclude<HostStep, FileStep>[],
+): Promise<void> {
+  for (const step of steps) {
+    log.debug(step.why);
+    try {
+      await execution.perform(step);
+    } catch (error) {
+      throw explainHostFailure(step, error);
+    }
   }
-  return files;
+}
+
+const CONNECTING = ["make-network", "ip", "join-bridge", "serve-names"] as const;
+type Connecting = Extract<HostStep, { do: typeof CONNECTING[number] }>;
+
+const isConnecting = (step: HostStep): step is Connecting => CONNECTING.some((kind) => kind === step.do);
+
+/** Whoever makes links waits for other programs, and a name server needs no link to be started: so one is done beside the other. */
+async function connect(execution: Execution, steps: readonly Connecting[]): Promise<void> {
+  const isServing = (step: Connecting) => step.do === "serve-names";
+  const linking = performEach(execution, steps.filter((step) => !isServing(step)));
+  const serving = steps.some(isServing)
+    // not before there is something to wait for
+    ? new Promise((resolve) => setTimeout(resolve)).then(() =>
+      performEach(execution, steps.filter(isServing))
+    )
+    : undefined;
+  const ended = await Promise.allSettled([linking, serving]);
+  for (const one of ended) if (one.status === "rejected") throw one.reason;
+}
+
+/** The steps at the beginning that are of a kind: they are done together. */
+function sequence<Kind extends HostStep>(
+  steps: readonly HostStep[],
+  isOne: (step: HostStep) => step is Kind,
+): Kind[] {
+  const first: Kind[] = [];
+  for (const step of steps) {
+    if (!isOne(step)) break;
+    first.push(step);
+  }
+  return first;
 }

@@ -13,11 +13,11 @@ import type { FileStep } from "./files.ts";
 import { Handshake } from "./handshake.ts";
 import type { HeldTrees } from "./held_trees.ts";
 import { InitStart } from "./init_start.ts";
+import { makeLinks } from "./links.ts";
 import { LoopDevices } from "./loop.ts";
 import type { Monitor } from "./monitored.ts";
-import { runIp } from "./program.ts";
 import { openPartners, spawnChild } from "./spawn_child.ts";
-import { CHILD, type DeviceFilter, type HostStep, type NetworkSetup, type Owner, type Undo } from "./step.ts";
+import { type DeviceFilter, type HostStep, type NetworkSetup, type Owner, type Undo } from "./step.ts";
 
 /** Where struct statx has the type of a file, and its mode (statx(2)). */
 const STX_MODE = 28;
@@ -104,11 +104,9 @@ export class Execution {
         return await this.#filterDevices(step);
       case "make-network":
         return await this.around.makeNetwork(step.setup);
-      case "ip": {
-        const { pid } = this.#started();
-        const commands = step.commands.map((command) => command.replaceAll(CHILD, String(pid)));
-        return await runIp(commands, `cannot ${step.why}`, step.namespace === "container" ? pid : undefined);
-      }
+      case "ip":
+      case "join-bridge":
+        return await makeLinks(step, this.#started().pid);
       case "connect-user": {
         const { connectUser } = await import("./user_network.ts");
         const record = (process: ProcessIdentity) => this.around.record({ undo: "kill", ...process });

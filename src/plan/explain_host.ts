@@ -1,7 +1,7 @@
 /** Steps on the host, and their undo, as the commands of a script of explain.ts. */
 import { commandLine, document, indent, quote } from "./shell.ts";
 import type { DeviceRule } from "./oci.ts";
-import { type CgroupSetting, CHILD, type HostStep, type Owner, type Plan, type Undo } from "./step.ts";
+import { type CgroupSetting, CHILD, HOST, type HostStep, type Owner, type Plan, type Undo } from "./step.ts";
 
 /** The rules of a network, as commands. */
 export interface FirewallScript {
@@ -98,8 +98,12 @@ export function hostCommands(step: HostStep, firewalls: Firewalls = {}): string[
     }
     case "ip": {
       const enter = step.namespace === "host" ? "" : 'nsenter --target "$child" --net ';
-      return step.commands.map((command) => `${enter}ip ${command.replaceAll(CHILD, '"$child"')}`);
+      return step.commands.map((command) =>
+        `${enter}ip ${command.replaceAll(CHILD, '"$child"').replaceAll(HOST, () => "$$")}`
+      );
     }
+    case "join-bridge":
+      return [`ip link set ${step.link} master ${step.bridge}`];
     case "connect-user":
     case "mount-fuse-overlay":
       throw new Error("what root does is explained, who has a bridge, and the kernel's overlay");

@@ -47,6 +47,8 @@ export interface CgroupFolder {
 
 /** `{child}` in a command stands for the pid of the container's first process. */
 export const CHILD = "{child}";
+/** `{host}` stands for the pid of a process in the host's network namespace. */
+export const HOST = "{host}";
 
 /** A port of the host through which one of a container's is reached. */
 export interface Forward {
@@ -228,6 +230,7 @@ export type HostStep =
     }
     | { readonly do: "make-network"; readonly setup: NetworkSetup }
     | { readonly do: "ip"; readonly namespace: "host" | "container"; readonly commands: readonly string[] }
+    | { readonly do: "join-bridge"; readonly bridge: string; readonly link: string }
     /** For an ordinary user: a program that carries the container's packets, and ends with it. */
     | {
       readonly do: "connect-user";

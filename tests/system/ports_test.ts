@@ -298,6 +298,19 @@ systemTest(
   },
 );
 
+systemTest("a rule that somebody has changed into another keeps no container from its end", async (host) => {
+  await serve(host, "one", "-p", "8080:80");
+  await serve(host, "two", "-p", "8081:80");
+  const rules = () => host.shell("iptables -t nat -S DHOW-dhow0-PORTS");
+  const other = "-p tcp -m tcp --dport 9 -j DNAT --to-destination 192.0.2.1:9";
+  await host.shell(`iptables -t nat -R DHOW-dhow0-PORTS 1 ${other}`);
+  await dhow(host, "rm", "-f", "one");
+  const left = await rules();
+  assertEquals(left.match(/--dport \d+/g), ["--dport 8081"], left);
+  await eventually(async () => assertEquals((await host.run(get("http://127.0.0.1:8081/"))).stdout, "two\n"));
+  await dhow(host, "rm", "-f", "two");
+});
+
 systemTest("IPv6 ports lead into networks with IPv6", async (host) => {
   await host.shell("ip -6 addr add 2001:db8::1/128 dev lo nodad");
   await dhow(host, "network", "create", "--ipv6", "--subnet", "fd00:6::/64", "six");

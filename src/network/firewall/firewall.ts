@@ -2,17 +2,19 @@
  * The host's firewall, as containers need it. All that changes it must hold the network's lock (lifecycle.ts), so that only one
  * dhow command does.
  */
+import { HostError } from "../../errors.ts";
+import { log } from "../../log.ts";
 import type { FilteredNetwork } from "../../plan/step.ts";
 import type { Database } from "../../state/database.ts";
 import { type Backend, chooseBackend, findBackend } from "./backend.ts";
 import { afterOwnChanges, fingerprint } from "./fingerprint.ts";
 import { distrustBridge, trustBridges } from "./firewalld.ts";
-import { removal, repair, replacement } from "./iptables_restore.ts";
-import { chainNames, tablesOf } from "./iptables_rules.ts";
+import { exchange, removal, repair } from "./iptables_restore.ts";
+import { chainNames, portRules, tablesOf } from "./iptables_rules.ts";
 import { familiesOf, type Family } from "./network.ts";
-import { nftRemoval, nftRules } from "./nft_rules.ts";
+import { nftPorts, nftRemoval, nftRules } from "./nft_rules.ts";
 import { changeIptables, changeNft, filterable } from "./set_rules.ts";
-import { type FirewallState, isUntouched, readState, writeState } from "./state.ts";
+import { type FirewallState, isUntouched, type PortRules, readState, writeState } from "./state.ts";
 
 /**
  * Makes a network's rules, or those that it has now in place of those that it had. Harmless when they are there.
@@ -34,20 +36,66 @@ export async function applyFirewall(
   const isOrderly = known === undefined || isUntouched(known);
   const stays = known?.bridges[bridge] !== undefined && isOrderly;
   writeState(database, stays ? state : withTrusted(state, [bridge]));
-  const what = `cannot set up the firewall for ${bridge}`;
+  const ports = stays ? known.bridges[bridge]?.ports : undefined;
   const [commits, added] = await Promise.all([
-    backend === "nft"
-      ? changeNft(what, nftRules(network))
-      : changeIptables(backend, families, what, async (family, saved) => {
-        const tables = tablesOf(network, family);
-        if (isNew) return repair(tables, "");
-        return stays ? replacement(tables) : repair(tables, await saved(), { all: true });
-      }),
+    ports === undefined
+      ? makeRules(backend, network, families, isNew)
+      : changePorts(backend, network, families, ports),
     stays ? [] : trustBridges([bridge]),
   ]);
   const isKnown = isOrderly && added.length === 0;
   const found = isKnown ? afterOwnChanges(before, fingerprint(backend), commits) : null;
-  writeState(database, { ...withTrusted(state, added), fingerprint: found });
+  writeState(database, { ...withPorts(withTrusted(state, added), [network]), fingerprint: found });
+}
+
+const settingUp = ({ bridge }: FilteredNetwork) => `cannot set up the firewall for ${bridge}`;
+
+/**
+ * Makes a network's rules, or makes them again.
+ * @param isNew whether there are none for certain
+ * @returns how many changes the kernel has made
+ */
+async function makeRules(
+  backend: Backend,
+  network: FilteredNetwork,
+  families: readonly Family[],
+  isNew: boolean,
+): Promise<number> {
+  const what = settingUp(network);
+  if (backend === "nft") return await changeNft(what, nftRules(network));
+  return await changeIptables(backend, families, what, async (family, saved) => {
+    const tables = tablesOf(network, family);
+    return isNew ? repair(tables, "") : repair(tables, await saved(), { all: true });
+  });
+}
+
+/**
+ * Has other ports lead into a network whose rules are in order.
+ * @param written those that do
+ * @returns how many changes the kernel has made
+ */
+async function changePorts(
+  backend: Backend,
+  network: FilteredNetwork,
+  families: readonly Family[],
+  written: PortRules,
+): Promise<number> {
+  const what = settingUp(network);
+  try {
+    if (backend === "nft") return await changeNft(what, nftPorts(network));
+    const { ports } = chainNames(network.bridge);
+    return await changeIptables(
+      backend,
+      families,
+      what,
+      (family) => exchange(ports, written[family] ?? [], portRules(network, family)),
+    );
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    // they only seemed to be in order: rules are counted, not read
+    log.debug(`${error.message}; all rules of ${network.bridge} are made again`);
+    return await makeRules(backend, network, families, false);
+  }
 }
 
 /**
@@ -84,7 +132,7 @@ export async function restoreFirewall(
         .map((network) => repair(tablesOf(network, family), present, { all })).join("");
     });
   const found = afterOwnChanges(before, fingerprint(backend), commits);
-  writeState(database, { ...trusted, fingerprint: found });
+  writeState(database, { ...withPorts(trusted, networks), fingerprint: found });
 }
 
 /** Takes out all that was made for a bridge, as far as it is there. */
@@ -133,6 +181,19 @@ function withBridges(
     return [bridge, { families, isTrusted }];
   });
   return { backend, fingerprint: null, bridges: { ...known?.bridges, ...Object.fromEntries(bridges) } };
+}
+
+/** With the rules of ports that these networks have by now. */
+function withPorts(state: FirewallState, networks: readonly FilteredNetwork[]): FirewallState {
+  const written = networks.flatMap((network) => {
+    const made = state.bridges[network.bridge];
+    if (made === undefined) return [];
+    const ports: PortRules = Object.fromEntries(
+      made.families.map((family) => [family, portRules(network, family)]),
+    );
+    return [[network.bridge, { ...made, ports }]];
+  });
+  return { ...state, bridges: { ...state.bridges, ...Object.fromEntries(written) } };
 }
 
 function withTrusted(state: FirewallState, added: readonly string[]): FirewallState {

@@ -59,7 +59,7 @@ export function tablesOf(network: FilteredNetwork, family: Family): Table[] {
             // IPv6 has no route_localnet: such a packet could not leave
             ["OUTPUT", `${family === 6 ? `! -d ${LOOPBACK[6]} ` : ""}-m addrtype --dst-type LOCAL`],
           ],
-          rules: forwardsOf(network, family).map(translation),
+          rules: portRules(network, family),
         },
       ],
     },
@@ -102,6 +102,11 @@ function sources(network: FilteredNetwork, family: Family): string[] {
     // a container has no way back to the host's loopback
     ...(family === 4 ? [`-s ${LOOPBACK[4]} -o ${bridge} -j MASQUERADE`] : []),
   ];
+}
+
+/** Their order does not matter: no two are for the same port of the same address. */
+export function portRules(network: FilteredNetwork, family: Family): string[] {
+  return forwardsOf(network, family).map(translation);
 }
 
 function translation(forward: Forward): string {

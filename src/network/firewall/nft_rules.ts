@@ -23,6 +23,15 @@ export function nftRules(network: FilteredNetwork): string {
   return familiesOf(network).flatMap((family) => tableOf(network, family)).join("\n") + "\n";
 }
 
+/** Has the tables, which are there, lead other ports to containers. */
+export function nftPorts(network: FilteredNetwork): string {
+  const { bridge } = network;
+  return familiesOf(network).flatMap((family) => {
+    const chain = `${NAMES[family]} ${bridge} ports`;
+    return [`flush chain ${chain}`, ...portRules(network, family).map((rule) => `add rule ${chain} ${rule}`)];
+  }).join("\n") + "\n";
+}
+
 /** Deletes the tables. What is not there is no error. */
 export function nftRemoval(bridge: string, families: readonly Family[]): string {
   return families.flatMap((family) => emptied(bridge, family)).join("\n") + "\n";
@@ -36,7 +45,7 @@ function emptied(bridge: string, family: Family): string[] {
 
 function tableOf(network: FilteredNetwork, family: Family): string[] {
   const { bridge } = network;
-  const ports = forwardsOf(network, family).map((forward) => translation(forward, family));
+  const ports = portRules(network, family);
   const ip = NAMES[family];
   return [
     ...emptied(bridge, family),
@@ -102,6 +111,10 @@ function sources(network: FilteredNetwork, family: Family): string[] {
     ...subnets.map((subnet) => `${ip} saddr ${subnet} oifname "${bridge}" ct status dnat masquerade`),
     ...(family === 4 ? [`ip saddr ${LOOPBACK[4]} oifname "${bridge}" masquerade`] : []),
   ];
+}
+
+function portRules(network: FilteredNetwork, family: Family): string[] {
+  return forwardsOf(network, family).map((forward) => translation(forward, family));
 }
 
 function translation(forward: Forward, family: Family): string {

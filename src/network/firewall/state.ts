@@ -8,7 +8,11 @@ interface Filtered {
   readonly families: readonly Family[];
   /** Whether it was put into firewalld's zone. */
   readonly isTrusted: boolean;
+  /** The rules of iptables that lead ports of the host to containers, as they were written last; undefined where that is not known. */
+  readonly ports?: PortRules;
 }
+
+export type PortRules = Readonly<Partial<Record<Family, readonly string[]>>>;
 
 /** What this store has in the host's firewall. */
 export interface FirewallState {

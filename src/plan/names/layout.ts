@@ -4,6 +4,9 @@
 export const NAME_SERVER_ADDRESS = [127, 0, 0, 11] as const;
 export const DNS_PORT = 53;
 
+/** Whom the name server becomes: it needs nobody's rights. The kernel calls this one's files nobody's (proc(5), overflowuid). */
+export const SERVER_USER = { uid: 65534, gid: 65534 } as const;
+
 /** Numbers of the name server's descriptors. */
 export const NAME_SERVER_FDS = {
   /** The container's first process: the server ends with it. */

@@ -8,9 +8,8 @@ import {
   AF_INET,
   AT_EMPTY_PATH,
   AT_FDCWD,
+  CLONE_FILES,
   CLONE_NEWNET,
-  CLONE_VFORK,
-  CLONE_VM,
   F_DUPFD,
   IP_FREEBIND,
   IPPROTO_RAW,
@@ -34,18 +33,16 @@ import {
 } from "../../../ffi/constants.ts";
 import { Arena } from "../../../ffi/arena.ts";
 import { ANY_ERRNO, describeErrno, SystemCallError } from "../../../ffi/errno.ts";
-import { walkerAddress } from "../../../ffi/libc.ts";
-import { makePipe, STACK_SIZE } from "../../../ffi/process.ts";
+import { cloneBriefly, makePipe, STACK_SIZE, waitForExit } from "../../../ffi/process.ts";
 import { steerToSockets } from "../../../ffi/socket_lookup.ts";
 import { executableInMemory } from "../../../ffi/standalone.ts";
 import { type Argument, CallTable, libcCall } from "../../../ffi/table.ts";
 import { HostError } from "../../errors.ts";
 import { log } from "../../log.ts";
 import { identify, type ProcessIdentity } from "../../state/process_identity.ts";
-import { inNetwork } from "../program.ts";
 import type { HostStep } from "../step.ts";
+import { nameServer } from "./built.ts";
 import { DNS_PORT, NAME_SERVER_ADDRESS, NAME_SERVER_FDS as FDS } from "./layout.ts";
-import { nameServerProgram } from "./server.ts";
 
 type Step = Pick<Extract<HostStep, { do: "serve-names" }>, "root" | "folder" | "asksFrom" | "user">;
 
@@ -54,8 +51,7 @@ const BACKLOG = 16;
 
 const PROGRAM_FD = Math.max(...Object.values(FDS)) + 1;
 const LAST_FD = 0xffffffff;
-/** sigset_t of glibc and of the kernel, in bytes. */
-const SIGSET_SIZE = 128;
+/** sigset_t of the kernel, in bytes. */
 const SIGNAL_SET_SIZE = 8;
 
 /** How long a client may take to send the rest of a question, or the next, and to take an answer: struct timeval, ten seconds. */
@@ -92,9 +88,9 @@ export async function serveNames(
     const root = keep(libcCall("openat", AT_FDCWD, step.root, O_PATH | O_DIRECTORY | O_CLOEXEC));
     const folder = keep(libcCall("openat", root, step.folder, O_PATH | O_DIRECTORY | O_CLOEXEC));
     const network = keep(libcCall("openat", AT_FDCWD, `/proc/${container.pid}/ns/net`, O_RDONLY | O_CLOEXEC));
-    const { udp, tcp, raw, steering } = makeSockets(network, keep);
+    const { udp, tcp, raw, steering } = await makeSockets(network, keep);
     const setup = { isSteered: raw !== undefined, user: step.user };
-    const program = keep(executableInMemory("dhow-names", nameServerProgram(setup)));
+    const program = keep(executableInMemory("dhow-names", await nameServer(setup)));
     const table = new CallTable(arena, 48);
     table.call("setsid", []);
     if (step.asksFrom === "container") table.call("setns", [network, CLONE_NEWNET]);
@@ -126,7 +122,7 @@ export async function serveNames(
     table.call("rt_sigprocmask", [SIG_SETMASK, signals, 0, SIGNAL_SET_SIZE]);
     const argv = arena.strings(["dhow-names", step.folder]);
     table.call("execveat", [PROGRAM_FD, "", argv, arena.strings([]), AT_EMPTY_PATH]);
-    const pid = cloneQuickly(table, arena);
+    const pid = cloneBriefly(table);
     record(identify(pid));
     libcCall("close", opened.splice(opened.indexOf(ready.writer), 1)[0]!);
     if (table.failure !== undefined) throw new SystemCallError(table.failure.name, table.failure.errno);
@@ -145,74 +141,66 @@ export async function serveNames(
   }
 }
 
-/**
- * Starts a child that shares this process's memory, and waits until it has executed its program, or failed: nothing is copied. Signals are
- * blocked in it, so that no handler of Deno's runs there.
- */
-function cloneQuickly(table: CallTable, arena: Arena): number {
-  const [every, before] = [arena.data(new Uint8Array(SIGSET_SIZE).fill(0xff)), arena.allocate(SIGSET_SIZE)];
-  const stack = arena.allocate(STACK_SIZE, 16) + STACK_SIZE;
-  const starting = new CallTable(arena, 4);
-  starting.call("sigprocmask", [SIG_SETMASK, every, before]);
-  const flags = CLONE_VM | CLONE_VFORK | SIGNALS.SIGCHLD;
-  const clone = starting.call("clone", [walkerAddress, stack, flags, table.address], { tolerate: ANY_ERRNO });
-  starting.call("sigprocmask", [SIG_SETMASK, before, 0]);
-  starting.run();
-  if (clone.result < 0) throw new SystemCallError("clone", clone.errno);
-  return clone.result;
-}
-
 /** Makes the sockets in a network namespace, by a descriptor of it. */
-function makeSockets(network: number, keep: (fd: number) => number): Sockets {
-  const make = (type: number, port: number) => {
-    const socket = keep(libcCall("socket", AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    bind(socket, port);
-    if (type === SOCK_STREAM) listen(socket);
-    return socket;
-  };
-  return inNetwork(network, () => {
-    const [udp, tcp] = [make(SOCK_DGRAM, 0), make(SOCK_STREAM, 0)];
-    try {
-      const raw = keep(libcCall("socket", AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW));
-      const steered = { address: NAME_SERVER_ADDRESS, port: DNS_PORT, udp, tcp };
-      return { udp, tcp, raw, steering: keep(steerToSockets(network, steered)) };
-    } catch (error) {
-      if (!(error instanceof SystemCallError)) throw error;
-      log.debug(
-        `the container's name server takes port ${DNS_PORT} of ${
-          NAME_SERVER_ADDRESS.join(".")
-        } itself: ${error.message}`,
-      );
-      const direct = { udp: make(SOCK_DGRAM, DNS_PORT), tcp: make(SOCK_STREAM, DNS_PORT) };
-      return { ...direct, raw: undefined, steering: undefined };
-    }
-  });
-}
-
-/** Connections inherit how long they wait. */
-function listen(socket: number): void {
-  const arena = new Arena(64);
+async function makeSockets(network: number, keep: (fd: number) => number): Promise<Sockets> {
+  const { udp, tcp, raw } = await socketsIn(network, 0, keep);
   try {
-    const patience = arena.words(PATIENCE);
-    for (const option of [SO_RCVTIMEO, SO_SNDTIMEO]) {
-      libcCall("setsockopt", socket, SOL_SOCKET, option, patience, 16);
-    }
-    libcCall("listen", socket, BACKLOG);
-  } finally {
-    arena.release();
+    if (typeof raw !== "number") throw raw;
+    const steered = { address: NAME_SERVER_ADDRESS, port: DNS_PORT, udp, tcp };
+    return { udp, tcp, raw, steering: keep(steerToSockets(network, steered)) };
+  } catch (error) {
+    if (!(error instanceof SystemCallError)) throw error;
+    const address = NAME_SERVER_ADDRESS.join(".");
+    log.debug(
+      `the container's name server takes port ${DNS_PORT} of ${address} itself: ${error.message}`,
+    );
+    const direct = await socketsIn(network, DNS_PORT, keep);
+    return { udp: direct.udp, tcp: direct.tcp, raw: undefined, steering: undefined };
   }
 }
 
-/** Binds a socket to the address, also where the container's loopback is not up yet. */
-function bind(socket: number, port: number): void {
-  const arena = new Arena(64);
+/**
+ * What comes of making sockets that are bound to a port of the server's address, also where the container's loopback is not up yet. A child
+ * makes them, which shares this process's descriptors: this process itself stays where it is, as others count on (`netns` of ip-link(8)).
+ * @returns them; the third may have failed
+ */
+async function socketsIn(
+  network: number,
+  port: number,
+  keep: (fd: number) => number,
+): Promise<{ udp: number; tcp: number; raw: number | SystemCallError }> {
+  const arena = new Arena(STACK_SIZE + 16 * 1024);
   try {
+    const table = new CallTable(arena, 16);
+    table.call("setns", [network, CLONE_NEWNET]);
     const one = arena.integers([1]);
-    libcCall("setsockopt", socket, SOL_IP, IP_FREEBIND, one, 4);
-    libcCall("setsockopt", socket, SOL_SOCKET, SO_REUSEADDR, one, 4);
     const port16 = [port >> 8, port & 0xff];
     const address = Uint8Array.of(AF_INET, 0, ...port16, ...NAME_SERVER_ADDRESS, 0, 0, 0, 0, 0, 0, 0, 0);
-    libcCall("bind", socket, arena.data(address), address.length);
+    const make = (type: number) => {
+      const socket = table.call("socket", [AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0]);
+      table.call("setsockopt", [socket, SOL_IP, IP_FREEBIND, one, 4]);
+      table.call("setsockopt", [socket, SOL_SOCKET, SO_REUSEADDR, one, 4]);
+      table.call("bind", [socket, arena.data(address), address.length]);
+      return socket;
+    };
+    const [udp, tcp] = [make(SOCK_DGRAM), make(SOCK_STREAM)];
+    // connections inherit how long they wait
+    const patience = arena.words(PATIENCE);
+    for (const option of [SO_RCVTIMEO, SO_SNDTIMEO]) {
+      table.call("setsockopt", [tcp, SOL_SOCKET, option, patience, 16]);
+    }
+    table.call("listen", [tcp, BACKLOG]);
+    const type = SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK;
+    const raw = table.call("socket", [AF_INET, type, IPPROTO_RAW], { tolerate: ANY_ERRNO });
+    await waitForExit(cloneBriefly(table, CLONE_FILES));
+    for (const { result } of [udp, tcp, raw]) if (result > 0) keep(result);
+    const { failure } = table;
+    if (failure !== undefined) throw new SystemCallError(failure.name, failure.errno);
+    return {
+      udp: udp.result,
+      tcp: tcp.result,
+      raw: raw.result < 0 ? new SystemCallError(raw.name, raw.errno) : raw.result,
+    };
   } finally {
     arena.release();
   }

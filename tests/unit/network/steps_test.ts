@@ -40,12 +40,16 @@ Deno.test("the bridge gets the first address of its range", () => {
 
 Deno.test("a container is connected in order: network, link, then address and route inside", () => {
   const steps = connectSteps([endpoint("100.100.1.7")]);
-  assertEquals(steps.map((step) => step.do), ["make-network", "ip", "ip"]);
-  const [, link, inside] = steps;
-  assert(link?.do === "ip" && inside?.do === "ip");
-  assertEquals([link.namespace, inside.namespace], ["host", "container"]);
-  assertMatch(link.commands[0] ?? "", /^link add veth01234567 master dhow0 .* netns \{child\}$/);
-  assertEquals(inside.commands, [
+  assertEquals(steps.map((step) => step.do), ["make-network", "ip", "join-bridge"]);
+  const [, inside, joining] = steps;
+  assert(inside?.do === "ip" && joining?.do === "join-bridge");
+  assertEquals(inside.namespace, "container");
+  assertMatch(
+    inside.commands[0] ?? "",
+    /^link add veth01234567 netns \{host\} .*up type veth peer name eth0 address [0-9a-f:]+/,
+  );
+  assertEquals([joining.bridge, joining.link], ["dhow0", "veth01234567"]);
+  assertEquals(inside.commands.slice(1), [
     "address add 100.100.1.7/24 brd + dev eth0",
     "link set eth0 up",
     "route replace default via 100.100.1.1",
@@ -64,7 +68,7 @@ Deno.test("hardware addresses are local, single, and the same whenever the addre
   const hardware = (address: string) => {
     const step = connectSteps([endpoint(address)])[1];
     assert(step?.do === "ip");
-    return / address (\S+) /.exec(step.commands[0] ?? "")?.[1] ?? "";
+    return / address (\S+)/.exec(step.commands[0] ?? "")?.[1] ?? "";
   };
   assertEquals(hardware("100.100.1.7"), "02:42:64:64:01:07");
   assertEquals(hardware("100.100.1.255"), "02:42:64:64:01:ff");

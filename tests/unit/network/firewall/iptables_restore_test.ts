@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import {
   countCommits,
+  exchange,
   removal,
   repair,
-  replacement,
   reverse,
 } from "../../../../src/network/firewall/iptables_restore.ts";
 import { chainNames, tablesOf } from "../../../../src/network/firewall/iptables_rules.ts";
@@ -61,10 +61,13 @@ for (
   });
 }
 
-Deno.test("rules are replaced without a touch of the jumps", () => {
-  const input = replacement(TABLES);
-  assertEquals(input.match(/^-[ID].*$/gm), null);
-  assertEquals(input, NEW.replaceAll(/^-I .*\n/gm, ""));
+Deno.test("a chain gets what it has not, and loses what it is not to have, one by one", () => {
+  assertEquals(exchange("PORTS", [], ["-p tcp -j A"]), "*nat\n-A PORTS -p tcp -j A\nCOMMIT\n");
+  assertEquals(
+    exchange("PORTS", ["-j A", "-j B"], ["-j C", "-j B"]),
+    "*nat\n-D PORTS -j A\n-A PORTS -j C\nCOMMIT\n",
+  );
+  assertEquals(exchange("PORTS", ["-j A", "-j B"], ["-j B", "-j A"]), "");
 });
 
 Deno.test("the reverse takes away all that was made, jumps first", () => {

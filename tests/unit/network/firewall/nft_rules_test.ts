@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { nftRemoval, nftRules } from "../../../../src/network/firewall/nft_rules.ts";
+import { nftPorts, nftRemoval, nftRules } from "../../../../src/network/firewall/nft_rules.ts";
 import { forward, network } from "./networks.ts";
 
 Deno.test("a table is replaced as a whole, and made where there is none", () => {
@@ -38,6 +38,16 @@ Deno.test("a published port is translated, in the container's family", () => {
   assertEquals(rules.match(/^.* dnat to .*$/gm)?.map((line) => line.trim()), [
     "ip daddr 192.0.2.1 udp dport 8080 dnat to 100.100.1.2:80",
     "tcp dport 8080 dnat to [fd00::2]:80",
+  ]);
+});
+
+Deno.test("ports change without a touch of the other rules", () => {
+  const subnets = ["100.100.1.0/24", "fd00::/64"];
+  assertEquals(nftPorts(network({ subnets, forwards: [forward()] })).split("\n"), [
+    "flush chain ip dhow0 ports",
+    "add rule ip dhow0 ports tcp dport 8080 dnat to 100.100.1.2:80",
+    "flush chain ip6 dhow0 ports",
+    "",
   ]);
 });
 
