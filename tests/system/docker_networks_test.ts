@@ -52,7 +52,7 @@ async function tellOf(host: Host, program: "docker" | "dhow", range: number) {
       "network",
       "ls",
       "--format",
-      "{{.Name}} {{.Driver}} {{.Scope}} {{.Internal}} {{.IPv6}} {{.Labels}}",
+      "{{.Name}} {{.Driver}} {{.Scope}} {{.Internal}} {{.IPv6}}",
     ),
   };
   await command("rm", "-f", "in-bridge", ...names.map((name) => `in-${name}`));
