@@ -7,12 +7,12 @@ import { portsOf } from "../network/published.ts";
 import { makeNetwork, renewRules } from "../network/lifecycle.ts";
 import { type Attachment, DEFAULT_NETWORK, type Endpoint, NAMED } from "../network/network.ts";
 import { findNetwork, type NetworkRow, networksOf } from "../network/records.ts";
-import { connectSteps, disconnectCommands, reflecting as reflectingCommand } from "../network/steps.ts";
+import { connectSteps, disconnectCommands } from "../network/steps.ts";
 import { formatAddress } from "../network/subnet.ts";
 import { isUserNetwork } from "../network/user_network.ts";
 import { stepDone } from "../plan/fault.ts";
 import { explainHostFailure } from "../plan/failure.ts";
-import { linksOf, makeLinks } from "../plan/links.ts";
+import { linksOf, makeLinks, reflect } from "../plan/links.ts";
 import { runIp } from "../plan/program.ts";
 import type { HostStep } from "../plan/step.ts";
 import { deleteLink } from "../plan/undo.ts";
@@ -266,9 +266,8 @@ async function leave(
   if (ports.length > 0) {
     recordUndo(database, id, { undo: "unpublish-ports", networks: networksWithPorts(ports, rest) });
   }
-  const reflecting = rest.filter(({ network }) => networksWithPorts(ports, rest).includes(network.name))
-    .map(({ link }) => reflectingCommand(link));
-  if (reflecting.length > 0) await runIp(reflecting, "cannot lead the container's ports to itself");
+  const reflecting = rest.filter(({ network }) => networksWithPorts(ports, rest).includes(network.name));
+  await reflect(reflecting.map(({ link }) => link), "cannot lead the container's ports to itself");
   const changed = [...new Set([...networksWithPorts(ports, all), ...networksWithPorts(ports, rest)])];
   await renewRules(database, paths, changed, forwardsInto(name, ports, all));
   stepDone();
@@ -280,7 +279,7 @@ async function leave(
 
 async function perform({ database, paths }: Context, step: HostStep, pid: number): Promise<void> {
   if (step.do === "make-network") return await makeNetwork(database, paths, step.setup);
-  if (step.do !== "ip" && step.do !== "join-bridge") {
+  if (step.do !== "ip" && step.do !== "join-bridge" && step.do !== "reflect") {
     throw new Error(`a running container needs no ${step.do}`);
   }
   try {

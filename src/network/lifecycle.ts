@@ -1,5 +1,5 @@
 import { HostError } from "../errors.ts";
-import { hostLinks } from "../plan/links.ts";
+import { hostLinks, reflectCommand } from "../plan/links.ts";
 import { requireIp, runIp } from "../plan/program.ts";
 import { deleteLink } from "../plan/undo.ts";
 import { stepDone } from "../plan/fault.ts";
@@ -24,7 +24,7 @@ import {
   refuseRemoval,
 } from "./records.ts";
 import { withNetworkLock } from "./lock.ts";
-import { networkSetup, reflecting } from "./steps.ts";
+import { networkSetup } from "./steps.ts";
 
 /** What was changed on the host for a network, as the database keeps it. Written down before it is changed. */
 interface Made {
@@ -160,7 +160,7 @@ async function makeBridge(
     .map(({ endpoint: { link } }) => link).filter((link) => links.includes(link));
   const connect = left.flatMap((link) => [
     `link set ${link} master ${bridge} up`,
-    ...(filtered.forwards.length === 0 ? [] : [reflecting(link)]),
+    ...(filtered.forwards.length === 0 ? [] : [reflectCommand(link)]),
   ]);
   const what = `cannot make the bridge ${bridge}`;
   const enabling = sysctls.find(({ path }) => path === `${IPV6}/${bridge}/disable_ipv6`);

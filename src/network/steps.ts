@@ -76,13 +76,6 @@ function sharingCommand({ network, hardwareAddress, interface: name }: Endpoint)
   }`;
 }
 
-/**
- * The command that has a bridge send back to a container what it has sent itself. A container that asks for its own published port is answered
- * by the port of the bridge that it has asked through, where the bridge hands packets to iptables (net.bridge.bridge-nf-call-iptables,
- * which docker switches on).
- */
-export const reflecting = (link: string) => `link set ${link} type bridge_slave hairpin on`;
-
 /** The addresses of one end in the container. */
 function addressCommands({ network, address, address6, interface: name }: Endpoint): string[] {
   const { subnet, six } = network;
@@ -93,6 +86,16 @@ function addressCommands({ network, address, address6, interface: name }: Endpoi
       : [`address add ${address6}/${six.prefix} dev ${name} nodad`]),
     `link set ${name} up`,
   ];
+}
+
+/**
+ * Whoever is in the same network must not become a container's router by sending advertisements. Where it has no IPv6, that is switched off,
+ * as docker does. What shares a link of the host has the routers of that one.
+ */
+function routerGuards({ network, address6, interface: name }: Endpoint): { path: string; value: string }[] {
+  const folder = `/proc/sys/net/ipv6/conf/${name}`;
+  if (address6 === undefined) return [{ path: `${folder}/disable_ipv6`, value: "1" }];
+  return network.driver === "bridge" ? [{ path: `${folder}/accept_ra`, value: "0" }] : [];
 }
 
 /**
@@ -153,6 +156,8 @@ export function connectSteps(
       }give the container its address${routes.length === 0 ? "" : " and default route"}`,
       namespace: "container",
       commands: [...bridged.map(vethCommand), ...added.flatMap(addressCommands), ...routes],
+      // before its links join a bridge
+      sysctls: added.flatMap(routerGuards),
     },
     ...bridged.map(({ network: { bridge }, link }): HostStep => ({
       do: "join-bridge",
@@ -162,10 +167,9 @@ export function connectSteps(
     })),
     ...(published.length === 0 ? [] : [
       {
-        do: "ip",
+        do: "reflect",
         why: "lead the container's ports to itself as well",
-        namespace: "host",
-        commands: published.map(({ link }) => reflecting(link)),
+        links: published.map(({ link }) => link),
       } as const,
     ]),
   ];

@@ -71,7 +71,7 @@ async function performEach(
   }
 }
 
-const CONNECTING = ["make-network", "ip", "join-bridge", "serve-names"] as const;
+const CONNECTING = ["make-network", "ip", "join-bridge", "reflect", "serve-names"] as const;
 type Connecting = Extract<HostStep, { do: typeof CONNECTING[number] }>;
 
 const isConnecting = (step: HostStep): step is Connecting => CONNECTING.some((kind) => kind === step.do);

@@ -106,6 +106,7 @@ export class Execution {
         return await this.around.makeNetwork(step.setup);
       case "ip":
       case "join-bridge":
+      case "reflect":
         return await makeLinks(step, this.#started().pid);
       case "connect-user": {
         const { connectUser } = await import("./user_network.ts");

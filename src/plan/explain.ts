@@ -32,7 +32,7 @@ export function explain({ title, workFolder, archive, plan, firewalls, remarks =
   const print = (steps: readonly HostStep[]) =>
     steps.flatMap((step) => [...comment(step.why), ...hostCommands(step, firewalls), ""]);
   const needsChild = (step: HostStep) =>
-    ["map-ids", "ip", "join-bridge", "serve-names", "release-child"].includes(step.do);
+    ["map-ids", "ip", "join-bridge", "reflect", "serve-names", "release-child"].includes(step.do);
   const before = plan.steps.filter((step) => !needsChild(step) && step.do !== "start-child");
   return [
     "#!/bin/sh",

@@ -1,6 +1,7 @@
 /** Steps on the host, and their undo, as the commands of a script of explain.ts. */
 import { commandLine, document, indent, quote } from "./shell.ts";
 import type { DeviceRule } from "./oci.ts";
+import { reflectCommand } from "./links.ts";
 import { type CgroupSetting, CHILD, HOST, type HostStep, type Owner, type Plan, type Undo } from "./step.ts";
 
 /** The rules of a network, as commands. */
@@ -98,12 +99,19 @@ export function hostCommands(step: HostStep, firewalls: Firewalls = {}): string[
     }
     case "ip": {
       const enter = step.namespace === "host" ? "" : 'nsenter --target "$child" --net ';
-      return step.commands.map((command) =>
-        `${enter}ip ${command.replaceAll(CHILD, '"$child"').replaceAll(HOST, () => "$$")}`
-      );
+      return [
+        ...step.commands.map((command) =>
+          `${enter}ip ${command.replaceAll(CHILD, '"$child"').replaceAll(HOST, () => "$$")}`
+        ),
+        ...(step.sysctls ?? []).map(({ path, value }) =>
+          `${enter}sh -c '[ ! -e ${path} ] || echo ${value} >${path}'`
+        ),
+      ];
     }
     case "join-bridge":
       return [`ip link set ${step.link} master ${step.bridge} up`];
+    case "reflect":
+      return step.links.map((link) => `ip ${reflectCommand(link)}`);
     case "connect-user":
     case "mount-fuse-overlay":
       throw new Error("what root does is explained, who has a bridge, and the kernel's overlay");

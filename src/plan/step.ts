@@ -229,8 +229,15 @@ export type HostStep =
       readonly copies?: { readonly layers: readonly string[]; readonly target: string };
     }
     | { readonly do: "make-network"; readonly setup: NetworkSetup }
-    | { readonly do: "ip"; readonly namespace: "host" | "container"; readonly commands: readonly string[] }
+    | {
+      readonly do: "ip";
+      readonly namespace: "host" | "container";
+      readonly commands: readonly string[];
+      /** What is set in the container's network namespace then, where the kernel has such a setting. */
+      readonly sysctls?: readonly { readonly path: string; readonly value: string }[];
+    }
     | { readonly do: "join-bridge"; readonly bridge: string; readonly link: string }
+    | { readonly do: "reflect"; readonly links: readonly string[] }
     /** For an ordinary user: a program that carries the container's packets, and ends with it. */
     | {
       readonly do: "connect-user";

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertFailure, assertSuccess } from "../support/containers.ts";
+import { eventually } from "../support/eventually.ts";
 import type { Host } from "../support/host.ts";
 import { DNS_ADDRESS, HOST_ADDRESS, WEB_NAME } from "../support/host.ts";
 import { busyboxArchive } from "../support/images.ts";
@@ -188,6 +189,46 @@ systemTest(
     await remove(host, ["one"], ["mine"]);
   },
 );
+
+/** Tells all on a link of a prefix, and of itself as the way out, as a router does (RFC 4861, 4.2). */
+const ADVERTISE = `
+import socket, struct
+link = socket.if_nametoindex("eth0")
+prefix = socket.inet_pton(socket.AF_INET6, "2001:db8:bad::")
+message = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0)
+message += struct.pack("!BBBBIII16s", 3, 4, 64, 0xc0, 3600, 3600, 0, prefix)
+router = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+router.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+router.sendto(message, ("ff02::1", 0, 0, link))
+`;
+
+systemTest("no container becomes the router of another", async (host) => {
+  await dhow(host, "network", "create", "four");
+  await dhow(host, "network", "create", "--ipv6", "six");
+  // without IPv6 there is nothing to tell
+  await start(host, "plain", "--network", "four");
+  await dhow(host, "network", "connect", "bridge", "plain");
+  assertEquals(await exec(host, "plain", "ip -6 -o addr show dev eth0; ip -6 -o addr show dev eth1"), "");
+  for (const name of ["router", "one", "careless"]) await start(host, name, "--network", "six");
+  await start(host, "late", "--network", "none");
+  await dhow(host, "network", "connect", "six", "late");
+  const inNetworkOf = async (name: string, ...command: string[]) => {
+    const pid = await dhow(host, "inspect", "-f", "{{.State.Pid}}", name);
+    return await host.succeed(["nsenter", "--net", "--target", pid, ...command]);
+  };
+  const learned = (name: string) => exec(host, name, "ip -6 route; ip -6 addr");
+  await inNetworkOf("careless", "sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/eth0/accept_ra");
+  await eventually(async () => {
+    await inNetworkOf("router", "/usr/bin/python3", "-c", ADVERTISE);
+    assertMatch(await learned("careless"), /2001:db8:bad::/, "what is tried is possible");
+  });
+  for (const name of ["one", "late"]) {
+    const all = await learned(name);
+    assert(!all.includes("2001:db8:bad::"), all);
+    assertMatch(all, /^default via fd/m, all);
+  }
+  await remove(host, ["plain", "router", "one", "careless", "late"], ["four", "six"]);
+});
 
 systemTest("an internal network leads nowhere else", async (host) => {
   await dhow(host, "network", "create", "--internal", "inside");
