@@ -79,6 +79,7 @@ function isolation(network: FilteredNetwork, family: Family): string[] {
   return [
     // who pretends to be one of its containers would have answers let in to that one
     ...subnetsOf(network, family).map((subnet) => `-s ${subnet} ! -i ${bridge} -j DROP`),
+    ...directly(network, family, "RETURN"),
     `-o ${bridge} ! -i ${bridge} -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP`,
   ];
 }
@@ -92,13 +93,18 @@ function forwarding(network: FilteredNetwork, family: Family): string[] {
   return [
     `-o ${bridge} -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j ACCEPT`,
     among,
-    ...reachedDirectly(network, family).map(({ protocol, address, containerPort }) =>
-      `-o ${bridge} -d ${address} -p ${protocol} -m ${protocol} --dport ${containerPort} -j ACCEPT`
-    ),
+    ...directly(network, family, "ACCEPT"),
     inwards,
     // what goes to another bridge of dhow's is left to that one's chain
     `-i ${bridge} ! -o ${BRIDGE_PREFIX}+ -j ACCEPT`,
   ];
+}
+
+/** What comes to a published port by the container's own address. */
+function directly(network: FilteredNetwork, family: Family, target: "ACCEPT" | "RETURN"): string[] {
+  return reachedDirectly(network, family).map(({ protocol, address, containerPort }) =>
+    `-o ${network.bridge} -d ${address} -p ${protocol} -m ${protocol} --dport ${containerPort} -j ${target}`
+  );
 }
 
 /**
