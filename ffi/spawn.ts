@@ -113,10 +113,13 @@ export async function spawnJoining(
     throw failure === undefined ? error : new SystemCallError(failure.name, failure.errno);
   });
   ended.catch(() => {}); // reported by who waits for the end, here or there
-  meanwhile();
   const reading = new CallTable(arena, 1);
   const read = reading.call("read", [ready.reader, byte, 1]);
-  await reading.runBlocking();
+  try {
+    meanwhile();
+  } finally {
+    await reading.runBlocking(); // also then: see spawnWalking
+  }
   if (read.result !== 1) await ended;
   return { pid: arena.int(pid), ended: ended.finally(() => arena.release()) };
 }
@@ -165,9 +168,16 @@ export function spawnWalking(
   ).finally(() => arena.release());
   ended.catch(() => {}); // reported by who waits for the end, here or there
 
-  meanwhile();
   const byte = arena.allocate(1);
-  if (libcCall("read", ready.reader, byte, 1) === 1) return { pid: arena.int(pid), ended };
+  let said = 0;
+  try {
+    meanwhile();
+  } finally {
+    // Also then: before the child exists it has no descriptors of its own, and whoever closes what it needs here may open something else
+    // by that number.
+    said = libcCall("read", ready.reader, byte, 1);
+  }
+  if (said === 1) return { pid: arena.int(pid), ended };
   throw new SystemCallError("clone", clone.errno);
 }
 
@@ -232,9 +242,14 @@ export function spawnMonitored(
   const settled = starting.runBlocking();
   settled.catch(() => {}); // reported by who waits for it, here or there
 
-  meanwhile();
   const byte = arena.allocate(1);
-  if (libcCall("read", ready.reader, byte, 1) === 1) {
+  let said = 0;
+  try {
+    meanwhile();
+  } finally {
+    said = libcCall("read", ready.reader, byte, 1); // also then: see spawnWalking
+  }
+  if (said === 1) {
     return { pid: arena.int(childPid), monitor: arena.int(monitorPid), table: monitor, settled };
   }
   const own = joining?.failure() ?? (clone !== undefined && clone.errno !== 0 ? clone : undefined);
