@@ -254,6 +254,9 @@ function readPublished(
   if (isRootless() && publishAll) {
     throw wrong("--publish-all is for root's networks", "publish what you need: --publish HOST:PORT");
   }
+  if (network === "none" && options.list("network").length === 0) {
+    throw wrong("ports cannot be published: the container has no network", "leave --publish out");
+  }
   if (network !== "bridge" && !isUserNetwork(network)) {
     log.warn(`Published ports are discarded when using ${network} network mode`);
     return {};

@@ -515,11 +515,26 @@ sailorTest(
       /no "pasta" command/,
       /passt/,
     );
-    assertFailure(
-      await sailor.dhowOutput(["run", "-p", "80", "--network", "none", "busybox"]),
-      125,
-      /published/,
+    const unreachable = await sailor.dhowOutput(["run", "-p", "80", "busybox"]);
+    assertEquals(unreachable.code, 125);
+    assertMatch(
+      unreachable.stderr,
+      /^dhow: cannot run .*ports cannot be published: the container has no network/m,
     );
+    // who says so himself wants none
+    const { code, stderr } = await sailor.dhowOutput([
+      "run",
+      "-p",
+      "80",
+      "--network",
+      "none",
+      "busybox",
+      "true",
+    ]);
+    assertEquals([code, stderr], [
+      0,
+      "dhow: warning: Published ports are discarded when using none network mode\n",
+    ]);
     assertFailure(
       await sailor.dhowOutput(["run", "--network", "bridge", "busybox"]),
       125,
