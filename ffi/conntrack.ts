@@ -203,8 +203,7 @@ const errorsIn = (bytes: Uint8Array) =>
 export function readFlows(bytes: Uint8Array): { flows: Flow[]; error: number; isLast: boolean } {
   const flows: Flow[] = [];
   for (const { type, content } of messagesIn(bytes)) {
-    if (type === NLMSG_ERROR) return { flows, error: errorOf(content), isLast: true };
-    if (type === NLMSG_DONE) return { flows, error: errorOf(content), isLast: true };
+    if (type === NLMSG_ERROR || type === NLMSG_DONE) return { flows, error: errorOf(content), isLast: true };
     if (type !== ((NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_NEW)) continue;
     const flow = readFlow(content);
     if (flow !== undefined) flows.push(flow);

@@ -34,7 +34,7 @@ export function cloneWalking(table: CallTable, namespaces: number): number {
 }
 
 /** sigset_t of glibc, in bytes. */
-const SIGSET_SIZE = 128;
+export const SIGSET_SIZE = 128;
 
 /**
  * The same for a child that executes its program at once, or makes a few calls and ends: it shares this process's memory, of which nothing
@@ -56,6 +56,17 @@ export function cloneBriefly(table: CallTable, shared = 0): number {
   starting.run();
   if (clone.result < 0) throw new SystemCallError("clone", clone.errno);
   return clone.result;
+}
+
+/**
+ * Has a child that cloneBriefly starts walk a table to its end: it may join a namespace, and this process stays where it is.
+ * @param shared as cloneBriefly's
+ * @throws {SystemCallError} for the first call that fails
+ */
+export async function walkElsewhere(table: CallTable, shared = 0): Promise<void> {
+  await waitForExit(cloneBriefly(table, shared));
+  const { failure } = table;
+  if (failure !== undefined) throw new SystemCallError(failure.name, failure.errno);
 }
 
 /** This process's environment as it is at the time of a call, for execve (environ(7)). */

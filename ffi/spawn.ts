@@ -13,7 +13,7 @@ import {
 import { ANY_ERRNO, SystemCallError } from "./errno.ts";
 import { ENTRY_SIZE } from "./machine_code.ts";
 import { walkerAddress } from "./libc.ts";
-import { type ExitStatus, type Pipe, readExitStatus, STACK_SIZE } from "./process.ts";
+import { type ExitStatus, type Pipe, readExitStatus, SIGSET_SIZE, STACK_SIZE } from "./process.ts";
 import { type Call, CallTable, libcCall, Word } from "./table.ts";
 
 /** A child that walks a table until it executes a program. */
@@ -22,9 +22,6 @@ export interface SpawnedChild {
   /** Resolves when it has ended and was reaped. */
   readonly ended: Promise<ExitStatus>;
 }
-
-/** sigset_t of glibc, in bytes. */
-const SIGSET_SIZE = 128;
 
 /** Adds the call that starts a child in this process's memory. The call does not fail; its result may be negative. */
 function addClone(

@@ -14,7 +14,7 @@ import {
   SOCK_DGRAM,
 } from "../../ffi/constants.ts";
 import { ANY_ERRNO, EBADF, ENODEV, ENOENT, SystemCallError } from "../../ffi/errno.ts";
-import { cloneBriefly, STACK_SIZE, waitForExit } from "../../ffi/process.ts";
+import { STACK_SIZE, walkElsewhere } from "../../ffi/process.ts";
 import { CallTable, libcCall, tryLibcCall } from "../../ffi/table.ts";
 import { readIfThere } from "../state/read.ts";
 import { runIp } from "./program.ts";
@@ -138,9 +138,7 @@ async function setSysctls(
       table.call("write", [file, value, value.length], { tolerate: [EBADF] });
       table.call("close", [file], { tolerate: [EBADF] });
     }
-    await waitForExit(cloneBriefly(table));
-    const { failure } = table;
-    if (failure !== undefined) throw new SystemCallError(failure.name, failure.errno);
+    await walkElsewhere(table);
   } finally {
     libcCall("close", network);
     arena.release();

@@ -7,6 +7,7 @@ import type { Host } from "../support/host.ts";
 import { busyboxArchive } from "../support/images.ts";
 import { insideInternet } from "../support/internet.ts";
 import type { Output } from "../support/process.ts";
+import { advertise } from "../support/router.ts";
 import { systemTest } from "../support/system_test.ts";
 
 /** Of the host, its router, and a web server behind that. */
@@ -150,23 +151,13 @@ for (const [firewall, prepare] of FIREWALLS) {
   );
 }
 
-/** What a router says of itself once (RFC 4861, 4.2): that it is one, and which prefix its link has. */
-const ADVERTISEMENT = `
-import socket, struct
-s = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
-s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
-link = socket.if_nametoindex("uplink")
-prefix = struct.pack("!BBBBIII16s", 3, 4, 64, 0xc0, 2 ** 32 - 1, 2 ** 32 - 1, 0, socket.inet_pton(socket.AF_INET6, "2001:db8:1::"))
-s.sendto(struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0) + prefix, ("ff02::1", 0, 0, link))
-`;
-
 async function listenToRouter(host: Host): Promise<void> {
   await serveByIpv6(host);
   await host.shell(`
     echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_dad
     echo 0 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6
   `);
-  const script = await host.write("advertise.py", ADVERTISEMENT);
+  const script = await host.write("advertise.py", advertise("uplink", "2001:db8:1::"));
   await eventually(async () => {
     await insideInternet(host, "/usr/bin/python3", script);
     assertMatch(await host.shell("ip -6 route"), /^default via fe80::\S+ dev eth0 proto ra /m);

@@ -4,6 +4,7 @@ import { eventually } from "../support/eventually.ts";
 import type { Host } from "../support/host.ts";
 import { DNS_ADDRESS, HOST_ADDRESS, WEB_NAME } from "../support/host.ts";
 import { busyboxArchive } from "../support/images.ts";
+import { advertise } from "../support/router.ts";
 import { systemTest } from "../support/system_test.ts";
 
 /** What a command of dhow's prints; it must succeed, and have nothing to say. */
@@ -190,18 +191,6 @@ systemTest(
   },
 );
 
-/** Tells all on a link of a prefix, and of itself as the way out, as a router does (RFC 4861, 4.2). */
-const ADVERTISE = `
-import socket, struct
-link = socket.if_nametoindex("eth0")
-prefix = socket.inet_pton(socket.AF_INET6, "2001:db8:bad::")
-message = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0)
-message += struct.pack("!BBBBIII16s", 3, 4, 64, 0xc0, 3600, 3600, 0, prefix)
-router = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
-router.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
-router.sendto(message, ("ff02::1", 0, 0, link))
-`;
-
 systemTest("no container becomes the router of another", async (host) => {
   await dhow(host, "network", "create", "four");
   await dhow(host, "network", "create", "--ipv6", "six");
@@ -219,7 +208,7 @@ systemTest("no container becomes the router of another", async (host) => {
   const learned = (name: string) => exec(host, name, "ip -6 route; ip -6 addr");
   await inNetworkOf("careless", "sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/eth0/accept_ra");
   await eventually(async () => {
-    await inNetworkOf("router", "/usr/bin/python3", "-c", ADVERTISE);
+    await inNetworkOf("router", "/usr/bin/python3", "-c", advertise("eth0", "2001:db8:bad::"));
     assertMatch(await learned("careless"), /2001:db8:bad::/, "what is tried is possible");
   });
   for (const name of ["one", "late"]) {

@@ -54,20 +54,15 @@ async function rules(host: Host): Promise<{ ours: string[]; others: string[] }> 
   return { ours: saved.filter(isOurs), others: saved.filter((line) => !isOurs(line)) };
 }
 
+async function startOurs(host: Host): Promise<void> {
+  const published = ["-p", `${OWN.dhow}:80`];
+  await dhow(host, "run", "-d", "--name", "ours", ...published, await busyboxArchive(), ...serve("dhow"));
+}
+
 for (const backend of BACKENDS) {
   hostTest(`beside podman with ${backend}, which comes, reloads its networks, and goes`, async (host) => {
     const podman = await Podman.install(host, backend);
-    await dhow(
-      host,
-      "run",
-      "-d",
-      "--name",
-      "ours",
-      "-p",
-      `${OWN.dhow}:80`,
-      await busyboxArchive(),
-      ...serve("dhow"),
-    );
+    await startOurs(host);
     const { ours } = await rules(host);
     await podman.start("theirs", ["-p", `${OWN.podman}:80`], ...serve("podman"));
     await bothWork(host, podman, "when podman has come");
@@ -89,17 +84,7 @@ for (const backend of BACKENDS) {
     const podman = await Podman.install(host, backend);
     await podman.start("theirs", ["-p", `${OWN.podman}:80`], ...serve("podman"));
     const before = (await rules(host)).others;
-    await dhow(
-      host,
-      "run",
-      "-d",
-      "--name",
-      "ours",
-      "-p",
-      `${OWN.dhow}:80`,
-      await busyboxArchive(),
-      ...serve("dhow"),
-    );
+    await startOurs(host);
     await bothWork(host, podman, "when dhow has come");
     assertEquals((await rules(host)).others, before);
     const refused = await host.dhow(["run", "-p", `${OWN.podman}:80`, await busyboxArchive(), "true"]);

@@ -33,7 +33,7 @@ import {
 } from "../../../ffi/constants.ts";
 import { Arena } from "../../../ffi/arena.ts";
 import { ANY_ERRNO, describeErrno, SystemCallError } from "../../../ffi/errno.ts";
-import { cloneBriefly, makePipe, STACK_SIZE, waitForExit } from "../../../ffi/process.ts";
+import { cloneBriefly, makePipe, STACK_SIZE, waitForExit, walkElsewhere } from "../../../ffi/process.ts";
 import { steerToSockets } from "../../../ffi/socket_lookup.ts";
 import { executableInMemory } from "../../../ffi/standalone.ts";
 import { type Argument, CallTable, libcCall } from "../../../ffi/table.ts";
@@ -196,10 +196,11 @@ async function socketsIn(
     table.call("listen", [tcp, BACKLOG]);
     const type = SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK;
     const raw = table.call("socket", [AF_INET, type, IPPROTO_RAW], { tolerate: ANY_ERRNO });
-    await waitForExit(cloneBriefly(table, CLONE_FILES));
-    for (const { result } of [udp, tcp, raw]) if (result > 0) keep(result);
-    const { failure } = table;
-    if (failure !== undefined) throw new SystemCallError(failure.name, failure.errno);
+    try {
+      await walkElsewhere(table, CLONE_FILES);
+    } finally {
+      for (const { result } of [udp, tcp, raw]) if (result > 0) keep(result);
+    }
     return {
       udp: udp.result,
       tcp: tcp.result,
